@@ -1,0 +1,71 @@
+# `make` or `make help` lists the targets. Everything runs in .venv, which the first target that needs it creates.
+PYTHON ?= python3
+VENV   ?= .venv
+IMAGE  ?= comem_hf/default/examples/flag.png
+ASK    ?= What is the currency of this country?
+
+BIN    := $(VENV)/bin
+# setup.cfg maps import names to folders, which only pip's modern (PEP 517) editable install understands.
+PIP    := PIP_USE_PEP517=1 PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet -c constraints.txt
+# Two worker processes of one thread each beat one process of two threads: the models in the tests are tiny.
+PYTEST := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/python -m pytest -n 2 --dist worksteal
+
+INSTALLED := $(VENV)/.installed
+INSTALLED_TEST := $(VENV)/.installed-test
+INSTALLED_RECIPES := $(VENV)/.installed-recipes
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-fast check format bench trainable-share evaluate-default default-checkpoint clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-20s %s\n", $$1, $$2}'
+
+demo: $(INSTALLED) ## Install, then ask the embedded model about the flag of a country it was not trained on
+	$(BIN)/comem ask --image $(IMAGE) "$(ASK)"
+
+test: $(INSTALLED_TEST) ## Install, then run all tests, the slow tier (training, installing the wheel) included
+	$(PYTEST)
+
+test-fast: $(INSTALLED_TEST) ## Install, then run the fast tests
+	$(PYTEST) -m "not slow"
+
+check: $(INSTALLED_TEST) ## Lint and check the format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(INSTALLED_TEST) ## Apply the formatter and the linter's own repairs
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(INSTALLED) ## Run every script of benchmarks/
+	@for script in benchmarks/*.py; do echo "== $$script" && $(BIN)/python $$script || exit 1; done
+
+trainable-share: $(INSTALLED) ## Count what would be trained on Qwen2-VL-7B-Instruct's shape, against the published 1.2 %
+	$(BIN)/python benchmarks/trainable_share.py
+
+evaluate-default: $(INSTALLED) ## Score the embedded default on the held-out countries
+	$(BIN)/comem evaluate --default
+
+default-checkpoint: $(INSTALLED_RECIPES) ## Train the embedded default again from its sources (hours)
+	$(BIN)/python -m recipes.atlas_small
+
+clean: ## Remove the virtual environment and everything that was built
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+# Stamp files: an installation is repeated only when what it was made from has changed.
+$(INSTALLED): setup.cfg setup.py constraints.txt | $(BIN)/python
+	@echo "Installing into $(VENV); the first time this takes a minute or more."
+	$(PIP) -e .
+	@touch $@
+
+$(INSTALLED_TEST): setup.cfg setup.py constraints.txt | $(BIN)/python
+	@echo "Installing into $(VENV), with what training and tests need."
+	$(PIP) -e ".[train,test]"
+	@touch $@ $(INSTALLED)
+
+$(INSTALLED_RECIPES): setup.cfg setup.py constraints.txt | $(BIN)/python
+	$(PIP) -e ".[recipes]"
+	@touch $@ $(INSTALLED)
