@@ -1,0 +1,341 @@
+"""Memory banks: items, the memory vectors a model made of them, and an index to find them by."""
+
+import os
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..modeling.memory_item import MemoryItem
+from .build import SHARD_SIZE, BankBuilder
+from .config import CARD_NAME, CONFIG_NAME, INDEX_NAME, BankConfig
+from .durable import file_entry, sync_folder
+from .embedder import BackboneEmbedder, Embedder, ModelEmbedder, resolve_embedder
+from .hit import MemoryHit
+from .hub import bank_folder
+from .index import FlatIndex
+from .items import StoredItems
+from .vectors import MemoryVectors
+
+
+# Files up to this size are hashed whenever a bank is opened (a fraction of a second); `verify` hashes all.
+_HASHED_AT_OPENING = 64 * 2**20
+
+
+class MemoryBank:
+    """Items whose memory vectors are stored, so that no encoder pass is needed to use them.
+
+    Made by [`MemoryBank.build`] and [`MemoryBank.from_pretrained`]. Opening reads the index; vectors and items stay on
+    disk, and only hits are read. Searching needs whatever embedded the items: with `embedder="backbone"` that is the
+    model itself, given once by [`MemoryBank.attach`].
+
+    Example:
+
+    ```python
+    bank = MemoryBank.from_pretrained("my-bank").attach(model, processor)
+    hits = bank.search(image="flag.png", k=3)
+    inputs["memory_inputs"] = bank.memory_inputs([hits])
+    ```
+    """
+
+    def __init__(self, folder: Path, config: BankConfig, index: FlatIndex):
+        self.folder = folder
+        self.config = config
+        self.index = index
+        self._items = StoredItems(folder, config)
+        self._vectors = MemoryVectors(folder, config)
+        self._embedder: Embedder | None = None
+        self._rows: dict[str, int] | None = None
+        self._state = config.files[INDEX_NAME]["sha256"]
+
+    @classmethod
+    def build(
+        cls,
+        items: Iterable[MemoryItem],
+        *,
+        model,
+        processor,
+        output_dir: str | os.PathLike,
+        embedder: str | os.PathLike | Embedder = "backbone",
+        batch_size: int = 32,
+        dtype: str = "float32",
+        shard_size: int = SHARD_SIZE,
+        overwrite: bool = False,
+    ) -> "MemoryBank":
+        """Encode items and write them as a memory bank.
+
+        Work is kept in `<output_dir>.staging` until the bank is whole. An interrupted build goes on when it is called
+        again with the same items and settings; with others it is refused. Items without an id get one made of their
+        content; the same id twice is refused. A batch that runs out of memory is halved.
+
+        Args:
+            items (`Iterable[MemoryItem]`): The items.
+            model (`CoMemForConditionalGeneration`): Its memory encoder encodes them.
+            processor (`CoMemProcessor`): Its processor.
+            output_dir (`str` or `os.PathLike`): Folder of the bank, new or empty.
+            embedder (`str`, `os.PathLike` or `Embedder`): What makes the items searchable: `"backbone"` (the model's own
+                vision tower, mean-pooled; every item needs an image), the folder or Hub id of an `AutoModel` with image
+                features, or an object. Items without an image need an embedder with a text side, such as CLIP.
+            batch_size (`int`, defaults to 32): Items per encoder pass.
+            dtype (`str`, defaults to `"float32"`): Of the stored vectors: `"float32"`, `"bfloat16"` or `"float16"`.
+            shard_size (`int`, defaults to 1024): Items per file, and the most that an interruption can cost.
+            overwrite (`bool`, defaults to `False`): Replace a bank in `output_dir`, and discard an unfinished build
+                with other settings.
+
+        Returns:
+            `MemoryBank`: Ready to search.
+
+        Raises:
+            ValueError: If an item is unusable (its number is named) or `output_dir` cannot be used.
+        """
+        resolved = resolve_embedder(embedder, model, processor)
+        builder = BankBuilder(model, processor, resolved, batch_size, dtype, shard_size)
+        builder.build(items, Path(output_dir), overwrite)
+        return cls.from_pretrained(output_dir, model=model, processor=processor, embedder=resolved)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        repo_or_dir: str | os.PathLike,
+        revision: str | None = None,
+        *,
+        model=None,
+        processor=None,
+        embedder: Embedder | None = None,
+        repo_type: str = "dataset",
+        **hub_options,
+    ) -> "MemoryBank":
+        """Open a memory bank.
+
+        Args:
+            repo_or_dir (`str` or `os.PathLike`): Folder or Hub repository.
+            revision (`str`, *optional*): Branch, tag or commit of the repository.
+            model, processor, embedder (*optional*): Passed to [`MemoryBank.attach`] when any is given.
+            repo_type (`str`, defaults to `"dataset"`): Kind of Hub repository: `"dataset"` or `"model"`.
+            hub_options: Passed to `huggingface_hub.snapshot_download` (`token`, `cache_dir`, ...).
+
+        Raises:
+            ValueError: If this is no bank, a file is missing, damaged or of another length, or the format is newer.
+            OSError: If the repository cannot be read.
+        """
+        folder = bank_folder(repo_or_dir, revision, repo_type, **hub_options)
+        config = BankConfig.load(folder)
+        for name in config.data_files():
+            _check_file(folder, name, config.files[name], hashed=config.files[name]["size"] <= _HASHED_AT_OPENING)
+        index = FlatIndex.load(folder / INDEX_NAME)
+        if (len(index), index.embedding_size) != (config.num_items, config.embedding_size):
+            raise ValueError(
+                f"{str(folder / INDEX_NAME)!r} must hold {config.num_items} vectors of {config.embedding_size} numbers, "
+                f"got {len(index)} of {index.embedding_size}."
+            )
+        bank = cls(folder, config, index)
+        if model is not None or processor is not None or embedder is not None:
+            bank.attach(model, processor, embedder=embedder)
+        return bank
+
+    def attach(self, model=None, processor=None, *, embedder: Embedder | None = None) -> "MemoryBank":
+        """Give the bank the model it is used with, and so what embeds its queries.
+
+        Args:
+            model (`CoMemForConditionalGeneration`): Must be the one that encoded the bank.
+            processor (`CoMemProcessor`): Its processor.
+            embedder (`Embedder`, *optional*): For a bank made with another embedder than `"backbone"`; without it, that
+                embedder is loaded by the name in `bank_config.json` at the first search.
+
+        Returns:
+            `MemoryBank`: This bank.
+
+        Raises:
+            ValueError: If the model has another memory encoder, or the embedder is another.
+        """
+        if model is not None:
+            fingerprint = model.memory_fingerprint()
+            if fingerprint != self.config.memory_fingerprint:
+                raise ValueError(
+                    f"The bank {str(self.folder)!r} was made by the memory encoder {self.config.memory_fingerprint}, but "
+                    f"this model's is {fingerprint}: its vectors would mean nothing to it. Use the bank's own model or "
+                    "build the bank again."
+                )
+        if embedder is None and self.config.embedder["type"] == BackboneEmbedder.settings["type"]:
+            if model is None or processor is None:
+                raise ValueError("A bank with the embedder 'backbone' needs both: `attach(model, processor)`.")
+            embedder = BackboneEmbedder(model, processor)
+        if embedder is not None:
+            if embedder.settings != self.config.embedder:
+                raise ValueError(
+                    f"The bank was made with the embedder {self.config.embedder}, got {embedder.settings}."
+                )
+            self._embedder = embedder
+        return self
+
+    def search(
+        self, image=None, text: str | Sequence[str] | None = None, k: int = 3
+    ) -> list[MemoryHit] | list[list[MemoryHit]]:
+        """Find the items nearest to a query.
+
+        Args:
+            image (PIL image, path, or list of these, *optional*): What to look for.
+            text (`str` or list of them, *optional*): What to look for, where the embedder has a text side. With both,
+                the query is the mean of the two embeddings.
+            k (`int`, defaults to 3): Hits per query; more than the bank holds gives all.
+
+        Returns:
+            `list[MemoryHit]`, best first; a list of such lists if the query was a list.
+
+        Raises:
+            ValueError: If there is no query, an image is unreadable, or the embedder is missing or has no text side.
+        """
+        if not isinstance(k, int) or isinstance(k, bool) or k < 1:
+            raise ValueError(f"`k` must be a positive integer, got {k!r}.")
+        queries = {name: query for name, query in (("image", image), ("text", text)) if query is not None}
+        if not queries:
+            raise ValueError("Nothing to search for: give `image` or `text`.")
+        single = not isinstance(next(iter(queries.values())), (list, tuple))
+        if single:
+            queries = {name: [query] for name, query in queries.items()}
+        lengths = {name: len(query) if isinstance(query, (list, tuple)) else None for name, query in queries.items()}
+        if len(set(lengths.values())) > 1:
+            raise ValueError("`image` and `text` must both be single queries or lists of the same length.")
+        if not lengths.popitem()[1]:
+            return []
+        scores, rows = self.index.search(self._embed(queries), min(k, len(self)))
+        found = iter(self._items.read(rows.flatten().tolist()))
+        hits = [
+            [
+                MemoryHit(next(found), float(score), rank, int(row), self._state)
+                for rank, (score, row) in enumerate(zip(query_scores, query_rows, strict=True))
+            ]
+            for query_scores, query_rows in zip(scores, rows, strict=True)
+        ]
+        return hits[0] if single else hits
+
+    def memory_inputs(
+        self, hits: Sequence[Sequence["MemoryHit | str"]], dtype: torch.dtype | None = None
+    ) -> Mapping[str, torch.Tensor]:
+        """Stored vectors of items, as the model's `memory_inputs`.
+
+        Args:
+            hits (`list[list[MemoryHit]]`): Items per sample, in the order the model is to get them; uneven numbers, 0
+                included, are padded and masked. Ids of items do as well.
+            dtype (`torch.dtype`, *optional*): Of the result; that of the stored vectors if not given.
+
+        Returns:
+            `{"memory_embeds": (batch, items, memory tokens, hidden), "item_mask": (batch, items)}` on the CPU.
+
+        Raises:
+            ValueError: If a hit comes from another bank, an id is unknown, or stored vectors are not finite.
+        """
+        if isinstance(hits, (str, MemoryHit)) or any(isinstance(sample, (str, MemoryHit)) for sample in hits):
+            raise ValueError("`hits` must be a list with one list of hits per sample: `memory_inputs([hits])`.")
+        rows = [[self._row(hit) for hit in sample] for sample in hits]
+        longest = max((len(sample) for sample in rows), default=0)
+        flat = [row for sample in rows for row in sample]
+        vectors = self._vectors.read(flat)
+        finite = torch.isfinite(vectors).flatten(1).all(dim=1)
+        if not finite.all():
+            row = flat[finite.tolist().index(False)]
+            item_id = self._items.read([row])[0].id
+            raise ValueError(f"The stored vectors of item {item_id!r} (row {row}) are not finite; the bank is damaged.")
+        item_mask = torch.tensor([[place < len(sample) for place in range(longest)] for sample in rows]).bool()
+        item_mask = item_mask.view(len(rows), longest)
+        memory_embeds = torch.zeros(*item_mask.shape, *vectors.shape[1:], dtype=dtype or vectors.dtype)
+        memory_embeds[item_mask] = vectors.to(memory_embeds.dtype)
+        return {"memory_embeds": memory_embeds, "item_mask": item_mask}
+
+    @property
+    def ids(self) -> list[str]:
+        """Ids of all items, in the order of rows."""
+        return list(self._rows_by_id())
+
+    def __getitem__(self, item_id: str) -> MemoryItem:
+        """The item with the given id."""
+        return self._items.read([self._row(item_id)])[0]
+
+    def __len__(self) -> int:
+        return self.config.num_items
+
+    def __repr__(self) -> str:
+        config = self.config
+        return (
+            f"MemoryBank({config.num_items} items of {config.num_memory_tokens} x {config.hidden_size} "
+            f"{config.memory_dtype}, embedder={config.embedder.get('id') or config.embedder['type']!r}, "
+            f"folder={str(self.folder)!r})"
+        )
+
+    def verify(self) -> None:
+        """Read every file and compare it with its checksum.
+
+        Raises:
+            ValueError: Naming the first file that is missing or differs.
+        """
+        for name in self.config.data_files():
+            _check_file(self.folder, name, self.config.files[name], hashed=True)
+
+    def save_pretrained(self, save_directory: str | os.PathLike) -> None:
+        """Copy the bank to another folder, new or empty.
+
+        Raises:
+            ValueError: If the folder is not empty, or a file of this bank is damaged.
+        """
+        target = Path(save_directory)
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
+            raise ValueError(f"`save_directory` {str(target)!r} exists and is not an empty folder.")
+        copy = target.with_name(f"{target.name}.unfinished")
+        shutil.rmtree(copy, ignore_errors=True)
+        copy.mkdir(parents=True)
+        try:
+            for name in self.config.data_files():
+                shutil.copyfile(self.folder / name, copy / name)
+                _check_file(copy, name, self.config.files[name], hashed=True)
+            for name in (CARD_NAME, CONFIG_NAME):
+                if (self.folder / name).is_file():
+                    shutil.copyfile(self.folder / name, copy / name)
+            os.replace(copy, target)
+        except BaseException:
+            shutil.rmtree(copy, ignore_errors=True)
+            raise
+        sync_folder(target.parent)
+
+    def _embed(self, queries: dict[str, Sequence]) -> np.ndarray:
+        if self._embedder is None:
+            if self.config.embedder["type"] == BackboneEmbedder.settings["type"]:
+                raise ValueError(
+                    "This bank is searched with the vision tower of the model that made it: call "
+                    "`bank.attach(model, processor)` first."
+                )
+            self._embedder = ModelEmbedder.from_pretrained(self.config.embedder["id"], self.config.embedder["revision"])
+        embeddings = []
+        if "image" in queries:
+            embeddings.append(self._embedder.embed_images(queries["image"]))
+        if "text" in queries:
+            embeddings.append(self._embedder.embed_texts(queries["text"]))
+        mean = np.mean(embeddings, axis=0)
+        return mean / np.maximum(np.linalg.norm(mean, axis=-1, keepdims=True), 1e-12)
+
+    def _row(self, hit: MemoryHit | str) -> int:
+        if isinstance(hit, MemoryHit):
+            if hit.bank != self._state:
+                raise ValueError(f"The hit on item {hit.item.id!r} comes from another bank than {str(self.folder)!r}.")
+            return hit.row
+        rows = self._rows_by_id()
+        if hit not in rows:
+            raise ValueError(f"The bank {str(self.folder)!r} has no item {hit!r}.")
+        return rows[hit]
+
+    def _rows_by_id(self) -> dict[str, int]:
+        if self._rows is None:
+            self._rows = {item_id: row for row, item_id in enumerate(self._items.read_ids())}
+        return self._rows
+
+
+def _check_file(folder: Path, name: str, entry: dict, hashed: bool) -> None:
+    path = folder / name
+    if not path.is_file():
+        raise ValueError(f"The bank {str(folder)!r} is incomplete: {name} is missing.")
+    size = path.stat().st_size
+    if size != entry["size"]:
+        raise ValueError(f"{str(path)!r} is damaged: it has {size} bytes, bank_config.json says {entry['size']}.")
+    if hashed and file_entry(path) != entry:
+        raise ValueError(f"{str(path)!r} is damaged: its sha256 is not the one in bank_config.json.")

@@ -1,0 +1,129 @@
+"""`bank_config.json`: what a memory bank is made of, and what it fits."""
+
+import json
+import re
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+from .durable import write_durably
+
+
+CONFIG_NAME = "bank_config.json"
+INDEX_NAME = "index.faiss"
+CARD_NAME = "README.md"
+FORMAT_VERSION = 1
+MEMORY_DTYPES = ("float32", "bfloat16", "float16")
+
+_FILE_NAME = re.compile(r"index\.faiss|README\.md|memory-\d{5,}\.safetensors|items-\d{5,}\.parquet")
+_COUNTS = ("num_items", "num_memory_tokens", "hidden_size", "embedding_size")
+
+
+def memory_name(shard: int) -> str:
+    """File name of a shard's memory vectors."""
+    return f"memory-{shard:05d}.safetensors"
+
+
+def items_name(shard: int) -> str:
+    """File name of a shard's items."""
+    return f"items-{shard:05d}.parquet"
+
+
+@dataclass
+class BankConfig:
+    """Description of a memory bank, stored as `bank_config.json`.
+
+    Args:
+        num_items (`int`): Items in the bank.
+        num_memory_tokens (`int`): Memory vectors per item.
+        hidden_size (`int`): Length of a memory vector.
+        memory_dtype (`str`): `"float32"`, `"bfloat16"` or `"float16"`.
+        memory_fingerprint (`str`): `memory_fingerprint()` of the model that encoded the items.
+        model (`dict`): `{"id": str or None, "revision": str or None}` of that model.
+        embedder (`dict`): `{"type": "backbone" or "model", "id", "revision", ...}`: what embeds queries.
+        embedding_size (`int`): Length of an embedding.
+        shard_sizes (`list[int]`): Items per shard, in the order of the rows of the index.
+        files (`dict[str, dict]`): `{"sha256": str, "size": int}` of every file but this one.
+        metric (`str`): `"cosine"`: embeddings are L2-normalised and compared by inner product.
+        format_version (`int`): Version of the layout; newer ones are refused.
+    """
+
+    num_items: int
+    num_memory_tokens: int
+    hidden_size: int
+    memory_dtype: str
+    memory_fingerprint: str
+    model: dict
+    embedder: dict
+    embedding_size: int
+    shard_sizes: list[int]
+    files: dict[str, dict] = field(default_factory=dict)
+    metric: str = "cosine"
+    format_version: int = FORMAT_VERSION
+
+    def __post_init__(self):
+        for name in _COUNTS:
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise ValueError(f"`{name}` must be a positive integer, got {value!r}.")
+        if self.memory_dtype not in MEMORY_DTYPES:
+            raise ValueError(f"`memory_dtype` must be one of {', '.join(MEMORY_DTYPES)}, got {self.memory_dtype!r}.")
+        if self.metric != "cosine":
+            raise ValueError(f"`metric` must be 'cosine', got {self.metric!r}.")
+        if not isinstance(self.memory_fingerprint, str) or not self.memory_fingerprint:
+            raise ValueError(f"`memory_fingerprint` must be a non-empty string, got {self.memory_fingerprint!r}.")
+        for name in ("model", "embedder", "files"):
+            if not isinstance(getattr(self, name), dict):
+                raise ValueError(f"`{name}` must be a mapping, got {getattr(self, name)!r}.")
+        if not all(isinstance(size, int) and size > 0 for size in self.shard_sizes):
+            raise ValueError(f"`shard_sizes` must be positive integers, got {self.shard_sizes!r}.")
+        if sum(self.shard_sizes) != self.num_items:
+            raise ValueError(
+                f"`shard_sizes` add up to {sum(self.shard_sizes)} items, but `num_items` is {self.num_items}."
+            )
+        for name, entry in self.files.items():
+            if not _FILE_NAME.fullmatch(name):
+                raise ValueError(f"`files` names {name!r}, which is not a file of a memory bank.")
+            if not (isinstance(entry, dict) and {"sha256", "size"} <= entry.keys()):
+                raise ValueError(f"`files` must give 'sha256' and 'size' of {name!r}, got {entry!r}.")
+
+    def data_files(self) -> list[str]:
+        """Names of the files that hold the bank's data: the index, then memory and items of each shard."""
+        shards = range(len(self.shard_sizes))
+        return [INDEX_NAME, *(memory_name(shard) for shard in shards), *(items_name(shard) for shard in shards)]
+
+    def save(self, folder: Path) -> None:
+        """Write `bank_config.json` into `folder`, whole or not at all."""
+        text = json.dumps(asdict(self), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+        write_durably(folder / CONFIG_NAME, lambda path: path.write_text(text, encoding="utf-8"))
+
+    @classmethod
+    def load(cls, folder: Path) -> "BankConfig":
+        """Read and check `bank_config.json`.
+
+        Raises:
+            ValueError: If `folder` is no memory bank, its config is damaged, or its format is newer than this code.
+        """
+        path = folder / CONFIG_NAME
+        if not path.is_file():
+            raise ValueError(f"{str(folder)!r} is no memory bank: it has no {CONFIG_NAME}.")
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{str(path)!r} is not valid JSON: {error}.") from error
+        version = values.get("format_version") if isinstance(values, dict) else None
+        if not isinstance(version, int):
+            raise ValueError(f"{str(path)!r} is no bank configuration: `format_version` is {version!r}.")
+        if version > FORMAT_VERSION:
+            raise ValueError(
+                f"{str(folder)!r} has bank format {version}; this version of comem_hf reads formats up to "
+                f"{FORMAT_VERSION}. Upgrade comem_hf to open it."
+            )
+        known = {entry.name for entry in fields(cls)}
+        try:
+            config = cls(**{name: value for name, value in values.items() if name in known})
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{str(path)!r} is damaged: {error}") from error
+        unlisted = [name for name in config.data_files() if name not in config.files]
+        if unlisted:
+            raise ValueError(f"{str(path)!r} is damaged: `files` lacks {unlisted[0]!r}.")
+        return config

@@ -1,0 +1,164 @@
+"""Embedders: what turns images (and texts, where a model can) into the vectors that a bank searches."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from ..modeling.memory_item import MemoryItem
+
+
+class Embedder(ABC):
+    """Turns items and queries into L2-normalised float32 vectors of shape (inputs, embedding size).
+
+    `settings` goes into `bank_config.json`: a bank is searched with the embedder that has the same settings.
+    """
+
+    settings: dict
+    embeds_text: bool = False
+
+    @abstractmethod
+    def embed_images(self, images: Sequence) -> np.ndarray:
+        """Embed images (PIL images or paths)."""
+
+    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+        """Embed texts, in the same space as images.
+
+        Raises:
+            ValueError: If this embedder has no text side.
+        """
+        raise ValueError(f"Embedder {self.settings['type']!r} embeds images only; search with `image=`.")
+
+    def check_item(self, item: MemoryItem) -> None:
+        """Refuse an item that this embedder cannot make searchable.
+
+        Raises:
+            ValueError: If the item has no image and the embedder has no text side.
+        """
+        if item.image is None and not self.embeds_text:
+            raise ValueError(
+                f"it has no image, and embedder {self.settings['type']!r} finds items by their image only; "
+                "add an image, or build the bank with an embedder that has a text side (such as CLIP)."
+            )
+
+    def embed_items(self, items: Sequence[MemoryItem], memory_inputs: Mapping) -> np.ndarray:
+        """Embed items by their image, or by their text where they have no image.
+
+        Args:
+            items (`Sequence[MemoryItem]`): The items.
+            memory_inputs (`Mapping`): The same items as the processor prepared them for the memory encoder.
+        """
+        images = [place for place, item in enumerate(items) if item.image is not None]
+        texts = [place for place, item in enumerate(items) if item.image is None]
+        parts = []
+        if images:
+            parts.append(self.embed_images([items[place].image for place in images]))
+        if texts:
+            parts.append(self.embed_texts([items[place].text for place in texts]))
+        return np.concatenate(parts)[np.argsort(images + texts)]
+
+
+class BackboneEmbedder(Embedder):
+    """The model's own vision tower, mean-pooled over the image: nothing else is needed, and nothing is read twice.
+
+    Images are prepared as those of memory items are, so that a query and an item go the same way.
+
+    Args:
+        model (`CoMemForConditionalGeneration`): The model; its *backbone*'s tower is used, without the adapter.
+        processor (`CoMemProcessor`): Its processor.
+    """
+
+    settings = {"type": "backbone"}
+
+    def __init__(self, model, processor):
+        self.model = model
+        self.processor = processor
+
+    def embed_images(self, images: Sequence) -> np.ndarray:
+        items = [[MemoryItem(image=image)] for image in images]
+        return self.embed_items([], self.processor.process_memories(items))
+
+    def embed_items(self, items: Sequence[MemoryItem], memory_inputs: Mapping) -> np.ndarray:
+        device = self.model.device
+        with torch.inference_mode():
+            features = self.model.get_image_features(
+                memory_inputs["pixel_values"].to(device), memory_inputs["image_grid_thw"].to(device)
+            ).pooler_output  # one tensor of shape (patches after merging, hidden) per image
+            return normalise(torch.stack([image.float().mean(dim=0) for image in features]))
+
+
+class ModelEmbedder(Embedder):
+    """Any `AutoModel` that gives image features: CLIP, SigLIP, DINOv2, ViT and the like.
+
+    Args:
+        model (`PreTrainedModel`): With `get_image_features`, or a vision model with pooled output.
+        image_processor: Its image processor.
+        tokenizer (*optional*): Its tokenizer; with `get_text_features` it makes texts searchable.
+    """
+
+    def __init__(self, model, image_processor, tokenizer=None):
+        self.model = model.eval()
+        self.image_processor = image_processor
+        self.tokenizer = tokenizer
+        self.embeds_text = tokenizer is not None and hasattr(model, "get_text_features")
+        revision = getattr(model.config, "_commit_hash", None)
+        self.settings = {"type": "model", "id": model.config._name_or_path or None, "revision": revision}
+
+    @classmethod
+    def from_pretrained(cls, name: str, revision: str | None = None) -> "ModelEmbedder":
+        """Load model, image processor and, where there is one, tokenizer from a folder or Hub repository."""
+        from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
+
+        model = AutoModel.from_pretrained(name, revision=revision)
+        image_processor = AutoImageProcessor.from_pretrained(name, revision=revision)
+        tokenizer = None
+        if hasattr(model, "get_text_features"):
+            tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
+        return cls(model, image_processor, tokenizer)
+
+    def embed_images(self, images: Sequence) -> np.ndarray:
+        images = [MemoryItem(image=image).load_image() for image in images]
+        pixels = self.image_processor(images=images, return_tensors="pt")["pixel_values"]
+        pixels = pixels.to(self.model.device, self.model.dtype)
+        with torch.inference_mode():
+            if hasattr(self.model, "get_image_features"):
+                return normalise(_pooled(self.model.get_image_features(pixel_values=pixels)))
+            return normalise(_pooled(self.model(pixel_values=pixels)))
+
+    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+        if not self.embeds_text:
+            return super().embed_texts(texts)
+        inputs = self.tokenizer(list(texts), padding=True, truncation=True, return_tensors="pt").to(self.model.device)
+        with torch.inference_mode():
+            return normalise(_pooled(self.model.get_text_features(**inputs)))
+
+
+def resolve_embedder(embedder, model, processor) -> Embedder:
+    """The embedder that `MemoryBank.build(embedder=...)` means.
+
+    Args:
+        embedder (`str`, `os.PathLike` or `Embedder`): `"backbone"`, a folder or Hub id of an `AutoModel`, or an object.
+        model, processor: What `"backbone"` refers to.
+    """
+    if isinstance(embedder, Embedder):
+        return embedder
+    if embedder == "backbone":
+        return BackboneEmbedder(model, processor)
+    if isinstance(embedder, torch.nn.Module):
+        raise ValueError("Give a model as `embedder=ModelEmbedder(model, image_processor)`: it needs its processor.")
+    return ModelEmbedder.from_pretrained(str(embedder))
+
+
+def normalise(features: torch.Tensor) -> np.ndarray:
+    """L2-normalised float32 rows on the CPU."""
+    return functional.normalize(features.float(), dim=-1).cpu().numpy()
+
+
+def _pooled(output) -> torch.Tensor:
+    if isinstance(output, torch.Tensor):
+        return output
+    if getattr(output, "pooler_output", None) is not None:
+        return output.pooler_output
+    return output.last_hidden_state.mean(dim=1)

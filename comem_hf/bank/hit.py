@@ -1,0 +1,24 @@
+"""What a search in a memory bank returns."""
+
+from dataclasses import dataclass, field
+
+from ..modeling.memory_item import MemoryItem
+
+
+@dataclass(frozen=True)
+class MemoryHit:
+    """One memory item found by [`MemoryBank.search`], best first.
+
+    Args:
+        item (`MemoryItem`): The stored item; its image is opened from the bank's own copy, never from a path.
+        score (`float`): Cosine similarity of the query's and the item's embedding, -1 to 1.
+        rank (`int`): 0 for the best hit of its query.
+        row (`int`): Position of the item in the bank.
+        bank (`str`): Digest of the bank state that the row belongs to; other banks refuse the hit.
+    """
+
+    item: MemoryItem
+    score: float
+    rank: int
+    row: int = field(repr=False)
+    bank: str = field(repr=False)

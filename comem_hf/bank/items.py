@@ -1,0 +1,123 @@
+"""Stored items: Parquet shards of text, image bytes and metadata."""
+
+import json
+import threading
+from collections import defaultdict
+from itertools import accumulate
+from pathlib import Path
+
+from ..modeling.memory_item import MemoryItem
+from .config import BankConfig, items_name
+from .record import ItemRecord
+from .shards import group_by_shard
+
+
+# A hit reads one row group: small groups keep that cheap, 32 rows keep the footer small.
+ROWS_PER_GROUP = 32
+
+
+def _schema():
+    import pyarrow as pa
+
+    # The `huggingface` entry is what the `datasets` library and the Hub's viewer read to show the images.
+    string = {"dtype": "string", "_type": "Value"}
+    features = {"id": string, "text": string, "image": {"_type": "Image"}, "metadata": string}
+    return pa.schema(
+        [
+            pa.field("id", pa.string(), nullable=False),
+            pa.field("text", pa.string()),
+            pa.field("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
+            pa.field("metadata", pa.string(), nullable=False),
+        ],
+        metadata={"huggingface": json.dumps({"info": {"features": features}})},
+    )
+
+
+def write_items(path: Path, records: list[ItemRecord]) -> None:
+    """Write one shard of items."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = {
+        "id": [record.id for record in records],
+        "text": [record.text for record in records],
+        "image": [
+            None if record.image is None else {"bytes": record.image, "path": record.image_name} for record in records
+        ],
+        "metadata": [record.metadata for record in records],
+    }
+    table = pa.table(columns, schema=_schema())
+    pq.write_table(table, path, row_group_size=ROWS_PER_GROUP, compression="zstd", use_dictionary=False)
+
+
+class StoredItems:
+    """Items of a bank; a read touches only the row groups of the rows asked for.
+
+    Args:
+        folder (`Path`): The bank.
+        config (`BankConfig`): Its configuration, which the shards must match.
+    """
+
+    def __init__(self, folder: Path, config: BankConfig):
+        self.folder = folder
+        self.config = config
+        self._files = {}
+        self._lock = threading.Lock()
+
+    def read(self, rows: list[int]) -> list[MemoryItem]:
+        """Items of the given rows, in the order of `rows`.
+
+        Raises:
+            ValueError: If a shard is damaged or a stored image cannot be opened.
+        """
+        items = [None] * len(rows)
+        with self._lock:  # a pyarrow file is not made for concurrent reads
+            for shard, places in group_by_shard(rows, self.config.shard_sizes).items():
+                file, group_ends = self._open(shard)
+                groups = defaultdict(list)
+                for place, row in places:
+                    group = next(number for number, end in enumerate(group_ends) if row < end)
+                    start = group_ends[group - 1] if group else 0
+                    groups[group].append((place, row - start))
+                for group, members in groups.items():
+                    table = file.read_row_group(group)
+                    for place, row in members:
+                        items[place] = self._to_item(table.slice(row, 1).to_pylist()[0])
+        return items
+
+    def read_ids(self) -> list[str]:
+        """Ids of all items, in the order of rows."""
+        with self._lock:
+            return [
+                item_id
+                for shard in range(len(self.config.shard_sizes))
+                for item_id in self._open(shard)[0].read(columns=["id"]).column("id").to_pylist()
+            ]
+
+    @staticmethod
+    def _to_item(row: dict) -> MemoryItem:
+        image = row["image"] or {"bytes": None, "path": None}
+        try:
+            return ItemRecord(row["id"], row["text"], image["bytes"], image["path"], row["metadata"]).to_item()
+        except ValueError as error:
+            raise ValueError(f"Stored item {row['id']!r}: {error}") from error
+
+    def _open(self, shard: int):
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        if shard not in self._files:
+            path = self.folder / items_name(shard)
+            try:
+                file = pq.ParquetFile(path, memory_map=True)
+            except pa.ArrowException as error:
+                raise ValueError(f"{str(path)!r} is damaged: {error}") from error
+            expected = self.config.shard_sizes[shard]
+            if file.metadata.num_rows != expected or not file.schema_arrow.equals(_schema()):
+                raise ValueError(
+                    f"{str(path)!r} must hold {expected} rows of id, text, image and metadata, "
+                    f"got {file.metadata.num_rows} rows of {', '.join(file.schema_arrow.names)}."
+                )
+            sizes = (file.metadata.row_group(group).num_rows for group in range(file.metadata.num_row_groups))
+            self._files[shard] = (file, list(accumulate(sizes)))
+        return self._files[shard]

@@ -1,0 +1,102 @@
+"""A memory item as a bank stores it: plain bytes and text."""
+
+import hashlib
+import io
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from ..modeling.memory_item import MemoryItem
+
+
+@dataclass(frozen=True)
+class ItemRecord:
+    """Stored form of a memory item.
+
+    Args:
+        id (`str`): Given, or the first 32 hex digits of the content's sha256.
+        text (`str` or `None`): Text of the item.
+        image (`bytes` or `None`): Encoded image: the file's own bytes, or PNG for an image that came from memory.
+        image_name (`str` or `None`): Name of the image file, without its folder.
+        metadata (`str`): JSON object.
+        digest (`str`): sha256 over everything above (pixels in place of the PNG bytes); empty when read back.
+    """
+
+    id: str
+    text: str | None
+    image: bytes | None
+    image_name: str | None
+    metadata: str
+    digest: str = ""
+
+    @classmethod
+    def from_item(cls, item: MemoryItem) -> "ItemRecord":
+        """Read the image of an item and name the item by its content where it has no id.
+
+        Raises:
+            ValueError: If the image cannot be read or the metadata is not JSON.
+        """
+        content = hashlib.sha256(json.dumps(item.text).encode())
+        image, image_name = None, None
+        if isinstance(item.image, (str, os.PathLike)):
+            image_name = Path(item.image).name
+            try:
+                image = Path(item.image).read_bytes()
+            except OSError as error:
+                raise ValueError(f"cannot read image {str(item.image)!r}: {error.strerror or error}.") from error
+            content.update(b"file" + image)
+        elif item.image is not None:
+            image = _encode_png(item.image)
+            content.update(f"pixels {item.image.mode} {item.image.size}".encode() + item.image.tobytes())
+        try:
+            metadata = json.dumps(item.metadata or {}, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"`metadata` must be a JSON object, got {item.metadata!r}: {error}.") from error
+        item_id = item.id if item.id is not None else content.hexdigest()[:32]
+        if not isinstance(item_id, str) or not item_id:
+            raise ValueError(f"`id` must be a non-empty string, got {item.id!r}.")
+        content.update(json.dumps([item_id, image_name, metadata]).encode())
+        return cls(item_id, item.text, image, image_name, metadata, content.hexdigest())
+
+    def to_item(self) -> MemoryItem:
+        """The item, its image opened from the stored bytes and decoded when it is first used.
+
+        Raises:
+            ValueError: If the bytes are no image, or the image has more pixels than Pillow's limit.
+        """
+        image = None if self.image is None else open_image(self.image, self.image_name)
+        return MemoryItem(image=image, text=self.text, id=self.id, metadata=json.loads(self.metadata))
+
+
+def open_image(data: bytes, name: str | None = None) -> Image.Image:
+    """Open encoded image bytes; pixels are decoded on first use.
+
+    Args:
+        data (`bytes`): Content of an image file.
+        name (`str`, *optional*): Name to use in error messages.
+
+    Raises:
+        ValueError: If the bytes are no image, or the image has more pixels than `PIL.Image.MAX_IMAGE_PIXELS`.
+    """
+    label = "image" if name is None else f"image {name!r}"
+    try:
+        image = Image.open(io.BytesIO(data))
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"{label} is too large: {error}") from error
+    except (OSError, ValueError, SyntaxError) as error:
+        raise ValueError(f"{label} is not a readable image ({len(data)} bytes).") from error
+    limit = Image.MAX_IMAGE_PIXELS
+    if limit is not None and image.width * image.height > limit:
+        raise ValueError(f"{label} is too large: {image.width} x {image.height} pixels, the limit is {limit}.")
+    return image
+
+
+def _encode_png(image: Image.Image) -> bytes:
+    if image.mode not in ("1", "L", "LA", "I;16", "P", "RGB", "RGBA"):  # modes that PNG keeps as they are
+        image = image.convert("RGB")
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG")
+    return buffer.getvalue()
