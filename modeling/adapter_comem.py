@@ -1,0 +1,65 @@
+"""LoRA on the backbone's own weights, without ever touching the backbone."""
+
+import copy
+from itertools import chain
+
+from peft import LoraConfig, inject_adapter_in_model
+from torch import nn
+from transformers import PreTrainedModel
+
+from .configuration_comem import CoMemConfig
+
+
+# PEFT inserts the name of the adapter into its keys; checkpoints do without it.
+ADAPTER_NAME = "default"
+
+
+def share_weights(model: nn.Module) -> nn.Module:
+    """
+    Copies a model's modules but not its tensors: parameters and buffers of the copy *are* those of the original.
+
+    The copy has hooks, flags and caches of its own, so that two threads, or a checkpointed encoding pass recomputed in the
+    middle of the answering pass's backward, cannot disturb each other.
+    """
+    tensors = chain(model.parameters(), model.buffers())
+    return copy.deepcopy(model, memo={id(tensor): tensor for tensor in tensors})
+
+
+def add_lora(model: PreTrainedModel, config: CoMemConfig) -> PreTrainedModel:
+    """
+    Wraps the linear layers of `model` in PEFT's LoRA layers, in place.
+
+    Args:
+        model ([`~transformers.PreTrainedModel`]): Text model and vision tower, as made by [`share_weights`].
+        config ([`CoMemConfig`]): Its `lora_config` holds the settings.
+    """
+    settings = dict(config.lora_config)
+    # Full names, so that no suffix matches elsewhere.
+    settings["target_modules"] = settings["target_modules"] or linear_layer_names(model)
+    inject_adapter_in_model(LoraConfig(**settings), model, adapter_name=ADAPTER_NAME)
+    for name, module in model.named_modules():
+        if "lora_" in name and isinstance(module, nn.Linear):
+            # PEFT starts adapters as the identity; transformers must not draw them anew.
+            module._is_hf_initialized = True
+    return model
+
+
+def linear_layer_names(model: nn.Module) -> list[str]:
+    """Names of all linear layers inside a backbone's `.model` (text model and vision tower; `lm_head` is outside)."""
+    return [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
+
+
+def shared_weight_keys(adapted: nn.Module, prefix: str, source_prefix: str) -> dict[str, str]:
+    """
+    Maps each tensor that an adapted copy shares to its place in the original, in the form of `_tied_weights_keys`.
+
+    Args:
+        adapted (`torch.nn.Module`): The copy, with LoRA layers.
+        prefix (`str`): Where the copy sits in the whole model, with a final dot.
+        source_prefix (`str`): Where the original sits, with a final dot.
+    """
+    names = (name for name, _ in adapted.named_parameters(remove_duplicate=False) if ".lora_" not in name)
+    return {prefix + name: source_prefix + name.replace(".base_layer.", ".") for name in names}
+
+
+__all__ = ["add_lora", "linear_layer_names", "share_weights", "shared_weight_keys"]

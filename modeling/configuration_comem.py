@@ -1,0 +1,208 @@
+"""Configuration of a vision-language model with continuous memory."""
+
+from typing import Any
+
+from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
+
+
+BACKBONES = ("qwen2_vl", "qwen2_5_vl")
+ENCODERS = ("adapter", "separate")
+MEMORY_ORDERS = ("given", "reversed")
+QUERY_VISIONS = ("backbone", "encoder")
+
+RESAMPLER_DEFAULTS = {
+    "num_hidden_layers": 8,
+    "share_layers": True,
+    "num_attention_heads": None,
+    "head_dim": None,
+    "ff_mult": 4,
+}
+LORA_DEFAULTS = {
+    "r": 16,
+    "lora_alpha": 32,
+    "lora_dropout": 0.05,
+    "target_modules": None,
+    "rank_pattern": {},
+    "alpha_pattern": {},
+}
+
+
+class CoMemConfig(PreTrainedConfig):
+    """
+    Configuration of a [`CoMemForConditionalGeneration`]: a frozen backbone and the memory encoder in front of it.
+
+    `memory_order`, `query_vision` and `decode_position_offset` are read at every call and may be changed on a loaded
+    model; everything else decides the weights.
+
+    Args:
+        backbone_config (`dict` or `PreTrainedConfig`, *optional*):
+            Configuration of the backbone, of type `qwen2_vl` or `qwen2_5_vl`. Defaults to the one of Qwen2-VL.
+        num_memory_tokens (`int`, *optional*, defaults to 8):
+            Memory vectors per item.
+        resampler_config (`dict`, *optional*):
+            `num_hidden_layers` (8 passes), `share_layers` (`True`: all passes use one layer's weights),
+            `num_attention_heads`, `head_dim` and `ff_mult` (4). With hidden size `h`, the heads default to `h // 64` but
+            at most 16 (the published number), and `head_dim` to `h // num_attention_heads`.
+        encoder (`str`, *optional*, defaults to `"adapter"`):
+            `"adapter"`: the memory encoder is LoRA on the backbone's own weights, one copy of which is held;
+            `"separate"`: it has full weights of its own, as merged checkpoints do.
+        lora_config (`dict`, *optional*):
+            Arguments of [`~peft.LoraConfig`]: `r` (16), `lora_alpha` (32), `lora_dropout` (0.05), `target_modules`
+            (`None`: every linear layer of the text model and the vision tower, not `lm_head`; else a regular expression
+            or a list of names inside the backbone's `.model`), `rank_pattern` and `alpha_pattern` (per-layer values).
+            Unused with `encoder="separate"`.
+        memory_order (`str`, *optional*, defaults to `"given"`):
+            `"given"`: the first item comes first; `"reversed"`: it stands next to the prompt, as in published decoding.
+        query_vision (`str`, *optional*, defaults to `"backbone"`):
+            Whose vision tower sees the prompt's images when memory is given: `"backbone"`, or `"encoder"` as in the
+            published models. Without `memory_inputs` it is always the backbone's.
+        decode_position_offset (`int`, *optional*):
+            `None`: decoded tokens continue the positions of memory and prompt. A number replaces the length of the memory
+            in the positions of decoded tokens; published decoding used 4000 (`qwen2_vl`) and 8000 (`qwen2_5_vl`).
+        memory_token (`str`, *optional*):
+            Text of the placeholder token, for readers; the model goes by the id.
+        memory_token_id (`int`, *optional*):
+            Id that stands for a memory vector where ids are needed. Its embedding is never used. Defaults to the
+            backbone's padding token, or its beginning-of-text token.
+        ffn_memory_config (`dict`, *optional*), vision_memory_config (`dict`, *optional*):
+            Reserved for memory in the feed-forward layers and in the vision tower; must be `None`.
+        memory_only (`bool`, *optional*, defaults to `False`):
+            Whether the checkpoint beside this file holds the memory encoder's own tensors alone.
+        backbone_name_or_path (`str`, *optional*), backbone_revision (`str`, *optional*):
+            Where a memory-only checkpoint finds its backbone.
+
+    Raises:
+        `ValueError`: If a value is out of range or unknown; the message names the field and the value.
+    """
+
+    model_type = "comem"
+    sub_configs = {"backbone_config": AutoConfig}
+
+    def __init__(
+        self,
+        backbone_config: dict[str, Any] | PreTrainedConfig | None = None,
+        num_memory_tokens: int = 8,
+        resampler_config: dict[str, Any] | None = None,
+        encoder: str = "adapter",
+        lora_config: dict[str, Any] | None = None,
+        memory_order: str = "given",
+        query_vision: str = "backbone",
+        decode_position_offset: int | None = None,
+        memory_token: str | None = None,
+        memory_token_id: int | None = None,
+        ffn_memory_config: dict[str, Any] | None = None,
+        vision_memory_config: dict[str, Any] | None = None,
+        memory_only: bool = False,
+        backbone_name_or_path: str | None = None,
+        backbone_revision: str | None = None,
+        **kwargs,
+    ):
+        self.backbone_config = _as_backbone_config(backbone_config)
+        self.num_memory_tokens = num_memory_tokens
+        self.resampler_config = _with_defaults("resampler_config", resampler_config, RESAMPLER_DEFAULTS)
+        self.encoder = encoder
+        self.lora_config = _with_defaults("lora_config", lora_config, LORA_DEFAULTS)
+        self.memory_order = memory_order
+        self.query_vision = query_vision
+        self.decode_position_offset = decode_position_offset
+        self.memory_token = memory_token
+        self.memory_token_id = memory_token_id
+        self.ffn_memory_config = ffn_memory_config
+        self.vision_memory_config = vision_memory_config
+        self.memory_only = memory_only
+        self.backbone_name_or_path = backbone_name_or_path
+        self.backbone_revision = backbone_revision
+        self._resolve_resampler_heads()
+        self._resolve_memory_token()
+        self._check()
+        # The base class would otherwise reset it on the backbone's configuration, which may be in use.
+        kwargs.setdefault("attn_implementation", self.backbone_config._attn_implementation)
+        super().__init__(**kwargs)
+
+    @property
+    def hidden_size(self) -> int:
+        """Size of the backbone's token embeddings, and so of a memory vector."""
+        return self.get_text_config().hidden_size
+
+    def get_text_config(self, *args, **kwargs) -> PreTrainedConfig:
+        """Returns the backbone's text configuration, which `generate` sizes its cache by."""
+        return self.backbone_config.get_text_config(*args, **kwargs)
+
+    def _resolve_resampler_heads(self):
+        sizes = self.resampler_config
+        if sizes["num_attention_heads"] is None and sizes["head_dim"] is None:
+            sizes["num_attention_heads"] = min(16, max(1, self.hidden_size // 64))
+        if sizes["num_attention_heads"] is None:
+            _check_positive("resampler_config['head_dim']", sizes["head_dim"])
+            sizes["num_attention_heads"] = max(1, self.hidden_size // sizes["head_dim"])
+        if sizes["head_dim"] is None:
+            _check_positive("resampler_config['num_attention_heads']", sizes["num_attention_heads"])
+            sizes["head_dim"] = max(1, self.hidden_size // sizes["num_attention_heads"])
+
+    def _resolve_memory_token(self):
+        if self.memory_token_id is not None:
+            return
+        text_config = self.get_text_config()
+        candidates = (getattr(text_config, "pad_token_id", None), getattr(text_config, "bos_token_id", None), 0)
+        self.memory_token_id = next(token for token in candidates if token is not None)
+
+    def _check(self):
+        _check_positive("num_memory_tokens", self.num_memory_tokens)
+        for name in ("num_hidden_layers", "num_attention_heads", "head_dim", "ff_mult"):
+            _check_positive(f"resampler_config['{name}']", self.resampler_config[name])
+        _check_positive("lora_config['r']", self.lora_config["r"])
+        dropout = self.lora_config["lora_dropout"]
+        if not 0 <= dropout < 1:
+            raise ValueError(f"`lora_config['lora_dropout']` must be in [0, 1), got {dropout!r}.")
+        _check_choice("encoder", self.encoder, ENCODERS)
+        _check_choice("memory_order", self.memory_order, MEMORY_ORDERS)
+        _check_choice("query_vision", self.query_vision, QUERY_VISIONS)
+        offset = self.decode_position_offset
+        if offset is not None and (not isinstance(offset, int) or isinstance(offset, bool) or offset < 0):
+            raise ValueError(f"`decode_position_offset` must be None or a non-negative integer, got {offset!r}.")
+        self._check_memory_token()
+        for name in ("ffn_memory_config", "vision_memory_config"):
+            if getattr(self, name) is not None:
+                raise ValueError(f"`{name}` is reserved for later and must be None, got {getattr(self, name)!r}.")
+
+    def _check_memory_token(self):
+        vocab_size = self.get_text_config().vocab_size
+        token = self.memory_token_id
+        vision_tokens = (self.backbone_config.image_token_id, self.backbone_config.video_token_id)
+        if not isinstance(token, int) or not 0 <= token < vocab_size or token in vision_tokens:
+            raise ValueError(
+                f"`memory_token_id` must be an id below the vocabulary size {vocab_size} that is neither the image nor "
+                f"the video token {vision_tokens}, got {token!r}."
+            )
+
+
+def _as_backbone_config(value: dict[str, Any] | PreTrainedConfig | None) -> PreTrainedConfig:
+    if value is None:
+        return CONFIG_MAPPING["qwen2_vl"]()
+    if isinstance(value, dict):
+        model_type = value.get("model_type", "qwen2_vl")
+        _check_choice("backbone_config['model_type']", model_type, BACKBONES)
+        return CONFIG_MAPPING[model_type].from_dict(value)
+    _check_choice("backbone_config.model_type", getattr(value, "model_type", type(value)), BACKBONES)
+    return value
+
+
+def _with_defaults(field: str, values: dict[str, Any] | None, defaults: dict[str, Any]) -> dict[str, Any]:
+    values = dict(values or {})
+    unknown = sorted(set(values) - set(defaults))
+    if unknown:
+        raise ValueError(f"`{field}` has unknown keys {unknown}; known are {sorted(defaults)}.")
+    return {**defaults, **values}
+
+
+def _check_positive(field: str, value: Any):
+    if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
+        raise ValueError(f"`{field}` must be a positive integer, got {value!r}.")
+
+
+def _check_choice(field: str, value: Any, choices: tuple[str, ...]):
+    if value not in choices:
+        raise ValueError(f"`{field}` must be one of {list(choices)}, got {value!r}.")
+
+
+__all__ = ["CoMemConfig"]

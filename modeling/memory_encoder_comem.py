@@ -1,0 +1,79 @@
+"""The memory encoder: reads items, writes memory vectors."""
+
+import copy
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+
+from .adapter_comem import add_lora, share_weights
+from .configuration_comem import CoMemConfig
+from .memory_inputs import MemoryInputs
+from .resampler_comem import CoMemResampler
+
+
+class CoMemMemoryEncoder(nn.Module):
+    """
+    A second way through the backbone, ended by a resampler instead of a language-model head.
+
+    Args:
+        config ([`CoMemConfig`]): `encoder="adapter"` shares the backbone's weights and adds LoRA layers;
+            `encoder="separate"` starts from a copy of them.
+        backbone ([`~transformers.PreTrainedModel`]): The frozen vision-language model.
+    """
+
+    def __init__(self, config: CoMemConfig, backbone: PreTrainedModel):
+        super().__init__()
+        self.image_token_id = config.backbone_config.image_token_id
+        self.video_token_id = config.backbone_config.video_token_id
+        if config.encoder == "adapter":
+            self.model = add_lora(share_weights(backbone.model), config)
+        else:
+            self.model = copy.deepcopy(backbone.model)
+        self.resampler = CoMemResampler(config)
+
+    def forward(self, items: MemoryInputs) -> torch.Tensor:
+        """
+        Args:
+            items ([`MemoryInputs`]): Raw items, all encoded in one batch.
+
+        Returns:
+            `torch.Tensor` of shape `(items, memory tokens, hidden)`.
+        """
+        input_ids, attention_mask = items["input_ids"], items["attention_mask"]
+        image_grid_thw = items.get("image_grid_thw")
+        pixel_values = items.get("pixel_values")
+        token_types = items.get("mm_token_type_ids")
+        if token_types is None:
+            token_types = mm_token_types(input_ids, self.image_token_id, self.video_token_id)
+        # Given explicitly, because the model would otherwise keep `rope_deltas` from one call to the next.
+        position_ids, _ = self.model.get_rope_index(
+            input_ids, token_types, image_grid_thw=image_grid_thw, attention_mask=attention_mask
+        )
+        inputs_embeds = self.model.get_input_embeddings()(input_ids)
+        if self._is_checkpointing():
+            # Reentrant checkpointing gives no gradient to a block none of whose inputs wants one.
+            inputs_embeds = inputs_embeds if inputs_embeds.requires_grad else inputs_embeds.requires_grad_()
+            pixel_values = None if pixel_values is None else pixel_values.detach().requires_grad_()
+        hidden_states = self.model(
+            input_ids=input_ids,
+            inputs_embeds=inputs_embeds,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            pixel_values=pixel_values,
+            image_grid_thw=image_grid_thw,
+            mm_token_type_ids=token_types,
+            use_cache=False,
+        ).last_hidden_state
+        return self.resampler(hidden_states, attention_mask)
+
+    def _is_checkpointing(self) -> bool:
+        return self.training and torch.is_grad_enabled() and self.model.is_gradient_checkpointing
+
+
+def mm_token_types(input_ids: torch.Tensor, image_token_id: int, video_token_id: int) -> torch.Tensor:
+    """Returns which tokens stand for text (0), images (1) and videos (2), in the shape of `input_ids`."""
+    return (input_ids == image_token_id).int() + 2 * (input_ids == video_token_id).int()
+
+
+__all__ = ["CoMemMemoryEncoder", "mm_token_types"]

@@ -1,0 +1,130 @@
+"""The two forms of `memory_inputs` and how they become one."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from transformers import BatchFeature
+
+
+class MemoryInputs(BatchFeature):
+    """
+    Memory of a batch of prompts, as items still to be encoded or as stored vectors.
+
+    *Raw items*, as the processor makes them:
+        `input_ids`, `attention_mask`, `mm_token_type_ids` of shape `(items, length)`, left-padded; `pixel_values`
+        `(patches, patch size)` and `image_grid_thw` `(images, 3)` if any item has an image; `item_counts` `(batch,)`, how
+        many of the items belong to each prompt, in order.
+    *Stored*, as a memory bank keeps them:
+        `memory_embeds` of shape `(batch, items, memory tokens, hidden)` and optionally `item_mask` `(batch, items)`, which
+        is false where a prompt has fewer items than the longest.
+
+    `to(device_or_dtype)` moves all tensors and casts the floating-point ones.
+    """
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether these are memory vectors rather than items."""
+        return "memory_embeds" in self
+
+
+class CoMemBatchFeature(BatchFeature):
+    """A processor's output, whose `to` reaches the tensors inside `memory_inputs` too."""
+
+    def to(self, *args, **kwargs) -> "CoMemBatchFeature":
+        super().to(*args, **kwargs)
+        if isinstance(self.data.get("memory_inputs"), BatchFeature):
+            self.data["memory_inputs"].to(*args, **kwargs)
+        return self
+
+
+def as_memory_inputs(value: Any, batch_size: int, config) -> MemoryInputs:
+    """
+    Checks what a caller passed as `memory_inputs` and fills in what may be left out.
+
+    Args:
+        value (mapping or `torch.Tensor`): Raw items or stored vectors; a bare tensor is taken as `memory_embeds`.
+        batch_size (`int`): Number of prompts.
+        config ([`CoMemConfig`]): For the sizes that stored vectors must have.
+
+    Returns:
+        [`MemoryInputs`]: In the stored form with `item_mask`, or in the raw form with `item_counts`.
+
+    Raises:
+        `ValueError`: If keys are missing, or if shapes and counts do not fit the batch or the model.
+    """
+    if isinstance(value, torch.Tensor):
+        value = {"memory_embeds": value}
+    if not isinstance(value, Mapping):
+        raise ValueError(
+            "`memory_inputs` must be the processor's or a bank's mapping, or a tensor of memory vectors, got "
+            f"{type(value).__name__}."
+        )
+    memory = MemoryInputs(dict(value))
+    if memory.is_stored:
+        return _check_stored(memory, batch_size, config)
+    if "input_ids" not in memory:
+        raise ValueError(
+            f"`memory_inputs` must hold `input_ids` (raw items) or `memory_embeds` (stored), got {sorted(memory)}."
+        )
+    return _check_raw(memory, batch_size)
+
+
+def _check_stored(memory: MemoryInputs, batch_size: int, config) -> MemoryInputs:
+    embeds = memory["memory_embeds"]
+    expected = f"(batch {batch_size}, items, memory tokens {config.num_memory_tokens}, hidden {config.hidden_size})"
+    if embeds.ndim != 4 or embeds.shape[0] != batch_size:
+        raise ValueError(f"`memory_embeds` must have shape {expected}, got {tuple(embeds.shape)}.")
+    if tuple(embeds.shape[2:]) != (config.num_memory_tokens, config.hidden_size):
+        raise ValueError(
+            f"`memory_embeds` must have shape {expected}, got {tuple(embeds.shape)}: these vectors were made by another "
+            "memory encoder; build them again with this model."
+        )
+    mask = memory.get("item_mask")
+    if mask is None:
+        mask = torch.ones(embeds.shape[:2], dtype=torch.bool, device=embeds.device)
+    if mask.shape != embeds.shape[:2]:
+        raise ValueError(f"`item_mask` must have shape {tuple(embeds.shape[:2])}, got {tuple(mask.shape)}.")
+    return MemoryInputs({"memory_embeds": embeds, "item_mask": mask.bool()})
+
+
+def _check_raw(memory: MemoryInputs, batch_size: int) -> MemoryInputs:
+    num_items = memory["input_ids"].shape[0]
+    counts = memory.get("item_counts")
+    if counts is None:
+        if batch_size != 1:
+            raise ValueError(
+                f"`item_counts` is needed to share {num_items} memory items among a batch of {batch_size} prompts."
+            )
+        counts = [num_items]
+    counts = torch.as_tensor(counts)
+    if counts.shape != (batch_size,) or (counts < 0).any() or int(counts.sum()) != num_items:
+        raise ValueError(
+            f"`item_counts` must be {batch_size} counts, one per prompt, that add up to the {num_items} memory items in "
+            f"`input_ids`, got {counts.tolist()}."
+        )
+    memory["item_counts"] = counts
+    return memory
+
+
+def pad_items(embeds: torch.Tensor, item_counts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """
+    Groups encoded items by prompt.
+
+    Args:
+        embeds (`torch.Tensor` of shape `(items, memory tokens, hidden)`): Memory vectors of all items, in order.
+        item_counts (`torch.Tensor` of shape `(batch,)`): Number of items per prompt.
+
+    Returns:
+        `tuple[torch.Tensor, torch.Tensor]`: `memory_embeds` of shape `(batch, most items, memory tokens, hidden)`, zero
+        where a prompt has fewer items, and the boolean `item_mask` of shape `(batch, most items)`.
+    """
+    counts = item_counts.to(embeds.device)
+    most = int(counts.max())
+    mask = torch.arange(most, device=embeds.device) < counts[:, None]
+    padded = embeds.new_zeros((*mask.shape, *embeds.shape[1:]))
+    padded = padded.masked_scatter(mask[..., None, None], embeds)
+    return padded, mask
+
+
+__all__ = ["CoMemBatchFeature", "MemoryInputs", "as_memory_inputs", "pad_items"]

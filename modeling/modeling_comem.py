@@ -1,0 +1,360 @@
+"""A frozen vision-language model that answers out of memory vectors."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AutoModelForImageTextToText, GenerationConfig, GenerationMixin, PreTrainedModel
+from transformers import initialization as init
+from transformers.modeling_outputs import CausalLMOutputWithPast
+
+from .adapter_comem import shared_weight_keys
+from .checkpoint_comem import CoMemCheckpointMixin
+from .configuration_comem import CoMemConfig
+from .memory_encoder_comem import CoMemMemoryEncoder, mm_token_types
+from .memory_inputs import MemoryInputs, as_memory_inputs, pad_items
+from .resampler_comem import CoMemResampler
+
+
+@dataclass
+class PromptWithMemory:
+    """
+    What the backbone's text model reads: memory vectors, then the prompt with its pictures.
+
+    Rows with fewer items than the longest have masked positions in front.
+    """
+
+    inputs_embeds: torch.Tensor
+    """`(batch, memory + prompt, hidden)`"""
+    attention_mask: torch.Tensor
+    """`(batch, memory + prompt)`"""
+    position_ids: torch.Tensor
+    """`(3, batch, memory + prompt)`: memory takes 0 .. n-1 on all three axes, the prompt follows from n on."""
+    memory_lengths: torch.Tensor
+    """`(batch, 1)`: memory vectors of each row, without padding."""
+
+
+class CoMemForConditionalGeneration(CoMemCheckpointMixin, PreTrainedModel, GenerationMixin):
+    """
+    A vision-language model whose prompts may be preceded by memory.
+
+    The backbone is frozen and never changed: without `memory_inputs` this model *is* its backbone, bit for bit. With them,
+    each item becomes `num_memory_tokens` vectors in front of the prompt's embeddings.
+
+    Args:
+        config ([`CoMemConfig`]): The configuration.
+        backbone ([`~transformers.PreTrainedModel`], *optional*): A loaded Qwen2-VL or Qwen2.5-VL to build on; its weights
+            are used as they are, not copied. Made from `config.backbone_config`, with random weights, if not given.
+    """
+
+    config_class = CoMemConfig
+    base_model_prefix = ""
+    main_input_name = "input_ids"
+    input_modalities = ("image", "video", "text")
+    supports_gradient_checkpointing = True
+    _supports_sdpa = True
+    _supports_flash_attn = True
+    _supports_attention_backend = True
+    _can_compile_fullgraph = True
+    _skip_keys_device_placement = ["past_key_values"]
+    _no_split_modules = [
+        "Qwen2VLDecoderLayer",
+        "Qwen2VLVisionBlock",
+        "Qwen2_5_VLDecoderLayer",
+        "Qwen2_5_VLVisionBlock",
+        "CoMemResampler",
+    ]
+
+    def __init__(self, config: CoMemConfig, backbone: PreTrainedModel | None = None):
+        super().__init__(config)
+        if backbone is None:
+            backbone = AutoModelForImageTextToText.from_config(config.backbone_config)
+        self.backbone = backbone
+        self.memory_encoder = CoMemMemoryEncoder(config, backbone)
+        self.post_init()
+        self.freeze_backbone()
+
+    @classmethod
+    def from_backbone(
+        cls, backbone: str | PreTrainedModel, *, backbone_kwargs: dict[str, Any] | None = None, **config
+    ) -> "CoMemForConditionalGeneration":
+        """
+        Puts a new, untrained memory encoder on a backbone.
+
+        New memory vectors have the root mean square of the backbone's token embeddings, so that training starts inside the
+        range that the backbone knows.
+
+        Args:
+            backbone (`str` or [`~transformers.PreTrainedModel`]): Repository, folder or loaded model. The weights of a
+                loaded model are used as they are, not copied, and are frozen.
+            backbone_kwargs (`dict`, *optional*): Arguments for the backbone's `from_pretrained`, such as `dtype`.
+            **config: Fields of [`CoMemConfig`].
+        """
+        if not isinstance(backbone, PreTrainedModel):
+            backbone = AutoModelForImageTextToText.from_pretrained(backbone, **(backbone_kwargs or {}))
+        config.setdefault("backbone_name_or_path", backbone.config.name_or_path or None)
+        model = cls(CoMemConfig(backbone_config=backbone.config, **config), backbone=backbone)
+        model.memory_encoder.to(device=backbone.device, dtype=backbone.dtype)
+        with torch.no_grad():
+            embeddings = backbone.get_input_embeddings().weight
+            model.memory_encoder.resampler.norm.weight.fill_(embeddings.float().pow(2).mean().sqrt().item())
+        if backbone.generation_config is not None:
+            model.generation_config = GenerationConfig.from_dict(backbone.generation_config.to_dict())
+        return model.train(backbone.training)
+
+    def freeze_backbone(self):
+        """Leaves gradients on for the memory encoder's own tensors only."""
+        self.requires_grad_(False)
+        for parameter in self.memory_encoder_parameters().values():
+            parameter.requires_grad_(True)
+
+    def memory_encoder_parameters(self) -> dict[str, nn.Parameter]:
+        """Returns the tensors that belong to the memory encoder alone (adapter and resampler), by name."""
+        shared = self.get_expanded_tied_weights_keys()
+        return {
+            name: parameter
+            for name, parameter in self.named_parameters(remove_duplicate=False)
+            if name.startswith("memory_encoder.") and name not in shared
+        }
+
+    def get_expanded_tied_weights_keys(self, all_submodels: bool = False) -> dict[str, str]:
+        # With `encoder="adapter"` every tensor below the adapter is one of the backbone's, whatever the config says
+        # about tied word embeddings.
+        keys = super().get_expanded_tied_weights_keys(all_submodels=True) if all_submodels else {}
+        if self.config.encoder == "adapter":
+            keys |= shared_weight_keys(self.memory_encoder.model, "memory_encoder.model.", "backbone.model.")
+        return keys
+
+    def get_input_embeddings(self) -> nn.Module:
+        return self.backbone.get_input_embeddings()
+
+    def set_input_embeddings(self, value: nn.Module):
+        self.backbone.set_input_embeddings(value)
+
+    def get_output_embeddings(self) -> nn.Module:
+        return self.backbone.get_output_embeddings()
+
+    def set_output_embeddings(self, new_embeddings: nn.Module):
+        self.backbone.set_output_embeddings(new_embeddings)
+
+    def get_image_features(self, pixel_values: torch.Tensor, image_grid_thw: torch.Tensor | None = None, **kwargs):
+        """Runs the backbone's vision tower; see the backbone's method of the same name."""
+        return self.backbone.get_image_features(pixel_values, image_grid_thw, **kwargs)
+
+    def encode_memory(self, memory_inputs) -> torch.Tensor:
+        """
+        Turns items into memory vectors, all in one batch. Items do not see each other, nor the question.
+
+        Args:
+            memory_inputs (mapping): Raw items, as the processor makes them (see [`MemoryInputs`]).
+
+        Returns:
+            `torch.Tensor` of shape `(items, num_memory_tokens, hidden)`.
+        """
+        items = MemoryInputs(dict(memory_inputs)).to(self.device)
+        if items["input_ids"].shape[0] == 0:
+            shape = (0, self.config.num_memory_tokens, self.config.hidden_size)
+            return torch.zeros(shape, device=self.device, dtype=self.dtype)
+        return self.memory_encoder(items)
+
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        past_key_values=None,
+        inputs_embeds: torch.Tensor | None = None,
+        labels: torch.LongTensor | None = None,
+        use_cache: bool | None = None,
+        pixel_values: torch.Tensor | None = None,
+        pixel_values_videos: torch.Tensor | None = None,
+        image_grid_thw: torch.LongTensor | None = None,
+        video_grid_thw: torch.LongTensor | None = None,
+        mm_token_type_ids: torch.IntTensor | None = None,
+        logits_to_keep: int | torch.Tensor = 0,
+        memory_inputs=None,
+        **kwargs,
+    ) -> CausalLMOutputWithPast:
+        """
+        As the backbone's `forward`, plus:
+
+        Args:
+            memory_inputs (mapping or `torch.Tensor`, *optional*): Memory of each prompt, as items or stored vectors (see
+                [`MemoryInputs`]).
+
+        Returns:
+            [`~transformers.modeling_outputs.CausalLMOutputWithPast`]: `logits` and `labels` are aligned with `input_ids`;
+            `past_key_values`, `hidden_states` and `attentions` include the memory.
+        """
+        vision = {
+            "pixel_values": pixel_values,
+            "pixel_values_videos": pixel_values_videos,
+            "image_grid_thw": image_grid_thw,
+            "video_grid_thw": video_grid_thw,
+        }
+        kwargs |= {"past_key_values": past_key_values, "labels": labels, "use_cache": use_cache}
+        if memory_inputs is None:
+            return self.backbone(
+                input_ids=input_ids,
+                attention_mask=attention_mask,
+                position_ids=position_ids,
+                inputs_embeds=inputs_embeds,
+                mm_token_type_ids=mm_token_type_ids,
+                logits_to_keep=logits_to_keep,
+                **vision,
+                **kwargs,
+            )
+        for name, value in (("position_ids", position_ids), ("inputs_embeds", inputs_embeds)):
+            if value is not None:
+                raise ValueError(f"`{name}` cannot be combined with `memory_inputs`; pass `input_ids` alone.")
+        if past_key_values is not None and past_key_values.get_seq_length() > 0:
+            raise ValueError(
+                "`memory_inputs` belong in front of the whole prompt, but `past_key_values` already holds "
+                f"{past_key_values.get_seq_length()} positions; continue without `memory_inputs`."
+            )
+        prompt = self._prepend_memory(
+            memory_inputs, input_ids, attention_mask, mm_token_type_ids, kwargs.pop("second_per_grid_ts", None), **vision
+        )
+        return self.backbone(
+            inputs_embeds=prompt.inputs_embeds,
+            attention_mask=prompt.attention_mask,
+            position_ids=prompt.position_ids,
+            logits_to_keep=_logits_of_prompt(logits_to_keep, input_ids.shape[1], prompt.inputs_embeds.shape[1]),
+            **kwargs,
+        )
+
+    def _prepend_memory(
+        self,
+        memory_inputs,
+        input_ids: torch.LongTensor,
+        attention_mask: torch.Tensor | None,
+        mm_token_type_ids: torch.IntTensor | None,
+        second_per_grid_ts: torch.Tensor | None,
+        pixel_values: torch.Tensor | None = None,
+        pixel_values_videos: torch.Tensor | None = None,
+        image_grid_thw: torch.LongTensor | None = None,
+        video_grid_thw: torch.LongTensor | None = None,
+    ) -> PromptWithMemory:
+        memory, memory_mask = self._memory_prefix(memory_inputs, input_ids.shape[0])
+        backbone_config = self.config.backbone_config
+        if attention_mask is None:
+            attention_mask = torch.ones_like(input_ids)
+        if attention_mask.ndim != 2:
+            raise ValueError(
+                "`attention_mask` must have shape (batch, length) when `memory_inputs` are given, got "
+                f"{tuple(attention_mask.shape)}."
+            )
+        if mm_token_type_ids is None:
+            mm_token_type_ids = mm_token_types(
+                input_ids, backbone_config.image_token_id, backbone_config.video_token_id
+            )
+
+        # Placeholder ids hold the memory's place, so that the backbone's own methods find positions and pictures.
+        placeholders = input_ids.new_full(memory.shape[:2], self.config.memory_token_id)
+        token_types = mm_token_type_ids.new_zeros(memory.shape[:2])
+        input_ids = torch.cat([placeholders, input_ids], dim=1)
+        attention_mask = torch.cat([memory_mask.to(attention_mask.dtype), attention_mask], dim=1)
+        video = {} if second_per_grid_ts is None else {"second_per_grid_ts": second_per_grid_ts}
+        position_ids, _ = self.backbone.model.get_rope_index(
+            input_ids,
+            torch.cat([token_types, mm_token_type_ids], dim=1),
+            image_grid_thw=image_grid_thw,
+            video_grid_thw=video_grid_thw,
+            attention_mask=attention_mask,
+            **video,
+        )
+
+        inputs_embeds = self.get_input_embeddings()(input_ids)
+        length = memory.shape[1]
+        inputs_embeds = torch.cat([memory.to(inputs_embeds.dtype), inputs_embeds[:, length:]], dim=1)
+        eyes = self.backbone.model if self.config.query_vision == "backbone" else self.memory_encoder.model
+        if pixel_values is not None:
+            features = torch.cat(eyes.get_image_features(pixel_values, image_grid_thw).pooler_output)
+            where, _ = eyes.get_placeholder_mask(input_ids, inputs_embeds, image_features=features)
+            inputs_embeds = inputs_embeds.masked_scatter(where, features.to(inputs_embeds.dtype))
+        if pixel_values_videos is not None:
+            features = torch.cat(eyes.get_video_features(pixel_values_videos, video_grid_thw).pooler_output)
+            _, where = eyes.get_placeholder_mask(input_ids, inputs_embeds, video_features=features)
+            inputs_embeds = inputs_embeds.masked_scatter(where, features.to(inputs_embeds.dtype))
+        return PromptWithMemory(inputs_embeds, attention_mask, position_ids, memory_mask.sum(dim=1, keepdim=True))
+
+    def _memory_prefix(self, memory_inputs, batch_size: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Returns memory vectors `(batch, memory, hidden)` and their mask `(batch, memory)`, in the configured order."""
+        memory = as_memory_inputs(memory_inputs, batch_size, self.config)
+        if memory.is_stored:
+            embeds, mask = memory["memory_embeds"].to(self.device), memory["item_mask"].to(self.device)
+        else:
+            embeds, mask = pad_items(self.encode_memory(memory), memory["item_counts"])
+        if self.config.memory_order == "reversed":
+            embeds, mask = embeds.flip(1), mask.flip(1)
+        return embeds.flatten(1, 2), mask.repeat_interleave(self.config.num_memory_tokens, dim=1)
+
+    @torch.no_grad()
+    def generate(
+        self,
+        inputs: torch.LongTensor | None = None,
+        generation_config: GenerationConfig | None = None,
+        *,
+        memory_inputs=None,
+        **kwargs,
+    ):
+        """
+        As the backbone's `generate`, plus `memory_inputs`, which are encoded once.
+
+        Returns what the backbone would: prompt and new tokens, without the memory's positions. Lengths, streamers and logits
+        processors count and see prompt and new tokens only.
+        """
+        if memory_inputs is None:
+            generation_config = generation_config if generation_config is not None else self.generation_config
+            return self.backbone.generate(inputs, generation_config=generation_config, **kwargs)
+        input_ids = inputs if inputs is not None else kwargs.pop("input_ids", None)
+        if input_ids is None:
+            raise ValueError("`input_ids` is needed to generate with `memory_inputs`, got None.")
+        names = ("pixel_values", "pixel_values_videos", "image_grid_thw", "video_grid_thw")
+        prompt = self._prepend_memory(
+            memory_inputs,
+            input_ids.to(self.device),
+            *(kwargs.pop(name, None) for name in ("attention_mask", "mm_token_type_ids", "second_per_grid_ts")),
+            **{name: kwargs.pop(name, None) for name in names},
+        )
+        return super().generate(
+            input_ids,
+            generation_config=generation_config,
+            inputs_embeds=prompt.inputs_embeds,
+            attention_mask=prompt.attention_mask,
+            position_ids=prompt.position_ids,
+            memory_lengths=prompt.memory_lengths,
+            **kwargs,
+        )
+
+    def _prepare_generated_length(self, *args, **kwargs):
+        # Given embeddings, `generate` takes their length off `max_length`, as if there were no `input_ids`.
+        return super()._prepare_generated_length(*args, **{**kwargs, "model_input_name": self.main_input_name})
+
+    def prepare_inputs_for_generation(
+        self, input_ids, inputs_embeds=None, memory_lengths=None, is_first_iteration: bool = False, **kwargs
+    ):
+        model_inputs = super().prepare_inputs_for_generation(
+            input_ids, inputs_embeds=inputs_embeds, is_first_iteration=is_first_iteration, **kwargs
+        )
+        offset = self.config.decode_position_offset
+        if memory_lengths is not None and offset is not None and not is_first_iteration:
+            model_inputs["position_ids"] = model_inputs["position_ids"] - memory_lengths + offset
+        return model_inputs
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module):
+        super()._init_weights(module)
+        if isinstance(module, CoMemResampler):
+            init.normal_(module.queries.weight, std=self.config.hidden_size**-0.5)
+
+
+def _logits_of_prompt(logits_to_keep: int | torch.Tensor, prompt_length: int, length: int) -> int | torch.Tensor:
+    """Translates `logits_to_keep`, counted over the prompt, to memory and prompt together."""
+    if isinstance(logits_to_keep, torch.Tensor):
+        return torch.where(logits_to_keep < 0, logits_to_keep, logits_to_keep + length - prompt_length)
+    return min(logits_to_keep, prompt_length) if logits_to_keep else prompt_length
+
+
+__all__ = ["CoMemForConditionalGeneration"]

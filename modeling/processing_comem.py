@@ -1,0 +1,151 @@
+"""Text, images and memory items in; model inputs out."""
+
+from pathlib import Path
+from typing import Any
+
+import PIL.Image
+import torch
+from transformers import BatchFeature, Qwen2VLProcessor
+
+from .memory_inputs import CoMemBatchFeature, MemoryInputs
+from .memory_item import MemoryItem, load_image
+
+
+ITEM_INSTRUCTION = "Similar image and text knowledge for reference"
+# As in the published code, which cuts every message of an item here.
+MAX_ITEM_CHARACTERS = 5000
+
+
+class CoMemProcessor(Qwen2VLProcessor):
+    """
+    Prepares prompts, their images and their memory items.
+
+    Everything but `memories` works as in [`~transformers.Qwen2VLProcessor`], chat templates included. Torchvision is not
+    needed; where it is installed, a video processor may be given.
+
+    Args:
+        image_processor ([`~transformers.Qwen2VLImageProcessor`]): Cuts images into patches.
+        tokenizer ([`~transformers.PreTrainedTokenizerBase`]): The backbone's tokenizer.
+        chat_template (`str`, *optional*): Jinja template of a conversation.
+        memory_min_pixels (`int`, *optional*, defaults to `16 * 28 * 28`), memory_max_pixels (`int`, *optional*, defaults to
+            `64 * 28 * 28`): Sizes between which the images of memory items are scaled; separate from the prompt's images.
+    """
+
+    def __init__(
+        self,
+        image_processor=None,
+        tokenizer=None,
+        chat_template=None,
+        memory_min_pixels: int = 16 * 28 * 28,
+        memory_max_pixels: int = 64 * 28 * 28,
+    ):
+        # `video_processor` is no argument, because its absence would keep the others from loading.
+        super().__init__(image_processor, tokenizer, None, chat_template=chat_template)
+        if not 0 < memory_min_pixels <= memory_max_pixels:
+            raise ValueError(
+                "`memory_min_pixels` must be positive and at most `memory_max_pixels`, got "
+                f"{memory_min_pixels!r} and {memory_max_pixels!r}."
+            )
+        self.memory_min_pixels = memory_min_pixels
+        self.memory_max_pixels = memory_max_pixels
+
+    def __call__(self, images=None, text=None, videos=None, memories=None, **kwargs) -> BatchFeature:
+        """
+        Args:
+            images (*optional*): Images of the prompts, as PIL images, paths, URLs or arrays.
+            text (`str` or `list[str]`, *optional*): Prompts, with an image token for each image.
+            videos (*optional*): Videos of the prompts; needs torchvision.
+            memories (`list[list[MemoryItem]]`, *optional*): Memory items of each prompt; a single prompt may come with a plain
+                list of items.
+            **kwargs: As for [`~transformers.Qwen2VLProcessor`], such as `return_tensors` and `padding`.
+
+        Returns:
+            [`~transformers.BatchFeature`]: What Qwen2-VL takes, `mm_token_type_ids` included, and `memory_inputs` if
+            `memories` were given.
+
+        Raises:
+            `ValueError`: If a prompt is empty, an image cannot be read, or `memories` do not fit the prompts.
+        """
+        if videos is not None and getattr(self, "video_processor", None) is None:
+            raise ValueError("`videos` need torchvision and a `video_processor`, which this processor lacks.")
+        prompts = [text] if isinstance(text, str) else text
+        for index, prompt in enumerate(prompts or []):
+            if isinstance(prompt, str) and not prompt.strip():
+                raise ValueError(f"`text` must not be empty, but prompt {index} is.")
+        inputs = super().__call__(images=_load_images(images), text=text, videos=videos, **kwargs)
+        features = CoMemBatchFeature(dict(inputs))
+        if memories is not None:
+            memories = [memories] if memories and isinstance(memories[0], MemoryItem) else memories
+            if prompts is not None and len(memories) != len(prompts):
+                raise ValueError(
+                    f"`memories` must have one list of items per prompt, got {len(memories)} for {len(prompts)} prompts."
+                )
+            features["memory_inputs"] = self.process_memories(memories)
+        return features
+
+    def process_memories(self, memories: list[list[MemoryItem]]) -> MemoryInputs:
+        """
+        Prepares memory items for the encoder.
+
+        An item becomes a user turn with its image and a fixed sentence, and an assistant turn with its text. The text is cut
+        to 5,000 characters, as in the published code, and special tokens in it are removed.
+
+        Args:
+            memories (`list[list[MemoryItem]]`): Items of each prompt; may be empty.
+
+        Returns:
+            [`MemoryInputs`]: Raw items, left-padded.
+        """
+        for items in memories:
+            for item in items if isinstance(items, (list, tuple)) else [items]:
+                if not isinstance(item, MemoryItem) or not isinstance(items, (list, tuple)):
+                    raise ValueError(f"`memories` must be lists of MemoryItem, one per prompt, got {type(item).__name__}.")
+        items = [item for row in memories for item in row]
+        item_counts = torch.tensor([len(row) for row in memories], dtype=torch.long)
+        if not items:
+            empty = torch.zeros((0, 0), dtype=torch.long)
+            return MemoryInputs(
+                {"input_ids": empty, "attention_mask": empty, "mm_token_type_ids": empty, "item_counts": item_counts}
+            )
+        images = [item.load_image() for item in items if item.image is not None]
+        data: dict[str, Any] = {}
+        if images:
+            size = {"shortest_edge": self.memory_min_pixels, "longest_edge": self.memory_max_pixels}
+            data.update(self.image_processor(images, size=size, return_tensors="pt"))
+        texts = self._item_prompts(items, data.get("image_grid_thw"))
+        data.update(self.tokenizer(texts, padding=True, padding_side="left", return_tensors="pt"))
+        data["mm_token_type_ids"] = (data["input_ids"] == self.image_token_id).long()
+        return MemoryInputs({**data, "item_counts": item_counts})
+
+    def _item_prompts(self, items: list[MemoryItem], image_grid_thw: torch.Tensor | None) -> list[str]:
+        sizes = iter(() if image_grid_thw is None else image_grid_thw.prod(dim=1) // self.image_processor.merge_size**2)
+        prompts = []
+        for item in items:
+            picture = ""
+            if item.image is not None:
+                picture = f"<|vision_start|>{self.image_token * int(next(sizes))}<|vision_end|>"
+            text = (item.text or "")[:MAX_ITEM_CHARACTERS]
+            for token in self.tokenizer.all_special_tokens:
+                text = text.replace(token, "")
+            prompts.append(
+                f"<|im_start|>user\n{picture} {ITEM_INSTRUCTION}<|im_end|>\n<|im_start|>assistant\n{text}<|im_end|>\n"
+            )
+        return prompts
+
+    @property
+    def model_input_names(self) -> list[str]:
+        return [*super().model_input_names, "memory_inputs"]
+
+
+def _load_images(images: Any) -> Any:
+    """Opens paths and checks PIL images, however they are nested; leaves URLs and arrays alone."""
+    if isinstance(images, (list, tuple)):
+        return [_load_images(image) for image in images]
+    if isinstance(images, (Path, PIL.Image.Image)) or (
+        isinstance(images, str) and not images.startswith(("http://", "https://", "data:"))
+    ):
+        return load_image(images)
+    return images
+
+
+__all__ = ["CoMemProcessor"]

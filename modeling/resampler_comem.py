@@ -1,0 +1,122 @@
+"""The Perceiver resampler that turns an item's hidden states into a few memory vectors."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from .configuration_comem import CoMemConfig
+
+
+class CoMemResamplerAttention(nn.Module):
+    """Queries attend to the item and to themselves; keys and values are made of both."""
+
+    def __init__(self, hidden_size: int, num_heads: int, head_dim: int):
+        super().__init__()
+        self.head_dim = head_dim
+        self.context_norm = nn.LayerNorm(hidden_size)
+        self.query_norm = nn.LayerNorm(hidden_size)
+        self.q_proj = nn.Linear(hidden_size, num_heads * head_dim, bias=False)
+        self.k_proj = nn.Linear(hidden_size, num_heads * head_dim, bias=False)
+        self.v_proj = nn.Linear(hidden_size, num_heads * head_dim, bias=False)
+        self.o_proj = nn.Linear(num_heads * head_dim, hidden_size, bias=False)
+
+    def forward(self, queries: torch.Tensor, context: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """
+        Args:
+            queries (`torch.Tensor` of shape `(items, memory tokens, hidden)`): The vectors that become memory.
+            context (`torch.Tensor` of shape `(items, length, hidden)`): The item's hidden states.
+            mask (`torch.Tensor` of shape `(items, 1, 1, length + memory tokens)`): False at padding.
+        """
+        queries, context = self.query_norm(queries), self.context_norm(context)
+        sources = torch.cat([context, queries], dim=1)
+        heads = F.scaled_dot_product_attention(
+            self._split_heads(self.q_proj(queries)),
+            self._split_heads(self.k_proj(sources)),
+            self._split_heads(self.v_proj(sources)),
+            attn_mask=mask,
+        )
+        return self.o_proj(heads.transpose(1, 2).flatten(2))
+
+    def _split_heads(self, states: torch.Tensor) -> torch.Tensor:
+        return states.unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
+
+
+class CoMemResamplerMLP(nn.Module):
+    """Normalisation and two linear layers without bias."""
+
+    def __init__(self, hidden_size: int, intermediate_size: int):
+        super().__init__()
+        self.norm = nn.LayerNorm(hidden_size)
+        self.up_proj = nn.Linear(hidden_size, intermediate_size, bias=False)
+        self.down_proj = nn.Linear(intermediate_size, hidden_size, bias=False)
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        return self.down_proj(F.gelu(self.up_proj(self.norm(states))))
+
+
+class CoMemResamplerLayer(nn.Module):
+    """One pass: attention, then feed-forward, both with residuals."""
+
+    def __init__(self, hidden_size: int, num_heads: int, head_dim: int, ff_mult: int):
+        super().__init__()
+        self.attention = CoMemResamplerAttention(hidden_size, num_heads, head_dim)
+        self.mlp = CoMemResamplerMLP(hidden_size, hidden_size * ff_mult)
+
+    def forward(self, queries: torch.Tensor, context: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        queries = queries + self.attention(queries, context, mask)
+        return queries + self.mlp(queries)
+
+
+class CoMemResampler(nn.Module):
+    """
+    Perceiver resampler with learned queries, in the form of IP-Adapter's that the published models use (the paper calls
+    it a Q-Former).
+
+    Its tensors in a checkpoint, under `memory_encoder.resampler.`, with those of the published checkpoints:
+
+    | here | published |
+    |---|---|
+    | `queries.weight` | `latents` (without the leading 1) |
+    | `in_proj`, `out_proj`, `norm` | `proj_in`, `proj_out`, `norm_out` |
+    | `layers.N.attention.context_norm`, `.query_norm` | `layers.N.0.norm1`, `.norm2` |
+    | `layers.N.attention.q_proj`, `.o_proj` | `layers.N.0.to_q`, `.to_out` |
+    | `layers.N.attention.k_proj`, `.v_proj` | the first and second half of `layers.N.0.to_kv` |
+    | `layers.N.mlp.norm`, `.up_proj`, `.down_proj` | `layers.N.1.0`, `.1.1`, `.1.3` |
+
+    Args:
+        config ([`CoMemConfig`]): `num_memory_tokens` and `resampler_config` decide the shapes.
+    """
+
+    def __init__(self, config: CoMemConfig):
+        super().__init__()
+        sizes = config.resampler_config
+        hidden_size = config.hidden_size
+        self.num_passes = sizes["num_hidden_layers"]
+        # The queries sit in a module because bare parameters are overlooked by PEFT, FSDP and initialisation.
+        self.queries = nn.Embedding(config.num_memory_tokens, hidden_size)
+        self.in_proj = nn.Linear(hidden_size, hidden_size)
+        self.layers = nn.ModuleList(
+            CoMemResamplerLayer(hidden_size, sizes["num_attention_heads"], sizes["head_dim"], sizes["ff_mult"])
+            for _ in range(1 if sizes["share_layers"] else self.num_passes)
+        )
+        self.out_proj = nn.Linear(hidden_size, hidden_size)
+        self.norm = nn.LayerNorm(hidden_size)
+
+    def forward(self, hidden_states: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """
+        Args:
+            hidden_states (`torch.Tensor` of shape `(items, length, hidden)`): The encoder's last hidden states.
+            attention_mask (`torch.Tensor` of shape `(items, length)`): 0 at padding.
+
+        Returns:
+            `torch.Tensor` of shape `(items, memory tokens, hidden)`.
+        """
+        queries = self.queries.weight.expand(hidden_states.shape[0], -1, -1)
+        mask = F.pad(attention_mask.bool(), (0, queries.shape[1]), value=True)[:, None, None, :]
+        context = self.in_proj(hidden_states)
+        for index in range(self.num_passes):
+            queries = self.layers[index % len(self.layers)](queries, context, mask)
+        return self.norm(self.out_proj(queries))
+
+
+__all__ = ["CoMemResampler"]
