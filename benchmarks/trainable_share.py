@@ -1,0 +1,67 @@
+"""How much of Qwen2-VL-7B-Instruct would be trained, counted on its real shape without its weights.
+
+    make trainable-share
+
+The paper reports that 1.2 % of the parameters are trained. The script builds the model on the meta device with the
+published settings (LoRA of rank 16 on every linear layer of text model and vision tower, a resampler with 16 heads of
+224) and prints the parts of the count, and the ways of dividing them that come near the published figure.
+"""
+
+import torch
+from transformers import Qwen2VLConfig
+
+from comem_hf import CoMemConfig, CoMemForConditionalGeneration
+from comem_hf.training import trainable_share
+
+
+PUBLISHED_RESAMPLER = 179_895_296  # by the shapes of the released Q-Former
+
+# config.json of Qwen/Qwen2-VL-7B-Instruct
+BACKBONE = {
+    "text_config": {
+        "hidden_size": 3584,
+        "intermediate_size": 18944,
+        "num_hidden_layers": 28,
+        "num_attention_heads": 28,
+        "num_key_value_heads": 4,
+        "vocab_size": 152064,
+        "tie_word_embeddings": False,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [16, 24, 24]},
+    },
+    "vision_config": {"depth": 32, "embed_dim": 1280, "hidden_size": 3584, "num_heads": 16, "mlp_ratio": 4},
+    "tie_word_embeddings": False,
+}
+
+
+def count(parameters) -> int:
+    """Elements of the trainable ones among some parameters."""
+    return sum(parameter.numel() for parameter in parameters if parameter.requires_grad)
+
+
+def main():
+    """Build the model on the meta device, count, print."""
+    config = CoMemConfig(
+        backbone_config=Qwen2VLConfig(**BACKBONE), resampler_config={"num_attention_heads": 16, "head_dim": 224}
+    )
+    with torch.device("meta"):
+        model = CoMemForConditionalGeneration(config)
+    share = trainable_share(model)
+    resampler = count(model.memory_encoder.resampler.parameters())
+    encoder = model.memory_encoder.model
+    vision = count(encoder.visual.parameters())
+    text = count(encoder.parameters()) - vision
+    backbone = sum(parameter.numel() for parameter in model.backbone.parameters())
+
+    rows = [
+        ("backbone (frozen)", backbone, ""),
+        ("LoRA on the text model", text, f"{text / backbone:.2%} of the backbone"),
+        ("LoRA on the vision tower", vision, f"{vision / backbone:.2%}"),
+        ("resampler", resampler, f"{resampler / backbone:.2%}; the released one has {PUBLISHED_RESAMPLER:,}"),
+        ("trained", share.trainable, f"{share.trainable / share.total:.2%} of all {share.total:,}"),
+    ]
+    for name, number, note in rows:
+        print(f"{name:<26}{number:>16,}  {note}")
+
+
+if __name__ == "__main__":
+    main()

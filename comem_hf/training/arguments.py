@@ -1,0 +1,47 @@
+"""Settings of a training run, with the published defaults."""
+
+from dataclasses import dataclass, field
+
+from transformers import TrainingArguments
+
+
+@dataclass
+class MemoryTrainingArguments(TrainingArguments):
+    """transformers' `TrainingArguments` with the defaults of the CoMEM paper (NeurIPS 2025) and its training script.
+
+    Learning rate 5e-5 with a cosine schedule and a warm-up of 3 % of the steps, weight decay 0.1, gradient clipping at
+    3.0, two epochs, 16 samples per update, a checkpoint every 800 updates. The adapter's own settings, rank 16, alpha
+    32 and dropout 0.05, belong to the model: see `CoMemConfig.lora_config`.
+
+    Args:
+        max_memories (`int`, *optional*):
+            Only the first so many memory items of each sample are used; all by default. The published training uses 3.
+        distillation_weight (`float`, *optional*, defaults to 0.0):
+            Weight of an added loss: the Kullback-Leibler divergence, on the tokens of the answers, from the
+            predictions of the same frozen backbone with the items' text and images in its prompt. 0 turns it off.
+    """
+
+    learning_rate: float = 5e-5
+    lr_scheduler_type: str = "cosine"
+    warmup_steps: float = 0.03
+    weight_decay: float = 0.1
+    max_grad_norm: float = 3.0
+    num_train_epochs: float = 2.0
+    per_device_train_batch_size: int = 4
+    gradient_accumulation_steps: int = 4
+    save_steps: float = 800
+    save_total_limit: int | None = 2
+    logging_steps: float = 10
+    prediction_loss_only: bool = True
+    remove_unused_columns: bool | None = False
+    label_names: list[str] | None = field(default_factory=lambda: ["labels"])
+    report_to: None | str | list[str] = "none"
+    max_memories: int | None = None
+    distillation_weight: float = 0.0
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.max_memories is not None and self.max_memories < 1:
+            raise ValueError(f"`max_memories` must be a positive number or None for all, got {self.max_memories!r}.")
+        if self.distillation_weight < 0:
+            raise ValueError(f"`distillation_weight` must not be negative, got {self.distillation_weight!r}.")

@@ -1,0 +1,83 @@
+"""What is trained and what is frozen: checked, counted and fingerprinted."""
+
+import hashlib
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from comem_hf.modeling import CoMemForConditionalGeneration
+
+
+class TrainableShare(NamedTuple):
+    """How much of a model is trained; weights that are used in two places count once."""
+
+    trainable: int
+    total: int
+
+    def __str__(self) -> str:
+        share = self.trainable / self.total if self.total else 0.0
+        return f"trainable parameters: {self.trainable:,} of {self.total:,} ({share:.2%})"
+
+
+def trainable_share(model: nn.Module) -> TrainableShare:
+    """Count the trainable and all parameters of a model.
+
+    Args:
+        model (`nn.Module`):
+            The model; the meta device will do.
+
+    Returns:
+        `TrainableShare`: the two counts, which print as a line.
+    """
+    parameters = list(model.parameters())  # each shared parameter once
+    return TrainableShare(sum(p.numel() for p in parameters if p.requires_grad), sum(p.numel() for p in parameters))
+
+
+def check_backbone_is_frozen(model: CoMemForConditionalGeneration) -> None:
+    """Check that training can change the memory encoder and nothing else.
+
+    Args:
+        model ([`CoMemForConditionalGeneration`]):
+            The model about to be trained.
+
+    Raises:
+        ValueError: If a parameter of the backbone is trainable (the message names it), or no parameter is.
+    """
+    loose = [name for name, parameter in model.backbone.named_parameters() if parameter.requires_grad]
+    if loose:
+        raise ValueError(
+            f"The backbone must be frozen, but {len(loose)} of its parameters are trainable, {loose[0]!r} the first; "
+            "call `model.backbone.requires_grad_(False)`."
+        )
+    if not any(parameter.requires_grad for parameter in model.memory_encoder.parameters()):
+        raise ValueError("No parameter of the memory encoder is trainable: there is nothing to train.")
+
+
+def checksum(tensors: Iterable[tuple[str, torch.Tensor]]) -> str:
+    """SHA-256 over names, types, shapes and bytes of tensors.
+
+    Args:
+        tensors (`Iterable[tuple[str, torch.Tensor]]`):
+            Names and tensors, on any device.
+
+    Returns:
+        `str`: 64 hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    for name, tensor in tensors:
+        tensor = tensor.detach()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def backbone_checksum(model: CoMemForConditionalGeneration) -> str:
+    """SHA-256 of all weights of the backbone."""
+    return checksum(model.backbone.named_parameters())
+
+
+def trainable_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
+    """The trainable parameters of a model by name."""
+    return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}

@@ -1,0 +1,127 @@
+"""The output folder of a training run: started, gone on with, or refused by name."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainingArguments
+from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+
+
+SETTINGS_NAME = "training_settings.json"
+
+# The arguments that decide what comes out; the others (logging, saving, workers, ...) may change between two runs.
+DECISIVE_ARGUMENTS = (
+    "adam_beta1",
+    "adam_beta2",
+    "adam_epsilon",
+    "bf16",
+    "data_seed",
+    "distillation_weight",
+    "fp16",
+    "gradient_accumulation_steps",
+    "learning_rate",
+    "lr_scheduler_type",
+    "max_grad_norm",
+    "max_memories",
+    "max_steps",
+    "num_train_epochs",
+    "optim",
+    "per_device_train_batch_size",
+    "seed",
+    "warmup_steps",
+    "weight_decay",
+    "world_size",
+)
+
+
+class TrainingOutputFolder:
+    """The folder that a training run writes to, with the settings that it was started with.
+
+    Args:
+        path (`str` or `Path`):
+            The folder; it need not exist.
+        settings (`dict[str, Any]`):
+            What decides the outcome of the run, JSON-serialisable; a run goes on only with the same.
+    """
+
+    def __init__(self, path: str | Path, settings: dict[str, Any]):
+        self.path = Path(path)
+        self.settings = json.loads(json.dumps(settings))
+
+    @property
+    def settings_path(self) -> Path:
+        return self.path / SETTINGS_NAME
+
+    def open(self) -> Path | None:
+        """Make the folder ready for the run.
+
+        Returns:
+            `Path`: the last complete checkpoint of the same run, or `None` to start from the beginning.
+
+        Raises:
+            ValueError: If the folder holds something else, a run with other settings (the message names them), or a
+                run that has finished.
+        """
+        if not self.settings_path.is_file():
+            if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+                raise ValueError(
+                    f"The output folder {str(self.path)!r} exists and is no training run of ours (it has no "
+                    f"{SETTINGS_NAME}); choose a new one."
+                )
+            self._write(finished=False)
+            return None
+
+        try:
+            record = json.loads(self.settings_path.read_text(encoding="utf-8"))
+            before, finished = record["settings"], record["finished"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{str(self.settings_path)!r} cannot be read; choose a new output folder.") from error
+        changed = [key for key in {**before, **self.settings} if before.get(key) != self.settings.get(key)]
+        if changed:
+            changes = ", ".join(f"{key} was {before.get(key)!r} and is {self.settings.get(key)!r}" for key in changed)
+            raise ValueError(
+                f"The output folder {str(self.path)!r} holds a training run with other settings ({changes}); "
+                "go on with the same settings or choose a new folder."
+            )
+        if finished:
+            raise ValueError(f"The output folder {str(self.path)!r} holds a finished training run; choose a new one.")
+        return self.last_checkpoint()
+
+    def last_checkpoint(self) -> Path | None:
+        """The newest checkpoint that was written to its end, if there is one."""
+        checkpoints = []
+        for folder in self.path.glob(f"{PREFIX_CHECKPOINT_DIR}-*"):
+            try:  # the trainer writes its state last
+                step = json.loads((folder / TRAINER_STATE_NAME).read_text(encoding="utf-8"))["global_step"]
+            except (OSError, ValueError, KeyError, TypeError):
+                continue
+            checkpoints.append((step, folder))
+        return max(checkpoints)[1] if checkpoints else None
+
+    def finish(self) -> None:
+        """Note that the run has come to its end and its result is saved."""
+        self._write(finished=True)
+
+    def _write(self, finished: bool) -> None:
+        self.path.mkdir(parents=True, exist_ok=True)
+        temporary = self.settings_path.with_suffix(".tmp")
+        record = {"settings": self.settings, "finished": finished}
+        temporary.write_text(json.dumps(record, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        os.replace(temporary, self.settings_path)
+
+
+def decisive_settings(args: TrainingArguments) -> dict[str, Any]:
+    """The training arguments that decide what comes out of a run.
+
+    Args:
+        args (`TrainingArguments`):
+            The arguments of the run.
+
+    Returns:
+        `dict[str, Any]`: names and JSON-serialisable values.
+    """
+    settings = {**args.to_dict(), "world_size": args.world_size}
+    return {name: settings[name] for name in DECISIVE_ARGUMENTS}

@@ -1,0 +1,106 @@
+"""Training of a memory encoder on a frozen backbone."""
+
+from collections.abc import Callable
+from typing import Any
+
+from torch.utils.data import Dataset
+from transformers import TrainerCallback
+from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_utils import TrainOutput
+from transformers.utils import logging
+
+from comem_hf.modeling import CoMemForConditionalGeneration, CoMemProcessor
+
+from .arguments import MemoryTrainingArguments
+from .collator import MemoryCollator
+from .context import items_in_context
+from .freezing import backbone_checksum, check_backbone_is_frozen, checksum, trainable_parameters, trainable_share
+from .output_folder import TrainingOutputFolder, decisive_settings
+from .sample import TrainingSample
+from .trainer import MemoryEncoderTrainer
+
+
+logger = logging.get_logger(__name__)
+
+
+def train_memory_encoder(
+    model: CoMemForConditionalGeneration,
+    processor: CoMemProcessor,
+    dataset: "Dataset | list[Any]",
+    args: MemoryTrainingArguments,
+    *,
+    eval_dataset: "Dataset | list[Any] | None" = None,
+    callbacks: list[TrainerCallback] | None = None,
+    to_context: Callable[[TrainingSample], TrainingSample] = items_in_context,
+) -> TrainOutput:
+    """Train the memory encoder of a model with transformers' `Trainer`, then save model and processor.
+
+    The loss is the cross-entropy of the answers given query and memory. A run that was interrupted goes on from its
+    last complete checkpoint when it is called again with the same model, data and settings, and ends as if it had not
+    been. The result is saved to `args.output_dir`.
+
+    Args:
+        model ([`CoMemForConditionalGeneration`]):
+            The model, changed in place; only its memory encoder may be trainable.
+        processor ([`CoMemProcessor`]):
+            Its processor.
+        dataset (`torch.utils.data.Dataset` or `list`):
+            Rows as in [`TrainingSample.from_row`]: a [`MemoryDataset`], or anything whose elements are such rows,
+            with PIL images and [`MemoryItem`]s where that is convenient.
+        args ([`MemoryTrainingArguments`]):
+            The settings.
+        eval_dataset (`torch.utils.data.Dataset` or `list`, *optional*):
+            Rows for the evaluation loss, computed as `args.eval_strategy` says.
+        callbacks (`list[TrainerCallback]`, *optional*):
+            Callbacks for the `Trainer`.
+        to_context (`Callable[[TrainingSample], TrainingSample]`, *optional*, defaults to [`items_in_context`]):
+            How items are written into the prompt of the teacher; used with `args.distillation_weight`.
+
+    Returns:
+        `TrainOutput`: steps, mean loss and metrics.
+
+    Raises:
+        ValueError: If the backbone is not frozen, or the output folder cannot be used.
+        RuntimeError: If the backbone has changed in training.
+    """
+    check_backbone_is_frozen(model)
+    logger.info(str(trainable_share(model)))
+    backbone_before = backbone_checksum(model)
+    settings = {
+        **decisive_settings(args),
+        "backbone": backbone_before,
+        "memory_encoder_at_start": checksum(trainable_parameters(model).items()),
+        "data": getattr(dataset, "fingerprint", None) or f"{len(dataset)} rows",
+    }
+    folder = TrainingOutputFolder(args.output_dir, settings)
+    with args.main_process_first(local=False, desc="opening the output folder"):
+        checkpoint = folder.open()
+    if checkpoint is not None:
+        logger.warning(f"Going on from {checkpoint}.")
+
+    if args.bf16 or args.fp16:  # mixed precision: what is trained is kept in float32, or small updates would be lost
+        for parameter in trainable_parameters(model).values():
+            parameter.data = parameter.data.float()
+    trainer = MemoryEncoderTrainer(
+        model=model,
+        args=args,
+        data_collator=MemoryCollator(
+            processor,
+            max_memories=args.max_memories,
+            with_teacher=args.distillation_weight > 0,
+            to_context=to_context,
+        ),
+        train_dataset=dataset,
+        eval_dataset=eval_dataset,
+        callbacks=callbacks,
+    )
+    output = trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
+    if backbone_checksum(model) != backbone_before:
+        raise RuntimeError("The backbone has changed in training although it was frozen; the result was not saved.")
+    model.eval()
+    if trainer.is_world_process_zero():
+        model.save_pretrained(args.output_dir)
+        processor.save_pretrained(args.output_dir)
+        trainer.state.save_to_json(str(folder.path / TRAINER_STATE_NAME))
+        folder.finish()
+    return output

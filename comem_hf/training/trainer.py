@@ -1,0 +1,95 @@
+"""transformers' `Trainer`, with checkpoints of the memory encoder alone and optional distillation."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+from torch import nn
+from transformers import Trainer
+from transformers.utils import SAFE_WEIGHTS_NAME
+
+from .chat import IGNORE_INDEX
+from .freezing import trainable_parameters
+
+
+class MemoryEncoderTrainer(Trainer):
+    """Trains what is trainable of a [`CoMemForConditionalGeneration`] and saves only that in its checkpoints.
+
+    A checkpoint holds the trainable tensors under their parameter names, and what the `Trainer` needs to resume. It is
+    no model folder: [`train_memory_encoder`] saves one when the training has finished.
+
+    Args:
+        args ([`MemoryTrainingArguments`]):
+            The settings. With `distillation_weight`, batches hold `teacher_inputs` (see [`MemoryCollator`]).
+        kwargs:
+            As for `Trainer`.
+    """
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> torch.Tensor | tuple[torch.Tensor, Any]:
+        teacher_inputs = inputs.pop("teacher_inputs", None)
+        loss, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)
+        if teacher_inputs is not None and model.training:
+            teacher_labels = teacher_inputs.pop("labels")
+            with torch.no_grad():
+                teacher = self.accelerator.unwrap_model(model).backbone(**teacher_inputs)
+            divergence = answer_divergence(outputs["logits"], inputs["labels"], teacher.logits, teacher_labels)
+            if num_items_in_batch is None:
+                divergence = divergence.mean()
+            else:  # as for the model's own loss: the gradients of the processes are averaged, the count is their sum
+                divergence = divergence.sum() * self.accelerator.num_processes / num_items_in_batch
+            loss = loss + self.args.distillation_weight * divergence
+        return (loss, outputs) if return_outputs else loss
+
+    def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
+        if not self.args.should_save:
+            return
+        folder = Path(output_dir or self.args.output_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        tensors = {name: tensor.detach().contiguous() for name, tensor in trainable_parameters(self.model).items()}
+        save_file(tensors, folder / SAFE_WEIGHTS_NAME, metadata={"format": "pt"})
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        path = Path(resume_from_checkpoint) / SAFE_WEIGHTS_NAME
+        parameters = trainable_parameters(self.model if model is None else model)
+        tensors = load_file(path)
+        if {name: t.shape for name, t in tensors.items()} != {name: p.shape for name, p in parameters.items()}:
+            raise ValueError(f"The checkpoint {str(path)!r} was made for another memory encoder.")
+        with torch.no_grad():
+            for name, parameter in parameters.items():
+                parameter.copy_(tensors[name])
+
+    def _load_best_model(self) -> None:
+        self._load_from_checkpoint(self.state.best_model_checkpoint)
+
+
+def answer_divergence(
+    logits: torch.Tensor, labels: torch.Tensor, teacher_logits: torch.Tensor, teacher_labels: torch.Tensor
+) -> torch.Tensor:
+    """Kullback-Leibler divergence of the student's predictions from the teacher's, at each token of the answers.
+
+    Args:
+        logits (`torch.Tensor` of shape `(batch, length, vocabulary)`):
+            The student's logits.
+        labels (`torch.Tensor` of shape `(batch, length)`):
+            The student's labels; -100 where nothing is learned.
+        teacher_logits (`torch.Tensor` of shape `(batch, teacher length, vocabulary)`):
+            The teacher's logits; its prompts may have other lengths.
+        teacher_labels (`torch.Tensor` of shape `(batch, teacher length)`):
+            The teacher's labels: the same answers.
+
+    Returns:
+        `torch.Tensor` of shape `(answer tokens,)`: KL(teacher || student) in nats.
+    """
+    student, teacher = (
+        F.log_softmax(scores[:, :-1][target[:, 1:] != IGNORE_INDEX].float(), dim=-1)
+        for scores, target in ((logits, labels), (teacher_logits, teacher_labels))
+    )
+    return F.kl_div(student, teacher, reduction="none", log_target=True).sum(-1)
