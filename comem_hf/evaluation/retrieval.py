@@ -1,0 +1,31 @@
+"""How often a disturbed picture of an item finds that item first."""
+
+from collections.abc import Sequence
+
+from tqdm import tqdm
+
+from ..bank import MemoryBank
+from .disturbances import DISTURBANCES
+
+
+def recall_at_1(bank: MemoryBank, item_ids: Sequence[str] | None = None, batch_size: int = 64) -> dict[str, float]:
+    """Recall@1 of a bank for its own pictures under each of [`DISTURBANCES`].
+
+    Args:
+        bank (`MemoryBank`): The bank, attached to what embeds its queries. All of its items are searched.
+        item_ids (`Sequence[str]`, *optional*): Items to look for; all if not given.
+        batch_size (`int`, defaults to 64): Queries per search.
+
+    Returns:
+        `dict[str, float]`: Share of items found first, by name of the disturbance.
+    """
+    ids = list(bank.ids if item_ids is None else item_ids)
+    recall = {}
+    for name, disturb in DISTURBANCES.items():
+        found = 0
+        for start in tqdm(range(0, len(ids), batch_size), desc=f"Retrieval, {name}", leave=False):
+            batch = ids[start : start + batch_size]
+            hits = bank.search(image=[disturb(bank[item_id].load_image()) for item_id in batch], k=1)
+            found += sum(best[0].item.id == item_id for best, item_id in zip(hits, batch, strict=True))
+        recall[name] = found / len(ids)
+    return recall

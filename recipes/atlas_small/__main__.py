@@ -1,0 +1,85 @@
+"""Make the embedded default from its sources, in one command: `python -m recipes.atlas_small` (or `make default-checkpoint`).
+
+Every stage leaves its result in the work folder and is skipped, or resumed, when the command is run again:
+fetch the flags, train the backbone from scratch, write the memory encoder's training data, train the memory encoder
+with `comem train`, build the bank, and replace `comem_hf/default/atlas-small`.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from .backbone import train_backbone
+from .countries import load_countries, split_countries
+from .curves import plot_curves
+from .embedded import make_default
+from .invention import Inventor
+from .memory_data import write_rows
+from .pictures import load_motifs
+from .samples import SampleMaker
+from .sources import fetch_flags
+
+
+ROOT = Path(__file__).resolve().parents[2]
+DEFAULT = ROOT / "comem_hf" / "default" / "atlas-small"
+LOGS = Path(__file__).with_name("logs")
+MEMORY_STEPS = 2400
+MEMORY_BATCH = 32
+
+
+def train_memory(work: Path, data: Path, steps: int, seed: int) -> Path:
+    """Train the memory encoder as anyone would, by the command line; returns the trained model's folder."""
+    output = work / "model"
+    command = [sys.executable, "-m", "comem_hf.commands", "train"]
+    options = {
+        "--model": work / "backbone",
+        "--data": data,
+        "--output-dir": output,
+        "--max-steps": steps,
+        "--batch-size": MEMORY_BATCH,
+        "--gradient-accumulation": 1,
+        "--learning-rate": 1e-3,
+        "--weight-decay": 0.01,
+        "--max-grad-norm": 1.0,
+        "--lora-dropout": 0.0,
+        "--save-steps": 200,
+        "--seed": seed,
+    }
+    subprocess.run([*command, *(str(part) for pair in options.items() for part in pair), "--bf16"], check=True)
+    return output
+
+
+def main() -> None:
+    """Run the stages that are not done yet."""
+    parser = argparse.ArgumentParser(prog="python -m recipes.atlas_small", description=__doc__)
+    parser.add_argument("--work", type=Path, default=ROOT / "build" / "atlas-small", help="folder for all stages")
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    work, seed = arguments.work, arguments.seed
+
+    flags = fetch_flags(work)
+    countries = load_countries(flags)
+    train, held_out = split_countries(countries, flags, seed)
+    inventor = Inventor(train, held_out)
+    train_backbone(work, train, inventor, flags, seed=seed)
+
+    maker = SampleMaker(inventor, load_motifs(work / "pictures"), without=0.0, look=0.05, repeat=0.3, seed=seed + 1)
+    data = work / "memory.jsonl"
+    write_rows(data, maker, MEMORY_STEPS * MEMORY_BATCH)
+    model = train_memory(work, data, MEMORY_STEPS, seed)
+
+    make_default(DEFAULT, model, countries, held_out, flags, seed)
+    LOGS.mkdir(exist_ok=True)
+    logs = {
+        "backbone": json.loads((work / "backbone" / "training_log.json").read_text()),
+        "memory": json.loads((model / "trainer_state.json").read_text())["log_history"],
+    }
+    for name, log in logs.items():
+        (LOGS / f"{name}.json").write_text(json.dumps(log, indent=1) + "\n")
+    plot_curves(logs, LOGS / "curves.png")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""The architecture of atlas-small: Qwen2-VL, a thousand times smaller."""
+
+from transformers import PreTrainedTokenizerBase, Qwen2VLConfig, Qwen2VLForConditionalGeneration
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+from comem_hf import CoMemProcessor
+
+
+HIDDEN_SIZE = 256
+MIN_PIXELS = 56 * 84
+MAX_PIXELS = 56 * 112  # a flag of 1:2 as 8 image tokens, of 2:3 as 6
+
+
+def new_backbone(tokenizer: PreTrainedTokenizerBase, num_layers: int = 5) -> Qwen2VLForConditionalGeneration:
+    """A randomly initialised atlas-small backbone for this tokenizer's vocabulary."""
+    token_id = tokenizer.convert_tokens_to_ids
+    config = Qwen2VLConfig(
+        text_config={
+            "vocab_size": len(tokenizer),
+            "hidden_size": HIDDEN_SIZE,
+            "intermediate_size": 704,
+            "num_hidden_layers": num_layers,
+            "num_attention_heads": 8,
+            "num_key_value_heads": 8,
+            "max_position_embeddings": 4096,
+            "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [4, 6, 6]},
+            "tie_word_embeddings": True,
+            "bos_token_id": None,
+            "eos_token_id": tokenizer.eos_token_id,
+            "pad_token_id": tokenizer.pad_token_id,
+        },
+        vision_config={
+            "depth": 4,
+            "embed_dim": 128,
+            "num_heads": 4,
+            "mlp_ratio": 4,
+            "hidden_size": HIDDEN_SIZE,
+        },
+        image_token_id=token_id("<|image_pad|>"),
+        video_token_id=token_id("<|video_pad|>"),
+        vision_start_token_id=token_id("<|vision_start|>"),
+        vision_end_token_id=token_id("<|vision_end|>"),
+        tie_word_embeddings=True,
+    )
+    model = Qwen2VLForConditionalGeneration(config)
+    model.generation_config.eos_token_id = tokenizer.eos_token_id
+    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    return model
+
+
+def new_processor(tokenizer: PreTrainedTokenizerBase) -> CoMemProcessor:
+    """The processor of atlas-small: small pictures, in the prompt and in memory items alike."""
+    return CoMemProcessor(
+        image_processor=Qwen2VLImageProcessorPil(min_pixels=MIN_PIXELS, max_pixels=MAX_PIXELS),
+        tokenizer=tokenizer,
+        chat_template=tokenizer.chat_template,
+        memory_min_pixels=MIN_PIXELS,
+        memory_max_pixels=MAX_PIXELS,
+    )

@@ -1,0 +1,40 @@
+"""Write the memory encoder's training data, in the format that `comem train` reads."""
+
+import json
+import os
+from pathlib import Path
+
+from tqdm import tqdm
+
+from .samples import Sample, SampleMaker
+
+
+def as_row(sample: Sample, pictures: str) -> dict:
+    """One row of the published schema: a conversation about a picture, and the memory items it is answered from."""
+    conversation = []
+    for number, (question, answer) in enumerate(sample.turns):
+        conversation.append({"from": "human", "value": question if number else f"<image>\n{question}"})
+        conversation.append({"from": "gpt", "value": answer})
+    return {
+        "image": f"{pictures}/{sample.picture}",
+        "conversations": conversation,
+        "memories": [{"image": f"{pictures}/{item.picture}", "text": item.text} for item in sample.items],
+    }
+
+
+def write_rows(path: Path, maker: SampleMaker, count: int, pictures: str = "pictures") -> None:
+    """Write `count` samples as JSONL, once.
+
+    Args:
+        path (`Path`): The file.
+        maker (`SampleMaker`): Source of samples.
+        count (`int`): Rows.
+        pictures (`str`): The pool's folder, relative to the file's.
+    """
+    if path.is_file():
+        return
+    staging = path.with_name(path.name + ".unfinished")
+    with staging.open("w", encoding="utf-8") as file:
+        for index in tqdm(range(count), desc=path.name):
+            file.write(json.dumps(as_row(maker(index), pictures), ensure_ascii=False) + "\n")
+    os.replace(staging, path)

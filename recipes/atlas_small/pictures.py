@@ -1,0 +1,58 @@
+"""The pool of training pictures: each motif (a flag, real or invented) in several disturbed variants, as JPEG files."""
+
+import json
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+from tqdm import tqdm
+
+from .countries import Country, flatten
+from .flags import colours_of, disturb, invent, recolour
+
+
+VARIANTS_OF_REAL = 16
+NUM_INVENTED = 2400
+VARIANTS_OF_INVENTED = 2
+
+
+@dataclass(frozen=True)
+class Motif:
+    """A flag in several pictures.
+
+    Args:
+        files (`tuple[str, ...]`): Picture files, relative to the pool's folder.
+        colours (`tuple[str, ...]`): Its main colours, largest first.
+    """
+
+    files: tuple[str, ...]
+    colours: tuple[str, ...]
+
+
+def make_pictures(folder: Path, train: list[Country], flag_dir: Path, seed: int = 0) -> None:
+    """Draw the pool once; only training countries' flags (and recoloured and invented ones) come into it."""
+    if (folder / "motifs.json").is_file():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = random.Random(seed)
+    real = []
+    for country in train:
+        with Image.open(flag_dir / f"{country.id.lower()}.png") as image:
+            real.append(flatten(image))
+    drawings = [(image, VARIANTS_OF_REAL) for image in real]
+    for i in range(NUM_INVENTED):
+        drawings.append((recolour(rng.choice(real), rng) if i % 2 else invent(rng), VARIANTS_OF_INVENTED))
+    motifs = []
+    for number, (image, variants) in enumerate(tqdm(drawings, desc="Pictures")):
+        files = [f"{number:05d}-{variant:02d}.jpg" for variant in range(variants)]
+        for name in files:
+            disturb(image, rng).save(folder / name, quality=95)
+        motifs.append({"files": files, "colours": colours_of(image)})
+    (folder / "motifs.json").write_text(json.dumps(motifs))
+
+
+def load_motifs(folder: Path) -> list[Motif]:
+    """The motifs of a pool written by [`make_pictures`]."""
+    rows = json.loads((folder / "motifs.json").read_text())
+    return [Motif(tuple(row["files"]), tuple(row["colours"])) for row in rows]

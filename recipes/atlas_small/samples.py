@@ -1,0 +1,94 @@
+"""Training samples: a picture, memory items, and a conversation about them. Deterministic in (seed, index)."""
+
+import random
+from dataclasses import dataclass, field
+
+from .countries import FIELDS
+from .invention import Inventor
+from .pictures import Motif
+from .wording import COLOURS, QUESTIONS, REPEAT, UNKNOWN, item_text
+
+
+MAX_ITEMS = 3
+BLOCK = 32
+
+
+@dataclass
+class Item:
+    """A memory item: the picture's file name in the pool, and a text."""
+
+    picture: str
+    text: str
+
+
+@dataclass
+class Sample:
+    """A picture's file name, the items (the one that answers is first, as a search returns it), and (question, answer) turns."""
+
+    picture: str
+    items: list[Item] = field(default_factory=list)
+    turns: list[tuple[str, str]] = field(default_factory=list)
+
+    def texts(self) -> list[str]:
+        """All of its texts."""
+        return [item.text for item in self.items] + [text for turn in self.turns for text in turn]
+
+
+class SampleMaker:
+    """Draws samples.
+
+    Args:
+        inventor (`Inventor`): Source of facts.
+        motifs (`list[Motif]`): Source of pictures.
+        num_turns (`int`): Questions in one conversation.
+        several (`float`): Share of blocks whose samples have further items behind the right one.
+        single_until (`int`): Samples before this index have one item: copying is learned there, and faster.
+        without (`float`): Share of samples with no item, where the facts are not known.
+        repeat (`float`): Share of samples that end in a request to repeat the item.
+        look (`float`): Share of samples with a question about the colours of the flag.
+    """
+
+    def __init__(
+        self,
+        inventor: Inventor,
+        motifs: list[Motif],
+        *,
+        num_turns: int = 5,
+        several: float = 0.25,
+        single_until: int = 0,
+        without: float = 0.06,
+        repeat: float = 0.2,
+        look: float = 0.3,
+        seed: int = 0,
+    ):
+        self.inventor, self.motifs, self.seed = inventor, motifs, seed
+        self.num_turns, self.several, self.single_until = num_turns, several, single_until
+        self.without, self.repeat, self.look = without, repeat, look
+
+    def _has_several(self, index: int) -> bool:
+        # Decided for whole blocks, so that a batch holds samples of like length and little padding.
+        rng = random.Random(f"{self.seed}/block/{index // BLOCK}")
+        return index >= self.single_until and rng.random() < self.several
+
+    def __call__(self, index: int) -> Sample:
+        rng = random.Random(f"{self.seed}/{index}")
+        motif = rng.choice(self.motifs)
+        facts = self.inventor.facts(rng)
+        sample = Sample(rng.choice(motif.files))
+        fields = rng.sample(FIELDS, len(FIELDS))
+        if rng.random() < self.without:
+            answers = {name: UNKNOWN for name in FIELDS}
+            fields = fields[:2]
+        else:
+            answers = facts
+            sample.items.append(Item(rng.choice(motif.files), item_text(facts, rng)))
+            if self._has_several(index):
+                for other in rng.sample(self.motifs, rng.randint(1, MAX_ITEMS - 1)):
+                    sample.items.append(Item(rng.choice(other.files), item_text(self.inventor.facts(rng), rng)))
+        sample.turns = [(rng.choice(QUESTIONS[name]), answers[name]) for name in fields[: self.num_turns]]
+        if rng.random() < self.look:
+            colours = (rng.choice(COLOURS), " and ".join(motif.colours[:3]))
+            sample.turns.insert(rng.randint(0, len(sample.turns)), colours)
+        if sample.items and rng.random() < self.repeat:
+            sample.turns = sample.turns[:2] + [(rng.choice(REPEAT), sample.items[0].text)]
+        return sample
