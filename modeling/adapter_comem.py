@@ -1,7 +1,6 @@
 """LoRA on the backbone's own weights, without ever touching the backbone."""
 
 import copy
-from itertools import chain
 
 from peft import LoraConfig, inject_adapter_in_model
 from torch import nn
@@ -16,13 +15,12 @@ ADAPTER_NAME = "default"
 
 def share_weights(model: nn.Module) -> nn.Module:
     """
-    Copies a model's modules but not its tensors: parameters and buffers of the copy *are* those of the original.
+    Copies a model's modules but not its weights: the parameters of the copy *are* those of the original.
 
     The copy has hooks, flags and caches of its own, so that two threads, or a checkpointed encoding pass recomputed in the
     middle of the answering pass's backward, cannot disturb each other.
     """
-    tensors = chain(model.parameters(), model.buffers())
-    return copy.deepcopy(model, memo={id(tensor): tensor for tensor in tensors})
+    return copy.deepcopy(model, memo={id(parameter): parameter for parameter in model.parameters()})
 
 
 def add_lora(model: PreTrainedModel, config: CoMemConfig) -> PreTrainedModel:

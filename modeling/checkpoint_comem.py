@@ -1,10 +1,220 @@
-"""How a model is written and read."""
+"""How a model is written and read, and what its memory vectors depend on."""
 
+import copy
 import hashlib
+import json
+import os
 
 import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForImageTextToText, PreTrainedConfig, PreTrainedModel
+from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, cached_file
+
+from .adapter_comem import ADAPTER_NAME
+
+
+# Keys in checkpoints leave out the adapter's name: `...q_proj.lora_A.weight`.
+KEY_MAPPING = {rf"\.lora_{half}\.weight": f".lora_{half}.{ADAPTER_NAME}.weight" for half in "AB"}
+HUB_ARGUMENTS = ("cache_dir", "force_download", "local_files_only", "token", "revision", "subfolder")
+BACKBONE_ARGUMENTS = ("dtype", "device_map", "attn_implementation", "quantization_config")
 
 
 class CoMemCheckpointMixin:
+    """
+    Saving and loading, strict about keys.
+
+    Keys in a checkpoint:
+
+    | key | what it is |
+    |---|---|
+    | `backbone.*` | the backbone, by the names of its own class |
+    | `memory_encoder.model.*.lora_A.weight`, `.lora_B.weight` | the adapter (`encoder="adapter"`) |
+    | `memory_encoder.model.*` | the encoder's own weights (`encoder="separate"`) |
+    | `memory_encoder.resampler.*` | see [`CoMemResampler`] |
+
+    A memory-only checkpoint lacks `backbone.*`.
+    """
+
+    def save_pretrained(self, save_directory: str | os.PathLike, *args, memory_only: bool = False, **kwargs):
+        """
+        Writes a checkpoint that plain `from_pretrained` reads.
+
+        Args:
+            save_directory (`str` or `os.PathLike`): Folder, made if needed.
+            memory_only (`bool`, *optional*, defaults to `False`): Leave out the backbone. The configuration then names it by
+                `backbone_name_or_path` and `backbone_revision`, and loading needs it.
+            *args, **kwargs: As for [`~transformers.PreTrainedModel.save_pretrained`].
+        """
+        state_dict = kwargs.pop("state_dict", None)
+        state_dict = to_checkpoint_keys(self.state_dict() if state_dict is None else state_dict)
+        shared = to_checkpoint_keys(self.get_expanded_tied_weights_keys())
+        state_dict = {key: tensor for key, tensor in state_dict.items() if key not in shared}
+        if memory_only:
+            state_dict = {key: tensor for key, tensor in state_dict.items() if key.startswith("memory_encoder.")}
+        self.config.memory_only = memory_only
+        try:
+            # The "original format" would bring back key names of the backbone from before transformers 5.
+            return super().save_pretrained(
+                save_directory, *args, state_dict=state_dict, save_original_format=False, **kwargs
+            )
+        finally:
+            self.config.memory_only = False
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        pretrained_model_name_or_path: str | os.PathLike | None,
+        *args,
+        backbone: str | os.PathLike | PreTrainedModel | None = None,
+        **kwargs,
+    ):
+        """
+        Loads a full or a memory-only checkpoint.
+
+        Args:
+            pretrained_model_name_or_path (`str` or `os.PathLike`): Folder or repository.
+            backbone (`str`, `os.PathLike` or [`~transformers.PreTrainedModel`], *optional*): The backbone of a memory-only
+                checkpoint, if not the one that its configuration names.
+            *args, **kwargs: As for [`~transformers.PreTrainedModel.from_pretrained`].
+
+        Raises:
+            `ValueError`: If keys are missing or left over. Nothing is ever silently initialised anew.
+        """
+        path = pretrained_model_name_or_path
+        hub_kwargs = {name: kwargs[name] for name in HUB_ARGUMENTS if name in kwargs}
+        if path is not None and _is_memory_only(path, kwargs.get("config"), hub_kwargs):
+            config = kwargs.get("config") or cls.config_class.from_pretrained(path, **hub_kwargs)
+            return cls._load_memory_only(path, copy.deepcopy(config), backbone, hub_kwargs, kwargs)
+        if backbone is not None:
+            raise ValueError(f"`backbone` is for memory-only checkpoints, but {path} holds one of its own.")
+
+        want_info = kwargs.pop("output_loading_info", False)
+        kwargs.setdefault("key_mapping", KEY_MAPPING)
+        model, info = super().from_pretrained(path, *args, output_loading_info=True, **kwargs)
+        _refuse_keys(path, info["missing_keys"], info["unexpected_keys"])
+        model.freeze_backbone()
+        return (model, info) if want_info else model
+
+    @classmethod
+    def _load_memory_only(
+        cls,
+        path: str | os.PathLike,
+        config: PreTrainedConfig,
+        backbone: str | os.PathLike | PreTrainedModel | None,
+        hub_kwargs: dict,
+        kwargs: dict,
+    ):
+        if not isinstance(backbone, PreTrainedModel):
+            name = backbone or config.backbone_name_or_path
+            if name is None:
+                raise ValueError(
+                    f"{path} holds a memory encoder only and its configuration names no backbone; pass `backbone=`."
+                )
+            model_kwargs = {name: kwargs[name] for name in BACKBONE_ARGUMENTS if name in kwargs}
+            revision = config.backbone_revision if backbone is None else None
+            backbone = AutoModelForImageTextToText.from_pretrained(name, revision=revision or "main", **model_kwargs)
+        _refuse_other_shape(config.backbone_config, backbone.config, path)
+        config.backbone_config = backbone.config
+        config.memory_only = False
+        model = cls(config, backbone=backbone)
+        model.memory_encoder.to(device=backbone.device, dtype=backbone.dtype)
+        model.load_memory_encoder(_read_tensors(path, hub_kwargs), source=str(path))
+        if backbone.generation_config is not None:
+            model.generation_config = copy.deepcopy(backbone.generation_config)
+        return model.eval()
+
+    def memory_encoder_state_dict(self) -> dict[str, torch.Tensor]:
+        """Returns the tensors of the memory encoder alone, by their keys in checkpoints."""
+        return to_checkpoint_keys({name: tensor.detach() for name, tensor in self.memory_encoder_parameters().items()})
+
+    def load_memory_encoder(self, state_dict: dict[str, torch.Tensor], source: str = "the given state dict"):
+        """
+        Loads what [`~CoMemCheckpointMixin.memory_encoder_state_dict`] returned, in place.
+
+        Raises:
+            `ValueError`: If keys are missing or left over, or if a tensor has another shape.
+        """
+        parameters = to_checkpoint_keys(self.memory_encoder_parameters())
+        _refuse_keys(source, parameters.keys() - state_dict.keys(), state_dict.keys() - parameters.keys())
+        with torch.no_grad():
+            for key, parameter in parameters.items():
+                if parameter.shape != state_dict[key].shape:
+                    raise ValueError(
+                        f"`{key}` in {source} has shape {tuple(state_dict[key].shape)}, but this model needs "
+                        f"{tuple(parameter.shape)}."
+                    )
+                parameter.copy_(state_dict[key])
+
     def memory_fingerprint(self) -> str:
-        return hashlib.sha256(b"").hexdigest()
+        """
+        Returns a SHA-256 of everything that decides which vectors an item gets: weights and settings of backbone, adapter and
+        resampler. Weights count as rounded to bfloat16, so that a model has one fingerprint in float32 and in bfloat16.
+        """
+        config = self.config
+        text, vision = config.get_text_config(), config.backbone_config.vision_config
+        settings = {
+            "backbone": config.backbone_config.model_type,
+            "text": [text.num_attention_heads, text.num_key_value_heads, text.rms_norm_eps],
+            "rope": [text.rope_parameters["rope_theta"], text.rope_parameters.get("mrope_section")],
+            "vision": [vision.num_heads, vision.patch_size, vision.spatial_merge_size],
+            "num_memory_tokens": config.num_memory_tokens,
+            "resampler": config.resampler_config,
+            "encoder": config.encoder,
+            "lora": {key: config.lora_config[key] for key in ("r", "lora_alpha", "rank_pattern", "alpha_pattern")},
+        }
+        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+        for key, tensor in sorted(to_checkpoint_keys(dict(self.memory_encoder.state_dict())).items()):
+            digest.update(key.encode())
+            digest.update(tensor.detach().to("cpu", torch.bfloat16).contiguous().view(torch.int16).numpy().tobytes())
+        return digest.hexdigest()
+
+
+def to_checkpoint_keys(tensors: dict[str, object]) -> dict[str, object]:
+    """Renames keys of a state dict as checkpoints have them."""
+    return {key.replace(f".{ADAPTER_NAME}.weight", ".weight"): value for key, value in tensors.items()}
+
+
+def _is_memory_only(path, config: PreTrainedConfig | None, hub_kwargs: dict) -> bool:
+    if config is not None:
+        return getattr(config, "memory_only", False)
+    values, _ = PreTrainedConfig.get_config_dict(path, **hub_kwargs)
+    if values.get("model_type") != "comem":
+        raise ValueError(
+            f"{path} holds a model of type {values.get('model_type')!r}, not 'comem'; "
+            "`CoMemForConditionalGeneration.from_backbone` puts a new memory encoder on a plain backbone."
+        )
+    return values.get("memory_only", False)
+
+
+def _read_tensors(path, hub_kwargs: dict) -> dict[str, torch.Tensor]:
+    index = cached_file(path, SAFE_WEIGHTS_INDEX_NAME, _raise_exceptions_for_missing_entries=False, **hub_kwargs)
+    names = [SAFE_WEIGHTS_NAME]
+    if index is not None:
+        with open(index, encoding="utf-8") as file:
+            names = sorted(set(json.load(file)["weight_map"].values()))
+    return {key: tensor for name in names for key, tensor in load_file(cached_file(path, name, **hub_kwargs)).items()}
+
+
+def _refuse_keys(source, missing, unexpected):
+    for what, keys in (("lacks", missing), ("has unknown", unexpected)):
+        if keys:
+            some = ", ".join(sorted(keys)[:4])
+            raise ValueError(f"{source} {what} tensors, {len(keys)} in all, such as {some}; the model was not loaded.")
+
+
+def _refuse_other_shape(expected: PreTrainedConfig, given: PreTrainedConfig, path):
+    def shape(config: PreTrainedConfig) -> dict:
+        text, vision = config.get_text_config(), config.vision_config
+        return {
+            "type": config.model_type,
+            "hidden size": text.hidden_size,
+            "layers": text.num_hidden_layers,
+            "intermediate size": text.intermediate_size,
+            "vision layers": vision.depth,
+        }
+
+    if shape(expected) != shape(given):
+        raise ValueError(f"{path} was made for a backbone of {shape(expected)}, but `backbone` has {shape(given)}.")
+
+
+__all__ = ["CoMemCheckpointMixin", "to_checkpoint_keys"]

@@ -1,5 +1,6 @@
 """A frozen vision-language model that answers out of memory vectors."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -345,8 +346,11 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, PreTrainedModel, Gener
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module):
+        # Only the resampler's modules come here; the backbone and the adapter initialise themselves.
         super()._init_weights(module)
-        if isinstance(module, CoMemResampler):
+        if isinstance(module, nn.Linear):
+            init.kaiming_uniform_(module.weight, a=math.sqrt(5))  # torch's default, as in the published resampler
+        elif isinstance(module, CoMemResampler):
             init.normal_(module.queries.weight, std=self.config.hidden_size**-0.5)
 
 
