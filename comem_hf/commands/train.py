@@ -51,8 +51,11 @@ def train(
     from transformers import set_seed
 
     from comem_hf.training import MemoryDataset, MemoryTrainingArguments, train_memory_encoder, trainable_share
+    from comem_hf.training.arguments import ACTIVATION_CHECKPOINTING
 
     dataset = MemoryDataset.from_file(data)
+    if not any(sample.memories for sample in dataset.samples):
+        raise ValueError(f"No row of {data} has memory items (`memories`): there is nothing to learn from.")
     eval_dataset = MemoryDataset.from_file(eval_data) if eval_data else None
     set_seed(seed)
     lora_config = _given(r=lora_rank, lora_alpha=lora_alpha, lora_dropout=lora_dropout)
@@ -71,13 +74,13 @@ def train(
         max_grad_norm=max_grad_norm,
         max_memories=max_memories,
         distillation_weight=distillation_weight,
-        gradient_checkpointing=gradient_checkpointing,
         bf16=bf16,
         dataloader_num_workers=workers,
         eval_strategy="epoch" if eval_data else "no",
         save_steps=save_steps,
         logging_steps=logging_steps,
         seed=seed,
+        **({ACTIVATION_CHECKPOINTING: True} if gradient_checkpointing else {}),
     )
     typer.echo(f"{len(dataset)} samples; {trainable_share(comem_model)}")
     train_memory_encoder(comem_model, processor, dataset, args, eval_dataset=eval_dataset)

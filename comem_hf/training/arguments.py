@@ -1,6 +1,6 @@
 """Settings of a training run, with the published defaults."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from transformers import TrainingArguments
 
@@ -41,7 +41,16 @@ class MemoryTrainingArguments(TrainingArguments):
 
     def __post_init__(self):
         super().__post_init__()
+        self.dataloader_pin_memory = self.dataloader_pin_memory and self.device.type != "cpu"  # else torch warns
         if self.max_memories is not None and self.max_memories < 1:
             raise ValueError(f"`max_memories` must be a positive number or None for all, got {self.max_memories!r}.")
         if self.distillation_weight < 0:
             raise ValueError(f"`distillation_weight` must not be negative, got {self.distillation_weight!r}.")
+
+
+# The argument's name changed within transformers 5.
+ACTIVATION_CHECKPOINTING = (
+    "activation_checkpointing"
+    if "activation_checkpointing" in {field.name for field in fields(TrainingArguments)}
+    else "gradient_checkpointing"
+)

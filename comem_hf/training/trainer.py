@@ -46,6 +46,9 @@ class MemoryEncoderTrainer(Trainer):
             else:  # as for the model's own loss: the gradients of the processes are averaged, the count is their sum
                 divergence = divergence.sum() * self.accelerator.num_processes / num_items_in_batch
             loss = loss + self.args.distillation_weight * divergence
+        if torch.is_grad_enabled() and not loss.requires_grad:
+            # No row of this batch has memory items: there is nothing to learn, but the backward pass must not fail.
+            loss = loss + 0.0 * sum(parameter.sum() for parameter in trainable_parameters(model).values())
         return (loss, outputs) if return_outputs else loss
 
     def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:

@@ -1,0 +1,89 @@
+"""`comem train`, from folders and files."""
+
+import copy
+import json
+
+import pytest
+import torch
+
+from comem_hf import CoMemForConditionalGeneration, CoMemProcessor
+from comem_hf.commands.train import train
+
+
+@pytest.fixture
+def backbone_dir(tiny_backbone, tiny_processor, tmp_path):
+    """A plain backbone as it comes from the Hub: model, image processor and tokenizer."""
+    folder = tmp_path / "backbone"
+    copy.deepcopy(tiny_backbone).save_pretrained(folder)
+    tiny_processor.image_processor.save_pretrained(folder)
+    tiny_processor.tokenizer.save_pretrained(folder)
+    (folder / "chat_template.jinja").write_text(tiny_processor.chat_template)
+    return folder
+
+
+@pytest.fixture
+def run(backbone_dir, data_file, tmp_path):
+    """Runs the command for two updates."""
+
+    def run(**options):
+        defaults = {"model": str(backbone_dir), "data": data_file, "output_dir": tmp_path / "out", "max_steps": 2}
+        train(**{**defaults, "batch_size": 2, "gradient_accumulation": 1, **options})
+        return CoMemForConditionalGeneration.from_pretrained(tmp_path / "out")
+
+    return run
+
+
+def test_backbone_folder_becomes_a_trained_model(run, tiny_backbone, tmp_path, capsys):
+    model = run(lora_rank=2, num_memory_tokens=4)
+    assert (model.config.lora_config["r"], model.config.lora_config["lora_alpha"]) == (2, 32)
+    assert model.config.num_memory_tokens == 4
+    assert CoMemProcessor.from_pretrained(tmp_path / "out").chat_template
+    for name, tensor in tiny_backbone.state_dict().items():
+        assert torch.equal(model.backbone.state_dict()[name], tensor), name
+    assert "4 samples; trainable parameters: " in capsys.readouterr().out
+
+
+def test_trained_model_is_trained_further(run, tmp_path):
+    first = run()
+    (tmp_path / "out").rename(tmp_path / "first")
+    second = run(model=str(tmp_path / "first"), learning_rate=1e-2)
+    name, tensor = next(iter(first.memory_encoder_parameters().items()))
+    assert not torch.equal(tensor, second.memory_encoder_parameters()[name])
+
+
+def test_same_command_twice_gives_the_same_model(run, tmp_path):
+    first = run().memory_encoder_parameters()
+    (tmp_path / "out").rename(tmp_path / "first")
+    for name, tensor in run().memory_encoder_parameters().items():
+        assert torch.equal(tensor, first[name]), name
+
+
+def test_new_encoder_options_on_a_trained_model_are_refused(run, tmp_path):
+    run()
+    with pytest.raises(ValueError, match="has a memory encoder already; --lora-rank"):
+        run(model=str(tmp_path / "out"), output_dir=tmp_path / "second", lora_rank=4)
+    assert not (tmp_path / "second").exists()
+
+
+def test_bad_data_is_refused_before_anything_is_written(run, data_file, tmp_path):
+    rows = [json.loads(line) for line in data_file.read_text().splitlines()]
+    for change, message in [
+        ({"image": "none.png"}, r"train.jsonl, row 3: `image` names no file"),
+        ({"question": ""}, r"train.jsonl, row 3: `question` must be a text"),
+        ({"answer": None}, r"train.jsonl, row 3: `answer` must be a text"),
+        ({"memories": [{}]}, r"train.jsonl, row 3: `memories\[0\]` is no memory item"),
+    ]:
+        changed = [*rows[:2], {**rows[2], **change}, rows[3]]
+        data_file.write_text("\n".join(json.dumps(row) for row in changed))
+        with pytest.raises(ValueError, match=message):
+            run()
+    data_file.write_text("\n".join(json.dumps({**row, "memories": []}) for row in rows))
+    with pytest.raises(ValueError, match="has memory items"):
+        run()
+    assert not (tmp_path / "out").exists()
+
+
+def test_unreadable_image_stops_the_run_with_its_name(run, data_file):
+    (data_file.parent / "2.png").write_bytes(b"no picture")
+    with pytest.raises(ValueError, match=r"train.jsonl, row 3: .*2.png' is not a readable picture"):
+        run()
