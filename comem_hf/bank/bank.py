@@ -1,21 +1,22 @@
 """Memory banks: items, the memory vectors a model made of them, and an index to find them by."""
 
 import os
-import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from ..modeling.memory_item import MemoryItem
+from comem_hf.modeling.memory_inputs import MemoryInputs, pad_items
+from comem_hf.modeling.memory_item import MemoryItem
+
 from .build import SHARD_SIZE, BankBuilder
-from .config import CARD_NAME, CONFIG_NAME, INDEX_NAME, BankConfig
-from .durable import file_entry, sync_folder
+from .config import INDEX_NAME, BankConfig
 from .embedder import BackboneEmbedder, Embedder, ModelEmbedder, resolve_embedder
 from .hit import MemoryHit
 from .hub import bank_folder
 from .index import FlatIndex
+from .integrity import check_files, copy_bank
 from .items import StoredItems
 from .vectors import MemoryVectors
 
@@ -75,9 +76,9 @@ class MemoryBank:
             model (`CoMemForConditionalGeneration`): Its memory encoder encodes them.
             processor (`CoMemProcessor`): Its processor.
             output_dir (`str` or `os.PathLike`): Folder of the bank, new or empty.
-            embedder (`str`, `os.PathLike` or `Embedder`): What makes the items searchable: `"backbone"` (the model's own
-                vision tower, mean-pooled; every item needs an image), the folder or Hub id of an `AutoModel` with image
-                features, or an object. Items without an image need an embedder with a text side, such as CLIP.
+            embedder (`str`, `os.PathLike` or `Embedder`): What makes the items searchable: `"backbone"` (the model's
+                own vision tower, mean-pooled; every item needs an image), the folder or Hub id of an `AutoModel` with
+                image features, or an object. Items without an image need an embedder with a text side, such as CLIP.
             batch_size (`int`, defaults to 32): Items per encoder pass.
             dtype (`str`, defaults to `"float32"`): Of the stored vectors: `"float32"`, `"bfloat16"` or `"float16"`.
             shard_size (`int`, defaults to 1024): Items per file, and the most that an interruption can cost.
@@ -122,13 +123,12 @@ class MemoryBank:
         """
         folder = bank_folder(repo_or_dir, revision, repo_type, **hub_options)
         config = BankConfig.load(folder)
-        for name in config.data_files():
-            _check_file(folder, name, config.files[name], hashed=config.files[name]["size"] <= _HASHED_AT_OPENING)
+        check_files(folder, config, hash_up_to=_HASHED_AT_OPENING)
         index = FlatIndex.load(folder / INDEX_NAME)
         if (len(index), index.embedding_size) != (config.num_items, config.embedding_size):
             raise ValueError(
-                f"{str(folder / INDEX_NAME)!r} must hold {config.num_items} vectors of {config.embedding_size} numbers, "
-                f"got {len(index)} of {index.embedding_size}."
+                f"{str(folder / INDEX_NAME)!r} must hold {config.num_items} vectors of {config.embedding_size} "
+                f"numbers, got {len(index)} of {index.embedding_size}."
             )
         bank = cls(folder, config, index)
         if model is not None or processor is not None or embedder is not None:
@@ -141,8 +141,8 @@ class MemoryBank:
         Args:
             model (`CoMemForConditionalGeneration`): Must be the one that encoded the bank.
             processor (`CoMemProcessor`): Its processor.
-            embedder (`Embedder`, *optional*): For a bank made with another embedder than `"backbone"`; without it, that
-                embedder is loaded by the name in `bank_config.json` at the first search.
+            embedder (`Embedder`, *optional*): For a bank made with another embedder than `"backbone"`; without it,
+                that embedder is loaded by the name in `bank_config.json` at the first search.
 
         Returns:
             `MemoryBank`: This bank.
@@ -154,9 +154,9 @@ class MemoryBank:
             fingerprint = model.memory_fingerprint()
             if fingerprint != self.config.memory_fingerprint:
                 raise ValueError(
-                    f"The bank {str(self.folder)!r} was made by the memory encoder {self.config.memory_fingerprint}, but "
-                    f"this model's is {fingerprint}: its vectors would mean nothing to it. Use the bank's own model or "
-                    "build the bank again."
+                    f"The bank {str(self.folder)!r} was made by the memory encoder {self.config.memory_fingerprint}, "
+                    f"but this model's is {fingerprint}: its vectors would mean nothing to it. Use the bank's own "
+                    "model, or build the bank again."
                 )
         if embedder is None and self.config.embedder["type"] == BackboneEmbedder.settings["type"]:
             if model is None or processor is None:
@@ -213,7 +213,7 @@ class MemoryBank:
 
     def memory_inputs(
         self, hits: Sequence[Sequence["MemoryHit | str"]], dtype: torch.dtype | None = None
-    ) -> Mapping[str, torch.Tensor]:
+    ) -> MemoryInputs:
         """Stored vectors of items, as the model's `memory_inputs`.
 
         Args:
@@ -222,7 +222,8 @@ class MemoryBank:
             dtype (`torch.dtype`, *optional*): Of the result; that of the stored vectors if not given.
 
         Returns:
-            `{"memory_embeds": (batch, items, memory tokens, hidden), "item_mask": (batch, items)}` on the CPU.
+            `MemoryInputs`: `memory_embeds` of shape (batch, items, memory tokens, hidden) and `item_mask` of shape
+            (batch, items), on the CPU.
 
         Raises:
             ValueError: If a hit comes from another bank, an id is unknown, or stored vectors are not finite.
@@ -230,19 +231,16 @@ class MemoryBank:
         if isinstance(hits, (str, MemoryHit)) or any(isinstance(sample, (str, MemoryHit)) for sample in hits):
             raise ValueError("`hits` must be a list with one list of hits per sample: `memory_inputs([hits])`.")
         rows = [[self._row(hit) for hit in sample] for sample in hits]
-        longest = max((len(sample) for sample in rows), default=0)
         flat = [row for sample in rows for row in sample]
         vectors = self._vectors.read(flat)
         finite = torch.isfinite(vectors).flatten(1).all(dim=1)
         if not finite.all():
             row = flat[finite.tolist().index(False)]
             item_id = self._items.read([row])[0].id
-            raise ValueError(f"The stored vectors of item {item_id!r} (row {row}) are not finite; the bank is damaged.")
-        item_mask = torch.tensor([[place < len(sample) for place in range(longest)] for sample in rows]).bool()
-        item_mask = item_mask.view(len(rows), longest)
-        memory_embeds = torch.zeros(*item_mask.shape, *vectors.shape[1:], dtype=dtype or vectors.dtype)
-        memory_embeds[item_mask] = vectors.to(memory_embeds.dtype)
-        return {"memory_embeds": memory_embeds, "item_mask": item_mask}
+            raise ValueError(f"Bank item {item_id!r} (row {row}) has stored vectors that are not finite.")
+        counts = torch.tensor([len(sample) for sample in rows])
+        memory_embeds, item_mask = pad_items(vectors.to(dtype or vectors.dtype), counts)
+        return MemoryInputs({"memory_embeds": memory_embeds, "item_mask": item_mask})
 
     @property
     def ids(self) -> list[str]:
@@ -270,8 +268,7 @@ class MemoryBank:
         Raises:
             ValueError: Naming the first file that is missing or differs.
         """
-        for name in self.config.data_files():
-            _check_file(self.folder, name, self.config.files[name], hashed=True)
+        check_files(self.folder, self.config)
 
     def save_pretrained(self, save_directory: str | os.PathLike) -> None:
         """Copy the bank to another folder, new or empty.
@@ -279,24 +276,7 @@ class MemoryBank:
         Raises:
             ValueError: If the folder is not empty, or a file of this bank is damaged.
         """
-        target = Path(save_directory)
-        if target.exists() and (not target.is_dir() or any(target.iterdir())):
-            raise ValueError(f"`save_directory` {str(target)!r} exists and is not an empty folder.")
-        copy = target.with_name(f"{target.name}.unfinished")
-        shutil.rmtree(copy, ignore_errors=True)
-        copy.mkdir(parents=True)
-        try:
-            for name in self.config.data_files():
-                shutil.copyfile(self.folder / name, copy / name)
-                _check_file(copy, name, self.config.files[name], hashed=True)
-            for name in (CARD_NAME, CONFIG_NAME):
-                if (self.folder / name).is_file():
-                    shutil.copyfile(self.folder / name, copy / name)
-            os.replace(copy, target)
-        except BaseException:
-            shutil.rmtree(copy, ignore_errors=True)
-            raise
-        sync_folder(target.parent)
+        copy_bank(self.folder, self.config, Path(save_directory))
 
     def _embed(self, queries: dict[str, Sequence]) -> np.ndarray:
         if self._embedder is None:
@@ -305,13 +285,23 @@ class MemoryBank:
                     "This bank is searched with the vision tower of the model that made it: call "
                     "`bank.attach(model, processor)` first."
                 )
-            self._embedder = ModelEmbedder.from_pretrained(self.config.embedder["id"], self.config.embedder["revision"])
+            if not self.config.embedder.get("id"):
+                raise ValueError(
+                    "This bank's embedder has no name to load it by: call `bank.attach(embedder=...)` first."
+                )
+            self._embedder = ModelEmbedder.from_pretrained(
+                self.config.embedder["id"], self.config.embedder["revision"]
+            )
         embeddings = []
         if "image" in queries:
             embeddings.append(self._embedder.embed_images(queries["image"]))
         if "text" in queries:
             embeddings.append(self._embedder.embed_texts(queries["text"]))
         mean = np.mean(embeddings, axis=0)
+        if mean.shape[1] != self.config.embedding_size:
+            raise ValueError(
+                f"The embedder gives {mean.shape[1]} numbers per query, the bank holds {self.config.embedding_size}."
+            )
         return mean / np.maximum(np.linalg.norm(mean, axis=-1, keepdims=True), 1e-12)
 
     def _row(self, hit: MemoryHit | str) -> int:
@@ -328,14 +318,3 @@ class MemoryBank:
         if self._rows is None:
             self._rows = {item_id: row for row, item_id in enumerate(self._items.read_ids())}
         return self._rows
-
-
-def _check_file(folder: Path, name: str, entry: dict, hashed: bool) -> None:
-    path = folder / name
-    if not path.is_file():
-        raise ValueError(f"The bank {str(folder)!r} is incomplete: {name} is missing.")
-    size = path.stat().st_size
-    if size != entry["size"]:
-        raise ValueError(f"{str(path)!r} is damaged: it has {size} bytes, bank_config.json says {entry['size']}.")
-    if hashed and file_entry(path) != entry:
-        raise ValueError(f"{str(path)!r} is damaged: its sha256 is not the one in bank_config.json.")

@@ -11,7 +11,8 @@ import torch
 from safetensors.numpy import load_file, save_file
 from transformers.utils import logging
 
-from ..modeling.memory_item import MemoryItem
+from comem_hf.modeling.memory_item import MemoryItem, load_image
+
 from .card import write_card
 from .config import CARD_NAME, INDEX_NAME, MEMORY_DTYPES, BankConfig, items_name, memory_name
 from .durable import write_durably
@@ -108,10 +109,9 @@ class BankBuilder:
         items = []
         for number, record in rows:
             with _naming_item(number, record.id):
-                item = record.to_item()
-                if item.image is not None:
-                    _decode(item.image)
-                items.append(item)
+                name = "its image" if record.image_name is None else f"its image {record.image_name!r}"
+                image = None if record.image is None else load_image(record.image, name)
+                items.append(MemoryItem(image=image, text=record.text, id=record.id))
         memory_inputs = self.processor.process_memories([items])
         embeddings = self.embedder.embed_items(items, memory_inputs)
         with torch.inference_mode():
@@ -180,13 +180,6 @@ def _eval_mode(model):
         yield
     finally:
         model.train(training)
-
-
-def _decode(image) -> None:
-    try:
-        image.load()
-    except (OSError, SyntaxError) as error:
-        raise ValueError(f"cannot decode its image: {error}.") from error
 
 
 def _embeddings_name(shard: int) -> str:

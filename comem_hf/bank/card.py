@@ -17,9 +17,8 @@ configs:
 
 # Memory bank of {num_items} items
 
-Made with [comem_hf](https://pypi.org/project/comem_hf): each item (image and text) is stored together with the
-{num_memory_tokens} vectors of length {hidden_size} ({memory_dtype}) that a CoMEM memory encoder made of it, and with an
-embedding by which it is found.
+Made with `comem_hf`: each item (image and text) is stored together with the {num_memory_tokens} vectors of length
+{hidden_size} ({memory_dtype}) that a memory encoder made of it, and with an embedding by which it is found.
 
 | | |
 |---|---|

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from ..modeling.memory_item import MemoryItem
+from comem_hf.modeling.memory_item import MemoryItem, load_image
 
 
 class Embedder(ABC):
@@ -119,7 +119,7 @@ class ModelEmbedder(Embedder):
         return cls(model, image_processor, tokenizer)
 
     def embed_images(self, images: Sequence) -> np.ndarray:
-        images = [MemoryItem(image=image).load_image() for image in images]
+        images = [load_image(image) for image in images]
         pixels = self.image_processor(images=images, return_tensors="pt")["pixel_values"]
         pixels = pixels.to(self.model.device, self.model.dtype)
         with torch.inference_mode():
@@ -139,7 +139,7 @@ def resolve_embedder(embedder, model, processor) -> Embedder:
     """The embedder that `MemoryBank.build(embedder=...)` means.
 
     Args:
-        embedder (`str`, `os.PathLike` or `Embedder`): `"backbone"`, a folder or Hub id of an `AutoModel`, or an object.
+        embedder (`str`, `os.PathLike` or `Embedder`): `"backbone"`, folder or Hub id of an `AutoModel`, or an object.
         model, processor: What `"backbone"` refers to.
     """
     if isinstance(embedder, Embedder):

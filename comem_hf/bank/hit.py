@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from ..modeling.memory_item import MemoryItem
+from comem_hf.modeling.memory_item import MemoryItem
 
 
 @dataclass(frozen=True)

@@ -29,8 +29,12 @@ def bank_folder(name: str | os.PathLike, revision: str | None = None, repo_type:
     if folder.exists() or not _REPO_ID.fullmatch(text) or text.startswith("."):
         raise ValueError(f"No memory bank at {text!r}: it is neither a folder nor the id of a Hub repository.")
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
-    from huggingface_hub.errors import RevisionNotFoundError
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
 
     try:
         return Path(

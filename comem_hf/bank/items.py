@@ -6,7 +6,8 @@ from collections import defaultdict
 from itertools import accumulate
 from pathlib import Path
 
-from ..modeling.memory_item import MemoryItem
+from comem_hf.modeling.memory_item import MemoryItem
+
 from .config import BankConfig, items_name
 from .record import ItemRecord
 from .shards import group_by_shard

@@ -3,13 +3,12 @@
 import hashlib
 import io
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
 
-from ..modeling.memory_item import MemoryItem
+from comem_hf.modeling.memory_item import MemoryItem
 
 
 @dataclass(frozen=True)
@@ -41,20 +40,25 @@ class ItemRecord:
         """
         content = hashlib.sha256(json.dumps(item.text).encode())
         image, image_name = None, None
-        if isinstance(item.image, (str, os.PathLike)):
+        if isinstance(item.image, bytes):
+            image = item.image
+        elif isinstance(item.image, (str, Path)):
             image_name = Path(item.image).name
             try:
                 image = Path(item.image).read_bytes()
             except OSError as error:
                 raise ValueError(f"cannot read image {str(item.image)!r}: {error.strerror or error}.") from error
+        if image is not None:
             content.update(b"file" + image)
         elif item.image is not None:
             image = _encode_png(item.image)
             content.update(f"pixels {item.image.mode} {item.image.size}".encode() + item.image.tobytes())
+        if not isinstance(item.metadata or {}, dict):
+            raise ValueError(f"`metadata` must be a dict, got {type(item.metadata).__name__}.")
         try:
             metadata = json.dumps(item.metadata or {}, sort_keys=True, ensure_ascii=False, allow_nan=False)
         except (TypeError, ValueError) as error:
-            raise ValueError(f"`metadata` must be a JSON object, got {item.metadata!r}: {error}.") from error
+            raise ValueError(f"`metadata` cannot be written as JSON: {error}.") from error
         item_id = item.id if item.id is not None else content.hexdigest()[:32]
         if not isinstance(item_id, str) or not item_id:
             raise ValueError(f"`id` must be a non-empty string, got {item.id!r}.")
@@ -65,33 +69,13 @@ class ItemRecord:
         """The item, its image opened from the stored bytes and decoded when it is first used.
 
         Raises:
-            ValueError: If the bytes are no image, or the image has more pixels than Pillow's limit.
+            ValueError: If the bytes are no image.
         """
-        image = None if self.image is None else open_image(self.image, self.image_name)
+        try:
+            image = None if self.image is None else Image.open(io.BytesIO(self.image))
+        except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+            raise ValueError(f"its image of {len(self.image)} bytes cannot be opened: {error}") from error
         return MemoryItem(image=image, text=self.text, id=self.id, metadata=json.loads(self.metadata))
-
-
-def open_image(data: bytes, name: str | None = None) -> Image.Image:
-    """Open encoded image bytes; pixels are decoded on first use.
-
-    Args:
-        data (`bytes`): Content of an image file.
-        name (`str`, *optional*): Name to use in error messages.
-
-    Raises:
-        ValueError: If the bytes are no image, or the image has more pixels than `PIL.Image.MAX_IMAGE_PIXELS`.
-    """
-    label = "image" if name is None else f"image {name!r}"
-    try:
-        image = Image.open(io.BytesIO(data))
-    except Image.DecompressionBombError as error:
-        raise ValueError(f"{label} is too large: {error}") from error
-    except (OSError, ValueError, SyntaxError) as error:
-        raise ValueError(f"{label} is not a readable image ({len(data)} bytes).") from error
-    limit = Image.MAX_IMAGE_PIXELS
-    if limit is not None and image.width * image.height > limit:
-        raise ValueError(f"{label} is too large: {image.width} x {image.height} pixels, the limit is {limit}.")
-    return image
 
 
 def _encode_png(image: Image.Image) -> bytes:

@@ -60,7 +60,7 @@ class Staging:
 
     def __exit__(self, *exception) -> None:
         self._lock.release()
-        if not (self.folder / JOURNAL_NAME).exists():
+        if not self.shards or not (self.folder / JOURNAL_NAME).exists():  # nothing to resume
             shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
@@ -94,6 +94,8 @@ class Staging:
             if not self.overwrite:
                 raise ValueError(f"{problem}, or pass `overwrite=True` to start again.")
             lines, self._finished = [], False
+            if (self.folder / "replaced").exists() and not self.output.exists():
+                os.replace(self.folder / "replaced", self.output)  # back, until the new bank is whole
         if not self.published:
             _check_output(self.output, self.overwrite)
         self.shards = [line["shard"] for line in lines if "shard" in line]
@@ -115,8 +117,8 @@ class Staging:
         for name, value in self.settings.items():
             if before.get(name) != value:
                 return (
-                    f"{str(self.folder)!r} holds an unfinished build with `{name}` = {before.get(name)!r}, but this one "
-                    f"has {value!r}. Build with the same settings to resume it"
+                    f"{str(self.folder)!r} holds an unfinished build with `{name}` = {before.get(name)!r}, but this "
+                    f"one has {value!r}. Build with the same settings to resume it"
                 )
         if self.published:
             return f"{str(self.output)!r} already holds a memory bank" if self.overwrite else None

@@ -1,0 +1,53 @@
+"""Checks of a bank's files against `bank_config.json`, and copies that are checked."""
+
+import os
+import shutil
+from pathlib import Path
+
+from .config import CARD_NAME, CONFIG_NAME, BankConfig
+from .durable import file_entry, sync_folder
+
+
+def check_files(folder: Path, config: BankConfig, hash_up_to: float = float("inf")) -> None:
+    """Compare the data files of a bank with their sizes and checksums; the card may be edited freely.
+
+    Args:
+        folder (`Path`): The bank.
+        config (`BankConfig`): Its configuration.
+        hash_up_to (`float`): Files of more bytes are only checked for their size.
+
+    Raises:
+        ValueError: Naming the first file that is missing or differs.
+    """
+    for name in config.data_files():
+        path, entry = folder / name, config.files[name]
+        if not path.is_file():
+            raise ValueError(f"The bank {str(folder)!r} is incomplete: {name} is missing.")
+        size = path.stat().st_size
+        if size != entry["size"]:
+            raise ValueError(f"{str(path)!r} is damaged: it has {size} bytes, {CONFIG_NAME} says {entry['size']}.")
+        if size <= hash_up_to and file_entry(path) != entry:
+            raise ValueError(f"{str(path)!r} is damaged: its sha256 is not the one in {CONFIG_NAME}.")
+
+
+def copy_bank(source: Path, config: BankConfig, target: Path) -> None:
+    """Copy a bank to a folder that is new or empty; the folder appears when the copy is whole and checked.
+
+    Raises:
+        ValueError: If `target` is not empty, or a file of the bank is damaged.
+    """
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise ValueError(f"`save_directory` {str(target)!r} exists and is not an empty folder.")
+    copy = target.with_name(f"{target.name}.unfinished")
+    shutil.rmtree(copy, ignore_errors=True)
+    copy.mkdir(parents=True)
+    try:
+        for name in (*config.data_files(), CARD_NAME, CONFIG_NAME):
+            if (source / name).is_file():
+                shutil.copyfile(source / name, copy / name)
+        check_files(copy, config)
+        os.replace(copy, target)
+    except BaseException:
+        shutil.rmtree(copy, ignore_errors=True)
+        raise
+    sync_folder(target.parent)

@@ -1,0 +1,255 @@
+"""Building a bank: what is stored, and what is refused."""
+
+import io
+import json
+
+import PIL.Image
+import pytest
+import torch
+
+from comem_hf import MemoryBank, MemoryItem
+from tests.conftest import make_image
+
+
+def test_stored_vectors_are_those_of_the_memory_encoder(bank, items, model, tiny_processor):
+    with torch.no_grad():
+        expected = model.encode_memory(tiny_processor.process_memories([items]))
+    stored = bank.memory_inputs([[item.id for item in items]])["memory_embeds"][0]
+    torch.testing.assert_close(stored, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_items_come_back_as_they_went_in(bank, items):
+    assert len(bank) == len(items)
+    for item in items:
+        stored = bank[item.id]
+        assert (stored.text, stored.id, stored.metadata) == (item.text, item.id, item.metadata)
+        assert stored.load_image().tobytes() == item.image.tobytes()
+
+
+def test_the_folder_holds_exactly_the_documented_files(bank):
+    names = {path.name for path in bank.folder.iterdir()}
+    shards = {f"{kind}-0000{shard}.{end}" for shard in range(3) for kind, end in SHARD_FILES}
+    assert names == {"bank_config.json", "index.faiss", "README.md"} | shards
+    listed = json.loads((bank.folder / "bank_config.json").read_text())["files"]
+    assert set(listed) == names - {"bank_config.json"}
+    assert not bank.folder.with_name("bank.staging").exists()
+
+
+SHARD_FILES = (("memory", "safetensors"), ("items", "parquet"))
+
+
+def test_bytes_of_image_files_are_stored_as_they_are(build, tmp_path):
+    picture = make_image(3, (60, 40))
+    picture.save(tmp_path / "picture.jpg", quality=60)
+    bank = build(
+        [
+            MemoryItem(image=tmp_path / "picture.jpg", id="path"),
+            MemoryItem(image=(tmp_path / "picture.jpg").read_bytes(), id="bytes"),
+        ],
+        output_dir=tmp_path / "bank",
+    )
+    for item_id in ("path", "bytes"):
+        assert bank[item_id].image.format == "JPEG"
+        assert bank[item_id].load_image().tobytes() == PIL.Image.open(tmp_path / "picture.jpg").tobytes()
+    stored = bank.memory_inputs([["path", "bytes"]])["memory_embeds"][0]
+    torch.testing.assert_close(stored[0], stored[1])
+
+
+def test_transparent_and_palette_images_are_stored_without_loss(build, tmp_path):
+    images = {mode: make_image(2).convert(mode) for mode in ("RGBA", "P", "L", "CMYK")}
+    images["RGBA"].putalpha(100)
+    bank = build([MemoryItem(image=image, id=mode) for mode, image in images.items()], output_dir=tmp_path / "bank")
+    for mode, image in images.items():
+        assert bank[mode].load_image().tobytes() == image.convert("RGB").tobytes()
+
+
+def test_items_without_id_get_one_from_their_content(build, tmp_path):
+    items = [MemoryItem(image=make_image(seed), text=text) for seed, text in ((0, "a"), (0, "b"), (1, "a"), (1, None))]
+    first = build(items, output_dir=tmp_path / "first").ids
+    second = build(reversed(items), output_dir=tmp_path / "second").ids
+    assert first == second[::-1]
+    assert len(set(first)) == 4
+
+
+def test_items_may_come_from_a_generator(build, items, bank, tmp_path):
+    assert build((item for item in items), output_dir=tmp_path / "bank").ids == bank.ids
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_vectors_are_stored_in_the_dtype_asked_for(build, items, bank, dtype, tmp_path):
+    small = build(items, output_dir=tmp_path / "bank", dtype=dtype)
+    stored, exact = (each.memory_inputs([bank.ids])["memory_embeds"] for each in (small, bank))
+    assert stored.dtype == getattr(torch, dtype)
+    torch.testing.assert_close(stored.float(), exact, atol=0.02, rtol=0.02)
+    assert small.memory_inputs([bank.ids], dtype=torch.float32)["memory_embeds"].dtype == torch.float32
+
+
+def test_a_model_in_training_mode_is_read_without_dropout_and_stays_in_it(build, items, bank, model, tmp_path):
+    model.train()
+    try:
+        trained = build(items, output_dir=tmp_path / "bank")
+        assert model.training
+    finally:
+        model.eval()
+    assert torch.equal(
+        trained.memory_inputs([bank.ids])["memory_embeds"], bank.memory_inputs([bank.ids])["memory_embeds"]
+    )
+
+
+def _bomb() -> bytes:
+    buffer = io.BytesIO()
+    PIL.Image.new("1", (20000, 10000)).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def _truncated() -> bytes:
+    buffer = io.BytesIO()
+    make_image(1).resize((200, 200)).save(buffer, format="PNG")
+    return buffer.getvalue()[:-200]
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (None, r"Item 1 \(id 'bad'\): cannot read image '.*picture.png': No such file or directory\."),
+        (b"", r"Item 1 \(id 'bad'\): its image 'picture.png' is not a readable picture"),
+        (b"no picture at all", r"Item 1 \(id 'bad'\): its image 'picture.png' is not a readable picture"),
+        (_truncated(), r"Item 1 \(id 'bad'\): its image 'picture.png' is not a readable picture"),
+        (_bomb(), r"Item 1 \(id 'bad'\): its image 'picture.png' is too large to be opened safely"),
+    ],
+    ids=["missing", "empty", "no picture", "truncated", "decompression bomb"],
+)
+def test_an_unusable_image_is_refused_by_item_number_and_leaves_no_bank(build, tmp_path, content, message):
+    path = tmp_path / "picture.png"
+    if content is not None:
+        path.write_bytes(content)
+    items = [MemoryItem(image=make_image(0), id="good"), MemoryItem(image=path, id="bad")]
+    with pytest.raises(ValueError, match=message):
+        build(items, output_dir=tmp_path / "bank")
+    assert not (tmp_path / "bank").exists()
+
+
+def test_a_build_goes_on_after_a_bad_image_is_repaired(build, tmp_path):
+    items = [MemoryItem(image=make_image(seed), id=str(seed)) for seed in range(4)]
+    items.append(MemoryItem(image=tmp_path / "late.png", id="late"))
+    with pytest.raises(ValueError, match="Item 4"):
+        build(items, output_dir=tmp_path / "bank")
+    make_image(9).save(tmp_path / "late.png")
+    assert len(build(items, output_dir=tmp_path / "bank")) == 5
+
+
+@pytest.mark.parametrize(
+    "item, message",
+    [
+        (
+            MemoryItem(text="Only text."),
+            r"Item 1: it has no image, and embedder 'backbone' finds items by their image",
+        ),
+        (MemoryItem(image=make_image(1), id="same"), r"Items 0 and 1 have the same id 'same'; every item"),
+        (MemoryItem(image=make_image(1), metadata={"x": {1}}), r"Item 1: `metadata` cannot be written as JSON"),
+        (MemoryItem(image=make_image(1), metadata=["x"]), r"Item 1: `metadata` must be a dict, got list"),
+        (MemoryItem(image=make_image(1), id=""), r"Item 1 \(id ''\): `id` must be a non-empty string, got ''"),
+        ("text", r"Item 1 must be a MemoryItem, got str"),
+    ],
+)
+def test_an_unusable_item_is_refused_by_number(build, tmp_path, item, message):
+    with pytest.raises(ValueError, match=message):
+        build([MemoryItem(image=make_image(0), id="same"), item], output_dir=tmp_path / "bank")
+    assert not (tmp_path / "bank").exists()
+
+
+def test_the_same_content_twice_is_refused(build, tmp_path):
+    items = [MemoryItem(image=make_image(0), text="a"), MemoryItem(image=make_image(0), text="a")]
+    with pytest.raises(ValueError, match=r"Items 0 and 1 have the same id '\w{32}' \(their content is the same\)"):
+        build(items, output_dir=tmp_path / "bank")
+
+
+def test_vectors_that_are_not_finite_are_refused_by_item(build, items, model, monkeypatch, tmp_path):
+    encode = model.encode_memory
+    monkeypatch.setattr(model, "encode_memory", lambda inputs: encode(inputs).index_fill(0, torch.tensor([1]), 1e30))
+    with pytest.raises(ValueError, match=r"Item 1 \(id 'item-1'\): its vectors in float16 are not finite"):
+        build(items, output_dir=tmp_path / "bank", dtype="float16")
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"batch_size": 0}, "`batch_size` must be a positive integer, got 0"),
+        ({"dtype": "int3"}, "`dtype` must be one of float32, bfloat16, float16, got 'int3'"),
+        ({"shard_size": 0}, "`shard_size` must be a positive integer, got 0"),
+    ],
+)
+def test_settings_out_of_range_are_refused(build, items, tmp_path, settings, message):
+    with pytest.raises(ValueError, match=message):
+        build(items, output_dir=tmp_path / "bank", **settings)
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_items_make_no_bank(build, tmp_path):
+    with pytest.raises(ValueError, match="There are no items"):
+        build([], output_dir=tmp_path / "bank")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_bank_is_replaced_only_when_told_to(build, items, tmp_path):
+    build(items[:2], output_dir=tmp_path / "bank")
+    with pytest.raises(ValueError, match="already holds a memory bank; pass `overwrite=True` to replace it"):
+        build(items, output_dir=tmp_path / "bank")
+    assert len(MemoryBank.from_pretrained(tmp_path / "bank")) == 2
+    assert len(build(items, output_dir=tmp_path / "bank", overwrite=True)) == 7
+    assert [path.name for path in tmp_path.iterdir()] == ["bank"]
+
+
+def test_a_folder_with_other_files_is_never_replaced(build, items, tmp_path):
+    (tmp_path / "bank").mkdir()
+    (tmp_path / "bank" / "thesis.tex").write_text("...")
+    with pytest.raises(ValueError, match="is not empty and holds no memory bank; choose another folder"):
+        build(items, output_dir=tmp_path / "bank", overwrite=True)
+    assert (tmp_path / "bank" / "thesis.tex").exists()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError(
+            "[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory: not enough memory"
+        ),
+        MemoryError(),
+    ],
+    ids=["accelerator", "CPU allocator", "Python"],
+)
+def test_a_batch_that_runs_out_of_memory_is_halved(build, items, bank, model, monkeypatch, tmp_path, error):
+    encode, sizes = model.encode_memory, []
+
+    def encode_up_to_two(memory_inputs):
+        sizes.append(len(memory_inputs["input_ids"]))
+        if sizes[-1] > 2:
+            raise error
+        return encode(memory_inputs)
+
+    monkeypatch.setattr(model, "encode_memory", encode_up_to_two)
+    halved = build(items, output_dir=tmp_path / "bank", batch_size=5, shard_size=5)
+    assert sizes == [5, 2, 2, 1, 2]
+    torch.testing.assert_close(
+        halved.memory_inputs([bank.ids])["memory_embeds"], bank.memory_inputs([bank.ids])["memory_embeds"]
+    )
+
+
+def test_a_single_item_that_does_not_fit_is_an_error(build, items, model, monkeypatch, tmp_path):
+    def fail(memory_inputs):
+        raise torch.OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr(model, "encode_memory", fail)
+    with pytest.raises(MemoryError, match="Out of memory with a batch of one item"):
+        build(items, output_dir=tmp_path / "bank")
+    assert not (tmp_path / "bank").exists()
+
+
+def test_other_runtime_errors_are_not_taken_for_a_lack_of_memory(build, items, model, monkeypatch, tmp_path):
+    def fail(memory_inputs):
+        raise RuntimeError("shapes cannot be multiplied")
+
+    monkeypatch.setattr(model, "encode_memory", fail)
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        build(items, output_dir=tmp_path / "bank")

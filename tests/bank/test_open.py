@@ -1,0 +1,197 @@
+"""Opening, copying and checking banks; what is damaged or foreign is refused by name."""
+
+import json
+import os
+
+import faiss
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+
+from comem_hf import MemoryBank
+from comem_hf.bank.config import FORMAT_VERSION
+from comem_hf.bank.durable import file_entry
+
+
+def change_config(folder, **values):
+    path = folder / "bank_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+def replace_file(folder, name, write):
+    """Replace a file and make the config agree, so that only the content is wrong."""
+    write(folder / name)
+    files = json.loads((folder / "bank_config.json").read_text())["files"]
+    change_config(folder, files={**files, name: file_entry(folder / name)})
+
+
+def test_a_bank_says_what_it_is(bank):
+    assert repr(bank).startswith("MemoryBank(7 items of 8 x 64 float32, embedder='backbone', folder=")
+    assert len(bank) == 7
+    assert bank.ids == [f"item-{number}" for number in range(7)]
+
+
+def test_a_saved_bank_is_the_same_bank(bank, copy):
+    assert {path.name: path.read_bytes() for path in copy.iterdir()} == {
+        path.name: path.read_bytes() for path in bank.folder.iterdir()
+    }
+    MemoryBank.from_pretrained(copy).verify()
+
+
+def test_a_bank_is_not_saved_over_other_files(bank, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(ValueError, match="exists and is not an empty folder"):
+        bank.save_pretrained(tmp_path)
+
+
+def test_a_copy_of_a_damaged_bank_is_not_made(copy, tmp_path):
+    bank = MemoryBank.from_pretrained(copy)
+    (copy / "index.faiss").write_bytes(b"gone")
+    with pytest.raises(ValueError, match="index.faiss' is damaged"):
+        bank.save_pretrained(tmp_path / "second")
+    assert not (tmp_path / "second").exists() and not (tmp_path / "second.unfinished").exists()
+
+
+def test_the_card_describes_the_bank_and_may_be_edited(bank, copy):
+    card = (copy / "README.md").read_text()
+    assert "# Memory bank of 7 items" in card and bank.config.memory_fingerprint in card
+    (copy / "README.md").write_text(card + "\nMore about these items.\n")
+    MemoryBank.from_pretrained(copy).verify()
+
+
+def test_items_can_be_read_by_the_datasets_library(copy):
+    datasets = pytest.importorskip("datasets")
+    rows = datasets.load_dataset("parquet", data_files=str(copy / "items-*.parquet"), split="train", cache_dir=copy)
+    assert isinstance(rows.features["image"], datasets.Image)
+    assert rows[4]["id"] == "item-4"
+    assert rows[4]["image"].size == (56, 56)
+
+
+@pytest.mark.parametrize("name", ["index.faiss", "memory-00001.safetensors", "items-00002.parquet"])
+def test_a_missing_file_is_named(copy, name):
+    (copy / name).unlink()
+    with pytest.raises(ValueError, match=f"is incomplete: {name} is missing"):
+        MemoryBank.from_pretrained(copy)
+
+
+@pytest.mark.parametrize("name", ["index.faiss", "memory-00001.safetensors", "items-00002.parquet"])
+def test_a_flipped_byte_is_found(copy, name):
+    content = bytearray((copy / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (copy / name).write_bytes(content)
+    with pytest.raises(ValueError, match=f"{name}' is damaged: its sha256 is not the one in bank_config.json"):
+        MemoryBank.from_pretrained(copy)
+
+
+@pytest.mark.parametrize("name", ["index.faiss", "memory-00001.safetensors", "items-00002.parquet"])
+def test_a_file_cut_short_is_found(copy, name):
+    os.truncate(copy / name, 100)
+    with pytest.raises(ValueError, match=f"{name}' is damaged: it has 100 bytes, bank_config.json says"):
+        MemoryBank.from_pretrained(copy)
+
+
+def test_a_folder_that_is_no_bank_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="is no memory bank: it has no bank_config.json"):
+        MemoryBank.from_pretrained(tmp_path)
+
+
+def test_a_name_that_is_neither_folder_nor_repository_is_refused(tmp_path):
+    for name in (tmp_path / "nothing", "./nothing", "a/b/c", ""):
+        with pytest.raises(ValueError, match="neither a folder nor the id of a Hub repository|is no memory bank"):
+            MemoryBank.from_pretrained(name)
+
+
+def test_a_repository_that_cannot_be_reached_is_named(tmp_path):
+    with pytest.raises(OSError, match="repository of that name is neither cached nor reachable"):
+        MemoryBank.from_pretrained("someone/some-bank", cache_dir=tmp_path, local_files_only=True)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format_version": "1"}'])
+def test_a_config_that_is_none_is_refused(copy, content):
+    (copy / "bank_config.json").write_text(content)
+    with pytest.raises(ValueError, match="is not valid JSON|is no bank configuration"):
+        MemoryBank.from_pretrained(copy)
+
+
+def test_a_newer_format_is_refused_with_both_versions(copy):
+    change_config(copy, format_version=FORMAT_VERSION + 1, something_new=1)
+    with pytest.raises(ValueError, match=f"bank format {FORMAT_VERSION + 1}; .* formats up to {FORMAT_VERSION}"):
+        MemoryBank.from_pretrained(copy)
+
+
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        ({"num_items": 8}, "`shard_sizes` add up to 7 items, but `num_items` is 8"),
+        ({"num_items": 6, "shard_sizes": [3, 3]}, "index.faiss' must hold 6 vectors of 64 numbers, got 7 of 64"),
+        ({"embedding_size": 32}, "must hold 7 vectors of 32 numbers, got 7 of 64"),
+        ({"shard_sizes": [3, 3, 0, 1]}, "`shard_sizes` must be positive integers"),
+        ({"shard_sizes": [2, 2, 2, 1]}, "`files` lacks 'memory-00003.safetensors'"),
+        ({"hidden_size": -1}, "`hidden_size` must be a positive integer, got -1"),
+        ({"memory_dtype": "int3"}, "`memory_dtype` must be one of float32, bfloat16, float16, got 'int3'"),
+        ({"metric": "l2"}, "`metric` must be 'cosine', got 'l2'"),
+        ({"files": {}}, "`files` lacks 'index.faiss'"),
+        ({"files": {"index.faiss": 3}}, "`files` must give 'sha256' and 'size' of 'index.faiss', got 3"),
+        ({"memory_fingerprint": None}, "`memory_fingerprint` must be a non-empty string, got None"),
+    ],
+)
+def test_a_config_that_contradicts_itself_or_the_files_is_refused(copy, values, message):
+    change_config(copy, **values)
+    with pytest.raises(ValueError, match=message):
+        MemoryBank.from_pretrained(copy)
+
+
+@pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "memory-00000.safetensors/../../x", "run.py"])
+def test_a_file_name_that_leaves_the_folder_is_refused(copy, name):
+    files = json.loads((copy / "bank_config.json").read_text())["files"]
+    change_config(copy, files={**files, name: {"sha256": "0", "size": 1}})
+    with pytest.raises(ValueError, match="which is not a file of a memory bank"):
+        MemoryBank.from_pretrained(copy)
+
+
+def test_an_index_of_another_kind_or_none_at_all_is_refused(copy):
+    replace_file(copy, "index.faiss", lambda path: faiss.write_index(faiss.IndexFlatL2(64), str(path)))
+    with pytest.raises(ValueError, match="must hold a flat inner-product index, got IndexFlatL2"):
+        MemoryBank.from_pretrained(copy)
+    replace_file(copy, "index.faiss", lambda path: path.write_bytes(b"no index at all"))
+    with pytest.raises(ValueError, match="is not a readable FAISS index"):
+        MemoryBank.from_pretrained(copy)
+
+
+def test_an_index_of_another_length_is_refused(copy):
+    index = faiss.IndexFlatIP(64)
+    index.add(np.zeros((6, 64), dtype=np.float32))
+    replace_file(copy, "index.faiss", lambda path: faiss.write_index(index, str(path)))
+    with pytest.raises(ValueError, match="must hold 7 vectors of 64 numbers, got 6 of 64"):
+        MemoryBank.from_pretrained(copy)
+
+
+@pytest.mark.parametrize(
+    "tensor, message",
+    [
+        (torch.zeros(2, 8, 64), r"must hold float32 vectors of shape \[3, 8, 64\], got F32 of shape \[2, 8, 64\]"),
+        (torch.zeros(3, 8, 64).half(), r"must hold float32 vectors of shape \[3, 8, 64\], got F16"),
+    ],
+)
+def test_vectors_of_another_shape_or_dtype_are_refused(copy, tensor, message):
+    replace_file(copy, "memory-00000.safetensors", lambda path: safetensors.torch.save_file({"memory": tensor}, path))
+    with pytest.raises(ValueError, match=message):
+        MemoryBank.from_pretrained(copy).memory_inputs([["item-0"]])
+
+
+def test_files_that_are_not_of_their_kind_are_refused(copy):
+    replace_file(copy, "memory-00000.safetensors", lambda path: path.write_bytes(b"?" * 100))
+    with pytest.raises(ValueError, match="memory-00000.safetensors' is damaged"):
+        MemoryBank.from_pretrained(copy).memory_inputs([["item-0"]])
+    replace_file(copy, "items-00000.parquet", lambda path: path.write_bytes(b"?" * 100))
+    with pytest.raises(ValueError, match="items-00000.parquet' is damaged"):
+        MemoryBank.from_pretrained(copy)["item-0"]
+
+
+def test_items_of_another_number_are_refused(copy):
+    replace_file(
+        copy, "items-00000.parquet", lambda path: path.write_bytes((copy / "items-00002.parquet").read_bytes())
+    )
+    with pytest.raises(ValueError, match="must hold 3 rows of id, text, image and metadata, got 1 rows"):
+        MemoryBank.from_pretrained(copy)["item-0"]
