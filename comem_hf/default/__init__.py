@@ -12,7 +12,8 @@ def default_path(part: str, name: str = DEFAULT_NAME) -> Path:
     """Where a part of the embedded default lies.
 
     Args:
-        part (`str`): `"model"`, `"bank"` (folders), `"questions.jsonl"` (a file) or `"examples"` (a folder of pictures).
+        part (`str`): `"model"` or `"bank"` (folders), `"questions.jsonl"` (a file), or `"examples"` (a folder of
+            pictures).
         name (`str`, defaults to `"atlas-small"`): Name of the default.
 
     Raises:

@@ -69,19 +69,15 @@ def evaluate(
         if way not in WAYS:
             raise ValueError(f"`ways` must be among {WAYS}, got {way!r}.")
     pictures = _pictures(bank, questions)
-    hits = [hit for part in _chunks(pictures, 64) for hit in bank.search(image=part, k=top_k)]
+    hits = []
+    for start in range(0, len(pictures), batch_size):
+        hits += bank.search(image=pictures[start : start + batch_size], k=top_k)
     scores = []
     for way in ways:
         answers, positions = [], 0
-        for chunk in tqdm(_chunks(range(len(questions)), batch_size), desc=way.capitalize(), leave=False):
-            inputs = _inputs(
-                way,
-                processor,
-                bank,
-                [questions[i] for i in chunk],
-                [pictures[i] for i in chunk],
-                [hits[i] for i in chunk],
-            )
+        for start in tqdm(range(0, len(questions), batch_size), desc=way, leave=False):
+            part = slice(start, start + batch_size)
+            inputs = _inputs(way, processor, bank, questions[part], pictures[part], hits[part])
             answers += _answer(model, processor, inputs, max_new_tokens)
             positions += _count_positions(inputs)
         right = sum(exact_match(answer, question.answer) for answer, question in zip(answers, questions, strict=True))
@@ -90,22 +86,19 @@ def evaluate(
 
 
 def _pictures(bank: MemoryBank, questions: Sequence[Question]) -> list[Image.Image]:
+    # The second term keeps questions that come in rounds (all kinds for each item) from meeting one disturbance only.
     disturbances = list(DISTURBANCES.values())
     return [
-        disturbances[number % len(disturbances)](bank[question.item_id].load_image())
+        disturbances[(number + number // len(disturbances)) % len(disturbances)](bank[question.item_id].load_image())
         for number, question in enumerate(questions)
     ]
-
-
-def _chunks(sequence, size: int) -> list:
-    return [sequence[start : start + size] for start in range(0, len(sequence), size)]
 
 
 def _inputs(
     way: str,
     processor,
     bank: MemoryBank,
-    questions: list[Question],
+    questions: Sequence[Question],
     pictures: list[Image.Image],
     hits: list[list[MemoryHit]],
 ):

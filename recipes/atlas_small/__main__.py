@@ -1,4 +1,4 @@
-"""Make the embedded default from its sources, in one command: `python -m recipes.atlas_small` (or `make default-checkpoint`).
+"""Make the embedded default from its sources: `python -m recipes.atlas_small`, or `make default-checkpoint`.
 
 Every stage leaves its result in the work folder and is skipped, or resumed, when the command is run again:
 fetch the flags, train the backbone from scratch, write the memory encoder's training data, train the memory encoder

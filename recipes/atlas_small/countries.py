@@ -1,7 +1,8 @@
 """The countries of the world: facts, flags, and which of them no training step may see.
 
 Facts come from `countryinfo` (MIT: capital, region, calling code) and from the Unicode CLDR data that `babel` carries
-(currency in use today, official languages). Flags are the public-domain pictures of the npm package `svg-country-flags`.
+(currency in use today, official languages). Flags are the public-domain pictures of the npm package
+`svg-country-flags`.
 """
 
 import random

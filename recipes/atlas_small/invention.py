@@ -37,7 +37,7 @@ class Inventor:
 
     Args:
         train (`list[Country]`): Countries whose own facts may be recombined.
-        held_out (`list[Country]`): Countries of which no value may ever come up that a training country does not share.
+        held_out (`list[Country]`): Countries no value of which may come up unless a training country shares it.
     """
 
     def __init__(self, train: list[Country], held_out: list[Country]):

@@ -1,4 +1,4 @@
-"""The pool of training pictures: each motif (a flag, real or invented) in several disturbed variants, as JPEG files."""
+"""The pool of training pictures: each motif (a flag, real or invented) in several disturbed variants."""
 
 import json
 import random

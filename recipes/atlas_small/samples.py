@@ -23,7 +23,7 @@ class Item:
 
 @dataclass
 class Sample:
-    """A picture's file name, the items (the one that answers is first, as a search returns it), and (question, answer) turns."""
+    """A picture's file name, the items (first the one that answers, as in a search), and (question, answer) turns."""
 
     picture: str
     items: list[Item] = field(default_factory=list)
