@@ -1,4 +1,4 @@
-"""The model itself: configuration, memory encoder, processor. Self-contained, so that a Hub repository can carry it."""
+"""Configuration, memory encoder, model and processor; self-contained, so that a Hub repository can carry them."""
 
 from .configuration_comem import CoMemConfig
 from .memory_inputs import MemoryInputs

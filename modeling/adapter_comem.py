@@ -17,8 +17,8 @@ def share_weights(model: nn.Module) -> nn.Module:
     """
     Copies a model's modules but not its weights: the parameters of the copy *are* those of the original.
 
-    The copy has hooks, flags and caches of its own, so that two threads, or a checkpointed encoding pass recomputed in the
-    middle of the answering pass's backward, cannot disturb each other.
+    The copy has hooks, flags and caches of its own, so that two threads, or a checkpointed encoding pass recomputed in
+    the middle of the answering pass's backward, cannot disturb each other.
     """
     return copy.deepcopy(model, memo={id(parameter): parameter for parameter in model.parameters()})
 

@@ -41,8 +41,8 @@ class CoMemCheckpointMixin:
 
         Args:
             save_directory (`str` or `os.PathLike`): Folder, made if needed.
-            memory_only (`bool`, *optional*, defaults to `False`): Leave out the backbone. The configuration then names it by
-                `backbone_name_or_path` and `backbone_revision`, and loading needs it.
+            memory_only (`bool`, *optional*, defaults to `False`): Leave out the backbone. The configuration then names
+                it by `backbone_name_or_path` and `backbone_revision`, and loading needs it.
             *args, **kwargs: As for [`~transformers.PreTrainedModel.save_pretrained`].
         """
         state_dict = kwargs.pop("state_dict", None)
@@ -73,8 +73,8 @@ class CoMemCheckpointMixin:
 
         Args:
             pretrained_model_name_or_path (`str` or `os.PathLike`): Folder or repository.
-            backbone (`str`, `os.PathLike` or [`~transformers.PreTrainedModel`], *optional*): The backbone of a memory-only
-                checkpoint, if not the one that its configuration names.
+            backbone (`str`, `os.PathLike` or [`~transformers.PreTrainedModel`], *optional*): The backbone of a
+                memory-only checkpoint, if not the one that its configuration names.
             *args, **kwargs: As for [`~transformers.PreTrainedModel.from_pretrained`].
 
         Raises:
@@ -147,8 +147,9 @@ class CoMemCheckpointMixin:
 
     def memory_fingerprint(self) -> str:
         """
-        Returns a SHA-256 of everything that decides which vectors an item gets: weights and settings of backbone, adapter and
-        resampler. Weights count as rounded to bfloat16, so that a model has one fingerprint in float32 and in bfloat16.
+        Returns a SHA-256 of everything that decides which vectors an item gets: weights and settings of backbone,
+        adapter and resampler. Weights count as rounded to bfloat16, so that a model has one fingerprint in float32 and
+        in bfloat16.
         """
         config = self.config
         text, vision = config.get_text_config(), config.backbone_config.vision_config

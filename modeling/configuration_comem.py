@@ -41,24 +41,26 @@ class CoMemConfig(PreTrainedConfig):
             Memory vectors per item.
         resampler_config (`dict`, *optional*):
             `num_hidden_layers` (8 passes), `share_layers` (`True`: all passes use one layer's weights),
-            `num_attention_heads`, `head_dim` and `ff_mult` (4). With hidden size `h`, the heads default to `h // 64` but
-            at most 16 (the published number), and `head_dim` to `h // num_attention_heads`.
+            `num_attention_heads`, `head_dim` and `ff_mult` (4). With hidden size `h`, the heads default to `h // 64`
+            but at most 16 (the published number), and `head_dim` to `h // num_attention_heads`.
         encoder (`str`, *optional*, defaults to `"adapter"`):
             `"adapter"`: the memory encoder is LoRA on the backbone's own weights, one copy of which is held;
             `"separate"`: it has full weights of its own, as merged checkpoints do.
         lora_config (`dict`, *optional*):
             Arguments of [`~peft.LoraConfig`]: `r` (16), `lora_alpha` (32), `lora_dropout` (0.05), `target_modules`
-            (`None`: every linear layer of the text model and the vision tower, not `lm_head`; else a regular expression
-            or a list of names inside the backbone's `.model`), `rank_pattern` and `alpha_pattern` (per-layer values).
-            Unused with `encoder="separate"`.
+            (`None`: every linear layer of the text model and the vision tower, not `lm_head`; else a regular
+            expression or a list of names inside the backbone's `.model`), `rank_pattern` and `alpha_pattern`
+            (per-layer values). Unused with `encoder="separate"`.
         memory_order (`str`, *optional*, defaults to `"given"`):
-            `"given"`: the first item comes first; `"reversed"`: it stands next to the prompt, as in published decoding.
+            `"given"`: the first item comes first; `"reversed"`: it stands next to the prompt, as in published
+            decoding.
         query_vision (`str`, *optional*, defaults to `"backbone"`):
             Whose vision tower sees the prompt's images when memory is given: `"backbone"`, or `"encoder"` as in the
             published models. Without `memory_inputs` it is always the backbone's.
         decode_position_offset (`int`, *optional*):
-            `None`: decoded tokens continue the positions of memory and prompt. A number replaces the length of the memory
-            in the positions of decoded tokens; published decoding used 4000 (`qwen2_vl`) and 8000 (`qwen2_5_vl`).
+            `None`: decoded tokens continue the positions of memory and prompt. A number replaces the length of the
+            memory in the positions of decoded tokens; published decoding used 4000 (`qwen2_vl`) and 8000
+            (`qwen2_5_vl`).
         memory_token (`str`, *optional*):
             Text of the placeholder token, for readers; the model goes by the id.
         memory_token_id (`int`, *optional*):
@@ -171,8 +173,8 @@ class CoMemConfig(PreTrainedConfig):
         vision_tokens = (self.backbone_config.image_token_id, self.backbone_config.video_token_id)
         if not isinstance(token, int) or not 0 <= token < vocab_size or token in vision_tokens:
             raise ValueError(
-                f"`memory_token_id` must be an id below the vocabulary size {vocab_size} that is neither the image nor "
-                f"the video token {vision_tokens}, got {token!r}."
+                f"`memory_token_id` must be an id below the vocabulary size {vocab_size} that is neither the image "
+                f"nor the video token {vision_tokens}, got {token!r}."
             )
 
 

@@ -13,11 +13,11 @@ class MemoryInputs(BatchFeature):
 
     *Raw items*, as the processor makes them:
         `input_ids`, `attention_mask`, `mm_token_type_ids` of shape `(items, length)`, left-padded; `pixel_values`
-        `(patches, patch size)` and `image_grid_thw` `(images, 3)` if any item has an image; `item_counts` `(batch,)`, how
-        many of the items belong to each prompt, in order.
+        `(patches, patch size)` and `image_grid_thw` `(images, 3)` if any item has an image; `item_counts` `(batch,)`,
+        how many of the items belong to each prompt, in order.
     *Stored*, as a memory bank keeps them:
-        `memory_embeds` of shape `(batch, items, memory tokens, hidden)` and optionally `item_mask` `(batch, items)`, which
-        is false where a prompt has fewer items than the longest.
+        `memory_embeds` of shape `(batch, items, memory tokens, hidden)` and optionally `item_mask` `(batch, items)`,
+        which is false where a prompt has fewer items than the longest.
 
     `to(device_or_dtype)` moves all tensors and casts the floating-point ones.
     """
@@ -77,8 +77,8 @@ def _check_stored(memory: MemoryInputs, batch_size: int, config) -> MemoryInputs
         raise ValueError(f"`memory_embeds` must have shape {expected}, got {tuple(embeds.shape)}.")
     if tuple(embeds.shape[2:]) != (config.num_memory_tokens, config.hidden_size):
         raise ValueError(
-            f"`memory_embeds` must have shape {expected}, got {tuple(embeds.shape)}: these vectors were made by another "
-            "memory encoder; build them again with this model."
+            f"`memory_embeds` must have shape {expected}, got {tuple(embeds.shape)}: these vectors were made by "
+            "another memory encoder; build them again with this model."
         )
     mask = memory.get("item_mask")
     if mask is None:
@@ -100,8 +100,8 @@ def _check_raw(memory: MemoryInputs, batch_size: int) -> MemoryInputs:
     counts = torch.as_tensor(counts)
     if counts.shape != (batch_size,) or (counts < 0).any() or int(counts.sum()) != num_items:
         raise ValueError(
-            f"`item_counts` must be {batch_size} counts, one per prompt, that add up to the {num_items} memory items in "
-            f"`input_ids`, got {counts.tolist()}."
+            f"`item_counts` must be {batch_size} counts, one per prompt, that add up to the {num_items} memory items "
+            f"in `input_ids`, got {counts.tolist()}."
         )
     memory["item_counts"] = counts
     return memory
@@ -116,8 +116,8 @@ def pad_items(embeds: torch.Tensor, item_counts: torch.Tensor) -> tuple[torch.Te
         item_counts (`torch.Tensor` of shape `(batch,)`): Number of items per prompt.
 
     Returns:
-        `tuple[torch.Tensor, torch.Tensor]`: `memory_embeds` of shape `(batch, most items, memory tokens, hidden)`, zero
-        where a prompt has fewer items, and the boolean `item_mask` of shape `(batch, most items)`.
+        `tuple[torch.Tensor, torch.Tensor]`: `memory_embeds` of shape `(batch, most items, memory tokens, hidden)`,
+        zero where a prompt has fewer items, and the boolean `item_mask` of shape `(batch, most items)`.
     """
     counts = item_counts.to(embeds.device)
     most = int(counts.max())

@@ -80,8 +80,8 @@ def _check_size(image: PIL.Image.Image, name: str):
     limit = PIL.Image.MAX_IMAGE_PIXELS
     if limit is not None and image.width * image.height > limit:
         raise ValueError(
-            f"{name} is too large to be opened safely: {image.width} x {image.height} pixels, at most {limit} are allowed "
-            "(`PIL.Image.MAX_IMAGE_PIXELS`)."
+            f"{name} is too large to be opened safely: {image.width} x {image.height} pixels, at most {limit} are "
+            "allowed (`PIL.Image.MAX_IMAGE_PIXELS`)."
         )
 
 

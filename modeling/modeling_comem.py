@@ -1,5 +1,6 @@
 """A frozen vision-language model that answers out of memory vectors."""
 
+import copy
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -40,13 +41,14 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, PreTrainedModel, Gener
     """
     A vision-language model whose prompts may be preceded by memory.
 
-    The backbone is frozen and never changed: without `memory_inputs` this model *is* its backbone, bit for bit. With them,
-    each item becomes `num_memory_tokens` vectors in front of the prompt's embeddings.
+    The backbone is frozen and never changed: without `memory_inputs` this model *is* its backbone, bit for bit. With
+    them, each item becomes `num_memory_tokens` vectors in front of the prompt's embeddings.
 
     Args:
         config ([`CoMemConfig`]): The configuration.
-        backbone ([`~transformers.PreTrainedModel`], *optional*): A loaded Qwen2-VL or Qwen2.5-VL to build on; its weights
-            are used as they are, not copied. Made from `config.backbone_config`, with random weights, if not given.
+        backbone ([`~transformers.PreTrainedModel`], *optional*): A loaded Qwen2-VL or Qwen2.5-VL to build on; its
+            weights are used as they are, not copied. Made from `config.backbone_config`, with random weights, if not
+            given.
     """
 
     config_class = CoMemConfig
@@ -83,8 +85,8 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, PreTrainedModel, Gener
         """
         Puts a new, untrained memory encoder on a backbone.
 
-        New memory vectors have the root mean square of the backbone's token embeddings, so that training starts inside the
-        range that the backbone knows.
+        New memory vectors have the root mean square of the backbone's token embeddings, so that training starts inside
+        the range that the backbone knows.
 
         Args:
             backbone (`str` or [`~transformers.PreTrainedModel`]): Repository, folder or loaded model. The weights of a
@@ -101,7 +103,7 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, PreTrainedModel, Gener
             embeddings = backbone.get_input_embeddings().weight
             model.memory_encoder.resampler.norm.weight.fill_(embeddings.float().pow(2).mean().sqrt().item())
         if backbone.generation_config is not None:
-            model.generation_config = GenerationConfig.from_dict(backbone.generation_config.to_dict())
+            model.generation_config = copy.deepcopy(backbone.generation_config)
         return model.train(backbone.training)
 
     def freeze_backbone(self):
@@ -181,12 +183,12 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, PreTrainedModel, Gener
         As the backbone's `forward`, plus:
 
         Args:
-            memory_inputs (mapping or `torch.Tensor`, *optional*): Memory of each prompt, as items or stored vectors (see
-                [`MemoryInputs`]).
+            memory_inputs (mapping or `torch.Tensor`, *optional*): Memory of each prompt, as items or stored vectors
+                (see [`MemoryInputs`]).
 
         Returns:
-            [`~transformers.modeling_outputs.CausalLMOutputWithPast`]: `logits` and `labels` are aligned with `input_ids`;
-            `past_key_values`, `hidden_states` and `attentions` include the memory.
+            [`~transformers.modeling_outputs.CausalLMOutputWithPast`]: `logits` and `labels` are aligned with
+            `input_ids`; `past_key_values`, `hidden_states` and `attentions` include the memory.
         """
         vision = {
             "pixel_values": pixel_values,
@@ -215,7 +217,12 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, PreTrainedModel, Gener
                 f"{past_key_values.get_seq_length()} positions; continue without `memory_inputs`."
             )
         prompt = self._prepend_memory(
-            memory_inputs, input_ids, attention_mask, mm_token_type_ids, kwargs.pop("second_per_grid_ts", None), **vision
+            memory_inputs,
+            input_ids,
+            attention_mask,
+            mm_token_type_ids,
+            kwargs.pop("second_per_grid_ts", None),
+            **vision,
         )
         return self.backbone(
             inputs_embeds=prompt.inputs_embeds,
@@ -281,7 +288,7 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, PreTrainedModel, Gener
         return PromptWithMemory(inputs_embeds, attention_mask, position_ids, memory_mask.sum(dim=1, keepdim=True))
 
     def _memory_prefix(self, memory_inputs, batch_size: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Returns memory vectors `(batch, memory, hidden)` and their mask `(batch, memory)`, in the configured order."""
+        """Returns memory vectors `(batch, memory, hidden)`, in the configured order, and their mask `(batch, memory)`."""
         memory = as_memory_inputs(memory_inputs, batch_size, self.config)
         if memory.is_stored:
             embeds, mask = memory["memory_embeds"].to(self.device), memory["item_mask"].to(self.device)
@@ -303,8 +310,8 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, PreTrainedModel, Gener
         """
         As the backbone's `generate`, plus `memory_inputs`, which are encoded once.
 
-        Returns what the backbone would: prompt and new tokens, without the memory's positions. Lengths, streamers and logits
-        processors count and see prompt and new tokens only.
+        Returns what the backbone would: prompt and new tokens, without the memory's positions. Lengths, streamers and
+        logits processors count and see prompt and new tokens only.
         """
         if memory_inputs is None:
             generation_config = generation_config if generation_config is not None else self.generation_config

@@ -6,6 +6,7 @@ from typing import Any
 import PIL.Image
 import torch
 from transformers import BatchFeature, Qwen2VLProcessor
+from transformers.utils import is_torchvision_available
 
 from .memory_inputs import CoMemBatchFeature, MemoryInputs
 from .memory_item import MemoryItem, load_image
@@ -20,27 +21,33 @@ class CoMemProcessor(Qwen2VLProcessor):
     """
     Prepares prompts, their images and their memory items.
 
-    Everything but `memories` works as in [`~transformers.Qwen2VLProcessor`], chat templates included. Torchvision is not
-    needed; where it is installed, a video processor may be given.
+    Everything but `memories` works as in [`~transformers.Qwen2VLProcessor`], chat templates included. Torchvision is
+    not needed but for videos.
 
     Args:
         image_processor ([`~transformers.Qwen2VLImageProcessor`]): Cuts images into patches.
         tokenizer ([`~transformers.PreTrainedTokenizerBase`]): The backbone's tokenizer.
+        video_processor ([`~transformers.Qwen2VLVideoProcessor`], *optional*): Samples videos; needs torchvision.
         chat_template (`str`, *optional*): Jinja template of a conversation.
-        memory_min_pixels (`int`, *optional*, defaults to `16 * 28 * 28`), memory_max_pixels (`int`, *optional*, defaults to
-            `64 * 28 * 28`): Sizes between which the images of memory items are scaled; separate from the prompt's images.
+        memory_min_pixels (`int`, *optional*, defaults to `16 * 28 * 28`), memory_max_pixels (`int`, *optional*,
+            defaults to `64 * 28 * 28`): Sizes between which the images of memory items are scaled; separate from the
+            prompt's images.
     """
 
     def __init__(
         self,
         image_processor=None,
         tokenizer=None,
+        video_processor=None,
         chat_template=None,
         memory_min_pixels: int = 16 * 28 * 28,
         memory_max_pixels: int = 64 * 28 * 28,
     ):
-        # `video_processor` is no argument, because its absence would keep the others from loading.
         super().__init__(image_processor, tokenizer, None, chat_template=chat_template)
+        if isinstance(video_processor, dict):  # out of a saved processor
+            video_processor = _make_video_processor(video_processor)
+        if video_processor is not None:
+            self.video_processor = video_processor
         if not 0 < memory_min_pixels <= memory_max_pixels:
             raise ValueError(
                 "`memory_min_pixels` must be positive and at most `memory_max_pixels`, got "
@@ -49,14 +56,19 @@ class CoMemProcessor(Qwen2VLProcessor):
         self.memory_min_pixels = memory_min_pixels
         self.memory_max_pixels = memory_max_pixels
 
+    @classmethod
+    def get_attributes(cls) -> list[str]:
+        # Parts that must be there: without torchvision there is no video processor, and the others load all the same.
+        return ["image_processor", "tokenizer"]
+
     def __call__(self, images=None, text=None, videos=None, memories=None, **kwargs) -> BatchFeature:
         """
         Args:
             images (*optional*): Images of the prompts, as PIL images, paths, URLs or arrays.
             text (`str` or `list[str]`, *optional*): Prompts, with an image token for each image.
             videos (*optional*): Videos of the prompts; needs torchvision.
-            memories (`list[list[MemoryItem]]`, *optional*): Memory items of each prompt; a single prompt may come with a plain
-                list of items.
+            memories (`list[list[MemoryItem]]`, *optional*): Memory items of each prompt; a single prompt may come with
+                a plain list of items.
             **kwargs: As for [`~transformers.Qwen2VLProcessor`], such as `return_tensors` and `padding`.
 
         Returns:
@@ -78,7 +90,8 @@ class CoMemProcessor(Qwen2VLProcessor):
             memories = [memories] if memories and isinstance(memories[0], MemoryItem) else memories
             if prompts is not None and len(memories) != len(prompts):
                 raise ValueError(
-                    f"`memories` must have one list of items per prompt, got {len(memories)} for {len(prompts)} prompts."
+                    "`memories` must have one list of items per prompt, got "
+                    f"{len(memories)} for {len(prompts)} prompts."
                 )
             features["memory_inputs"] = self.process_memories(memories)
         return features
@@ -87,8 +100,8 @@ class CoMemProcessor(Qwen2VLProcessor):
         """
         Prepares memory items for the encoder.
 
-        An item becomes a user turn with its image and a fixed sentence, and an assistant turn with its text. The text is cut
-        to 5,000 characters, as in the published code, and special tokens in it are removed.
+        An item becomes a user turn with its image and a fixed sentence, and an assistant turn with its text. The text
+        is cut to 5,000 characters, as in the published code, and special tokens in it are removed.
 
         Args:
             memories (`list[list[MemoryItem]]`): Items of each prompt; may be empty.
@@ -99,7 +112,9 @@ class CoMemProcessor(Qwen2VLProcessor):
         for items in memories:
             for item in items if isinstance(items, (list, tuple)) else [items]:
                 if not isinstance(item, MemoryItem) or not isinstance(items, (list, tuple)):
-                    raise ValueError(f"`memories` must be lists of MemoryItem, one per prompt, got {type(item).__name__}.")
+                    raise ValueError(
+                        f"`memories` must be lists of MemoryItem, one per prompt, got {type(item).__name__}."
+                    )
         items = [item for row in memories for item in row]
         item_counts = torch.tensor([len(row) for row in memories], dtype=torch.long)
         if not items:
@@ -118,7 +133,9 @@ class CoMemProcessor(Qwen2VLProcessor):
         return MemoryInputs({**data, "item_counts": item_counts})
 
     def _item_prompts(self, items: list[MemoryItem], image_grid_thw: torch.Tensor | None) -> list[str]:
-        sizes = iter(() if image_grid_thw is None else image_grid_thw.prod(dim=1) // self.image_processor.merge_size**2)
+        sizes = iter(
+            () if image_grid_thw is None else image_grid_thw.prod(dim=1) // self.image_processor.merge_size**2
+        )
         prompts = []
         for item in items:
             picture = ""
@@ -135,6 +152,14 @@ class CoMemProcessor(Qwen2VLProcessor):
     @property
     def model_input_names(self) -> list[str]:
         return [*super().model_input_names, "memory_inputs"]
+
+
+def _make_video_processor(values: dict[str, Any]) -> Any:
+    if not is_torchvision_available():
+        return None
+    from transformers import Qwen2VLVideoProcessor
+
+    return Qwen2VLVideoProcessor(**values)
 
 
 def _load_images(images: Any) -> Any:

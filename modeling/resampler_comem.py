@@ -69,8 +69,8 @@ class CoMemResamplerLayer(nn.Module):
 
 class CoMemResampler(nn.Module):
     """
-    Perceiver resampler with learned queries, in the form of IP-Adapter's that the published models use (the paper calls
-    it a Q-Former).
+    Perceiver resampler with learned queries, in the form of IP-Adapter's that the published models use (the paper
+    calls it a Q-Former).
 
     Its tensors in a checkpoint, under `memory_encoder.resampler.`, with those of the published checkpoints:
 

@@ -1,0 +1,41 @@
+"""Names of tensors in published checkpoints, and the names they get here."""
+
+import re
+
+
+INFERENCE_COPY = "model_inf."
+RESAMPLER = "knowledge_processor."
+
+# (published, here): what comes first in `knowledge_processor.*` and in `memory_encoder.resampler.*`. `to_kv` is split.
+RESAMPLER_NAMES = {
+    "latents": "queries.weight",
+    "proj_in.weight": "in_proj.weight",
+    "proj_in.bias": "in_proj.bias",
+    "layers.0.norm1.weight": "layers.0.attention.context_norm.weight",
+    "layers.0.norm1.bias": "layers.0.attention.context_norm.bias",
+    "layers.0.norm2.weight": "layers.0.attention.query_norm.weight",
+    "layers.0.norm2.bias": "layers.0.attention.query_norm.bias",
+    "layers.0.to_q.weight": "layers.0.attention.q_proj.weight",
+    "layers.0.to_out.weight": "layers.0.attention.o_proj.weight",
+    "layers.1.0.weight": "layers.0.mlp.norm.weight",
+    "layers.1.0.bias": "layers.0.mlp.norm.bias",
+    "layers.1.1.weight": "layers.0.mlp.up_proj.weight",
+    "layers.1.3.weight": "layers.0.mlp.down_proj.weight",
+    "proj_out.weight": "out_proj.weight",
+    "proj_out.bias": "out_proj.bias",
+    "norm_out.weight": "norm.weight",
+    "norm_out.bias": "norm.bias",
+}
+RESAMPLER_KEYS_VALUES = "layers.0.to_kv.weight"
+
+
+def modern_name(name: str) -> str:
+    """
+    Returns the name of a backbone's tensor in transformers 5, given that of 4.49 or 5: `model.norm.weight` becomes
+    `model.language_model.norm.weight`, `visual.*` becomes `model.visual.*`.
+    """
+    name = re.sub(r"^visual\.", "model.visual.", name)
+    return re.sub(r"^model\.(?!language_model\.|visual\.)", "model.language_model.", name)
+
+
+__all__ = ["INFERENCE_COPY", "RESAMPLER", "RESAMPLER_KEYS_VALUES", "RESAMPLER_NAMES", "modern_name"]
