@@ -44,7 +44,7 @@ trainable-share: $(INSTALLED) ## Count what would be trained on Qwen2-VL-7B-Inst
 	$(BIN)/python benchmarks/trainable_share.py
 
 evaluate-default: $(INSTALLED) ## Score the embedded default on the held-out countries
-	$(BIN)/comem evaluate --default
+	$(BIN)/comem evaluate
 
 default-checkpoint: $(INSTALLED_RECIPES) ## Train the embedded default again from its sources (hours)
 	$(BIN)/python -m recipes.atlas_small

@@ -2,10 +2,10 @@
 
     make trainable-share
 
-The model is built on the meta device with the published settings: LoRA of rank 16 on every linear layer of text model and
-vision tower, a resampler with 16 heads of 224. The paper reports that 1.2 % is trained; it does not say of what. The
-released training module holds the 7B model twice, once as the encoder and once, frozen, as the answering model with a
-second copy of its output layer, and divides by all of it. The last lines of the output are that count.
+The model is built on the meta device with the published settings: LoRA of rank 16 on every linear layer of text model
+and vision tower, a resampler with 16 heads of 224. The paper reports that 1.2 % is trained and does not say of what. The
+released training module holds the 7B model twice, as the encoder and, frozen, as the answering model with a second copy
+of its output layer; the second table counts against all of that.
 """
 
 import torch
@@ -65,9 +65,7 @@ def main():
 
     output_layer = model.backbone.lm_head.weight.numel()
     released = 2 * backbone + output_layer
-    print(
-        "\nThe same, as a share of what the released code holds (the backbone twice, its output layer a third time):"
-    )
+    print("\nAs a share of what the released code holds (the backbone twice, its output layer a third time):")
     for name, trained in [
         ("LoRA and resampler", share.trainable),
         ("with LoRA of rank 8", share.trainable - (text + vision) // 2),
@@ -75,8 +73,8 @@ def main():
     ]:
         print(f"{name:<26}{trained / (released + trained):>16.2%}  of {released + trained:,}")
     print(
-        "\nSo the published 1.2 % is a share of two models: of one, as held here, the same weights are twice as much. The\n"
-        "settings of the released scripts (rank 16) come to 1.3 %; exactly 1.2 % would be rank 8."
+        "\nSo 1.2 % fits a share of two models: of one model, as held here, the same weights are twice as much.\n"
+        "The rank of the released scripts, 16, gives 1.3 %; rank 8 would give 1.2 %."
     )
 
 
