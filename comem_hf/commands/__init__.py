@@ -1,0 +1,24 @@
+"""The command line `comem`: one file per command, named after it."""
+
+import sys
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run `comem`; errors are one line on stderr and exit code 2, with `--debug` the traceback.
+
+    Args:
+        arguments (`list[str]`, *optional*): Words of the command line; those of the process if not given.
+    """
+    from .app import app
+
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    debug = "--debug" in arguments
+    try:
+        code = app([word for word in arguments if word != "--debug"], prog_name="comem", standalone_mode=False)
+    except Exception as error:
+        if debug:
+            raise
+        message = error.format_message() if hasattr(error, "format_message") else str(error)
+        print(f"Error: {' '.join(message.split()) or type(error).__name__}", file=sys.stderr)
+        code = 2
+    sys.exit(code if isinstance(code, int) else 0)

@@ -101,7 +101,8 @@ folder = {str(tmp_path / "model")!r}
 model, processor = CoMemForConditionalGeneration.from_pretrained(folder), CoMemProcessor.from_pretrained(folder)
 items = MemoryBank.from_pretrained({str(bank.folder)!r})
 items = [items[item_id] for item_id in items.ids]
-MemoryBank.build(items, model=model, processor=processor, output_dir={str(tmp_path / "bank")!r}, batch_size=2, shard_size=3)
+output = {str(tmp_path / "bank")!r}
+MemoryBank.build(items, model=model, processor=processor, output_dir=output, batch_size=2, shard_size=3)
 """
     died = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=120)
     assert died.returncode == -signal.SIGKILL, died.stderr.decode()

@@ -1,0 +1,49 @@
+"""What commands print: tables on a terminal, tab-separated lines in a pipe."""
+
+import sys
+from collections.abc import Sequence
+
+
+HIT_COLUMNS = ("rank", "score", "id", "text")
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print rows under a title.
+
+    Args:
+        title (`str`): Heading; in a pipe, the first field of every line.
+        columns (`Sequence[str]`): Names of the columns.
+        rows (`Sequence[Sequence[object]]`): Values, printed as one line each.
+    """
+    if not on_terminal():
+        for row in rows:
+            print("\t".join([title, *(_one_line(value) for value in row)]))
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(*(escape(_one_line(column)) for column in columns), title=escape(title), title_justify="left")
+    for row in rows:
+        table.add_row(*(escape(_one_line(value)) for value in row))
+    Console().print(table)
+
+
+def on_terminal() -> bool:
+    """Whether standard output is a terminal."""
+    return sys.stdout.isatty()
+
+
+def hit_rows(hits) -> list[tuple]:
+    """Rank, score, id and beginning of the text of memory hits, as rows for `print_table`."""
+    rows = []
+    for hit in hits:
+        text = _one_line(hit.item.text or "")
+        rows.append((hit.rank + 1, f"{hit.score:.3f}", hit.item.id, text if len(text) <= 100 else f"{text[:97]}..."))
+    return rows
+
+
+def _one_line(value: object) -> str:
+    # Texts of models and banks are strangers' texts: no control characters reach the terminal.
+    text = "".join(character if character.isprintable() else " " for character in str(value))
+    return " ".join(text.split())

@@ -1,0 +1,36 @@
+"""Files are whole or not there."""
+
+import hashlib
+
+import pytest
+
+from comem_hf.bank.durable import write_durably
+from comem_hf.bank.shards import group_by_shard
+
+
+def test_a_file_that_cannot_be_finished_leaves_the_old_one(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("old")
+
+    def run_out_of_space(unfinished):
+        unfinished.write_text("half")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left on device"):
+        write_durably(path, run_out_of_space)
+    assert {entry.name: entry.read_text() for entry in tmp_path.iterdir()} == {"file": "old"}
+
+
+def test_the_checksum_is_that_of_the_file(tmp_path):
+    entry = write_durably(tmp_path / "file", lambda path: path.write_bytes(b"content"))
+    assert entry == {"sha256": hashlib.sha256(b"content").hexdigest(), "size": 7}
+
+
+def test_rows_are_found_in_their_shards():
+    assert group_by_shard([4, 0, 3, 2], [3, 1, 2]) == {2: [(0, 0)], 0: [(1, 0), (3, 2)], 1: [(2, 0)]}
+
+
+@pytest.mark.parametrize("row", [-1, 6])
+def test_a_row_outside_the_bank_is_refused(row):
+    with pytest.raises(IndexError, match=f"Row {row} lies outside a bank of 6 items"):
+        group_by_shard([row], [3, 1, 2])

@@ -1,0 +1,85 @@
+"""`comem build-bank`, `comem search` and `comem info`."""
+
+import json
+
+import pytest
+
+from comem_hf import MemoryBank
+from tests.conftest import make_backbone
+
+
+def test_build_bank_makes_a_bank_of_the_items_in_the_file(bank_folder):
+    bank = MemoryBank.from_pretrained(bank_folder)
+    assert bank.ids == [f"item-{number}" for number in range(4)]
+    assert (bank["item-2"].text, bank["item-2"].metadata) == ("Fact 2.", {"source": "test"})
+
+
+def test_build_bank_refuses_a_folder_that_has_a_bank(comem, items_file, bank_folder, model_folder):
+    code, _, error = comem("build-bank", items_file, bank_folder, "--model", model_folder)
+    assert code == 2
+    assert "already holds a memory bank" in error
+    assert comem("build-bank", items_file, bank_folder, "--model", model_folder, "--overwrite")[0] == 0
+
+
+@pytest.mark.parametrize(
+    "line, message",
+    [
+        ("{", r"items.jsonl', line 2: Expecting property name"),
+        ("[1]", r"items.jsonl', line 2: expected a JSON object, got '[1]'."),
+        ('{"id": "x"}', r"items.jsonl', line 2: A memory item needs an image, a text or both, got neither (id 'x')."),
+        ('{"image": 3}', r"items.jsonl', line 2: `image` must be a path, got 3."),
+        ('{"text": 3}', r"items.jsonl', line 2: `text` must be a string, got int."),
+        ('{"image": "gone.png"}', r"Item 1: cannot read image"),
+    ],
+)
+def test_build_bank_names_the_line_of_a_bad_item(comem, items_file, model_folder, tmp_path, line, message):
+    first = json.loads(items_file.read_text().splitlines()[0])
+    first["image"] = str(items_file.parent / first["image"])
+    (tmp_path / "items.jsonl").write_text(json.dumps(first) + "\n" + line)
+    code, _, error = comem("build-bank", tmp_path / "items.jsonl", tmp_path / "bank", "--model", model_folder)
+    assert code == 2
+    assert message in error.splitlines()[-1]
+    assert not (tmp_path / "bank").exists()
+
+
+def test_build_bank_names_an_items_file_that_is_missing(comem, model_folder, tmp_path):
+    code, _, error = comem("build-bank", tmp_path / "none.jsonl", tmp_path / "bank", "--model", model_folder)
+    assert code == 2
+    assert error.endswith("none.jsonl': No such file or directory.\n")
+
+
+def test_search_prints_the_hits(comem, default, picture, model_folder, bank_folder):
+    expected = comem("search", bank_folder, "--image", picture, "--top-k", 2, "--model", model_folder)
+    assert expected == comem("search", "--image", picture, "--top-k", 2)
+    code, output, _ = expected
+    assert code == 0
+    rank, score, item_id, text = output.splitlines()[0].split("\t")[1:]
+    assert (rank, item_id, text) == ("1", "item-2", "Fact 2.")
+    assert 0.9 < float(score) <= 1.0
+    assert len(output.splitlines()) == 2
+
+
+def test_search_without_a_query_or_without_a_bank_is_refused(comem, default, tmp_path, picture):
+    assert comem("search") == (2, "", "Error: Nothing to search for: give `--image` or `--text`.\n")
+    code, _, error = comem("search", tmp_path, "--image", picture)
+    assert code == 2 and error.endswith("is no memory bank: it has no bank_config.json.\n")
+
+
+def test_info_says_that_a_model_and_its_bank_fit(comem, model_folder, bank_folder):
+    facts = []
+    for folder in (model_folder, bank_folder):
+        code, output, _ = comem("info", folder)
+        assert code == 0
+        facts.append(dict(line.split("\t")[1:] for line in output.splitlines()))
+    model, bank = facts
+    assert model["memory fingerprint"] == bank["memory fingerprint"]
+    assert (model["backbone"], model["memory encoder"], bank["items"]) == ("qwen2_vl", "adapter", "4")
+    assert model["memory per item"] == "8 x 64" and bank["memory per item"] == "8 x 64 float32"
+
+
+def test_info_of_another_model_or_folder_is_refused(comem, tmp_path):
+    code, _, error = comem("info", tmp_path)
+    assert code == 2 and "is neither a model nor a memory bank" in error
+    make_backbone().save_pretrained(tmp_path)
+    code, _, error = comem("info", tmp_path)
+    assert code == 2 and "is a 'qwen2_vl' model, not a CoMEM model." in error
