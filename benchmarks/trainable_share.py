@@ -3,9 +3,9 @@
     make trainable-share
 
 The model is built on the meta device with the published settings: LoRA of rank 16 on every linear layer of text model
-and vision tower, a resampler with 16 heads of 224. The paper reports that 1.2 % is trained and does not say of what. The
-released training module holds the 7B model twice, as the encoder and, frozen, as the answering model with a second copy
-of its output layer; the second table counts against all of that.
+and vision tower, a resampler with 16 heads of 224. The paper reports that 1.2 % is trained and does not say of what.
+The released training module holds the 7B model twice, as the encoder and, frozen, as the answering model with a second
+copy of its output layer; the second table counts against all of that.
 """
 
 import torch
