@@ -132,8 +132,8 @@ class _Names:
             raise ValueError(f"{reader.source} holds no resampler (`{RESAMPLER}*`), without which there is no memory.")
         if not self.backbone:
             raise ValueError(
-                f"{reader.source} holds no copy of the backbone (`{INFERENCE_COPY}*`); only the full merged layout can "
-                "be converted."
+                f"{reader.source} holds no copy of the backbone (`{INFERENCE_COPY}*`); only the full merged layout "
+                "can be converted."
             )
         strange = set(self.resampler) ^ {*RESAMPLER_NAMES, RESAMPLER_KEYS_VALUES}
         if strange:
@@ -255,9 +255,14 @@ def _low_rank_changes(
             continue
         change = factor_change(merged, base)
         report.errors[layer] = change.error
+        if change.rank * sum(merged.shape) >= merged.numel():
+            raise ValueError(
+                f"The change of {key} is not low-rank: at rank {change.rank} an adapter is no smaller than the layer; "
+                "convert with encoder='separate'."
+            )
         if change.error > max(MAX_RELATIVE_ERROR, change.noise):
             raise ValueError(
-                f"The change of {key} is not low-rank: rank {change.rank} leaves out {change.error:.1e} of it; "
+                f"The change of {key} cannot be recovered: rank {change.rank} leaves out {change.error:.1e} of it; "
                 "convert with encoder='separate'."
             )
         changes[layer] = change

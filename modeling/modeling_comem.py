@@ -288,7 +288,7 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, PreTrainedModel, Gener
         return PromptWithMemory(inputs_embeds, attention_mask, position_ids, memory_mask.sum(dim=1, keepdim=True))
 
     def _memory_prefix(self, memory_inputs, batch_size: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Returns memory vectors `(batch, memory, hidden)`, in the configured order, and their mask `(batch, memory)`."""
+        """Returns memory vectors `(batch, memory, hidden)` in the configured order, and their mask."""
         memory = as_memory_inputs(memory_inputs, batch_size, self.config)
         if memory.is_stored:
             embeds, mask = memory["memory_embeds"].to(self.device), memory["item_mask"].to(self.device)
