@@ -68,7 +68,10 @@ class CoMemMemoryEncoder(nn.Module):
         return self.resampler(hidden_states, attention_mask)
 
     def _is_checkpointing(self) -> bool:
-        return self.training and torch.is_grad_enabled() and self.model.is_gradient_checkpointing
+        if not (self.training and torch.is_grad_enabled()):
+            return False
+        # The model's own property for this has changed its name between versions of transformers.
+        return any(getattr(module, "gradient_checkpointing", False) for module in self.model.modules())
 
 
 def mm_token_types(input_ids: torch.Tensor, image_token_id: int, video_token_id: int) -> torch.Tensor:

@@ -1,0 +1,158 @@
+"""A sample gets what it gets alone, whatever it shares its batch with and in whichever form its memory comes."""
+
+import pytest
+import torch
+
+from comem_hf.modeling import MemoryInputs
+
+
+COUNTS = (0, 1, 3)
+
+
+@pytest.fixture
+def model(tiny_model):
+    """The session's model, its per-call settings put back after each test."""
+    yield tiny_model
+    tiny_model.config.memory_order, tiny_model.config.query_vision = "given", "backbone"
+
+
+def rows_alone(make_inputs):
+    for row in range(len(COUNTS)):
+        yield row, make_inputs(COUNTS, rows=[row])
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("memory_order", ["given", "reversed"])
+@pytest.mark.parametrize("query_vision", ["backbone", "encoder"])
+@pytest.mark.parametrize("padding_side", ["left", "right"])
+def test_batch_with_uneven_memories_matches_single_samples(
+    model, make_inputs, memory_order, query_vision, padding_side
+):
+    model.config.memory_order, model.config.query_vision = memory_order, query_vision
+    inputs = make_inputs(COUNTS, padding_side=padding_side)
+    assert (inputs["attention_mask"] == 0).any(), "the prompts should be padded"
+    logits = model(**inputs).logits
+    assert logits.shape[:2] == inputs["input_ids"].shape
+    for row, alone in rows_alone(make_inputs):
+        in_batch = logits[row][inputs["attention_mask"][row].bool()]
+        torch.testing.assert_close(in_batch, model(**alone).logits[0], atol=1e-4, rtol=0)
+
+
+def test_greedy_answers_of_an_uneven_batch_match_single_samples(model, make_inputs):
+    answers = model.generate(**make_inputs(COUNTS), max_new_tokens=8, do_sample=False)[:, -8:]
+    for row, alone in rows_alone(make_inputs):
+        assert model.generate(**alone, max_new_tokens=8, do_sample=False)[0, -8:].tolist() == answers[row].tolist()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("memory_order", ["given", "reversed"])
+def test_raw_items_and_stored_vectors_give_the_same(model, make_inputs, memory_order):
+    model.config.memory_order = memory_order
+    inputs = make_inputs((2, 2))
+    expected = model(**inputs).logits
+    vectors = model.encode_memory(inputs["memory_inputs"])
+    assert vectors.shape == (4, model.config.num_memory_tokens, model.config.hidden_size)
+    stored = vectors.unflatten(0, (2, 2))
+    mask = torch.ones(2, 2, dtype=torch.bool)
+    for form in (stored, {"memory_embeds": stored}, {"memory_embeds": stored, "item_mask": mask}):
+        torch.testing.assert_close(model(**{**inputs, "memory_inputs": form}).logits, expected, atol=1e-5, rtol=0)
+
+
+@torch.no_grad()
+def test_masked_items_leave_no_trace(model, make_inputs):
+    inputs = make_inputs((2, 1))
+    expected = model(**inputs).logits
+    vectors = model.encode_memory(inputs["memory_inputs"])
+    stored = torch.stack([vectors[:2], torch.stack([vectors[2], torch.full_like(vectors[2], 1e3)])])
+    memory = {"memory_embeds": stored, "item_mask": torch.tensor([[True, True], [True, False]])}
+    torch.testing.assert_close(model(**{**inputs, "memory_inputs": memory}).logits, expected, atol=1e-5, rtol=0)
+
+
+@torch.no_grad()
+def test_an_item_gets_the_same_vectors_in_any_company(model, tiny_processor, make_inputs):
+    items = make_inputs((3,))["memory_inputs"]
+    assert (items["attention_mask"] == 0).any(), "the items should be padded"
+    together = model.encode_memory(items)
+    from tests.modeling.conftest import make_items
+
+    for vectors, item in zip(together, make_items(3), strict=True):
+        alone = model.encode_memory(tiny_processor.process_memories([[item]]))
+        torch.testing.assert_close(alone[0], vectors, atol=1e-5, rtol=0)
+
+
+@torch.no_grad()
+def test_the_order_of_items_is_read_at_every_call(model, make_inputs):
+    inputs = make_inputs((3,))
+    given = model(**inputs).logits
+    model.config.memory_order = "reversed"
+    turned = model(**inputs).logits
+    assert not torch.allclose(given, turned, atol=1e-3)
+    stored = model.encode_memory(inputs["memory_inputs"])[None].flip(1)
+    torch.testing.assert_close(model(**{**inputs, "memory_inputs": stored}).logits, given, atol=1e-5, rtol=0)
+
+
+@torch.no_grad()
+def test_item_counts_and_token_types_may_be_left_out(model, make_inputs):
+    inputs = make_inputs((2,))
+    expected = model(**inputs).logits
+    memory = {k: v for k, v in inputs["memory_inputs"].items() if k not in ("item_counts", "mm_token_type_ids")}
+    inputs = {k: v for k, v in inputs.items() if k not in ("mm_token_type_ids", "attention_mask", "memory_inputs")}
+    torch.testing.assert_close(model(**inputs, memory_inputs=memory).logits, expected, atol=1e-5, rtol=0)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("keep", [1, 4, 1000, torch.tensor([0, 2, -1])])
+def test_logits_to_keep_counts_over_the_prompt(model, make_inputs, keep):
+    inputs = make_inputs((2,))
+    everything = model(**inputs).logits
+    expected = everything[:, keep if isinstance(keep, torch.Tensor) else slice(-keep, None)]
+    torch.testing.assert_close(model(**inputs, logits_to_keep=keep).logits, expected)
+
+
+def test_memory_follows_a_batch_to_another_dtype(make_inputs):
+    inputs = make_inputs((2,)).to(torch.bfloat16)
+    assert inputs["memory_inputs"]["pixel_values"].dtype == torch.bfloat16
+    assert inputs["memory_inputs"]["input_ids"].dtype == torch.long
+    assert isinstance(inputs["memory_inputs"], MemoryInputs)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda memory: {**memory, "item_counts": torch.tensor([1, 5])}, r"add up to the 3 memory items .* \[1, 5\]"),
+        (lambda memory: {**memory, "item_counts": torch.tensor([3])}, "must be 2 counts, one per prompt"),
+        (lambda memory: {**memory, "item_counts": torch.tensor([4, -1])}, "`item_counts` must be"),
+        (lambda memory: {k: v for k, v in memory.items() if k != "item_counts"}, "`item_counts` is needed to share 3"),
+        (lambda memory: {"pixel_values": memory["pixel_values"]}, "must hold `input_ids` .* or `memory_embeds`"),
+        (lambda memory: torch.zeros(2, 1, 8, 32), "hidden 64.*made by another memory encoder"),
+        (lambda memory: torch.zeros(2, 1, 4, 64), "memory tokens 8.*made by another memory encoder"),
+        (lambda memory: torch.zeros(3, 1, 8, 64), r"batch 2.*got \(3, 1, 8, 64\)"),
+        (lambda memory: torch.zeros(2, 8, 64), r"got \(2, 8, 64\)"),
+        (lambda memory: "bank", "must be the processor's or a bank's mapping, .* got str"),
+        (
+            lambda memory: {"memory_embeds": torch.zeros(2, 1, 8, 64), "item_mask": torch.ones(2, 3)},
+            r"`item_mask` must have shape \(2, 1\), got \(2, 3\)",
+        ),
+    ],
+)
+def test_memory_that_does_not_fit_is_refused(model, make_inputs, change, message):
+    inputs = make_inputs((2, 1))
+    inputs["memory_inputs"] = change(dict(inputs["memory_inputs"]))
+    with pytest.raises(ValueError, match=message):
+        model(**inputs)
+    with pytest.raises(ValueError, match=message):
+        model.generate(**inputs, max_new_tokens=2)
+
+
+@pytest.mark.parametrize("name", ["position_ids", "inputs_embeds"])
+def test_arguments_that_memory_decides_are_refused(model, make_inputs, name):
+    with pytest.raises(ValueError, match=f"`{name}` cannot be combined with `memory_inputs`"):
+        model(**make_inputs((1,)), **{name: torch.zeros(1)})
+
+
+@torch.no_grad()
+def test_memory_in_the_middle_of_a_conversation_is_refused(model, make_inputs):
+    inputs = make_inputs((1,))
+    cache = model(**inputs, use_cache=True).past_key_values
+    with pytest.raises(ValueError, match="`past_key_values` already holds"):
+        model(**inputs, past_key_values=cache)
