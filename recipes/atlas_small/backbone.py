@@ -19,8 +19,8 @@ from .tokenizer import train_tokenizer
 
 
 BATCH_SIZE = 32
-STEPS = 2600
-DECAY_STEPS = 700
+STEPS = 1600
+DECAY_STEPS = 500
 SINGLE_ITEM_STEPS = 500
 VALIDATION_SEED = 1_000_003
 TOKENIZER_SAMPLES = 20_000
@@ -36,6 +36,19 @@ def exact_answers(prediction: EvalPrediction) -> dict[str, float]:
             total += 1
             right += bool((label_row[span] == predicted_row[span]).all())
     return {"exact_match": right / max(total, 1)}
+
+
+class BackboneTrainer(Trainer):
+    """A `Trainer` that can resume a Qwen2-VL.
+
+    `save_pretrained` writes the key names of transformers 4, which only `from_pretrained` translates back; the `Trainer`
+    of transformers 5 loads a checkpoint by the names it finds and would go on from random weights.
+    """
+
+    def _load_from_checkpoint(self, resume_from_checkpoint, model=None):
+        model = model if model is not None else self.model
+        loaded = type(model).from_pretrained(resume_from_checkpoint)
+        model.load_state_dict(loaded.state_dict())
 
 
 def train_backbone(work: Path, train: list[Country], inventor: Inventor, flags: Path, *, seed: int = 0) -> Path:
@@ -64,7 +77,7 @@ def train_backbone(work: Path, train: list[Country], inventor: Inventor, flags: 
     model = new_backbone(tokenizer)
 
     checkpoints = work / "backbone-checkpoints"
-    trainer = Trainer(
+    trainer = BackboneTrainer(
         model=model,
         args=TrainingArguments(
             output_dir=checkpoints,

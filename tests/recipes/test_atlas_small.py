@@ -1,0 +1,133 @@
+"""The recipe of the embedded default, run on the flags and facts that the package ships."""
+
+import random
+
+import pytest
+
+from comem_hf import MemoryBank
+from comem_hf.default import default_path
+
+
+pytest.importorskip("countryinfo", reason="the recipes extra is not installed")
+
+from recipes.atlas_small.countries import (  # noqa: E402
+    FIELDS,
+    NEAR_FLAG,
+    NUM_HELD_OUT,
+    flag_distance,
+    load_countries,
+    split_countries,
+    thumbnail,
+)
+from recipes.atlas_small.flags import colours_of, disturb, invent, recolour  # noqa: E402
+from recipes.atlas_small.invention import Inventor, words_of  # noqa: E402
+from recipes.atlas_small.memory_data import as_row  # noqa: E402
+from recipes.atlas_small.pictures import Motif  # noqa: E402
+from recipes.atlas_small.samples import BLOCK, SampleMaker  # noqa: E402
+from recipes.atlas_small.tokenizer import SPECIAL_TOKENS, train_tokenizer  # noqa: E402
+from recipes.atlas_small.wording import QUESTIONS, UNKNOWN, item_text  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def bank():
+    return MemoryBank.from_pretrained(default_path("bank"))
+
+
+@pytest.fixture(scope="module")
+def flags(bank, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("flags")
+    for item_id in bank.ids:
+        bank[item_id].load_image().save(folder / f"{item_id.lower()}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def split(flags):
+    return split_countries(load_countries(flags), flags)
+
+
+@pytest.fixture(scope="module")
+def inventor(split):
+    return Inventor(*split)
+
+
+@pytest.fixture(scope="module")
+def maker(inventor):
+    motifs = [Motif((f"{number}-a.jpg", f"{number}-b.jpg"), ("red", "white")) for number in range(50)]
+    return SampleMaker(inventor, motifs, single_until=BLOCK)
+
+
+def test_the_shipped_bank_is_what_the_recipe_makes_of_its_sources(bank, split):
+    train, held_out = split
+    assert len(held_out) >= NUM_HELD_OUT
+    for country in (*train, *held_out):
+        item = bank[country.id]
+        assert item.text == item_text(country.facts())
+        assert item.metadata["held_out"] == (country in held_out)
+    assert len(train) + len(held_out) == len(bank)
+
+
+def test_near_identical_flags_are_on_the_same_side(split, flags):
+    train, held_out = ([thumbnail(flags / f"{country.id.lower()}.png") for country in side] for side in split)
+    assert min(flag_distance(one, other) for one in train for other in held_out) >= NEAR_FLAG
+
+
+def test_no_sample_holds_a_value_of_a_held_out_country(split, maker):
+    train, held_out = split
+    shared = {value for country in train for value in country.facts().values()}
+    forbidden = {value for country in held_out for value in country.facts().values()} - shared
+    texts = [text for index in range(3000) for text in maker(index).texts()]
+    answers = {text for index in range(3000) for _, text in maker(index).turns}
+    assert forbidden and not forbidden & answers
+    words = words_of(" ".join(texts))
+    for name in ("Nairobi", "Havana", "Ouagadougou"):
+        if any(name in country.facts().values() for country in held_out):
+            assert name.lower() not in words
+
+
+def test_samples_are_the_same_in_every_run_and_differ_from_each_other(maker):
+    assert maker(70) == maker(70)
+    assert len({tuple(maker(index).texts()) for index in range(200)}) == 200
+
+
+def test_answers_stand_in_the_first_item_or_are_unknown(maker):
+    asked = {question: name for name, wordings in QUESTIONS.items() for question in wordings}
+    several = 0
+    for index in range(1000):
+        sample = maker(index)
+        several += len(sample.items) > 1
+        assert index >= BLOCK or len(sample.items) <= 1
+        for question, answer in sample.turns:
+            if question in asked:
+                assert answer in sample.items[0].text if sample.items else answer == UNKNOWN
+    assert several > 100
+
+
+def test_every_field_has_at_least_five_wordings():
+    assert set(QUESTIONS) == set(FIELDS)
+    assert all(len(set(wordings)) >= 5 for wordings in QUESTIONS.values())
+
+
+def test_rows_for_training_keep_the_conversation(maker):
+    sample = maker(40)
+    row = as_row(sample, "pictures")
+    assert row["image"] == f"pictures/{sample.picture}"
+    assert [turn["value"] for turn in row["conversations"]][1::2] == [answer for _, answer in sample.turns]
+    assert row["conversations"][0]["value"].startswith("<image>\n")
+    assert [item["text"] for item in row["memories"]] == [item.text for item in sample.items]
+
+
+def test_the_tokenizer_gives_text_back_and_keeps_special_tokens_whole(maker):
+    tokenizer = train_tokenizer((text for index in range(300) for text in maker(index).texts()), vocab_size=600)
+    for text in ("São Tomé and Príncipe: +239.", "N'Djamena", "中"):
+        assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
+    assert [len(tokenizer(token)["input_ids"]) for token in SPECIAL_TOKENS] == [1] * len(SPECIAL_TOKENS)
+
+
+def test_invented_and_recoloured_flags_are_new_and_disturbed_ones_keep_their_colours(bank):
+    rng = random.Random(0)
+    flag = bank["ID"].load_image()
+    assert colours_of(flag) == ["red", "white"]
+    assert set(colours_of(disturb(flag, rng))) == {"red", "white"}
+    assert len({invent(rng).tobytes() for _ in range(20)}) == 20
+    assert any(recolour(flag, rng).tobytes() != flag.tobytes() for _ in range(5))
