@@ -77,8 +77,8 @@ class MemoryBank:
             processor (`CoMemProcessor`): Its processor.
             output_dir (`str` or `os.PathLike`): Folder of the bank, new or empty.
             embedder (`str`, `os.PathLike` or `Embedder`): What makes the items searchable: `"backbone"` (the model's
-                own vision tower, mean-pooled; every item needs an image), the folder or Hub id of an `AutoModel` with
-                image features, or an object. Items without an image need an embedder with a text side, such as CLIP.
+                own vision tower, average-pooled; every item needs an image), the folder or Hub id of an `AutoModel`
+                with image features, or an object. Items without an image need an embedder with a text side.
             batch_size (`int`, defaults to 32): Items per encoder pass.
             dtype (`str`, defaults to `"float32"`): Of the stored vectors: `"float32"`, `"bfloat16"` or `"float16"`.
             shard_size (`int`, defaults to 1024): Items per file, and the most that an interruption can cost.
@@ -158,10 +158,11 @@ class MemoryBank:
                     f"but this model's is {fingerprint}: its vectors would mean nothing to it. Use the bank's own "
                     "model, or build the bank again."
                 )
-        if embedder is None and self.config.embedder["type"] == BackboneEmbedder.settings["type"]:
+        if embedder is None and self.config.embedder["type"] == BackboneEmbedder.type:
             if model is None or processor is None:
                 raise ValueError("A bank with the embedder 'backbone' needs both: `attach(model, processor)`.")
-            embedder = BackboneEmbedder(model, processor)
+            options = {name: self.config.embedder[name] for name in ("grid", "layer") if name in self.config.embedder}
+            embedder = BackboneEmbedder(model, processor, **options)
         if embedder is not None:
             if embedder.settings != self.config.embedder:
                 raise ValueError(
@@ -280,7 +281,7 @@ class MemoryBank:
 
     def _embed(self, queries: dict[str, Sequence]) -> np.ndarray:
         if self._embedder is None:
-            if self.config.embedder["type"] == BackboneEmbedder.settings["type"]:
+            if self.config.embedder["type"] == BackboneEmbedder.type:
                 raise ValueError(
                     "This bank is searched with the vision tower of the model that made it: call "
                     "`bank.attach(model, processor)` first."

@@ -74,6 +74,8 @@ class BankConfig:
         for name in ("model", "embedder", "files"):
             if not isinstance(getattr(self, name), dict):
                 raise ValueError(f"`{name}` must be a mapping, got {getattr(self, name)!r}.")
+        if not isinstance(self.embedder.get("type"), str):
+            raise ValueError(f"`embedder` must have a 'type', got {self.embedder!r}.")
         if not all(isinstance(size, int) and size > 0 for size in self.shard_sizes):
             raise ValueError(f"`shard_sizes` must be positive integers, got {self.shard_sizes!r}.")
         if sum(self.shard_sizes) != self.num_items:

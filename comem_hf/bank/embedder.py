@@ -9,6 +9,8 @@ from torch.nn import functional
 
 from comem_hf.modeling.memory_item import MemoryItem, load_image
 
+from .tower import tower_features
+
 
 class Embedder(ABC):
     """Turns items and queries into L2-normalised float32 vectors of shape (inputs, embedding size).
@@ -61,32 +63,43 @@ class Embedder(ABC):
 
 
 class BackboneEmbedder(Embedder):
-    """The model's own vision tower, mean-pooled over the image: nothing else is needed, and nothing is read twice.
+    """The vision tower of the model's own backbone, average-pooled: nothing else is needed, no image is read twice.
 
-    Images are prepared as those of memory items are, so that a query and an item go the same way.
+    Images are prepared as those of memory items are, so that a query and an item go the same way. The features are
+    those before the merger, whose outputs differ far less between images than they have in common.
 
     Args:
-        model (`CoMemForConditionalGeneration`): The model; its *backbone*'s tower is used, without the adapter.
+        model (`CoMemForConditionalGeneration`): The model; the adapter of its memory encoder plays no part.
         processor (`CoMemProcessor`): Its processor.
+        grid (`int`, defaults to 2): The image is divided into `grid` x `grid` fields, each pooled on its own; 1
+            forgets where things are in the image.
+        layer (`int`, defaults to -1): 0 is the patch embedding, `n` the output of the n-th block, -1 that of the last.
+            Early layers tell near-identical images apart.
     """
 
-    settings = {"type": "backbone"}
+    type = "backbone"
 
-    def __init__(self, model, processor):
+    def __init__(self, model, processor, grid: int = 2, layer: int = -1):
+        depth = len(model.backbone.model.visual.blocks)
+        if not isinstance(grid, int) or not 1 <= grid <= 16:
+            raise ValueError(f"`grid` must be an integer from 1 to 16, got {grid!r}.")
+        if not isinstance(layer, int) or not -1 <= layer <= depth:
+            raise ValueError(f"`layer` must be an integer from -1 to {depth}, got {layer!r}.")
         self.model = model
         self.processor = processor
+        self.grid = grid
+        self.layer = layer
+        self.settings = {"type": self.type, "grid": grid, "layer": layer}
 
     def embed_images(self, images: Sequence) -> np.ndarray:
         items = [[MemoryItem(image=image)] for image in images]
         return self.embed_items([], self.processor.process_memories(items))
 
     def embed_items(self, items: Sequence[MemoryItem], memory_inputs: Mapping) -> np.ndarray:
-        device = self.model.device
         with torch.inference_mode():
-            features = self.model.get_image_features(
-                memory_inputs["pixel_values"].to(device), memory_inputs["image_grid_thw"].to(device)
-            ).pooler_output  # one tensor of shape (patches after merging, hidden) per image
-            return normalise(torch.stack([image.float().mean(dim=0) for image in features]))
+            features = tower_features(self.model, memory_inputs, self.layer)
+            pooled = [functional.adaptive_avg_pool2d(image, self.grid).flatten() for image in features]
+            return normalise(torch.stack(pooled))
 
 
 class ModelEmbedder(Embedder):

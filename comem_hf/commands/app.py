@@ -6,6 +6,7 @@ import typer
 
 from .ask import ask
 from .build_bank import build_bank
+from .convert import convert
 from .info import info
 from .search import search
 from .train import train
@@ -29,5 +30,5 @@ def common(
     pass
 
 
-for _command in (ask, build_bank, search, train, info):
+for _command in (ask, build_bank, search, train, convert, info):
     app.command(name=_command.__name__.replace("_", "-"))(_command)

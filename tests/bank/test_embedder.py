@@ -1,6 +1,9 @@
 """Embedders other than the backbone: any `AutoModel` with image features."""
 
+import copy
+
 import numpy as np
+import PIL.Image
 import pytest
 import torch
 from transformers import CLIPConfig, CLIPModel, ViTConfig, ViTModel
@@ -9,7 +12,8 @@ from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPi
 
 from comem_hf import MemoryBank, MemoryItem
 from comem_hf.bank import BackboneEmbedder, ModelEmbedder
-from tests.conftest import TOKEN_IDS, make_image
+from comem_hf.bank.tower import tower_features
+from tests.conftest import TOKEN_IDS, make_image, make_model
 
 
 SIZES = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1, "num_attention_heads": 2}
@@ -73,10 +77,13 @@ def test_an_embedder_without_a_name_has_to_be_given_again(build, items, vit, tmp
 
 def test_a_bank_is_searched_only_with_its_own_embedder(bank, copy, vit, model, tiny_processor, build, items, tmp_path):
     embedder = ModelEmbedder(vit, ViTImageProcessorPil(size={"height": 32, "width": 32}))
-    with pytest.raises(ValueError, match="was made with the embedder {'type': 'backbone'}, got {'type': 'model'"):
+    with pytest.raises(
+        ValueError,
+        match="was made with the embedder {'grid': 2, 'layer': -1, 'type': 'backbone'}, got {'type': 'model'",
+    ):
         MemoryBank.from_pretrained(copy, embedder=embedder)
     build(items, output_dir=tmp_path / "bank", embedder=embedder)
-    with pytest.raises(ValueError, match="The embedder gives 64 numbers per query, the bank holds 32"):
+    with pytest.raises(ValueError, match="The embedder gives 128 numbers per query, the bank holds 32"):
         other = BackboneEmbedder(model, tiny_processor)
         other.settings = embedder.settings
         MemoryBank.from_pretrained(tmp_path / "bank").attach(embedder=other).search(image=items[0].image)
@@ -87,11 +94,86 @@ def test_a_bare_model_is_refused_with_the_way_out(build, items, vit, tmp_path):
         build(items, output_dir=tmp_path / "bank", embedder=vit)
 
 
-def test_backbone_embeddings_are_the_mean_of_the_vision_tower(model, tiny_processor):
-    images = [make_image(1, (56, 84)), make_image(2)]
-    inputs = tiny_processor.process_memories([[MemoryItem(image=image) for image in images]])
+@pytest.fixture(scope="module")
+def family_model(family):
+    return make_model(family)
+
+
+PICTURES = [make_image(1, (56, 84)), make_image(2), make_image(3, (112, 56))]
+
+
+@pytest.fixture(scope="module")
+def prepared(tiny_processor):
+    processor = copy.copy(tiny_processor)
+    processor.memory_max_pixels = 112 * 112  # several attention windows of Qwen2.5-VL
+    return processor.process_memories([[MemoryItem(image=image) for image in PICTURES]])
+
+
+def test_tower_features_are_in_the_order_of_the_picture(family_model, prepared):
+    tower = family_model.backbone.model.visual
     with torch.no_grad():
-        features = model.get_image_features(inputs["pixel_values"], inputs["image_grid_thw"]).pooler_output
-    expected = np.stack([feature.mean(0).numpy() for feature in features])
-    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
-    np.testing.assert_allclose(BackboneEmbedder(model, tiny_processor).embed_images(images), expected, atol=1e-5)
+        expected = family_model.get_image_features(prepared["pixel_values"], prepared["image_grid_thw"]).pooler_output
+        for feature, merged in zip(tower_features(family_model, prepared), expected, strict=True):
+            channels, rows, columns = feature.shape
+            blocks = feature.view(channels, rows // 2, 2, columns // 2, 2).permute(1, 3, 2, 4, 0)
+            torch.testing.assert_close(tower.merger(blocks.reshape(-1, channels)), merged)
+
+
+def test_tower_features_of_the_first_layer_are_the_patch_embedding(family_model, prepared):
+    tower = family_model.backbone.model.visual
+    with torch.no_grad():
+        features = tower_features(family_model, prepared, layer=0)
+        embedded = tower.patch_embed(prepared["pixel_values"])
+    first = features[0]
+    patches = first.view(first.shape[0], first.shape[1] // 2, 2, first.shape[2] // 2, 2).permute(1, 3, 2, 4, 0)
+    torch.testing.assert_close(patches.reshape(-1, first.shape[0]), embedded[: first.shape[1] * first.shape[2]])
+    last = tower_features(family_model, prepared, layer=len(tower.blocks))
+    for each, expected in zip(last, tower_features(family_model, prepared), strict=True):
+        torch.testing.assert_close(each, expected)
+
+
+def test_backbone_embeddings_pool_each_field_of_the_picture(family_model, prepared):
+    with torch.no_grad():
+        features = tower_features(family_model, prepared)
+    embeddings = BackboneEmbedder(family_model, None, grid=1).embed_items([], prepared)
+    expected = np.stack([feature.mean((1, 2)).numpy() for feature in features])
+    np.testing.assert_allclose(embeddings, expected / np.linalg.norm(expected, axis=1, keepdims=True), atol=1e-5)
+    embeddings = BackboneEmbedder(family_model, None, grid=2).embed_items([], prepared)
+    np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, atol=1e-5)
+    rows, columns = features[0].shape[1] // 2, features[0].shape[2] // 2
+    corner = features[0][:, :rows, :columns].mean((1, 2)).numpy()
+    found = embeddings[0].reshape(-1, 4)[:, 0]
+    np.testing.assert_allclose(found / np.linalg.norm(found), corner / np.linalg.norm(corner), atol=1e-5)
+
+
+def test_a_grid_tells_mirrored_pictures_apart(model, tiny_processor):
+    picture = PIL.Image.new("RGB", (56, 56), "white")
+    picture.paste("red", (0, 0, 28, 56))
+    mirrored = picture.transpose(PIL.Image.Transpose.FLIP_LEFT_RIGHT)
+    similarity = {}
+    for grid in (1, 2):
+        first, second = BackboneEmbedder(model, tiny_processor, grid, layer=0).embed_images([picture, mirrored])
+        similarity[grid] = float(first @ second)
+    assert similarity[1] == pytest.approx(1, abs=1e-5)
+    assert similarity[2] < 0.9
+
+
+def test_a_bank_remembers_how_its_backbone_embedder_pools(build, items, model, tiny_processor, tmp_path):
+    embedder = BackboneEmbedder(model, tiny_processor, grid=3, layer=1)
+    build(items, output_dir=tmp_path / "bank", embedder=embedder)
+    bank = MemoryBank.from_pretrained(tmp_path / "bank").attach(model, tiny_processor)
+    assert bank.config.embedder == {"type": "backbone", "grid": 3, "layer": 1}
+    assert bank.config.embedding_size == 9 * 32
+    assert bank.search(image=items[4].image, k=1)[0].item.id == "item-4"
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"grid": 0}, "`grid` must be an integer from 1 to 16, got 0"),
+        ({"layer": 3}, "`layer` must be an integer from -1 to 2, got 3"),
+    ],
+)
+def test_pooling_out_of_range_is_refused(model, options, message):
+    with pytest.raises(ValueError, match=message):
+        BackboneEmbedder(model, None, **options)

@@ -124,8 +124,8 @@ def test_a_newer_format_is_refused_with_both_versions(copy):
     "values, message",
     [
         ({"num_items": 8}, "`shard_sizes` add up to 7 items, but `num_items` is 8"),
-        ({"num_items": 6, "shard_sizes": [3, 3]}, "index.faiss' must hold 6 vectors of 64 numbers, got 7 of 64"),
-        ({"embedding_size": 32}, "must hold 7 vectors of 32 numbers, got 7 of 64"),
+        ({"num_items": 6, "shard_sizes": [3, 3]}, "index.faiss' must hold 6 vectors of 128 numbers, got 7 of 128"),
+        ({"embedding_size": 32}, "must hold 7 vectors of 32 numbers, got 7 of 128"),
         ({"shard_sizes": [3, 3, 0, 1]}, "`shard_sizes` must be positive integers"),
         ({"shard_sizes": [2, 2, 2, 1]}, "`files` lacks 'memory-00003.safetensors'"),
         ({"hidden_size": -1}, "`hidden_size` must be a positive integer, got -1"),
@@ -133,6 +133,7 @@ def test_a_newer_format_is_refused_with_both_versions(copy):
         ({"metric": "l2"}, "`metric` must be 'cosine', got 'l2'"),
         ({"files": {}}, "`files` lacks 'index.faiss'"),
         ({"files": {"index.faiss": 3}}, "`files` must give 'sha256' and 'size' of 'index.faiss', got 3"),
+        ({"embedder": {}}, "`embedder` must have a 'type', got {}"),
         ({"memory_fingerprint": None}, "`memory_fingerprint` must be a non-empty string, got None"),
     ],
 )
@@ -160,10 +161,10 @@ def test_an_index_of_another_kind_or_none_at_all_is_refused(copy):
 
 
 def test_an_index_of_another_length_is_refused(copy):
-    index = faiss.IndexFlatIP(64)
-    index.add(np.zeros((6, 64), dtype=np.float32))
+    index = faiss.IndexFlatIP(128)
+    index.add(np.zeros((6, 128), dtype=np.float32))
     replace_file(copy, "index.faiss", lambda path: faiss.write_index(index, str(path)))
-    with pytest.raises(ValueError, match="must hold 7 vectors of 64 numbers, got 6 of 64"):
+    with pytest.raises(ValueError, match="must hold 7 vectors of 128 numbers, got 6 of 128"):
         MemoryBank.from_pretrained(copy)
 
 
