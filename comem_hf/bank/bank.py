@@ -1,5 +1,6 @@
 """Memory banks: items, the memory vectors a model made of them, and an index to find them by."""
 
+import hashlib
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -49,7 +50,8 @@ class MemoryBank:
         self._vectors = MemoryVectors(folder, config)
         self._embedder: Embedder | None = None
         self._rows: dict[str, int] | None = None
-        self._state = config.files[INDEX_NAME]["sha256"]
+        checksums = "".join(config.files[name]["sha256"] for name in config.data_files())
+        self._state = hashlib.sha256(checksums.encode()).hexdigest()
 
     @classmethod
     def build(

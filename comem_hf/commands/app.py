@@ -7,6 +7,7 @@ import typer
 from .ask import ask
 from .build_bank import build_bank
 from .convert import convert
+from .evaluate import evaluate
 from .info import info
 from .search import search
 from .train import train
@@ -30,5 +31,5 @@ def common(
     pass
 
 
-for _command in (ask, build_bank, search, train, convert, info):
+for _command in (ask, build_bank, search, train, convert, evaluate, info):
     app.command(name=_command.__name__.replace("_", "-"))(_command)

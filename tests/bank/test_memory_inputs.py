@@ -70,7 +70,8 @@ def test_a_flat_list_of_hits_is_refused(bank):
 
 
 def test_a_hit_of_another_bank_is_refused(bank, build, items, tmp_path):
-    other = build(items[:3], output_dir=tmp_path / "bank")
+    same_pictures = [MemoryItem(image=item.image, text="Other text.", id=item.id) for item in items]
+    other = build(same_pictures, output_dir=tmp_path / "bank")
     with pytest.raises(ValueError, match="The hit on item 'item-1' comes from another bank"):
         bank.memory_inputs([other.search(image=items[1].image, k=1)])
 
