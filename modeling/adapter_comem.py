@@ -20,7 +20,10 @@ def share_weights(model: nn.Module) -> nn.Module:
     The copy has hooks, flags and caches of its own, so that two threads, or a checkpointed encoding pass recomputed in
     the middle of the answering pass's backward, cannot disturb each other.
     """
-    return copy.deepcopy(model, memo={id(parameter): parameter for parameter in model.parameters()})
+    # Weights on the meta device are tied by transformers itself once they are loaded; if they were shared before, a
+    # missing one would pass for loaded.
+    shared = [parameter for parameter in model.parameters() if not parameter.is_meta]
+    return copy.deepcopy(model, memo={id(parameter): parameter for parameter in shared})
 
 
 def add_lora(model: PreTrainedModel, config: CoMemConfig) -> PreTrainedModel:

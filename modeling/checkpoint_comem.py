@@ -91,7 +91,8 @@ class CoMemCheckpointMixin:
         want_info = kwargs.pop("output_loading_info", False)
         kwargs.setdefault("key_mapping", KEY_MAPPING)
         model, info = super().from_pretrained(path, *args, output_loading_info=True, **kwargs)
-        _refuse_keys(path, info["missing_keys"], info["unexpected_keys"])
+        missing = set(info["missing_keys"]) - model.get_expanded_tied_weights_keys().keys()
+        _refuse_keys(path, to_checkpoint_keys(dict.fromkeys(missing)), info["unexpected_keys"])
         model.freeze_backbone()
         return (model, info) if want_info else model
 

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from transformers import AutoModelForImageTextToText, GenerationConfig, GenerationMixin, PreTrainedModel
 from transformers import initialization as init
+from transformers.generation import GenerationMode
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from .adapter_comem import shared_weight_keys
@@ -335,6 +336,17 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, PreTrainedModel, Gener
             memory_lengths=prompt.memory_lengths,
             **kwargs,
         )
+
+    def _validate_generation_mode(self, generation_mode, generation_config, generation_mode_kwargs):
+        # Without memory the backbone generates, so whatever comes here has some.
+        super()._validate_generation_mode(generation_mode, generation_config, generation_mode_kwargs)
+        if generation_mode == GenerationMode.ASSISTED_GENERATION:
+            raise ValueError("Assisted decoding and prompt lookup cannot be combined with `memory_inputs`.")
+        if generation_config.prefill_chunk_size is not None:
+            raise ValueError(
+                "`prefill_chunk_size` cannot be combined with `memory_inputs`, got "
+                f"{generation_config.prefill_chunk_size}."
+            )
 
     def _prepare_generated_length(self, *args, **kwargs):
         # Given embeddings, `generate` takes their length off `max_length`, as if there were no `input_ids`.
