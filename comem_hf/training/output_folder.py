@@ -31,6 +31,7 @@ DECISIVE_ARGUMENTS = (
     "optim",
     "per_device_train_batch_size",
     "seed",
+    "train_sampling_strategy",
     "warmup_steps",
     "weight_decay",
     "world_size",

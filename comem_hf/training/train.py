@@ -70,7 +70,7 @@ def train_memory_encoder(
         **decisive_settings(args),
         "backbone": backbone_before,
         "memory_encoder_at_start": checksum(trainable_parameters(model).items()),
-        "data": getattr(dataset, "fingerprint", None) or f"{len(dataset)} rows",
+        "data": _describe(dataset),
     }
     folder = TrainingOutputFolder(args.output_dir, settings)
     with args.main_process_first(local=False, desc="opening the output folder"):
@@ -104,3 +104,9 @@ def train_memory_encoder(
         trainer.state.save_to_json(str(folder.path / TRAINER_STATE_NAME))
         folder.finish()
     return output
+
+
+def _describe(dataset: Any) -> str:
+    """What identifies the data between two calls: its fingerprint if it has one, else its length or kind."""
+    fingerprint = getattr(dataset, "fingerprint", None) or getattr(dataset, "_fingerprint", None)  # ours, `datasets`'
+    return fingerprint or (f"{len(dataset)} rows" if hasattr(dataset, "__len__") else type(dataset).__name__)

@@ -17,6 +17,8 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 PACKAGED = {"comem_hf": "comem_hf", "modeling": "comem_hf/modeling", "conversion": "comem_hf/conversion"}
 
+LEFT_BY_TOOLS = ("__pycache__", ".*")
+
 PROBE = """
 import importlib.util, json, comem_hf, comem_hf.conversion, comem_hf.modeling, comem_hf.training
 print(json.dumps({
@@ -39,7 +41,7 @@ def wheel(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
     for name in PACKAGED:
-        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns(*LEFT_BY_TOOLS))
     for name in ("setup.cfg", "setup.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source / name)
     pip_wheel = ("-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", str(folder))
@@ -64,10 +66,10 @@ def clean_python(wheel, tmp_path_factory) -> Path:
 
 def test_wheel_holds_every_file_of_the_packages(wheel):
     expected = {
-        f"{target}/{path.relative_to(ROOT / name).as_posix()}"
+        f"{target}/{path.relative_to(wheel.parent / 'source' / name).as_posix()}"
         for name, target in PACKAGED.items()
-        for path in (ROOT / name).rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        for path in (wheel.parent / "source" / name).rglob("*")
+        if path.is_file()
     }
     with zipfile.ZipFile(wheel) as archive:
         held = {name for name in archive.namelist() if ".dist-info/" not in name}
