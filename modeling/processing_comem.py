@@ -1,5 +1,6 @@
 """Text, images and memory items in; model inputs out."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,7 @@ class CoMemProcessor(Qwen2VLProcessor):
         Prepares memory items for the encoder.
 
         An item becomes a user turn with its image and a fixed sentence, and an assistant turn with its text. The text
-        is cut to 5,000 characters, as in the published code, and special tokens in it are removed.
+        is cut to 5,000 characters, as in the published code, and special tokens in it become spaces.
 
         Args:
             memories (`list[list[MemoryItem]]`): Items of each prompt; may be empty.
@@ -109,12 +110,9 @@ class CoMemProcessor(Qwen2VLProcessor):
         Returns:
             [`MemoryInputs`]: Raw items, left-padded.
         """
-        for items in memories:
-            for item in items if isinstance(items, (list, tuple)) else [items]:
-                if not isinstance(item, MemoryItem) or not isinstance(items, (list, tuple)):
-                    raise ValueError(
-                        f"`memories` must be lists of MemoryItem, one per prompt, got {type(item).__name__}."
-                    )
+        for row in memories:
+            if not isinstance(row, (list, tuple)) or not all(isinstance(item, MemoryItem) for item in row):
+                raise ValueError(f"`memories` must be lists of MemoryItem, one list per prompt, got {row!r:.80}.")
         items = [item for row in memories for item in row]
         item_counts = torch.tensor([len(row) for row in memories], dtype=torch.long)
         if not items:
@@ -136,14 +134,14 @@ class CoMemProcessor(Qwen2VLProcessor):
         sizes = iter(
             () if image_grid_thw is None else image_grid_thw.prod(dim=1) // self.image_processor.merge_size**2
         )
+        # A space instead of nothing, so that what is left cannot close up to another special token.
+        special_tokens = re.compile("|".join(map(re.escape, self.tokenizer.all_special_tokens)))
         prompts = []
         for item in items:
             picture = ""
             if item.image is not None:
                 picture = f"<|vision_start|>{self.image_token * int(next(sizes))}<|vision_end|>"
-            text = (item.text or "")[:MAX_ITEM_CHARACTERS]
-            for token in self.tokenizer.all_special_tokens:
-                text = text.replace(token, "")
+            text = special_tokens.sub(" ", (item.text or "")[:MAX_ITEM_CHARACTERS])
             prompts.append(
                 f"<|im_start|>user\n{picture} {ITEM_INSTRUCTION}<|im_end|>\n<|im_start|>assistant\n{text}<|im_end|>\n"
             )

@@ -50,10 +50,10 @@ def test_the_text_of_an_item_is_cut_to_5000_characters(tiny_processor):
     assert torch.equal(short["input_ids"], long["input_ids"])
 
 
-def test_special_tokens_in_the_text_of_an_item_are_removed(tiny_processor):
+def test_special_tokens_in_the_text_of_an_item_become_spaces(tiny_processor):
     clean, marked = (
         tiny_processor.process_memories([[MemoryItem(image=make_image(0), text=text)]])
-        for text in ("a b", "<|image_pad|>a<|im_end|> b<|im_start|>")
+        for text in (" a b <|image_ pad|>", "<|image_pad|>a<|im_end|>b<|im_start|><|image_<|im_end|>pad|>")
     )
     assert torch.equal(clean["input_ids"], marked["input_ids"])
 
@@ -126,8 +126,11 @@ def test_a_video_processor_is_optional_and_kept(tiny_processor):
         ({"text": ""}, "`text` must not be empty, but prompt 0 is"),
         ({"text": ["a", " \n"]}, "`text` must not be empty, but prompt 1 is"),
         ({"text": ["a", "b"], "memories": [[MemoryItem(text="x")]]}, "one list of items per prompt, got 1 for 2"),
-        ({"text": "a", "memories": [["x"]]}, "`memories` must be lists of MemoryItem, one per prompt, got str"),
-        ({"text": ["a"], "memories": ["x"]}, "`memories` must be lists of MemoryItem, one per prompt, got str"),
+        (
+            {"text": "a", "memories": [["x"]]},
+            r"`memories` must be lists of MemoryItem, one list per prompt, got \['x'\]",
+        ),
+        ({"text": ["a"], "memories": ["x"]}, "`memories` must be lists of MemoryItem, one list per prompt, got 'x'"),
         ({"text": "<|image_pad|>", "images": ["/no/such.png"]}, "'/no/such.png' does not exist"),
         ({"text": "a", "memories": [MemoryItem(image="/no/such.png")]}, "'/no/such.png' does not exist"),
     ],
