@@ -7,14 +7,14 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoModelForImageTextToText, GenerationConfig, GenerationMixin, PreTrainedModel
+from transformers import AutoModelForImageTextToText, PreTrainedModel
 from transformers import initialization as init
-from transformers.generation import GenerationMode
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from .adapter_comem import shared_weight_keys
 from .checkpoint_comem import CoMemCheckpointMixin
 from .configuration_comem import CoMemConfig
+from .generation_comem import CoMemGenerationMixin
 from .memory_encoder_comem import CoMemMemoryEncoder, mm_token_types
 from .memory_inputs import MemoryInputs, as_memory_inputs, pad_items
 from .resampler_comem import CoMemResampler
@@ -38,7 +38,7 @@ class PromptWithMemory:
     """`(batch, 1)`: memory vectors of each row, without padding."""
 
 
-class CoMemForConditionalGeneration(CoMemCheckpointMixin, PreTrainedModel, GenerationMixin):
+class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemGenerationMixin, PreTrainedModel):
     """
     A vision-language model whose prompts may be preceded by memory.
 
@@ -220,9 +220,9 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, PreTrainedModel, Gener
         prompt = self._prepend_memory(
             memory_inputs,
             input_ids,
-            attention_mask,
-            mm_token_type_ids,
-            kwargs.pop("second_per_grid_ts", None),
+            attention_mask=attention_mask,
+            mm_token_type_ids=mm_token_type_ids,
+            second_per_grid_ts=kwargs.pop("second_per_grid_ts", None),
             **vision,
         )
         return self.backbone(
@@ -237,13 +237,14 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, PreTrainedModel, Gener
         self,
         memory_inputs,
         input_ids: torch.LongTensor,
-        attention_mask: torch.Tensor | None,
-        mm_token_type_ids: torch.IntTensor | None,
-        second_per_grid_ts: torch.Tensor | None,
+        *,
+        attention_mask: torch.Tensor | None = None,
+        mm_token_type_ids: torch.IntTensor | None = None,
         pixel_values: torch.Tensor | None = None,
         pixel_values_videos: torch.Tensor | None = None,
         image_grid_thw: torch.LongTensor | None = None,
         video_grid_thw: torch.LongTensor | None = None,
+        second_per_grid_ts: torch.Tensor | None = None,
     ) -> PromptWithMemory:
         memory, memory_mask = self._memory_prefix(memory_inputs, input_ids.shape[0])
         backbone_config = self.config.backbone_config
@@ -298,70 +299,6 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, PreTrainedModel, Gener
         if self.config.memory_order == "reversed":
             embeds, mask = embeds.flip(1), mask.flip(1)
         return embeds.flatten(1, 2), mask.repeat_interleave(self.config.num_memory_tokens, dim=1)
-
-    @torch.no_grad()
-    def generate(
-        self,
-        inputs: torch.LongTensor | None = None,
-        generation_config: GenerationConfig | None = None,
-        *,
-        memory_inputs=None,
-        **kwargs,
-    ):
-        """
-        As the backbone's `generate`, plus `memory_inputs`, which are encoded once.
-
-        Returns what the backbone would: prompt and new tokens, without the memory's positions. Lengths, streamers and
-        logits processors count and see prompt and new tokens only.
-        """
-        if memory_inputs is None:
-            generation_config = generation_config if generation_config is not None else self.generation_config
-            return self.backbone.generate(inputs, generation_config=generation_config, **kwargs)
-        input_ids = inputs if inputs is not None else kwargs.pop("input_ids", None)
-        if input_ids is None:
-            raise ValueError("`input_ids` is needed to generate with `memory_inputs`, got None.")
-        names = ("pixel_values", "pixel_values_videos", "image_grid_thw", "video_grid_thw")
-        prompt = self._prepend_memory(
-            memory_inputs,
-            input_ids.to(self.device),
-            *(kwargs.pop(name, None) for name in ("attention_mask", "mm_token_type_ids", "second_per_grid_ts")),
-            **{name: kwargs.pop(name, None) for name in names},
-        )
-        return super().generate(
-            input_ids,
-            generation_config=generation_config,
-            inputs_embeds=prompt.inputs_embeds,
-            attention_mask=prompt.attention_mask,
-            position_ids=prompt.position_ids,
-            memory_lengths=prompt.memory_lengths,
-            **kwargs,
-        )
-
-    def _validate_generation_mode(self, generation_mode, generation_config, generation_mode_kwargs):
-        # Without memory the backbone generates, so whatever comes here has some.
-        super()._validate_generation_mode(generation_mode, generation_config, generation_mode_kwargs)
-        if generation_mode == GenerationMode.ASSISTED_GENERATION:
-            raise ValueError("Assisted decoding and prompt lookup cannot be combined with `memory_inputs`.")
-        if generation_config.prefill_chunk_size is not None:
-            raise ValueError(
-                "`prefill_chunk_size` cannot be combined with `memory_inputs`, got "
-                f"{generation_config.prefill_chunk_size}."
-            )
-
-    def _prepare_generated_length(self, *args, **kwargs):
-        # Given embeddings, `generate` takes their length off `max_length`, as if there were no `input_ids`.
-        return super()._prepare_generated_length(*args, **{**kwargs, "model_input_name": self.main_input_name})
-
-    def prepare_inputs_for_generation(
-        self, input_ids, inputs_embeds=None, memory_lengths=None, is_first_iteration: bool = False, **kwargs
-    ):
-        model_inputs = super().prepare_inputs_for_generation(
-            input_ids, inputs_embeds=inputs_embeds, is_first_iteration=is_first_iteration, **kwargs
-        )
-        offset = self.config.decode_position_offset
-        if memory_lengths is not None and offset is not None and not is_first_iteration:
-            model_inputs["position_ids"] = model_inputs["position_ids"] - memory_lengths + offset
-        return model_inputs
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module):

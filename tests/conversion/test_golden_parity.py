@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText
 
 from comem_hf.conversion import convert_checkpoint
@@ -16,24 +16,15 @@ DECODE_OFFSETS = {"qwen2_vl": 4000, "qwen2_5_vl": 8000}
 TOLERANCE = 1e-4
 
 
-@pytest.fixture(scope="module")
-def backbone_folder(family, tmp_path_factory) -> Path:
-    """The backbone as a folder of its own: the checkpoint's frozen copy, under the names of transformers 4.49."""
-    folder = tmp_path_factory.mktemp("backbone")
-    for file in (GOLDEN / family / "backbone").iterdir():
-        (folder / file.name).write_bytes(file.read_bytes())
-    tensors = load_file(GOLDEN / family / "merged_full" / "model.safetensors")
-    prefix = "model_inf."
-    backbone = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
-    save_file(backbone, folder / "model.safetensors", metadata={"format": "pt"})
-    return folder
-
-
 @pytest.fixture(scope="module", params=["adapter", "separate"])
-def converted(request, family, backbone_folder, tmp_path_factory):
+def converted(request, family, make_backbone_folder, tmp_path_factory):
     output = tmp_path_factory.mktemp("converted") / "model"
     report = convert_checkpoint(
-        GOLDEN / family / "merged_full", output, backbone=backbone_folder, encoder=request.param, resampler=RESAMPLER
+        GOLDEN / family / "merged_full",
+        output,
+        backbone=make_backbone_folder(family),
+        encoder=request.param,
+        resampler=RESAMPLER,
     )
     return report, AutoModelForImageTextToText.from_pretrained(output)
 

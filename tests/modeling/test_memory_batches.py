@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from comem_hf.modeling import MemoryInputs
+from tests.modeling.conftest import make_items
 
 
 COUNTS = (0, 1, 3)
@@ -73,8 +74,6 @@ def test_an_item_gets_the_same_vectors_in_any_company(model, tiny_processor, mak
     items = make_inputs((3,))["memory_inputs"]
     assert (items["attention_mask"] == 0).any(), "the items should be padded"
     together = model.encode_memory(items)
-    from tests.modeling.conftest import make_items
-
     for vectors, item in zip(together, make_items(3), strict=True):
         alone = model.encode_memory(tiny_processor.process_memories([[item]]))
         torch.testing.assert_close(alone[0], vectors, atol=1e-5, rtol=0)

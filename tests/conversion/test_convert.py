@@ -1,4 +1,4 @@
-"""What cannot be converted is refused by name, and leaves nothing behind."""
+"""What can be converted is written whole; what cannot is refused by name and leaves nothing behind."""
 
 import shutil
 from pathlib import Path
@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import AutoProcessor
 
+from comem_hf import CoMemProcessor
 from comem_hf.conversion import convert_checkpoint
 
 
@@ -57,14 +59,9 @@ def test_wrong_resampler_heads_are_refused_with_both_numbers(tmp_path):
         convert_checkpoint(SOURCE, tmp_path / "out", resampler={"num_attention_heads": 4, "head_dim": 32})
 
 
-def test_another_backbone_is_refused(source, tmp_path):
-    backbone = tmp_path / "backbone"
-    shutil.copytree(SOURCE.parent / "backbone", backbone)
-    prefix = "model_inf."
-    tensors = load_file(source / "model.safetensors")
-    tensors = {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
-    tensors["model.norm.weight"] += 1
-    save_file(tensors, backbone / "model.safetensors")
+def test_another_backbone_is_refused(source, tmp_path, make_backbone_folder):
+    backbone = make_backbone_folder("qwen2_vl")
+    edit(backbone, replaced("model.norm.weight", lambda weight: weight + 1))
     with pytest.raises(ValueError, match="is not the one in .* model.language_model.norm.weight differs"):
         convert_checkpoint(source, tmp_path / "out", backbone=backbone, resampler=RESAMPLER)
 
@@ -80,6 +77,17 @@ def test_without_a_backbone_folder_the_frozen_copy_and_its_configuration_are_use
     report = convert_checkpoint(SOURCE, tmp_path / "out", resampler=RESAMPLER)
     assert report.rank == 4
     assert (tmp_path / "out" / "generation_config.json").is_file()
+
+
+def test_a_backbone_with_a_tokenizer_gives_a_processor(tmp_path, make_backbone_folder, tiny_processor):
+    backbone = make_backbone_folder("qwen2_vl")
+    tiny_processor.tokenizer.save_pretrained(backbone)
+    tiny_processor.image_processor.save_pretrained(backbone)
+    report = convert_checkpoint(SOURCE, tmp_path / "out", backbone=backbone, resampler=RESAMPLER)
+    assert report.has_processor
+    processor = AutoProcessor.from_pretrained(tmp_path / "out")
+    assert isinstance(processor, CoMemProcessor)
+    assert processor.image_processor.size == tiny_processor.image_processor.size
 
 
 def test_a_sharded_source_gives_the_same_as_a_single_file(source, tmp_path):
