@@ -6,7 +6,14 @@ import pytest
 import torch
 from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
 from torch.utils.data import Dataset
-from transformers import PreTrainedTokenizerFast, Qwen2VLConfig, Qwen2VLForConditionalGeneration, Trainer, set_seed
+from transformers import (
+    PreTrainedTokenizerFast,
+    Qwen2VLConfig,
+    Qwen2VLForConditionalGeneration,
+    Trainer,
+    TrainerCallback,
+    set_seed,
+)
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from comem_hf import CoMemForConditionalGeneration, CoMemProcessor, MemoryItem
@@ -24,8 +31,7 @@ pytestmark = pytest.mark.slow
 FIELDS = ("capital", "currency", "language", "river")
 VALUES = tuple(f"value{i}" for i in range(60))
 BATCH_SIZE = 32
-READING_STEPS = 150
-MEMORY_STEPS = 300
+MOST_STEPS = 600  # about 150 are enough
 
 
 class InventedFacts(Dataset):
@@ -107,17 +113,26 @@ def exact_match(model, processor: CoMemProcessor, dataset: InventedFacts, *, wit
     return sum(a.strip() == e for a, e in zip(answers, expected, strict=True)) / len(samples)
 
 
-def settings(output_dir, steps: int) -> MemoryTrainingArguments:
+class StopWhenLearned(TrainerCallback):
+    """Ends training once the loss is next to nothing."""
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        control.should_training_stop |= logs.get("loss", 1.0) < 0.02
+
+
+def settings(output_dir) -> MemoryTrainingArguments:
     return MemoryTrainingArguments(
         output_dir=str(output_dir),
-        max_steps=steps,
+        max_steps=MOST_STEPS,
         per_device_train_batch_size=BATCH_SIZE,
         gradient_accumulation_steps=1,
-        learning_rate=2e-3,
+        learning_rate=1e-3,
+        lr_scheduler_type="constant_with_warmup",
+        warmup_steps=20,
         weight_decay=0.01,
         max_grad_norm=1.0,
         save_strategy="no",
-        logging_steps=50,
+        logging_steps=25,
         disable_tqdm=True,
         use_cpu=True,
         seed=0,
@@ -127,12 +142,13 @@ def settings(output_dir, steps: int) -> MemoryTrainingArguments:
 def test_memory_encoder_learns_to_say_in_vectors_what_the_backbone_can_read(processor, tmp_path):
     set_seed(0)
     backbone = make_backbone(processor)
-    read = InventedFacts(BATCH_SIZE * READING_STEPS, in_context=True)
+    read = InventedFacts(BATCH_SIZE * MOST_STEPS, in_context=True)
     Trainer(
         model=backbone,
-        args=settings(tmp_path / "backbone", steps=READING_STEPS),
+        args=settings(tmp_path / "backbone"),
         train_dataset=read,
         data_collator=MemoryCollator(processor),
+        callbacks=[StopWhenLearned()],
     ).train()
     backbone.eval().requires_grad_(False)
     held_out = {"first_seed": 10**9}
@@ -140,9 +156,8 @@ def test_memory_encoder_learns_to_say_in_vectors_what_the_backbone_can_read(proc
 
     frozen = {name: tensor.clone() for name, tensor in backbone.state_dict().items()}
     model = CoMemForConditionalGeneration.from_backbone(backbone, lora_config={"lora_dropout": 0.0})
-    train_memory_encoder(
-        model, processor, InventedFacts(BATCH_SIZE * MEMORY_STEPS), settings(tmp_path / "model", MEMORY_STEPS)
-    )
+    facts = InventedFacts(BATCH_SIZE * MOST_STEPS)
+    train_memory_encoder(model, processor, facts, settings(tmp_path / "model"), callbacks=[StopWhenLearned()])
 
     for name, tensor in model.backbone.state_dict().items():
         assert torch.equal(tensor, frozen[name]), name
