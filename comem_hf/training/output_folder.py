@@ -125,4 +125,4 @@ def decisive_settings(args: TrainingArguments) -> dict[str, Any]:
         `dict[str, Any]`: names and JSON-serialisable values.
     """
     settings = {**args.to_dict(), "world_size": args.world_size}
-    return {name: settings[name] for name in DECISIVE_ARGUMENTS}
+    return {name: settings.get(name) for name in DECISIVE_ARGUMENTS}  # older versions lack some
