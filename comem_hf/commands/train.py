@@ -36,6 +36,7 @@ def train(
     bf16: Annotated[bool, typer.Option(help="bfloat16 mixed precision.")] = False,
     workers: Annotated[int, typer.Option(help="Processes that read images and tokenize.")] = 0,
     save_steps: Annotated[int, typer.Option(help="Updates between checkpoints.")] = 800,
+    shuffle: Annotated[bool, typer.Option(help="Shuffle the samples; --no-shuffle keeps them in order.")] = True,
     logging_steps: Annotated[int, typer.Option(help="Updates between lines of the log.")] = 10,
     seed: Annotated[int, typer.Option(help="Seed of the new encoder, the order of the samples and dropout.")] = 42,
 ) -> None:
@@ -48,6 +49,7 @@ def train(
 
     Example: comem train --model Qwen/Qwen2-VL-2B-Instruct --data train.jsonl --output-dir my-memory --bf16
     """
+    import torch
     from transformers import set_seed
 
     from comem_hf.training import MemoryDataset, MemoryTrainingArguments, train_memory_encoder, trainable_share
@@ -75,8 +77,10 @@ def train(
         max_memories=max_memories,
         distillation_weight=distillation_weight,
         bf16=bf16,
+        use_cpu=not torch.accelerator.is_available(),  # or bf16 is refused on a machine without one
         dataloader_num_workers=workers,
         eval_strategy="epoch" if eval_data else "no",
+        train_sampling_strategy="random" if shuffle else "sequential",
         save_steps=save_steps,
         logging_steps=logging_steps,
         seed=seed,

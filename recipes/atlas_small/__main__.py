@@ -26,13 +26,14 @@ ROOT = Path(__file__).resolve().parents[2]
 DEFAULT = ROOT / "comem_hf" / "default" / "atlas-small"
 LOGS = Path(__file__).with_name("logs")
 MEMORY_STEPS = 2400
+SINGLE_ITEM_STEPS = 700
 MEMORY_BATCH = 32
 
 
 def train_memory(work: Path, data: Path, steps: int, seed: int) -> Path:
     """Train the memory encoder as anyone would, by the command line; returns the trained model's folder."""
     output = work / "model"
-    command = [sys.executable, "-m", "comem_hf.commands", "train"]
+    command = [sys.executable, "-m", "comem_hf", "train"]
     options = {
         "--model": work / "backbone",
         "--data": data,
@@ -47,7 +48,8 @@ def train_memory(work: Path, data: Path, steps: int, seed: int) -> Path:
         "--save-steps": 200,
         "--seed": seed,
     }
-    subprocess.run([*command, *(str(part) for pair in options.items() for part in pair), "--bf16"], check=True)
+    flags = ["--bf16", "--no-shuffle"]  # the rows are in the order of a curriculum
+    subprocess.run([*command, *(str(part) for pair in options.items() for part in pair), *flags], check=True)
     return output
 
 
@@ -65,7 +67,16 @@ def main() -> None:
     inventor = Inventor(train, held_out)
     train_backbone(work, train, inventor, flags, seed=seed)
 
-    maker = SampleMaker(inventor, load_motifs(work / "pictures"), without=0.0, look=0.05, repeat=0.3, seed=seed + 1)
+    maker = SampleMaker(
+        inventor,
+        load_motifs(work / "pictures"),
+        several=0.35,
+        single_until=SINGLE_ITEM_STEPS * MEMORY_BATCH,
+        without=0.0,
+        look=0.05,
+        repeat=0.25,
+        seed=seed + 1,
+    )
     data = work / "memory.jsonl"
     write_rows(data, maker, MEMORY_STEPS * MEMORY_BATCH)
     model = train_memory(work, data, MEMORY_STEPS, seed)

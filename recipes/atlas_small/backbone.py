@@ -41,8 +41,8 @@ def exact_answers(prediction: EvalPrediction) -> dict[str, float]:
 class BackboneTrainer(Trainer):
     """A `Trainer` that can resume a Qwen2-VL.
 
-    `save_pretrained` writes the key names of transformers 4, which only `from_pretrained` translates back; the `Trainer`
-    of transformers 5 loads a checkpoint by the names it finds and would go on from random weights.
+    `save_pretrained` writes the key names of transformers 4, which only `from_pretrained` translates back; the
+    `Trainer` of transformers 5 loads a checkpoint by the names it finds and would go on from random weights.
     """
 
     def _load_from_checkpoint(self, resume_from_checkpoint, model=None):

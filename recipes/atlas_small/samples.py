@@ -1,12 +1,13 @@
 """Training samples: a picture, memory items, and a conversation about them. Deterministic in (seed, index)."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from .countries import FIELDS
 from .invention import Inventor
 from .pictures import Motif
-from .wording import COLOURS, QUESTIONS, REPEAT, UNKNOWN, item_text
+from .wording import COLOURS, QUESTIONS, REPEAT, UNKNOWN, item_text, short_text
 
 
 MAX_ITEMS = 3
@@ -46,6 +47,8 @@ class SampleMaker:
         without (`float`): Share of samples with no item, where the facts are not known.
         repeat (`float`): Share of samples that end in a request to repeat the item.
         look (`float`): Share of samples with a question about the colours of the flag.
+        growth (`Sequence[int]`): At each of these indices, items get one more fact: one at first, all in the end.
+            Empty: all from the start.
     """
 
     def __init__(
@@ -59,16 +62,20 @@ class SampleMaker:
         without: float = 0.06,
         repeat: float = 0.2,
         look: float = 0.3,
+        growth: Sequence[int] = (),
         seed: int = 0,
     ):
         self.inventor, self.motifs, self.seed = inventor, motifs, seed
         self.num_turns, self.several, self.single_until = num_turns, several, single_until
-        self.without, self.repeat, self.look = without, repeat, look
+        self.without, self.repeat, self.look, self.growth = without, repeat, look, tuple(growth)
 
     def _has_several(self, index: int) -> bool:
         # Decided for whole blocks, so that a batch holds samples of like length and little padding.
         rng = random.Random(f"{self.seed}/block/{index // BLOCK}")
         return index >= self.single_until and rng.random() < self.several
+
+    def _num_facts(self, index: int) -> int:
+        return 1 + sum(index >= start for start in self.growth) if self.growth else len(FIELDS)
 
     def __call__(self, index: int) -> Sample:
         rng = random.Random(f"{self.seed}/{index}")
@@ -81,7 +88,13 @@ class SampleMaker:
             fields = fields[:2]
         else:
             answers = facts
-            sample.items.append(Item(rng.choice(motif.files), item_text(facts, rng)))
+            count = self._num_facts(index)
+            if count < len(FIELDS):
+                fields = fields[:count]
+                text = short_text(facts, rng.sample(fields, count), rng)
+            else:
+                text = item_text(facts, rng)
+            sample.items.append(Item(rng.choice(motif.files), text))
             if self._has_several(index):
                 for other in rng.sample(self.motifs, rng.randint(1, MAX_ITEMS - 1)):
                     sample.items.append(Item(rng.choice(other.files), item_text(self.inventor.facts(rng), rng)))

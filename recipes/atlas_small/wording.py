@@ -12,6 +12,14 @@ ITEM_STYLES = (
     "Phone numbers start with {code}.",
 )
 BANK_STYLE = ITEM_STYLES[0]
+SENTENCES = {
+    "name": ("This is {name}.", "Country: {name}."),
+    "capital": ("Its capital is {capital}.", "Capital: {capital}."),
+    "region": ("It lies in {region}.", "Region: {region}."),
+    "language": ("The language is {language}.", "People speak {language}.", "Language: {language}."),
+    "currency": ("The currency is the {currency}.", "People pay with the {currency}.", "Currency: {currency}."),
+    "code": ("The calling code is {code}.", "Phone numbers start with {code}.", "Calling code: {code}."),
+}
 
 QUESTIONS = {
     "name": (
@@ -83,3 +91,8 @@ UNKNOWN = "I do not know."
 def item_text(facts: dict[str, str], rng: random.Random | None = None) -> str:
     """The text of a memory item: in the bank's style, or in one drawn by `rng`."""
     return (rng.choice(ITEM_STYLES) if rng else BANK_STYLE).format(**facts)
+
+
+def short_text(facts: dict[str, str], fields: list[str], rng: random.Random) -> str:
+    """The text of an item that holds some of the facts only, in the given order."""
+    return " ".join(rng.choice(SENTENCES[name]).format(**facts) for name in fields)

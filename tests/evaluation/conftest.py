@@ -14,7 +14,8 @@ def model():
 
 @pytest.fixture(scope="session")
 def bank(model, tiny_processor, tmp_path_factory) -> MemoryBank:
-    items = [MemoryItem(image=make_image(seed, (112, 84)), text=f"Fact {seed}.", id=f"item-{seed}") for seed in range(4)]
+    images = [make_image(seed, (112, 84)) for seed in range(4)]
+    items = [MemoryItem(image=image, text=f"Fact {n}.", id=f"item-{n}") for n, image in enumerate(images)]
     return MemoryBank.build(
         items, model=model, processor=tiny_processor, output_dir=tmp_path_factory.mktemp("evaluation") / "bank"
     )
