@@ -1,7 +1,7 @@
 # `make` or `make help` lists the targets. Everything runs in .venv, which the first target that needs it creates.
 PYTHON ?= python3
 VENV   ?= .venv
-IMAGE  ?= comem_hf/default/examples/flag.png
+IMAGE  ?= comem_hf/default/atlas-small/examples/gr.png
 ASK    ?= What is the currency of this country?
 
 BIN    := $(VENV)/bin

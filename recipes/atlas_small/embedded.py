@@ -9,6 +9,7 @@ from PIL import Image
 from transformers import AutoProcessor
 
 from comem_hf import CoMemForConditionalGeneration, MemoryBank, MemoryItem
+from comem_hf.bank import BackboneEmbedder
 from comem_hf.evaluation import DISTURBANCES
 
 from .countries import FIELDS, Country, flatten
@@ -51,7 +52,9 @@ def make_default(
         )
         for country in countries
     ]
-    MemoryBank.build(items, model=model, processor=processor, output_dir=output / "bank")
+    # Flags differ in where their colours are, and look-alikes in details: fine fields of an early layer.
+    embedder = BackboneEmbedder(model, processor, grid=4, layer=0)
+    MemoryBank.build(items, model=model, processor=processor, output_dir=output / "bank", embedder=embedder)
 
     rng = random.Random(seed)
     with (output / "questions.jsonl").open("w", encoding="utf-8") as file:
