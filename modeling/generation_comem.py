@@ -1,5 +1,7 @@
 """Decoding with memory in front of the prompt."""
 
+import copy
+
 import torch
 from transformers import GenerationConfig, GenerationMixin
 from transformers.generation import GenerationMode
@@ -42,8 +44,13 @@ class CoMemGenerationMixin(GenerationMixin):
         logits processors count and see prompt and new tokens only.
         """
         if memory_inputs is None:
-            generation_config = generation_config if generation_config is not None else self.generation_config
-            return self.backbone.generate(inputs, generation_config=generation_config, **kwargs)
+            # This model's settings, not the backbone's. Merged here, for transformers deprecates giving both.
+            generation_config = copy.deepcopy(
+                self.generation_config if generation_config is None else generation_config
+            )
+            return self.backbone.generate(
+                inputs, generation_config=generation_config, **generation_config.update(**kwargs)
+            )
         input_ids = inputs if inputs is not None else kwargs.pop("input_ids", None)
         if input_ids is None:
             raise ValueError("`input_ids` is needed to generate with `memory_inputs`, got None.")

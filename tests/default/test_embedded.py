@@ -1,0 +1,76 @@
+"""What the package carries: it loads, fits together, and finds what it is shown."""
+
+import re
+
+import pytest
+from PIL import Image
+
+from comem_hf import CoMemForConditionalGeneration, CoMemProcessor, MemoryBank
+from comem_hf.default import PARTS, default_path
+from comem_hf.evaluation import evaluate, load_questions, recall_at_1
+
+
+@pytest.fixture(scope="module")
+def processor():
+    return CoMemProcessor.from_pretrained(default_path("model"))
+
+
+@pytest.fixture(scope="module")
+def model():
+    return CoMemForConditionalGeneration.from_pretrained(default_path("model")).eval()
+
+
+@pytest.fixture(scope="module")
+def bank(model, processor):
+    return MemoryBank.from_pretrained(default_path("bank"), model=model, processor=processor)
+
+
+@pytest.fixture(scope="module")
+def questions():
+    return load_questions(default_path("questions.jsonl"))
+
+
+def test_an_unknown_or_missing_part_is_named():
+    with pytest.raises(ValueError, match="`part` must be one of .*'weights'"):
+        default_path("weights")
+    with pytest.raises(ValueError, match="The embedded default 'atlas-huge' lacks its 'bank'"):
+        default_path("bank", name="atlas-huge")
+
+
+def test_it_is_at_most_60_megabytes():
+    files = [file for part in PARTS for file in [default_path(part), *default_path(part).rglob("*")] if file.is_file()]
+    assert 0 < sum(file.stat().st_size for file in files) <= 60e6
+
+
+def test_the_model_that_encoded_the_bank_is_the_one_it_comes_with(model, bank):
+    assert bank.config.memory_fingerprint == model.memory_fingerprint()
+    bank.verify()
+
+
+def test_questions_are_about_held_out_items_and_their_answers_stand_in_the_items(bank, questions):
+    asked = {question.item_id for question in questions}
+    assert len(asked) >= 40
+    assert all(bank[item_id].metadata["held_out"] for item_id in asked)
+    assert all(question.answer in bank[question.item_id].text for question in questions)
+
+
+def test_disturbed_flags_find_their_country(bank):
+    recall = recall_at_1(bank)
+    assert min(recall.values()) >= 0.95, recall
+
+
+def test_the_backbone_reads_items_in_its_prompt_and_knows_nothing_without(model, processor, bank, questions):
+    some = questions[::6] + questions[3::6]
+    none, rag = evaluate(model, processor, bank, some, ways=["no memory", "RAG, true item"])
+    assert none.exact_match <= 0.10
+    assert rag.exact_match >= 0.85
+
+
+def test_examples_are_pictures_of_held_out_countries(bank, questions):
+    examples = sorted(default_path("examples").glob("*.png"))
+    assert examples
+    for path in examples:
+        with Image.open(path) as image:
+            (hit,) = bank.search(image=image.convert("RGB"), k=1)
+        assert re.fullmatch(hit.item.id, path.stem.upper())
+        assert hit.item.id in {question.item_id for question in questions}
