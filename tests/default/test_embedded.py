@@ -33,7 +33,7 @@ def questions():
 def test_an_unknown_or_missing_part_is_named():
     with pytest.raises(ValueError, match="`part` must be one of .*'weights'"):
         default_path("weights")
-    with pytest.raises(ValueError, match="The embedded default 'atlas-huge' lacks its 'bank'"):
+    with pytest.raises(ValueError, match="The embedded default 'atlas-huge' has no 'bank' in this installation"):
         default_path("bank", name="atlas-huge")
 
 
