@@ -124,7 +124,7 @@ def _inputs(
 
 
 def _messages(items: list[MemoryItem], question: str) -> list[dict]:
-    """The published RAG prompt: a user turn per item, then the question's turn."""
+    """A user turn per item, its picture first, then the question's turn."""
     turns = [
         ([{"type": "image"}] if item.image is not None else []) + [{"type": "text", "text": item.text or ""}]
         for item in items

@@ -33,6 +33,8 @@ MEMORY_BATCH = 32
 def train_memory(work: Path, data: Path, steps: int, seed: int) -> Path:
     """Train the memory encoder as anyone would, by the command line; returns the trained model's folder."""
     output = work / "model"
+    if (output / "config.json").is_file():
+        return output
     command = [sys.executable, "-m", "comem_hf", "train"]
     options = {
         "--model": work / "backbone",
@@ -59,9 +61,10 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=ROOT / "build" / "atlas-small", help="folder for all stages")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    work, seed = arguments.work, arguments.seed
+    seed = arguments.seed
 
-    flags = fetch_flags(work)
+    flags = fetch_flags(arguments.work)
+    work = arguments.work / f"seed-{seed}"  # another seed holds out other countries: nothing may be shared
     countries = load_countries(flags)
     train, held_out = split_countries(countries, flags, seed)
     inventor = Inventor(train, held_out)

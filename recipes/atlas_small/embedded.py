@@ -3,6 +3,7 @@
 import json
 import random
 import shutil
+import tempfile
 from pathlib import Path
 
 from PIL import Image
@@ -32,12 +33,11 @@ def make_default(
         flags (`Path`): Folder of flags.
         seed (`int`, defaults to 0): Chooses wordings.
     """
-    shutil.rmtree(output, ignore_errors=True)
-    output.mkdir(parents=True)
+    staging = Path(tempfile.mkdtemp(dir=output.parent, prefix=f"{output.name}."))
     model = CoMemForConditionalGeneration.from_pretrained(model_dir)
     processor = AutoProcessor.from_pretrained(model_dir)
-    model.save_pretrained(output / "model")
-    processor.save_pretrained(output / "model")
+    model.save_pretrained(staging / "model")
+    processor.save_pretrained(staging / "model")
 
     pictures = {}
     for country in countries:
@@ -54,10 +54,10 @@ def make_default(
     ]
     # Flags differ in where their colours are, and look-alikes in details: fine fields of an early layer.
     embedder = BackboneEmbedder(model, processor, grid=4, layer=0)
-    MemoryBank.build(items, model=model, processor=processor, output_dir=output / "bank", embedder=embedder)
+    MemoryBank.build(items, model=model, processor=processor, output_dir=staging / "bank", embedder=embedder)
 
     rng = random.Random(seed)
-    with (output / "questions.jsonl").open("w", encoding="utf-8") as file:
+    with (staging / "questions.jsonl").open("w", encoding="utf-8") as file:
         for country in sorted(held_out, key=lambda country: country.id):
             for name in FIELDS:
                 row = {
@@ -67,7 +67,10 @@ def make_default(
                     "kind": name,
                 }
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
-    (output / "examples").mkdir()
+    (staging / "examples").mkdir()
     for country in sorted(held_out, key=lambda country: country.id)[:: len(held_out) // EXAMPLES][:EXAMPLES]:
         picture = DISTURBANCES["crop"](pictures[country.id])
-        picture.save(output / "examples" / f"{country.id.lower()}.png")
+        picture.save(staging / "examples" / f"{country.id.lower()}.png")
+    shutil.rmtree(output, ignore_errors=True)
+    staging.chmod(0o755)
+    staging.rename(output)
