@@ -85,7 +85,12 @@ def _check_stored(memory: MemoryInputs, batch_size: int, config) -> MemoryInputs
         mask = torch.ones(embeds.shape[:2], dtype=torch.bool, device=embeds.device)
     if mask.shape != embeds.shape[:2]:
         raise ValueError(f"`item_mask` must have shape {tuple(embeds.shape[:2])}, got {tuple(mask.shape)}.")
-    return MemoryInputs({"memory_embeds": embeds, "item_mask": mask.bool()})
+    mask = mask.bool()
+    # Attention gives a masked vector the weight zero, but zero times NaN is NaN.
+    embeds = embeds.masked_fill(~mask.to(embeds.device)[..., None, None], 0)
+    if not embeds.isfinite().all():
+        raise ValueError("`memory_embeds` must be finite, but hold NaN or infinity in items that `item_mask` keeps.")
+    return MemoryInputs({"memory_embeds": embeds, "item_mask": mask})
 
 
 def _check_raw(memory: MemoryInputs, batch_size: int) -> MemoryInputs:

@@ -60,11 +60,12 @@ def test_raw_items_and_stored_vectors_give_the_same(model, make_inputs, memory_o
 
 
 @torch.no_grad()
-def test_masked_items_leave_no_trace(model, make_inputs):
+@pytest.mark.parametrize("filling", [1e3, torch.nan, torch.inf])
+def test_masked_items_leave_no_trace(model, make_inputs, filling):
     inputs = make_inputs((2, 1))
     expected = model(**inputs).logits
     vectors = model.encode_memory(inputs["memory_inputs"])
-    stored = torch.stack([vectors[:2], torch.stack([vectors[2], torch.full_like(vectors[2], 1e3)])])
+    stored = torch.stack([vectors[:2], torch.stack([vectors[2], torch.full_like(vectors[2], filling)])])
     memory = {"memory_embeds": stored, "item_mask": torch.tensor([[True, True], [True, False]])}
     torch.testing.assert_close(model(**{**inputs, "memory_inputs": memory}).logits, expected, atol=1e-5, rtol=0)
 
@@ -127,6 +128,8 @@ def test_memory_follows_a_batch_to_another_dtype(make_inputs):
         (lambda memory: torch.zeros(2, 1, 4, 64), "memory tokens 8.*made by another memory encoder"),
         (lambda memory: torch.zeros(3, 1, 8, 64), r"batch 2.*got \(3, 1, 8, 64\)"),
         (lambda memory: torch.zeros(2, 8, 64), r"got \(2, 8, 64\)"),
+        (lambda memory: torch.full((2, 1, 8, 64), torch.nan), "`memory_embeds` must be finite"),
+        (lambda memory: torch.full((2, 1, 8, 64), torch.inf), "`memory_embeds` must be finite"),
         (lambda memory: "bank", "must be the processor's or a bank's mapping, .* got str"),
         (
             lambda memory: {"memory_embeds": torch.zeros(2, 1, 8, 64), "item_mask": torch.ones(2, 3)},
