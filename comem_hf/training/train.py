@@ -37,7 +37,8 @@ def train_memory_encoder(
 
     The loss is the cross-entropy of the answers given query and memory. A run that was interrupted goes on from its
     last complete checkpoint when it is called again with the same model, data and settings, and ends as if it had not
-    been. The result is saved to `args.output_dir`.
+    been. The result is saved to `args.output_dir`. In mixed precision the memory encoder is trained in float32 and has
+    the dtype of the backbone in the end.
 
     Args:
         model ([`CoMemForConditionalGeneration`]):
@@ -94,7 +95,12 @@ def train_memory_encoder(
         eval_dataset=eval_dataset,
         callbacks=callbacks,
     )
-    output = trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
+    try:
+        output = trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
+    finally:  # one dtype throughout again, and no autocast around `forward`, or the model could not be used
+        trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
+        for parameter in trainable_parameters(model).values():
+            parameter.data = parameter.data.to(model.backbone.dtype)
     if backbone_checksum(model) != backbone_before:
         raise RuntimeError("The backbone has changed in training although it was frozen; the result was not saved.")
     model.eval()

@@ -209,10 +209,39 @@ def test_workers_read_the_same_batches(make_trainable, tiny_processor, data_file
 
 
 def test_mixed_precision_keeps_what_is_trained_in_float32(make_trainable, tiny_processor, rows, make_arguments):
+    dtypes = set()
+
+    class Look(TrainerCallback):
+        def on_step_end(self, args, state, control, model=None, **kwargs):
+            dtypes.update(tensor.dtype for tensor in trainable_parameters(model).values())
+
     model = make_trainable().to(torch.bfloat16)
-    train_memory_encoder(model, tiny_processor, rows, make_arguments(bf16=True))
-    assert {tensor.dtype for tensor in trainable_parameters(model).values()} == {torch.float32}
-    assert model.backbone.dtype == torch.bfloat16
+    train_memory_encoder(model, tiny_processor, rows, make_arguments(bf16=True), callbacks=[Look()])
+    assert dtypes == {torch.float32}
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_model_trained_in_mixed_precision_generates_with_memory(
+    interrupted, make_trainable, tiny_processor, rows, make_arguments
+):
+    model, args = make_trainable().to(torch.bfloat16), make_arguments(bf16=True)
+    if interrupted:
+        with pytest.raises(KeyboardInterrupt):
+            train_memory_encoder(model, tiny_processor, rows, args, callbacks=[Interrupt(3)])
+        model.eval()
+    else:
+        train_memory_encoder(model, tiny_processor, rows, args)
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.bfloat16}
+    batch = MemoryCollator(tiny_processor)(rows)
+    del batch["labels"]
+    untouched = make_trainable().to(torch.bfloat16).eval()
+    untouched.load_state_dict(model.state_dict())
+    settings = {"max_new_tokens": 4, "do_sample": False}
+    assert torch.equal(model.generate(**batch, **settings), untouched.generate(**batch, **settings))
+    with torch.no_grad():
+        assert torch.equal(model(**batch).logits, untouched(**batch).logits)
+    if not interrupted:
+        assert AutoModelForImageTextToText.from_pretrained(args.output_dir).dtype == torch.bfloat16
 
 
 def test_evaluation_reports_the_loss(make_trainable, tiny_processor, rows, make_arguments, tmp_path):
