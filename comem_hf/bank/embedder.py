@@ -89,7 +89,12 @@ class BackboneEmbedder(Embedder):
         self.processor = processor
         self.grid = grid
         self.layer = layer
-        self.settings = {"type": self.type, "grid": grid, "layer": layer}
+
+    @property
+    def settings(self) -> dict:
+        """What decides an embedding; the pixel limits are those that the processor has now."""
+        pixels = {name: getattr(self.processor, name) for name in ("memory_min_pixels", "memory_max_pixels")}
+        return {"type": self.type, "grid": self.grid, "layer": self.layer, **pixels}
 
     def embed_images(self, images: Sequence) -> np.ndarray:
         items = [[MemoryItem(image=image)] for image in images]

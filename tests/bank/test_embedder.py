@@ -75,17 +75,19 @@ def test_an_embedder_without_a_name_has_to_be_given_again(build, items, vit, tmp
     assert bank.attach(embedder=embedder).search(image=items[3].image, k=1)[0].item.id == "item-3"
 
 
-def test_a_bank_is_searched_only_with_its_own_embedder(bank, copy, vit, model, tiny_processor, build, items, tmp_path):
+def test_a_bank_is_searched_only_with_its_own_embedder(
+    copy, vit, model, tiny_processor, build, items, monkeypatch, tmp_path
+):
     embedder = ModelEmbedder(vit, ViTImageProcessorPil(size={"height": 32, "width": 32}))
     with pytest.raises(
         ValueError,
-        match="was made with the embedder {'grid': 2, 'layer': -1, 'type': 'backbone'}, got {'type': 'model'",
+        match="was made with the embedder {'grid': 2, 'layer': -1, .*'type': 'backbone'}, got {'type': 'model'",
     ):
         MemoryBank.from_pretrained(copy, embedder=embedder)
     build(items, output_dir=tmp_path / "bank", embedder=embedder)
     with pytest.raises(ValueError, match="The embedder gives 128 numbers per query, the bank holds 32"):
         other = BackboneEmbedder(model, tiny_processor)
-        other.settings = embedder.settings
+        monkeypatch.setattr(BackboneEmbedder, "settings", embedder.settings)
         MemoryBank.from_pretrained(tmp_path / "bank").attach(embedder=other).search(image=items[0].image)
 
 
@@ -162,9 +164,19 @@ def test_a_bank_remembers_how_its_backbone_embedder_pools(build, items, model, t
     embedder = BackboneEmbedder(model, tiny_processor, grid=3, layer=1)
     build(items, output_dir=tmp_path / "bank", embedder=embedder)
     bank = MemoryBank.from_pretrained(tmp_path / "bank").attach(model, tiny_processor)
-    assert bank.config.embedder == {"type": "backbone", "grid": 3, "layer": 1}
+    pixels = {"memory_min_pixels": 28 * 28, "memory_max_pixels": 56 * 56}
+    assert bank.config.embedder == {"type": "backbone", "grid": 3, "layer": 1, **pixels}
     assert bank.config.embedding_size == 9 * 32
     assert bank.search(image=items[4].image, k=1)[0].item.id == "item-4"
+
+
+@pytest.mark.parametrize("name, value", [("memory_min_pixels", 56 * 56), ("memory_max_pixels", 112 * 112)])
+def test_a_processor_with_other_pixel_limits_is_refused(bank, model, tiny_processor, name, value):
+    assert bank.config.embedder[name] == getattr(tiny_processor, name) != value
+    processor = copy.copy(tiny_processor)
+    setattr(processor, name, value)
+    with pytest.raises(ValueError, match=f"was made with the embedder .*{name}.*, got .*'{name}': {value}"):
+        MemoryBank.from_pretrained(bank.folder).attach(model, processor)
 
 
 @pytest.mark.parametrize(
