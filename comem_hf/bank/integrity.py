@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 from .config import CARD_NAME, CONFIG_NAME, BankConfig
@@ -38,16 +39,16 @@ def copy_bank(source: Path, config: BankConfig, target: Path) -> None:
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise ValueError(f"`save_directory` {str(target)!r} exists and is not an empty folder.")
-    copy = target.with_name(f"{target.name}.unfinished")
-    shutil.rmtree(copy, ignore_errors=True)
-    copy.mkdir(parents=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(prefix=f"{target.name}.unfinished-", dir=target.parent))
+    copy = unfinished / "bank"  # a folder in the temporary one, so that it gets the usual permissions
     try:
+        copy.mkdir()
         for name in (*config.data_files(), CARD_NAME, CONFIG_NAME):
             if (source / name).is_file():
                 shutil.copyfile(source / name, copy / name)
         check_files(copy, config)
         os.replace(copy, target)
-    except BaseException:
-        shutil.rmtree(copy, ignore_errors=True)
-        raise
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
     sync_folder(target.parent)

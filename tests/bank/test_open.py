@@ -45,12 +45,22 @@ def test_a_bank_is_not_saved_over_other_files(bank, tmp_path):
         bank.save_pretrained(tmp_path)
 
 
+def test_saving_a_bank_leaves_folders_beside_it_alone(bank, tmp_path):
+    (tmp_path / "copy.unfinished").mkdir()
+    (tmp_path / "copy.unfinished" / "thesis.txt").write_text("precious")
+    bank.save_pretrained(tmp_path / "copy")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["copy", "copy.unfinished"]
+    assert (tmp_path / "copy.unfinished" / "thesis.txt").read_text() == "precious"
+    (tmp_path / "folder").mkdir()
+    assert (tmp_path / "copy").stat().st_mode == (tmp_path / "folder").stat().st_mode
+
+
 def test_a_copy_of_a_damaged_bank_is_not_made(copy, tmp_path):
     bank = MemoryBank.from_pretrained(copy)
     (copy / "index.faiss").write_bytes(b"gone")
     with pytest.raises(ValueError, match="index.faiss' is damaged"):
         bank.save_pretrained(tmp_path / "second")
-    assert not (tmp_path / "second").exists() and not (tmp_path / "second.unfinished").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["copy"]
 
 
 def test_the_card_describes_the_bank_and_may_be_edited(bank, copy):
