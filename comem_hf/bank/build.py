@@ -27,6 +27,8 @@ from .vectors import write_memory
 
 SHARD_SIZE = 1024
 
+MAX_ASPECT_RATIO = 200  # of Qwen2-VL's image processor, whose own error does not say which image
+
 
 class BankBuilder:
     """Encodes memory items and writes them as a memory bank.
@@ -111,6 +113,11 @@ class BankBuilder:
             with _naming_item(number, record.id):
                 name = "its image" if record.image_name is None else f"its image {record.image_name!r}"
                 image = None if record.image is None else load_image(record.image, name)
+                if image is not None and max(image.size) > MAX_ASPECT_RATIO * min(image.size):
+                    raise ValueError(
+                        f"{name} is {image.width} x {image.height} pixels; one side may be at most {MAX_ASPECT_RATIO} "
+                        "times the other."
+                    )
                 items.append(MemoryItem(image=image, text=record.text, id=record.id))
         memory_inputs = self.processor.process_memories([items])
         embeddings = self.embedder.embed_items(items, memory_inputs)

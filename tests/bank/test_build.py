@@ -129,6 +129,16 @@ def test_an_unusable_image_is_refused_by_item_number_and_leaves_no_bank(build, t
     assert not (tmp_path / "bank").exists()
 
 
+@pytest.mark.parametrize("size, shown", [((4000, 4), "4000 x 4"), ((4, 4000), "4 x 4000")])
+def test_an_image_that_is_too_narrow_is_refused_by_item_number(build, tmp_path, size, shown):
+    items = [MemoryItem(image=make_image(0)), MemoryItem(image=make_image(1, size), id="line")]
+    message = rf"Item 1 \(id 'line'\): its image is {shown} pixels; one side may be at most 200 times the other\."
+    with pytest.raises(ValueError, match=message):
+        build(items, output_dir=tmp_path / "bank")
+    assert not (tmp_path / "bank").exists()
+    assert len(build([MemoryItem(image=make_image(1, (800, 4)))], output_dir=tmp_path / "bank")) == 1
+
+
 def test_a_build_goes_on_after_a_bad_image_is_repaired(build, tmp_path):
     items = [MemoryItem(image=make_image(seed), id=str(seed)) for seed in range(4)]
     items.append(MemoryItem(image=tmp_path / "late.png", id="late"))
