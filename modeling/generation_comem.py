@@ -1,6 +1,7 @@
 """Decoding with memory in front of the prompt."""
 
 import copy
+from dataclasses import dataclass
 
 import torch
 from transformers import GenerationConfig, GenerationMixin
@@ -17,6 +18,56 @@ PROMPT_INPUTS = (
     "video_grid_thw",
     "second_per_grid_ts",
 )
+
+
+@dataclass
+class MemoryInCache:
+    """
+    Where a text goes on whose memory and prompt are in a key-value cache.
+
+    It stays with the cache, so that nothing read in between can disturb it, as it would the backbone's `rope_deltas`.
+    """
+
+    attention_mask: torch.Tensor
+    """`(batch, memory + prompt)`"""
+    prompt_length: int
+    """Positions of the prompt alone, padding included."""
+    next_position: torch.Tensor
+    """`(batch, 1)`: position of the next token."""
+
+    @staticmethod
+    def of(cache) -> "MemoryInCache | None":
+        """Returns what is known of `cache`; `None` if there is no memory in it."""
+        return getattr(cache, "memory_in_cache", None)
+
+    def go_on(
+        self, attention_mask: torch.Tensor | None, past_length: int, new: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """
+        Args:
+            attention_mask (`torch.Tensor` of shape `(batch, length)`, *optional*): Mask of the text from the prompt's
+                start to the last of the new tokens, without the memory.
+            past_length (`int`): Positions in the cache.
+            new (`torch.Tensor` of shape `(batch, new, ...)`): The tokens that follow, or their embeddings.
+
+        Returns:
+            `tuple[torch.Tensor, torch.Tensor]`: `attention_mask` of shape `(batch, past + new)`, memory included, and
+            `position_ids` of shape `(3, batch, new)`.
+        """
+        batch, length = self.attention_mask.shape
+        expected = (batch, past_length + new.shape[1] - length + self.prompt_length)
+        if attention_mask is None:
+            prompt = self.attention_mask[:, length - self.prompt_length :]
+            attention_mask = torch.cat([prompt, prompt.new_ones(batch, expected[1] - self.prompt_length)], dim=1)
+        if attention_mask.shape != expected or len(new) != batch:
+            raise ValueError(
+                f"`past_key_values` hold memory for {batch} prompts: to go on, `attention_mask` must have shape "
+                f"{expected}, prompts and all that follows but no memory, got {tuple(attention_mask.shape)} with "
+                f"{len(new)} rows of new tokens."
+            )
+        position_ids = self.next_position + attention_mask[:, self.prompt_length :].long().cumsum(dim=1) - 1
+        memory = self.attention_mask[:, : length - self.prompt_length].to(attention_mask.dtype)
+        return torch.cat([memory, attention_mask], dim=1), position_ids[:, -new.shape[1] :].expand(3, -1, -1)
 
 
 class CoMemGenerationMixin(GenerationMixin):
@@ -44,6 +95,11 @@ class CoMemGenerationMixin(GenerationMixin):
         logits processors count and see prompt and new tokens only.
         """
         if memory_inputs is None:
+            if MemoryInCache.of(kwargs.get("past_key_values")) is not None:
+                raise ValueError(
+                    "`generate` cannot continue `past_key_values` with memory in them; pass the whole text with "
+                    "`memory_inputs`, or call the model itself."
+                )
             # This model's settings, not the backbone's. Merged here, for transformers deprecates giving both.
             generation_config = copy.deepcopy(
                 self.generation_config if generation_config is None else generation_config
@@ -65,6 +121,15 @@ class CoMemGenerationMixin(GenerationMixin):
             memory_lengths=prompt.memory_lengths,
             **kwargs,
         )
+
+    def _remember_memory(self, cache, prompt, prompt_length: int):
+        """Notes on a cache, if there is one, where the text behind `prompt` goes on."""
+        if cache is None:
+            return
+        next_position = prompt.position_ids.amax(dim=(0, 2))[:, None] + 1
+        if self.config.decode_position_offset is not None:
+            next_position = next_position - prompt.memory_lengths + self.config.decode_position_offset
+        cache.memory_in_cache = MemoryInCache(prompt.attention_mask, prompt_length, next_position)
 
     def _validate_generation_mode(self, generation_mode, generation_config, generation_mode_kwargs):
         # Without memory the backbone generates, so whatever comes here has some.
@@ -103,4 +168,4 @@ class CoMemGenerationMixin(GenerationMixin):
         return model_inputs
 
 
-__all__ = ["CoMemGenerationMixin"]
+__all__ = ["CoMemGenerationMixin", "MemoryInCache"]

@@ -14,7 +14,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 from .adapter_comem import shared_weight_keys
 from .checkpoint_comem import CoMemCheckpointMixin
 from .configuration_comem import CoMemConfig
-from .generation_comem import CoMemGenerationMixin
+from .generation_comem import CoMemGenerationMixin, MemoryInCache
 from .memory_encoder_comem import CoMemMemoryEncoder, mm_token_types
 from .memory_inputs import MemoryInputs, as_memory_inputs, pad_items
 from .resampler_comem import CoMemResampler
@@ -25,7 +25,7 @@ class PromptWithMemory:
     """
     What the backbone's text model reads: memory vectors, then the prompt with its pictures.
 
-    Rows with fewer items than the longest have masked positions in front.
+    Rows with fewer items than the longest have masked positions among the memory.
     """
 
     inputs_embeds: torch.Tensor
@@ -189,7 +189,8 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemGenerationMixin, 
 
         Returns:
             [`~transformers.modeling_outputs.CausalLMOutputWithPast`]: `logits` and `labels` are aligned with
-            `input_ids`; `past_key_values`, `hidden_states` and `attentions` include the memory.
+            `input_ids`; `past_key_values`, `hidden_states` and `attentions` include the memory. To go on from
+            `past_key_values`, leave `memory_inputs` out; `attention_mask`, if given, covers prompt and new tokens.
         """
         vision = {
             "pixel_values": pixel_values,
@@ -199,6 +200,13 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemGenerationMixin, 
         }
         kwargs |= {"past_key_values": past_key_values, "labels": labels, "use_cache": use_cache}
         if memory_inputs is None:
+            memory = MemoryInCache.of(past_key_values)
+            if memory is not None and position_ids is None:
+                if pixel_values is not None or pixel_values_videos is not None:
+                    raise ValueError("Pictures behind memory in `past_key_values` need `position_ids`, got None.")
+                new = input_ids if inputs_embeds is None else inputs_embeds
+                past_length = past_key_values.get_seq_length()
+                attention_mask, position_ids = memory.go_on(attention_mask, past_length, new)
             return self.backbone(
                 input_ids=input_ids,
                 attention_mask=attention_mask,
@@ -225,13 +233,15 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemGenerationMixin, 
             second_per_grid_ts=kwargs.pop("second_per_grid_ts", None),
             **vision,
         )
-        return self.backbone(
+        output = self.backbone(
             inputs_embeds=prompt.inputs_embeds,
             attention_mask=prompt.attention_mask,
             position_ids=prompt.position_ids,
             logits_to_keep=_logits_of_prompt(logits_to_keep, input_ids.shape[1], prompt.inputs_embeds.shape[1]),
             **kwargs,
         )
+        self._remember_memory(getattr(output, "past_key_values", past_key_values), prompt, input_ids.shape[1])
+        return output
 
     def _prepend_memory(
         self,
