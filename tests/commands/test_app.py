@@ -17,6 +17,18 @@ def test_help_lists_every_command(comem):
         assert name in output
 
 
+@pytest.mark.parametrize("rich", [True, False])
+@pytest.mark.parametrize("arguments", [[], ["--debug"]])
+def test_comem_alone_prints_the_help_and_no_error(comem, monkeypatch, arguments, rich):
+    if not rich:
+        monkeypatch.setattr("typer.core.HAS_RICH", False)
+    code, output, error = comem(*arguments)
+    assert (code, error) == (2, "")
+    assert output.count("Usage: comem") == 1
+    for name in COMMANDS:
+        assert name in output
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_of_every_command_shows_an_example(comem, name):
     code, output, _ = comem(name, "--help")
