@@ -1,7 +1,6 @@
 """How a model is written and read, and what its memory vectors depend on."""
 
 import copy
-import hashlib
 import json
 import os
 
@@ -11,6 +10,7 @@ from transformers import AutoModelForImageTextToText, PreTrainedConfig, PreTrain
 from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, cached_file
 
 from .adapter_comem import ADAPTER_NAME
+from .fingerprint_comem import backbone_checksum, fingerprint, settings_of_memory
 
 
 # Keys in checkpoints leave out the adapter's name: `...q_proj.lora_A.weight`.
@@ -42,7 +42,8 @@ class CoMemCheckpointMixin:
         Args:
             save_directory (`str` or `os.PathLike`): Folder, made if needed.
             memory_only (`bool`, *optional*, defaults to `False`): Leave out the backbone. The configuration then names
-                it by `backbone_name_or_path` and `backbone_revision`, and loading needs it.
+                it by `backbone_name_or_path` and `backbone_revision`, and loading needs it: a backbone whose weights
+                differ is refused by `backbone_checksum`.
             *args, **kwargs: As for [`~transformers.PreTrainedModel.save_pretrained`].
         """
         state_dict = kwargs.pop("state_dict", None)
@@ -51,14 +52,17 @@ class CoMemCheckpointMixin:
         state_dict = {key: tensor for key, tensor in state_dict.items() if key not in shared}
         if memory_only:
             state_dict = {key: tensor for key, tensor in state_dict.items() if key.startswith("memory_encoder.")}
+        config = self.config
+        self.config = copy.deepcopy(config)
         self.config.memory_only = memory_only
+        self.config.backbone_checksum = backbone_checksum(self.backbone) if memory_only else None
         try:
             # The "original format" would bring back key names of the backbone from before transformers 5.
             return super().save_pretrained(
                 save_directory, *args, state_dict=state_dict, save_original_format=False, **kwargs
             )
         finally:
-            self.config.memory_only = False
+            self.config = config
 
     @classmethod
     def from_pretrained(
@@ -115,8 +119,9 @@ class CoMemCheckpointMixin:
             revision = config.backbone_revision if backbone is None else None
             backbone = AutoModelForImageTextToText.from_pretrained(name, revision=revision or "main", **model_kwargs)
         _refuse_other_shape(config.backbone_config, backbone.config, path)
+        _refuse_other_weights(config.backbone_checksum, backbone, path)
         config.backbone_config = backbone.config
-        config.memory_only = False
+        config.memory_only, config.backbone_checksum = False, None
         model = cls(config, backbone=backbone)
         model.memory_encoder.to(device=backbone.device, dtype=backbone.dtype)
         model.load_memory_encoder(_read_tensors(path, hub_kwargs), source=str(path))
@@ -152,23 +157,8 @@ class CoMemCheckpointMixin:
         adapter and resampler. Weights count as rounded to bfloat16, so that a model has one fingerprint in float32 and
         in bfloat16.
         """
-        config = self.config
-        text, vision = config.get_text_config(), config.backbone_config.vision_config
-        settings = {
-            "backbone": config.backbone_config.model_type,
-            "text": [text.num_attention_heads, text.num_key_value_heads, text.rms_norm_eps],
-            "rope": [text.rope_parameters["rope_theta"], text.rope_parameters.get("mrope_section")],
-            "vision": [vision.num_heads, vision.patch_size, vision.spatial_merge_size],
-            "num_memory_tokens": config.num_memory_tokens,
-            "resampler": config.resampler_config,
-            "encoder": config.encoder,
-            "lora": {key: config.lora_config[key] for key in ("r", "lora_alpha", "rank_pattern", "alpha_pattern")},
-        }
-        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-        for key, tensor in sorted(to_checkpoint_keys(dict(self.memory_encoder.state_dict())).items()):
-            digest.update(key.encode())
-            digest.update(tensor.detach().to("cpu", torch.bfloat16).contiguous().view(torch.int16).numpy().tobytes())
-        return digest.hexdigest()
+        settings = settings_of_memory(self.config)
+        return fingerprint(to_checkpoint_keys(dict(self.memory_encoder.state_dict())), settings)
 
 
 def to_checkpoint_keys(tensors: dict[str, object]) -> dict[str, object]:
@@ -217,6 +207,14 @@ def _refuse_other_shape(expected: PreTrainedConfig, given: PreTrainedConfig, pat
 
     if shape(expected) != shape(given):
         raise ValueError(f"{path} was made for a backbone of {shape(expected)}, but `backbone` has {shape(given)}.")
+
+
+def _refuse_other_weights(expected: str | None, backbone: PreTrainedModel, path):
+    given = None if expected is None else backbone_checksum(backbone)
+    if given not in (None, expected):
+        raise ValueError(
+            f"{path} was made for a backbone with the checksum {expected}, but the weights of `backbone` have {given}."
+        )
 
 
 __all__ = ["CoMemCheckpointMixin", "to_checkpoint_keys"]

@@ -72,6 +72,8 @@ class CoMemConfig(PreTrainedConfig):
             Whether the checkpoint beside this file holds the memory encoder's own tensors alone.
         backbone_name_or_path (`str`, *optional*), backbone_revision (`str`, *optional*):
             Where a memory-only checkpoint finds its backbone.
+        backbone_checksum (`str`, *optional*):
+            What a memory-only checkpoint knows its backbone's weights by.
 
     Raises:
         `ValueError`: If a value is out of range or unknown; the message names the field and the value.
@@ -97,6 +99,7 @@ class CoMemConfig(PreTrainedConfig):
         memory_only: bool = False,
         backbone_name_or_path: str | None = None,
         backbone_revision: str | None = None,
+        backbone_checksum: str | None = None,
         **kwargs,
     ):
         self.backbone_config = _as_backbone_config(backbone_config)
@@ -114,6 +117,7 @@ class CoMemConfig(PreTrainedConfig):
         self.memory_only = memory_only
         self.backbone_name_or_path = backbone_name_or_path
         self.backbone_revision = backbone_revision
+        self.backbone_checksum = backbone_checksum
         self._resolve_resampler_heads()
         self._resolve_memory_token()
         self._check()

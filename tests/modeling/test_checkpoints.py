@@ -142,6 +142,16 @@ def test_a_backbone_of_another_shape_is_refused(family, tmp_path):
         CoMemForConditionalGeneration.from_pretrained(tmp_path, backbone=make_backbone(family, num_hidden_layers=3))
 
 
+def test_a_backbone_of_other_weights_is_refused_in_any_dtype(family, tmp_path):
+    make_model(family).save_pretrained(tmp_path, memory_only=True)
+    for dtype in (torch.float32, torch.bfloat16):
+        backbone = make_backbone(family).to(dtype)
+        loaded = CoMemForConditionalGeneration.from_pretrained(tmp_path, backbone=backbone)
+        assert loaded.backbone is backbone
+        with pytest.raises(ValueError, match=r"a backbone with the checksum \w{64}, but .* `backbone` have \w{64}"):
+            CoMemForConditionalGeneration.from_pretrained(tmp_path, backbone=make_backbone(family, seed=7).to(dtype))
+
+
 @pytest.mark.parametrize(
     "key",
     [
@@ -226,3 +236,17 @@ def test_the_fingerprint_follows_what_decides_the_memory_and_nothing_else(family
         with torch.no_grad():
             parameter.div_(2)
     assert model.memory_fingerprint() == fingerprint
+
+
+def test_the_fingerprint_follows_settings_that_no_weight_shows(family):
+    model = make_model(family)
+    text, vision = model.config.get_text_config(), model.config.backbone_config.vision_config
+    fingerprints = {model.memory_fingerprint()}
+    changes = [(text, "hidden_act", "gelu"), (vision, "hidden_act", "relu"), (text, "sliding_window", 8)]
+    changes += [(text, "rope_parameters", {**text.rope_parameters, "rope_type": "linear", "factor": 2.0})]
+    if family == "qwen2_5_vl":
+        changes += [(vision, "window_size", 112), (vision, "fullatt_block_indexes", [0])]
+    for config, name, value in changes:
+        setattr(config, name, value)
+        fingerprints.add(model.memory_fingerprint())
+    assert len(fingerprints) == len(changes) + 1
