@@ -1,6 +1,7 @@
 """Memory banks: items, the memory vectors a model made of them, and an index to find them by."""
 
 import hashlib
+import operator
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -190,7 +191,11 @@ class MemoryBank:
         Raises:
             ValueError: If there is no query, an image is unreadable, or the embedder is missing or has no text side.
         """
-        if not isinstance(k, int) or isinstance(k, bool) or k < 1:
+        try:
+            number = 0 if isinstance(k, bool) else operator.index(k)  # of numpy's integers too
+        except TypeError:
+            number = 0
+        if number < 1:
             raise ValueError(f"`k` must be a positive integer, got {k!r}.")
         queries = {name: query for name, query in (("image", image), ("text", text)) if query is not None}
         if not queries:
@@ -203,7 +208,7 @@ class MemoryBank:
             raise ValueError("`image` and `text` must both be single queries or lists of the same length.")
         if not lengths.popitem()[1]:
             return []
-        scores, rows = self.index.search(self._embed(queries), min(k, len(self)))
+        scores, rows = self.index.search(self._embed(queries), min(number, len(self)))
         found = iter(self._items.read(rows.flatten().tolist()))
         hits = [
             [
@@ -229,10 +234,13 @@ class MemoryBank:
             (batch, items), on the CPU.
 
         Raises:
-            ValueError: If a hit comes from another bank, an id is unknown, or stored vectors are not finite.
+            ValueError: If there is no sample, a hit comes from another bank, an id is unknown, or stored vectors are
+                not finite.
         """
         if isinstance(hits, (str, MemoryHit)) or any(isinstance(sample, (str, MemoryHit)) for sample in hits):
             raise ValueError("`hits` must be a list with one list of hits per sample: `memory_inputs([hits])`.")
+        if len(hits) == 0:
+            raise ValueError("`hits` must have one list per sample, got none; a sample without hits is an empty list.")
         rows = [[self._row(hit) for hit in sample] for sample in hits]
         flat = [row for sample in rows for row in sample]
         vectors = self._vectors.read(flat)
@@ -308,6 +316,10 @@ class MemoryBank:
         return mean / np.maximum(np.linalg.norm(mean, axis=-1, keepdims=True), 1e-12)
 
     def _row(self, hit: MemoryHit | str) -> int:
+        if isinstance(hit, MemoryHit) and (hit.row is None or hit.bank is None):  # made by hand
+            if hit.item.id is None:
+                raise ValueError("A hit without `row` and `bank` stands for the item of its id, but the id is None.")
+            hit = hit.item.id
         if isinstance(hit, MemoryHit):
             if hit.bank != self._state:
                 raise ValueError(f"The hit on item {hit.item.id!r} comes from another bank than {str(self.folder)!r}.")

@@ -13,12 +13,13 @@ class MemoryHit:
         item (`MemoryItem`): The stored item; its image is opened from the bank's own copy, never from a path.
         score (`float`): Cosine similarity of the query's and the item's embedding, -1 to 1.
         rank (`int`): 0 for the best hit of its query.
-        row (`int`): Position of the item in the bank.
-        bank (`str`): Digest of the bank state that the row belongs to; other banks refuse the hit.
+        row (`int`, *optional*): Position of the item in the bank.
+        bank (`str`, *optional*): Digest of the bank state that the row belongs to; other banks refuse the hit. A hit
+            made without it stands for the item of that id.
     """
 
     item: MemoryItem
     score: float
     rank: int
-    row: int = field(repr=False)
-    bank: str = field(repr=False)
+    row: int | None = field(default=None, repr=False)
+    bank: str | None = field(default=None, repr=False)

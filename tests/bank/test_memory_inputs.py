@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from comem_hf import MemoryBank, MemoryItem
+from comem_hf.bank import MemoryHit
 from comem_hf.bank.config import BankConfig, memory_name
 from comem_hf.bank.durable import file_entry
 from comem_hf.bank.vectors import write_memory
@@ -57,6 +58,22 @@ def test_ids_stand_for_hits(bank):
     hits = bank.search(image=make_image(50), k=2)
     by_id = bank.memory_inputs([[hit.item.id for hit in hits]])
     assert torch.equal(by_id["memory_embeds"], bank.memory_inputs([hits])["memory_embeds"])
+
+
+def test_a_hit_made_by_hand_stands_for_the_item_of_its_id(bank, items):
+    hit = MemoryHit(items[2], 0.5, 0)
+    assert (hit.row, hit.bank) == (None, None)
+    by_id = bank.memory_inputs([["item-2"]])
+    assert torch.equal(bank.memory_inputs([[hit]])["memory_embeds"], by_id["memory_embeds"])
+    with pytest.raises(ValueError, match="has no item 'nowhere'"):
+        bank.memory_inputs([[MemoryHit(MemoryItem(text="a", id="nowhere"), 0.5, 0)]])
+    with pytest.raises(ValueError, match="stands for the item of its id, but the id is None"):
+        bank.memory_inputs([[MemoryHit(MemoryItem(text="a"), 0.5, 0)]])
+
+
+def test_no_samples_at_all_are_refused(bank):
+    with pytest.raises(ValueError, match="`hits` must have one list per sample, got none"):
+        bank.memory_inputs([])
 
 
 def test_an_unknown_id_is_refused_by_name(bank):

@@ -2,6 +2,7 @@
 
 import io
 
+import numpy as np
 import PIL.Image
 import pytest
 
@@ -45,6 +46,20 @@ def test_a_list_of_queries_finds_what_each_finds_alone(bank, tmp_path):
 def test_more_hits_than_the_bank_holds_gives_all_items(bank, items):
     hits = bank.search(image=items[0].image, k=100)
     assert {hit.item.id for hit in hits} == {item.id for item in items}
+
+
+@pytest.mark.parametrize("integer", [np.int64, np.uint8])
+def test_numbers_of_numpy_do_as_k(bank, integer):
+    expected = bank.search(image=make_image(50), k=2)
+    assert [hit.item.id for hit in bank.search(image=make_image(50), k=integer(2))] == [h.item.id for h in expected]
+    with pytest.raises(ValueError, match="`k` must be a positive integer, got .*0"):
+        bank.search(image=make_image(50), k=integer(0))
+
+
+@pytest.mark.parametrize("k", [True, 2.0, np.float64(2), "2", None])
+def test_a_k_that_is_no_integer_is_refused(bank, k):
+    with pytest.raises(ValueError, match="`k` must be a positive integer, got "):
+        bank.search(image=make_image(50), k=k)
 
 
 def test_no_queries_find_nothing(bank):
