@@ -19,16 +19,20 @@ DECISIVE_ARGUMENTS = (
     "adam_epsilon",
     "bf16",
     "data_seed",
+    "dataloader_drop_last",
     "distillation_weight",
     "fp16",
     "gradient_accumulation_steps",
+    "label_smoothing_factor",
     "learning_rate",
+    "lr_scheduler_kwargs",
     "lr_scheduler_type",
     "max_grad_norm",
     "max_memories",
     "max_steps",
     "num_train_epochs",
     "optim",
+    "optim_args",
     "per_device_train_batch_size",
     "seed",
     "train_sampling_strategy",
@@ -80,7 +84,8 @@ class TrainingOutputFolder:
             before, finished = record["settings"], record["finished"]
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{str(self.settings_path)!r} cannot be read; choose a new output folder.") from error
-        changed = [key for key in {**before, **self.settings} if before.get(key) != self.settings.get(key)]
+        # What the record lacks altogether was not recorded by the version that wrote it.
+        changed = [key for key in before if before[key] != self.settings.get(key)]
         if changed:
             changes = ", ".join(f"{key} was {before.get(key)!r} and is {self.settings.get(key)!r}" for key in changed)
             raise ValueError(

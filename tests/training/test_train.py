@@ -1,6 +1,7 @@
 """Training runs of a few steps."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor, TrainerCall
 from comem_hf.training import MemoryCollator, MemoryDataset, MemoryTrainingArguments, train_memory_encoder
 from comem_hf.training.arguments import ACTIVATION_CHECKPOINTING
 from comem_hf.training.freezing import backbone_checksum, trainable_parameters
+from comem_hf.training.output_folder import TrainingOutputFolder, decisive_settings
 from comem_hf.training.trainer import answer_divergence
 
 
@@ -120,6 +122,32 @@ def test_run_with_other_settings_is_refused_by_name(make_trainable, tiny_process
         train_memory_encoder(make_trainable(), tiny_processor, rows[:3], make_arguments())
     with pytest.raises(ValueError, match=r"memory_encoder_at_start was"):
         train_memory_encoder(make_trainable(num_memory_tokens=2), tiny_processor, rows, make_arguments())
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"lr_scheduler_kwargs": {"num_cycles": 2}},
+        {"optim_args": "eps=0.1"},
+        {"label_smoothing_factor": 0.1},
+        {"dataloader_drop_last": True},
+    ],
+    ids=lambda settings: next(iter(settings)),
+)
+def test_run_with_other_details_is_refused_by_name(settings, make_arguments, tmp_path):
+    TrainingOutputFolder(tmp_path / "run", decisive_settings(make_arguments())).open()
+    assert TrainingOutputFolder(tmp_path / "run", decisive_settings(make_arguments())).open() is None
+    other = TrainingOutputFolder(tmp_path / "run", decisive_settings(make_arguments(**settings)))
+    ((name, value),) = settings.items()
+    with pytest.raises(ValueError, match=rf"other settings \({name} was .* and is {re.escape(repr(value))}\)"):
+        other.open()
+
+
+def test_run_whose_record_lacks_a_setting_goes_on(make_arguments, tmp_path):
+    settings = decisive_settings(make_arguments())
+    older = {name: value for name, value in settings.items() if name != "dataloader_drop_last"}
+    TrainingOutputFolder(tmp_path / "run", older).open()
+    assert TrainingOutputFolder(tmp_path / "run", settings).open() is None
 
 
 def test_finished_run_is_refused(make_trainable, tiny_processor, rows, make_arguments):
