@@ -7,7 +7,8 @@ import os
 import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText, PreTrainedConfig, PreTrainedModel
-from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, cached_file
+from transformers.utils import CONFIG_NAME, SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, cached_file, logging
+from transformers.utils.hub import extract_commit_hash
 
 from .adapter_comem import ADAPTER_NAME
 from .fingerprint_comem import backbone_checksum, fingerprint, settings_of_memory
@@ -16,7 +17,11 @@ from .fingerprint_comem import backbone_checksum, fingerprint, settings_of_memor
 # Keys in checkpoints leave out the adapter's name: `...q_proj.lora_A.weight`.
 KEY_MAPPING = {rf"\.lora_{half}\.weight": f".lora_{half}.{ADAPTER_NAME}.weight" for half in "AB"}
 HUB_ARGUMENTS = ("cache_dir", "force_download", "local_files_only", "token", "revision", "subfolder")
+OWN_FILES_ARGUMENTS = ("revision", "subfolder", "key_mapping", "state_dict")  # of no use to the backbone
+PER_CALL_FIELDS = ("memory_order", "query_vision", "decode_position_offset")
 BACKBONE_ARGUMENTS = ("dtype", "device_map", "attn_implementation", "quantization_config")
+
+logger = logging.get_logger(__name__)
 
 
 class CoMemCheckpointMixin:
@@ -53,7 +58,12 @@ class CoMemCheckpointMixin:
         if memory_only:
             state_dict = {key: tensor for key, tensor in state_dict.items() if key.startswith("memory_encoder.")}
         config = self.config
-        self.config = copy.deepcopy(config)
+        if memory_only and config.backbone_name_or_path is None:
+            logger.warning(
+                f"{save_directory} will name no backbone and can be loaded with `backbone=` only; set "
+                "`config.backbone_name_or_path` and `config.backbone_revision` before saving to change that."
+            )
+        self.config = without_local_paths(config, keep_backbone=memory_only)
         self.config.memory_only = memory_only
         self.config.backbone_checksum = backbone_checksum(self.backbone) if memory_only else None
         try:
@@ -79,7 +89,8 @@ class CoMemCheckpointMixin:
             pretrained_model_name_or_path (`str` or `os.PathLike`): Folder or repository.
             backbone (`str`, `os.PathLike` or [`~transformers.PreTrainedModel`], *optional*): The backbone of a
                 memory-only checkpoint, if not the one that its configuration names.
-            *args, **kwargs: As for [`~transformers.PreTrainedModel.from_pretrained`].
+            *args, **kwargs: As for [`~transformers.PreTrainedModel.from_pretrained`]. Those that say how weights are
+                fetched and placed go to the backbone of a memory-only checkpoint, too.
 
         Raises:
             `ValueError`: If keys are missing or left over. Nothing is ever silently initialised anew.
@@ -87,8 +98,11 @@ class CoMemCheckpointMixin:
         path = pretrained_model_name_or_path
         hub_kwargs = {name: kwargs[name] for name in HUB_ARGUMENTS if name in kwargs}
         if path is not None and _is_memory_only(path, kwargs.get("config"), hub_kwargs):
-            config = kwargs.get("config") or cls.config_class.from_pretrained(path, **hub_kwargs)
-            return cls._load_memory_only(path, copy.deepcopy(config), backbone, hub_kwargs, kwargs)
+            want_info = kwargs.pop("output_loading_info", False)
+            config = kwargs.pop("config", None) or cls.config_class.from_pretrained(path, **hub_kwargs)
+            model = cls._load_memory_only(path, copy.deepcopy(config), backbone, hub_kwargs, kwargs)
+            info = {name: set() for name in ("missing_keys", "unexpected_keys", "mismatched_keys")}
+            return (model, {**info, "error_msgs": []}) if want_info else model
         if backbone is not None:
             raise ValueError(f"`backbone` is for memory-only checkpoints, but {path} holds one of its own.")
 
@@ -109,13 +123,21 @@ class CoMemCheckpointMixin:
         hub_kwargs: dict,
         kwargs: dict,
     ):
-        if not isinstance(backbone, PreTrainedModel):
+        for name in PER_CALL_FIELDS:
+            if name in kwargs:
+                setattr(config, name, kwargs.pop(name))
+        config.check_per_call_fields()
+        if isinstance(backbone, PreTrainedModel):
+            useless = sorted(set(BACKBONE_ARGUMENTS) & kwargs.keys())
+            if useless:
+                raise ValueError(f"{useless} are for loading a backbone, but `backbone` is a loaded model.")
+        else:
             name = backbone or config.backbone_name_or_path
             if name is None:
                 raise ValueError(
                     f"{path} holds a memory encoder only and its configuration names no backbone; pass `backbone=`."
                 )
-            model_kwargs = {name: kwargs[name] for name in BACKBONE_ARGUMENTS if name in kwargs}
+            model_kwargs = {key: value for key, value in kwargs.items() if key not in OWN_FILES_ARGUMENTS}
             revision = config.backbone_revision if backbone is None else None
             backbone = AutoModelForImageTextToText.from_pretrained(name, revision=revision or "main", **model_kwargs)
         _refuse_other_shape(config.backbone_config, backbone.config, path)
@@ -164,6 +186,30 @@ class CoMemCheckpointMixin:
 def to_checkpoint_keys(tensors: dict[str, object]) -> dict[str, object]:
     """Renames keys of a state dict as checkpoints have them."""
     return {key.replace(f".{ADAPTER_NAME}.weight", ".weight"): value for key, value in tensors.items()}
+
+
+def without_local_paths(config: PreTrainedConfig, keep_backbone: bool = False) -> PreTrainedConfig:
+    """Returns a copy of a [`CoMemConfig`] that does not tell where on this machine its parts were."""
+    config = copy.deepcopy(config)
+    backbone = config.backbone_config
+    for part in (config, backbone, backbone.get_text_config(), backbone.vision_config):
+        if _is_local(part.name_or_path):
+            part.name_or_path = ""
+    if not keep_backbone and _is_local(config.backbone_name_or_path):
+        config.backbone_name_or_path = config.backbone_revision = None
+    return config
+
+
+def _is_local(name: str | None) -> bool:
+    return bool(name) and (os.path.isabs(name) or name.startswith((".", "~")) or os.path.exists(name))
+
+
+def commit_of(backbone: str | os.PathLike, backbone_kwargs: dict) -> str | None:
+    """Returns the commit that a repository was just loaded at; `None` for a folder."""
+    if os.path.isdir(backbone):
+        return None
+    hub_kwargs = {name: backbone_kwargs[name] for name in HUB_ARGUMENTS if name in backbone_kwargs}
+    return extract_commit_hash(cached_file(backbone, CONFIG_NAME, **{**hub_kwargs, "force_download": False}), None)
 
 
 def _is_memory_only(path, config: PreTrainedConfig | None, hub_kwargs: dict) -> bool:
@@ -217,4 +263,4 @@ def _refuse_other_weights(expected: str | None, backbone: PreTrainedModel, path)
         )
 
 
-__all__ = ["CoMemCheckpointMixin", "to_checkpoint_keys"]
+__all__ = ["CoMemCheckpointMixin", "commit_of", "to_checkpoint_keys", "without_local_paths"]

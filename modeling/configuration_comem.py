@@ -161,15 +161,19 @@ class CoMemConfig(PreTrainedConfig):
         if not 0 <= dropout < 1:
             raise ValueError(f"`lora_config['lora_dropout']` must be in [0, 1), got {dropout!r}.")
         _check_choice("encoder", self.encoder, ENCODERS)
+        self.check_per_call_fields()
+        self._check_memory_token()
+        for name in ("ffn_memory_config", "vision_memory_config"):
+            if getattr(self, name) is not None:
+                raise ValueError(f"`{name}` is reserved for later and must be None, got {getattr(self, name)!r}.")
+
+    def check_per_call_fields(self):
+        """Raises a `ValueError` if a field that may be changed on a loaded model has no valid value."""
         _check_choice("memory_order", self.memory_order, MEMORY_ORDERS)
         _check_choice("query_vision", self.query_vision, QUERY_VISIONS)
         offset = self.decode_position_offset
         if offset is not None and (not isinstance(offset, int) or isinstance(offset, bool) or offset < 0):
             raise ValueError(f"`decode_position_offset` must be None or a non-negative integer, got {offset!r}.")
-        self._check_memory_token()
-        for name in ("ffn_memory_config", "vision_memory_config"):
-            if getattr(self, name) is not None:
-                raise ValueError(f"`{name}` is reserved for later and must be None, got {getattr(self, name)!r}.")
 
     def _check_memory_token(self):
         vocab_size = self.get_text_config().vocab_size

@@ -12,7 +12,7 @@ from transformers import initialization as init
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from .adapter_comem import shared_weight_keys
-from .checkpoint_comem import CoMemCheckpointMixin
+from .checkpoint_comem import CoMemCheckpointMixin, commit_of
 from .configuration_comem import CoMemConfig
 from .generation_comem import CoMemGenerationMixin, MemoryInCache
 from .memory_encoder_comem import CoMemMemoryEncoder, mm_token_types
@@ -96,7 +96,9 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemGenerationMixin, 
             **config: Fields of [`CoMemConfig`].
         """
         if not isinstance(backbone, PreTrainedModel):
-            backbone = AutoModelForImageTextToText.from_pretrained(backbone, **(backbone_kwargs or {}))
+            name, backbone_kwargs = backbone, backbone_kwargs or {}
+            backbone = AutoModelForImageTextToText.from_pretrained(name, **backbone_kwargs)
+            config.setdefault("backbone_revision", commit_of(name, backbone_kwargs))
         config.setdefault("backbone_name_or_path", backbone.config.name_or_path or None)
         model = cls(CoMemConfig(backbone_config=backbone.config, **config), backbone=backbone)
         model.memory_encoder.to(device=backbone.device, dtype=backbone.dtype)
@@ -256,6 +258,7 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemGenerationMixin, 
         video_grid_thw: torch.LongTensor | None = None,
         second_per_grid_ts: torch.Tensor | None = None,
     ) -> PromptWithMemory:
+        self.config.check_per_call_fields()
         memory, memory_mask = self._memory_prefix(memory_inputs, input_ids.shape[0])
         backbone_config = self.config.backbone_config
         if attention_mask is None:

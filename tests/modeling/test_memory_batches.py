@@ -91,6 +91,15 @@ def test_the_order_of_items_is_read_at_every_call(model, make_inputs):
     torch.testing.assert_close(model(**{**inputs, "memory_inputs": stored}).logits, given, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize(("name", "good"), [("memory_order", "given"), ("query_vision", "backbone")])
+def test_a_wrong_setting_on_a_loaded_model_is_refused_where_it_is_read(model, make_inputs, name, good):
+    setattr(model.config, name, "backwards")
+    with pytest.raises(ValueError, match=f"`{name}` must be one of .*'{good}'.* got 'backwards'"):
+        model(**make_inputs((1,)))
+    with pytest.raises(ValueError, match=f"`{name}` must be one of .*'{good}'.* got 'backwards'"):
+        model.generate(**make_inputs((1,)), max_new_tokens=2)
+
+
 @torch.no_grad()
 def test_item_counts_and_token_types_may_be_left_out(model, make_inputs):
     inputs = make_inputs((2,))
