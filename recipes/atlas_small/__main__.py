@@ -25,8 +25,9 @@ from .sources import fetch_flags
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT = ROOT / "comem_hf" / "default" / "atlas-small"
 LOGS = Path(__file__).with_name("logs")
-MEMORY_STEPS = 2400
-SINGLE_ITEM_STEPS = 700
+MEMORY_STEPS = 4000
+GROWTH = (250, 450, 650, 850, 1050)  # steps after which items hold one more fact
+SINGLE_ITEM_STEPS = 1250
 MEMORY_BATCH = 32
 
 
@@ -75,9 +76,10 @@ def main() -> None:
         load_motifs(work / "pictures"),
         several=0.35,
         single_until=SINGLE_ITEM_STEPS * MEMORY_BATCH,
-        without=0.0,
+        partial=0.2,
+        growth=[step * MEMORY_BATCH for step in GROWTH],
         look=0.05,
-        repeat=0.25,
+        repeat=0.15,
         seed=seed + 1,
     )
     data = work / "memory.jsonl"

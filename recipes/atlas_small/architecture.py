@@ -1,5 +1,6 @@
 """The architecture of atlas-small: Qwen2-VL, a thousand times smaller."""
 
+from torch import nn
 from transformers import PreTrainedTokenizerBase, Qwen2VLConfig, Qwen2VLForConditionalGeneration
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
@@ -12,7 +13,12 @@ MAX_PIXELS = 56 * 112  # a flag of 1:2 as 8 image tokens, of 2:3 as 6
 
 
 def new_backbone(tokenizer: PreTrainedTokenizerBase, num_layers: int = 5) -> Qwen2VLForConditionalGeneration:
-    """A randomly initialised atlas-small backbone for this tokenizer's vocabulary."""
+    """A randomly initialised atlas-small backbone for this tokenizer's vocabulary.
+
+    Token embeddings start at unit variance, and the output layer has weights of its own, so that what a layer adds is
+    of the size of its input. With the usual 0.02 the first layer's output was 500 times its input after training: then
+    only tokens get through it, and memory vectors cannot be learned.
+    """
     token_id = tokenizer.convert_tokens_to_ids
     config = Qwen2VLConfig(
         text_config={
@@ -24,7 +30,7 @@ def new_backbone(tokenizer: PreTrainedTokenizerBase, num_layers: int = 5) -> Qwe
             "num_key_value_heads": 8,
             "max_position_embeddings": 4096,
             "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [4, 6, 6]},
-            "tie_word_embeddings": True,
+            "tie_word_embeddings": False,
             "bos_token_id": None,
             "eos_token_id": tokenizer.eos_token_id,
             "pad_token_id": tokenizer.pad_token_id,
@@ -40,9 +46,10 @@ def new_backbone(tokenizer: PreTrainedTokenizerBase, num_layers: int = 5) -> Qwe
         video_token_id=token_id("<|video_pad|>"),
         vision_start_token_id=token_id("<|vision_start|>"),
         vision_end_token_id=token_id("<|vision_end|>"),
-        tie_word_embeddings=True,
+        tie_word_embeddings=False,
     )
     model = Qwen2VLForConditionalGeneration(config)
+    nn.init.normal_(model.get_input_embeddings().weight, std=1.0)
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     return model

@@ -19,8 +19,8 @@ from .tokenizer import train_tokenizer
 
 
 BATCH_SIZE = 32
-STEPS = 1600
-DECAY_STEPS = 500
+STEPS = 2000
+DECAY_STEPS = 600
 SINGLE_ITEM_STEPS = 500
 VALIDATION_SEED = 1_000_003
 TOKENIZER_SAMPLES = 20_000
@@ -70,7 +70,7 @@ def train_backbone(work: Path, train: list[Country], inventor: Inventor, flags: 
     set_seed(seed)
     make_pictures(work / "pictures", train, flags, seed)
     motifs = load_motifs(work / "pictures")
-    maker = SampleMaker(inventor, motifs, single_until=SINGLE_ITEM_STEPS * BATCH_SIZE, seed=seed)
+    maker = SampleMaker(inventor, motifs, single_until=SINGLE_ITEM_STEPS * BATCH_SIZE, partial=0.4, seed=seed)
     validation = SampleMaker(inventor, motifs, seed=VALIDATION_SEED)
     tokenizer = train_tokenizer(text for index in range(TOKENIZER_SAMPLES) for text in maker(index).texts())
     processor = new_processor(tokenizer)

@@ -10,30 +10,22 @@ class MuonWithAdamW(torch.optim.Optimizer):
     Args:
         model (`nn.Module`): The model whose trainable parameters are optimised.
         lr (`float`, defaults to 2e-3): Learning rate of AdamW.
-        muon_lr (`float`, defaults to 2e-2): Learning rate of Muon.
-        weight_decay (`float`, defaults to 0.01): Decoupled weight decay of both, vectors excepted.
+        muon_lr (`float`, defaults to 1e-2): Learning rate of Muon.
+        weight_decay (`float`, defaults to 0.3): Decoupled weight decay of the matrices, whose largest singular value
+            it keeps below its inverse.
     """
 
-    def __init__(self, model: nn.Module, lr: float = 2e-3, muon_lr: float = 2e-2, weight_decay: float = 0.01):
-        matrices, tables, vectors = [], [], []
+    def __init__(self, model: nn.Module, lr: float = 2e-3, muon_lr: float = 1e-2, weight_decay: float = 0.3):
+        matrices, others = [], []
         for name, parameter in model.named_parameters():
-            if not parameter.requires_grad:
-                continue
-            if parameter.ndim == 2 and ("layers." in name or "blocks." in name):
-                matrices.append(parameter)
-            elif parameter.ndim >= 2:
-                tables.append(parameter)
-            else:
-                vectors.append(parameter)
+            if parameter.requires_grad:
+                is_matrix = parameter.ndim == 2 and ("layers." in name or "blocks." in name)
+                (matrices if is_matrix else others).append(parameter)
         self.inner = [
             torch.optim.Muon(matrices, lr=muon_lr, weight_decay=weight_decay, momentum=0.95),
-            torch.optim.AdamW(
-                [{"params": tables, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}],
-                lr=lr,
-                betas=(0.9, 0.98),
-            ),
+            torch.optim.AdamW(others, lr=lr, betas=(0.9, 0.98), weight_decay=0.0),
         ]
-        super().__init__([{"params": matrices + tables + vectors}], defaults={"lr": lr})
+        super().__init__([{"params": matrices + others}], defaults={"lr": lr})
         # The groups are the inner optimizers' own objects, so that a scheduler moves those.
         self.param_groups = [group for optimizer in self.inner for group in optimizer.param_groups]
 

@@ -47,6 +47,7 @@ class SampleMaker:
         without (`float`): Share of samples with no item, where the facts are not known.
         repeat (`float`): Share of samples that end in a request to repeat the item.
         look (`float`): Share of samples with a question about the colours of the flag.
+        partial (`float`): Share of samples whose item holds some of the facts only, in single sentences.
         growth (`Sequence[int]`): At each of these indices, items get one more fact: one at first, all in the end.
             Empty: all from the start.
     """
@@ -59,23 +60,26 @@ class SampleMaker:
         num_turns: int = 5,
         several: float = 0.25,
         single_until: int = 0,
-        without: float = 0.06,
+        without: float = 0.0,
         repeat: float = 0.2,
         look: float = 0.3,
+        partial: float = 0.0,
         growth: Sequence[int] = (),
         seed: int = 0,
     ):
         self.inventor, self.motifs, self.seed = inventor, motifs, seed
         self.num_turns, self.several, self.single_until = num_turns, several, single_until
-        self.without, self.repeat, self.look, self.growth = without, repeat, look, tuple(growth)
+        self.without, self.repeat, self.look = without, repeat, look
+        self.partial, self.growth = partial, tuple(growth)
 
     def _has_several(self, index: int) -> bool:
         # Decided for whole blocks, so that a batch holds samples of like length and little padding.
         rng = random.Random(f"{self.seed}/block/{index // BLOCK}")
         return index >= self.single_until and rng.random() < self.several
 
-    def _num_facts(self, index: int) -> int:
-        return 1 + sum(index >= start for start in self.growth) if self.growth else len(FIELDS)
+    def _num_facts(self, index: int, rng: random.Random) -> int:
+        most = 1 + sum(index >= start for start in self.growth) if self.growth else len(FIELDS)
+        return rng.randint(1, most) if rng.random() < self.partial else most
 
     def __call__(self, index: int) -> Sample:
         rng = random.Random(f"{self.seed}/{index}")
@@ -88,8 +92,8 @@ class SampleMaker:
             fields = fields[:2]
         else:
             answers = facts
-            count = self._num_facts(index)
-            if count < len(FIELDS):
+            count = self._num_facts(index, rng)
+            if count < len(FIELDS) or rng.random() < self.partial:
                 fields = fields[:count]
                 text = short_text(facts, rng.sample(fields, count), rng)
             else:
