@@ -201,7 +201,7 @@ def without_local_paths(config: PreTrainedConfig, keep_backbone: bool = False) -
 
 
 def _is_local(name: str | None) -> bool:
-    return bool(name) and (os.path.isabs(name) or name.startswith((".", "~")) or os.path.exists(name))
+    return bool(name) and (os.path.isabs(name) or str(name).startswith((".", "~")) or os.path.exists(name))
 
 
 def commit_of(backbone: str | os.PathLike, backbone_kwargs: dict) -> str | None:

@@ -110,6 +110,9 @@ class CoMemGenerationMixin(GenerationMixin):
         input_ids = inputs if inputs is not None else kwargs.pop("input_ids", None)
         if input_ids is None:
             raise ValueError("`input_ids` is needed to generate with `memory_inputs`, got None.")
+        for name in ("position_ids", "inputs_embeds"):
+            if kwargs.pop(name, None) is not None:
+                raise ValueError(f"`{name}` cannot be combined with `memory_inputs`; pass `input_ids` alone.")
         prompt_inputs = {name: kwargs.pop(name, None) for name in PROMPT_INPUTS}
         prompt = self._prepend_memory(memory_inputs, input_ids, **prompt_inputs)
         return super().generate(

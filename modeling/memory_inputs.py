@@ -63,15 +63,33 @@ def as_memory_inputs(value: Any, batch_size: int, config) -> MemoryInputs:
     memory = MemoryInputs(dict(value))
     if memory.is_stored:
         return _check_stored(memory, batch_size, config)
-    if "input_ids" not in memory:
+    return _check_counts(check_items(memory), batch_size)
+
+
+def check_items(value: Any) -> MemoryInputs:
+    """
+    Checks that a mapping holds raw items.
+
+    Raises:
+        `ValueError`: If it is no mapping, or if keys are missing.
+    """
+    if not isinstance(value, Mapping):
+        raise ValueError(f"`memory_inputs` must be the processor's mapping of raw items, got {type(value).__name__}.")
+    if "input_ids" not in value:
         raise ValueError(
-            f"`memory_inputs` must hold `input_ids` (raw items) or `memory_embeds` (stored), got {sorted(memory)}."
+            f"`memory_inputs` must hold `input_ids` (raw items) or `memory_embeds` (stored), got {sorted(value)}."
         )
-    return _check_raw(memory, batch_size)
+    if value.get("attention_mask") is None:
+        raise ValueError(f"`memory_inputs` with `input_ids` must hold `attention_mask` too, got {sorted(value)}.")
+    if (value.get("pixel_values") is None) != (value.get("image_grid_thw") is None):
+        raise ValueError(f"`pixel_values` and `image_grid_thw` of items belong together, got {sorted(value)}.")
+    return MemoryInputs(dict(value))
 
 
 def _check_stored(memory: MemoryInputs, batch_size: int, config) -> MemoryInputs:
     embeds = memory["memory_embeds"]
+    if not isinstance(embeds, torch.Tensor):
+        raise ValueError(f"`memory_embeds` must be a tensor, got {type(embeds).__name__}.")
     expected = f"(batch {batch_size}, items, memory tokens {config.num_memory_tokens}, hidden {config.hidden_size})"
     if embeds.ndim != 4 or embeds.shape[0] != batch_size:
         raise ValueError(f"`memory_embeds` must have shape {expected}, got {tuple(embeds.shape)}.")
@@ -83,6 +101,7 @@ def _check_stored(memory: MemoryInputs, batch_size: int, config) -> MemoryInputs
     mask = memory.get("item_mask")
     if mask is None:
         mask = torch.ones(embeds.shape[:2], dtype=torch.bool, device=embeds.device)
+    mask = torch.as_tensor(mask)
     if mask.shape != embeds.shape[:2]:
         raise ValueError(f"`item_mask` must have shape {tuple(embeds.shape[:2])}, got {tuple(mask.shape)}.")
     mask = mask.bool()
@@ -93,7 +112,7 @@ def _check_stored(memory: MemoryInputs, batch_size: int, config) -> MemoryInputs
     return MemoryInputs({"memory_embeds": embeds, "item_mask": mask})
 
 
-def _check_raw(memory: MemoryInputs, batch_size: int) -> MemoryInputs:
+def _check_counts(memory: MemoryInputs, batch_size: int) -> MemoryInputs:
     num_items = memory["input_ids"].shape[0]
     counts = memory.get("item_counts")
     if counts is None:
@@ -132,4 +151,4 @@ def pad_items(embeds: torch.Tensor, item_counts: torch.Tensor) -> tuple[torch.Te
     return padded, mask
 
 
-__all__ = ["CoMemBatchFeature", "MemoryInputs", "as_memory_inputs", "pad_items"]
+__all__ = ["CoMemBatchFeature", "MemoryInputs", "as_memory_inputs", "check_items", "pad_items"]

@@ -16,7 +16,7 @@ from .checkpoint_comem import CoMemCheckpointMixin, commit_of
 from .configuration_comem import CoMemConfig
 from .generation_comem import CoMemGenerationMixin, MemoryInCache
 from .memory_encoder_comem import CoMemMemoryEncoder, mm_token_types
-from .memory_inputs import MemoryInputs, as_memory_inputs, pad_items
+from .memory_inputs import as_memory_inputs, check_items, pad_items
 from .resampler_comem import CoMemResampler
 
 
@@ -158,7 +158,7 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemGenerationMixin, 
         Returns:
             `torch.Tensor` of shape `(items, num_memory_tokens, hidden)`.
         """
-        items = MemoryInputs(dict(memory_inputs)).to(self.device)
+        items = check_items(memory_inputs).to(self.device)
         if items["input_ids"].shape[0] == 0:
             shape = (0, self.config.num_memory_tokens, self.config.hidden_size)
             return torch.zeros(shape, device=self.device, dtype=self.dtype)
@@ -219,6 +219,8 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemGenerationMixin, 
                 **vision,
                 **kwargs,
             )
+        if input_ids is None:
+            raise ValueError("`input_ids` is needed beside `memory_inputs`, got None.")
         for name, value in (("position_ids", position_ids), ("inputs_embeds", inputs_embeds)):
             if value is not None:
                 raise ValueError(f"`{name}` cannot be combined with `memory_inputs`; pass `input_ids` alone.")

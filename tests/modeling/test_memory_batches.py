@@ -139,6 +139,12 @@ def test_memory_follows_a_batch_to_another_dtype(make_inputs):
         (lambda memory: torch.zeros(2, 8, 64), r"got \(2, 8, 64\)"),
         (lambda memory: torch.full((2, 1, 8, 64), torch.nan), "`memory_embeds` must be finite"),
         (lambda memory: torch.full((2, 1, 8, 64), torch.inf), "`memory_embeds` must be finite"),
+        (lambda memory: {"memory_embeds": [[[0.0]]]}, "`memory_embeds` must be a tensor, got list"),
+        (lambda memory: {k: v for k, v in memory.items() if k != "attention_mask"}, "must hold `attention_mask` too"),
+        (
+            lambda memory: {k: v for k, v in memory.items() if k != "image_grid_thw"},
+            "`pixel_values` and `image_grid_thw` of items belong together",
+        ),
         (lambda memory: "bank", "must be the processor's or a bank's mapping, .* got str"),
         (
             lambda memory: {"memory_embeds": torch.zeros(2, 1, 8, 64), "item_mask": torch.ones(2, 3)},
@@ -159,6 +165,20 @@ def test_memory_that_does_not_fit_is_refused(model, make_inputs, change, message
 def test_arguments_that_memory_decides_are_refused(model, make_inputs, name):
     with pytest.raises(ValueError, match=f"`{name}` cannot be combined with `memory_inputs`"):
         model(**make_inputs((1,)), **{name: torch.zeros(1)})
+    with pytest.raises(ValueError, match=f"`{name}` cannot be combined with `memory_inputs`"):
+        model.generate(**make_inputs((1,)), **{name: torch.zeros(1)}, max_new_tokens=2)
+
+
+def test_memory_without_a_prompt_is_refused(model, make_inputs):
+    with pytest.raises(ValueError, match="`input_ids` is needed beside `memory_inputs`, got None"):
+        model(memory_inputs=make_inputs((1,))["memory_inputs"])
+
+
+def test_what_is_no_item_cannot_be_encoded(model, make_inputs):
+    with pytest.raises(ValueError, match="must be the processor's mapping of raw items, got Tensor"):
+        model.encode_memory(torch.zeros(1, 1, 8, 64))
+    with pytest.raises(ValueError, match=r"must hold `attention_mask` too, got \['input_ids'\]"):
+        model.encode_memory({"input_ids": torch.zeros(1, 3, dtype=torch.long)})
 
 
 @torch.no_grad()
