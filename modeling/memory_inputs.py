@@ -122,6 +122,8 @@ def _check_counts(memory: MemoryInputs, batch_size: int) -> MemoryInputs:
             )
         counts = [num_items]
     counts = torch.as_tensor(counts)
+    if counts.is_floating_point() or counts.is_complex() or counts.dtype == torch.bool:
+        raise ValueError(f"`item_counts` must be integers, got {counts.tolist()}.")
     if counts.shape != (batch_size,) or (counts < 0).any() or int(counts.sum()) != num_items:
         raise ValueError(
             f"`item_counts` must be {batch_size} counts, one per prompt, that add up to the {num_items} memory items "

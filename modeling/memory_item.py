@@ -72,7 +72,9 @@ def load_image(image: PIL.Image.Image | str | Path | bytes, name: str = "an imag
     except FileNotFoundError as error:
         raise ValueError(f"{name} does not exist.") from error
     except (OSError, SyntaxError) as error:  # Pillow raises SyntaxError for some broken files
-        raise ValueError(f"{name} is not a readable picture: {error}") from error
+        # About bytes Pillow has only the address of a buffer to tell.
+        reason = "the bytes are no whole picture in a known format" if isinstance(image, bytes) else error
+        raise ValueError(f"{name} is not a readable picture: {reason}") from error
 
 
 def _check_size(image: PIL.Image.Image, name: str):

@@ -69,7 +69,7 @@ class CoMemProcessor(Qwen2VLProcessor):
             text (`str` or `list[str]`, *optional*): Prompts, with an image token for each image.
             videos (*optional*): Videos of the prompts; needs torchvision.
             memories (`list[list[MemoryItem]]`, *optional*): Memory items of each prompt; a single prompt may come with
-                a plain list of items.
+                a plain list of items, which may be empty.
             **kwargs: As for [`~transformers.Qwen2VLProcessor`], such as `return_tensors` and `padding`.
 
         Returns:
@@ -88,7 +88,8 @@ class CoMemProcessor(Qwen2VLProcessor):
         inputs = super().__call__(images=_load_images(images), text=text, videos=videos, **kwargs)
         features = CoMemBatchFeature(dict(inputs))
         if memories is not None:
-            memories = [memories] if memories and isinstance(memories[0], MemoryItem) else memories
+            is_one_row = isinstance(memories[0], MemoryItem) if len(memories) else len(prompts or ()) == 1
+            memories = [memories] if is_one_row else memories
             if prompts is not None and len(memories) != len(prompts):
                 raise ValueError(
                     "`memories` must have one list of items per prompt, got "
@@ -96,6 +97,18 @@ class CoMemProcessor(Qwen2VLProcessor):
                 )
             features["memory_inputs"] = self.process_memories(memories)
         return features
+
+    def apply_chat_template(self, conversation, *args, **kwargs):
+        """
+        As for [`~transformers.Qwen2VLProcessor`].
+
+        Raises:
+            `ValueError`: If the last question of a conversation has a text, but an empty one.
+        """
+        is_batch = bool(conversation) and isinstance(conversation[0], (list, tuple))
+        for messages in conversation if is_batch else [conversation]:
+            _refuse_empty_question(messages)
+        return super().apply_chat_template(conversation, *args, **kwargs)
 
     def process_memories(self, memories: list[list[MemoryItem]]) -> MemoryInputs:
         """
@@ -150,6 +163,15 @@ class CoMemProcessor(Qwen2VLProcessor):
     @property
     def model_input_names(self) -> list[str]:
         return [*super().model_input_names, "memory_inputs"]
+
+
+def _refuse_empty_question(messages: list[dict[str, Any]]):
+    questions = [message.get("content") for message in messages if message.get("role") == "user"]
+    content = questions[-1] if questions else None
+    parts = [{"text": content}] if isinstance(content, str) else content or []
+    texts = [part["text"] for part in parts if isinstance(part.get("text"), str)]
+    if texts and not any(text.strip() for text in texts):
+        raise ValueError(f"The question, which is the text of the last user message, must not be empty, got {texts}.")
 
 
 def _make_video_processor(values: dict[str, Any]) -> Any:

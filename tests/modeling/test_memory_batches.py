@@ -130,6 +130,7 @@ def test_memory_follows_a_batch_to_another_dtype(make_inputs):
     [
         (lambda memory: {**memory, "item_counts": torch.tensor([1, 5])}, r"add up to the 3 memory items .* \[1, 5\]"),
         (lambda memory: {**memory, "item_counts": torch.tensor([3])}, "must be 2 counts, one per prompt"),
+        (lambda memory: {**memory, "item_counts": [2.0, 1.0]}, r"`item_counts` must be integers, got \[2.0, 1.0\]"),
         (lambda memory: {**memory, "item_counts": torch.tensor([4, -1])}, "`item_counts` must be"),
         (lambda memory: {k: v for k, v in memory.items() if k != "item_counts"}, "`item_counts` is needed to share 3"),
         (lambda memory: {"pixel_values": memory["pixel_values"]}, "must hold `input_ids` .* or `memory_embeds`"),

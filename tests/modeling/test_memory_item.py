@@ -55,6 +55,15 @@ def test_an_unreadable_file_is_named(tmp_path, content):
         MemoryItem(image=tmp_path / "broken.png").load_image()
 
 
+@pytest.mark.parametrize("content", [b"", b"no picture"])
+def test_unreadable_bytes_are_not_shown_by_their_address(content):
+    with pytest.raises(
+        ValueError, match="item 'x' is not a readable picture: the bytes are no whole picture"
+    ) as error:
+        MemoryItem(image=content, id="x").load_image()
+    assert "BytesIO" not in str(error.value)
+
+
 def test_a_truncated_file_is_named(tmp_path):
     buffer = io.BytesIO()
     make_image(1, (200, 200)).save(buffer, format="JPEG")

@@ -83,6 +83,26 @@ def test_a_single_prompt_may_come_with_a_plain_list_of_items(tiny_processor):
     assert torch.equal(plain["memory_inputs"]["input_ids"], nested["memory_inputs"]["input_ids"])
 
 
+@pytest.mark.parametrize("text", ["b", ["b"]])
+def test_a_single_prompt_may_come_with_no_items(tiny_processor, text):
+    for memories in ([], [[]], ()):
+        inputs = tiny_processor(text=text, memories=memories, return_tensors="pt")
+        assert inputs["memory_inputs"]["item_counts"].tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    "content", ["", " \n", [{"type": "text", "text": ""}], [{"type": "image"}, {"type": "text", "text": " "}]]
+)
+def test_an_empty_question_is_refused(tiny_processor, content):
+    earlier = [{"role": "user", "content": "Eh?"}, {"role": "assistant", "content": "Oh."}]
+    messages = [*earlier, {"role": "user", "content": content}]
+    for conversation in (messages, [earlier, messages], [*messages, {"role": "assistant", "content": "Peru."}]):
+        with pytest.raises(ValueError, match="the text of the last user message, must not be empty"):
+            tiny_processor.apply_chat_template(conversation, add_generation_prompt=True)
+    only_image = [{"role": "user", "content": [{"type": "image"}]}]
+    assert "<|image_pad|>" in tiny_processor.apply_chat_template(only_image)
+
+
 def test_a_processor_survives_a_folder(tiny_processor, tmp_path):
     tiny_processor.save_pretrained(tmp_path)
     loaded = AutoProcessor.from_pretrained(tmp_path)
