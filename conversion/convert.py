@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain
@@ -14,7 +15,7 @@ from transformers.utils import cached_file
 
 from ..modeling import CoMemConfig, CoMemForConditionalGeneration, CoMemProcessor
 from ..modeling.adapter_comem import linear_layer_names
-from ..modeling.checkpoint_comem import to_checkpoint_keys
+from ..modeling.checkpoint_comem import to_checkpoint_keys, without_local_paths
 from .key_names import INFERENCE_COPY, RESAMPLER, RESAMPLER_KEYS_VALUES, RESAMPLER_NAMES, modern_name
 from .low_rank import LowRankChange, factor_change
 from .tensor_files import ShardWriter, TensorReader
@@ -100,9 +101,9 @@ def convert_checkpoint(
     if backbone is not None:
         _refuse_other_backbone(reader, names, TensorReader(backbone))
 
-    partial = output.with_name(output.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(dir=output.parent, prefix=f"{output.name}."))
+    partial.chmod(0o755)
     try:
         report = _write(reader, names, config, partial)
         report.has_processor = _write_companions(source if backbone is None else backbone, partial)
@@ -202,7 +203,7 @@ def _write(reader: TensorReader, names: _Names, config: CoMemConfig, folder: Pat
     writer.finish()
     config.dtype = str(reader[next(iter(names.backbone.values()))].dtype).removeprefix("torch.")
     config.architectures = [CoMemForConditionalGeneration.__name__]
-    config.save_pretrained(folder)
+    without_local_paths(config).save_pretrained(folder)
     report.num_tensors = writer.num_tensors
     return report
 
