@@ -17,7 +17,6 @@ from .configuration_comem import CoMemConfig
 from .generation_comem import CoMemGenerationMixin, MemoryInCache
 from .memory_encoder_comem import CoMemMemoryEncoder, mm_token_types
 from .memory_inputs import as_memory_inputs, check_items, pad_items
-from .resampler_comem import CoMemResampler
 
 
 @dataclass
@@ -321,8 +320,6 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemGenerationMixin, 
         super()._init_weights(module)
         if isinstance(module, nn.Linear):
             init.kaiming_uniform_(module.weight, a=math.sqrt(5))  # torch's default, as in the published resampler
-        elif isinstance(module, CoMemResampler):
-            init.normal_(module.queries.weight, std=self.config.hidden_size**-0.5)
 
 
 def _logits_of_prompt(logits_to_keep: int | torch.Tensor, prompt_length: int, length: int) -> int | torch.Tensor:
