@@ -1,7 +1,6 @@
 """A frozen vision-language model that answers out of memory vectors."""
 
 import copy
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +16,9 @@ from .configuration_comem import CoMemConfig
 from .generation_comem import CoMemGenerationMixin, MemoryInCache
 from .memory_encoder_comem import CoMemMemoryEncoder, mm_token_types
 from .memory_inputs import as_memory_inputs, check_items, pad_items
+
+
+SHARPNESS = 3.0  # of a new resampler's queries and keys, over Xavier's bound
 
 
 @dataclass
@@ -86,7 +88,8 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemGenerationMixin, 
         Puts a new, untrained memory encoder on a backbone.
 
         New memory vectors have the root mean square of the backbone's token embeddings, so that training starts inside
-        the range that the backbone knows.
+        the range that the backbone knows, and the resampler's attention starts sharp: a nearly uniform one gives all
+        items nearly the same vectors, which training on a frozen backbone then makes one and the same.
 
         Args:
             backbone (`str` or [`~transformers.PreTrainedModel`]): Repository, folder or loaded model. The weights of a
@@ -103,7 +106,11 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemGenerationMixin, 
         model.memory_encoder.to(device=backbone.device, dtype=backbone.dtype)
         with torch.no_grad():
             embeddings = backbone.get_input_embeddings().weight
-            model.memory_encoder.resampler.norm.weight.fill_(embeddings.float().pow(2).mean().sqrt().item())
+            resampler = model.memory_encoder.resampler
+            resampler.norm.weight.fill_(embeddings.float().pow(2).mean().sqrt().item())
+            for layer in resampler.layers:
+                layer.attention.q_proj.weight.mul_(SHARPNESS)
+                layer.attention.k_proj.weight.mul_(SHARPNESS)
         if backbone.generation_config is not None:
             model.generation_config = copy.deepcopy(backbone.generation_config)
         return model.train(backbone.training)
@@ -319,7 +326,9 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemGenerationMixin, 
         # Only the resampler's modules come here; the backbone and the adapter initialise themselves.
         super()._init_weights(module)
         if isinstance(module, nn.Linear):
-            init.kaiming_uniform_(module.weight, a=math.sqrt(5))  # torch's default, as in the published resampler
+            init.xavier_uniform_(module.weight)
+        elif isinstance(module, nn.Embedding):  # the queries, which must differ or all places would read the same
+            init.normal_(module.weight)
 
 
 def _logits_of_prompt(logits_to_keep: int | torch.Tensor, prompt_length: int, length: int) -> int | torch.Tensor:
