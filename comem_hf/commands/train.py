@@ -23,6 +23,9 @@ def train(
     schedule: Annotated[str, typer.Option(help="Learning-rate schedule, by transformers' name.")] = "cosine",
     warmup: Annotated[float, typer.Option(help="Warm-up: share of the updates, or their number from 1 on.")] = 0.03,
     weight_decay: Annotated[float, typer.Option(help="Weight decay.")] = 0.1,
+    muon_learning_rate: Annotated[
+        float | None, typer.Option(help="Train the resampler's matrices by Muon at this rate. [default: AdamW]")
+    ] = None,
     max_grad_norm: Annotated[float, typer.Option(help="Gradients are clipped to this norm.")] = 3.0,
     lora_rank: Annotated[int | None, typer.Option(help="Rank of a new adapter. [default: 16]")] = None,
     lora_alpha: Annotated[float | None, typer.Option(help="Scale of a new adapter. [default: 32]")] = None,
@@ -33,6 +36,9 @@ def train(
         float, typer.Option(help="Weight of distillation from the backbone that reads the items in its prompt.")
     ] = 0.0,
     gradient_checkpointing: Annotated[bool, typer.Option(help="Less memory, more time.")] = False,
+    attn_implementation: Annotated[
+        str | None, typer.Option(help="Attention: sdpa, eager, ...; on a CPU eager may be faster. [default: sdpa]")
+    ] = None,
     bf16: Annotated[bool, typer.Option(help="bfloat16 mixed precision.")] = False,
     workers: Annotated[int, typer.Option(help="Processes that read images and tokenize.")] = 0,
     save_steps: Annotated[int, typer.Option(help="Updates between checkpoints.")] = 800,
@@ -62,6 +68,8 @@ def train(
     set_seed(seed)
     lora_config = _given(r=lora_rank, lora_alpha=lora_alpha, lora_dropout=lora_dropout)
     comem_model, processor = _load(model, _given(lora_config=lora_config or None, num_memory_tokens=num_memory_tokens))
+    if attn_implementation:
+        comem_model.set_attn_implementation(attn_implementation)
     args = MemoryTrainingArguments(
         output_dir=str(output_dir),
         num_train_epochs=epochs,
@@ -76,6 +84,7 @@ def train(
         max_grad_norm=max_grad_norm,
         max_memories=max_memories,
         distillation_weight=distillation_weight,
+        muon_learning_rate=muon_learning_rate,
         bf16=bf16,
         use_cpu=not torch.accelerator.is_available(),  # or bf16 is refused on a machine without one
         dataloader_num_workers=workers,

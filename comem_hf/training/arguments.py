@@ -19,6 +19,9 @@ class MemoryTrainingArguments(TrainingArguments):
         distillation_weight (`float`, *optional*, defaults to 0.0):
             Weight of an added loss: the Kullback-Leibler divergence, on the tokens of the answers, from the
             predictions of the same frozen backbone with the items' text and images in its prompt. 0 turns it off.
+        muon_learning_rate (`float`, *optional*):
+            Learning rate of Muon for the resampler's matrices, which then start from scratch faster; `learning_rate`
+            stays that of AdamW for the rest. AdamW for all by default.
     """
 
     learning_rate: float = 5e-5
@@ -38,6 +41,7 @@ class MemoryTrainingArguments(TrainingArguments):
     report_to: None | str | list[str] = "none"
     max_memories: int | None = None
     distillation_weight: float = 0.0
+    muon_learning_rate: float | None = None
 
     def __post_init__(self):
         super().__post_init__()
@@ -46,6 +50,8 @@ class MemoryTrainingArguments(TrainingArguments):
             raise ValueError(f"`max_memories` must be a positive number or None for all, got {self.max_memories!r}.")
         if self.distillation_weight < 0:
             raise ValueError(f"`distillation_weight` must not be negative, got {self.distillation_weight!r}.")
+        if self.muon_learning_rate is not None and self.muon_learning_rate <= 0:
+            raise ValueError(f"`muon_learning_rate` must be positive or None, got {self.muon_learning_rate!r}.")
 
 
 # The argument's name changed within transformers 5.

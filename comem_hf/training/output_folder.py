@@ -30,6 +30,7 @@ DECISIVE_ARGUMENTS = (
     "max_grad_norm",
     "max_memories",
     "max_steps",
+    "muon_learning_rate",
     "num_train_epochs",
     "optim",
     "optim_args",

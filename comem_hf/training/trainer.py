@@ -12,6 +12,7 @@ from transformers.utils import SAFE_WEIGHTS_NAME
 
 from .chat import IGNORE_INDEX
 from .freezing import trainable_parameters
+from .optimizer import MuonWithAdamW
 
 
 class MemoryEncoderTrainer(Trainer):
@@ -26,6 +27,16 @@ class MemoryEncoderTrainer(Trainer):
         kwargs:
             As for `Trainer`.
     """
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        if self.optimizer is None and self.args.muon_learning_rate is not None:
+            self.optimizer = MuonWithAdamW(
+                self.model if model is None else model,
+                lr=self.args.learning_rate,
+                muon_lr=self.args.muon_learning_rate,
+                weight_decay=self.args.weight_decay,
+            )
+        return super().create_optimizer(model)
 
     def compute_loss(
         self,

@@ -8,10 +8,11 @@ import torch
 from transformers import EvalPrediction, Trainer, TrainingArguments, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
+from comem_hf.training.optimizer import MuonWithAdamW
+
 from .architecture import new_backbone, new_processor
 from .countries import Country
 from .invention import Inventor
-from .optimizer import MuonWithAdamW
 from .pictures import load_motifs, make_pictures
 from .reading import IGNORED, ReadingCollator, SampleDataset
 from .samples import SampleMaker
@@ -19,8 +20,8 @@ from .tokenizer import train_tokenizer
 
 
 BATCH_SIZE = 32
-STEPS = 2000
-DECAY_STEPS = 600
+STEPS = 1200
+DECAY_STEPS = 400
 SINGLE_ITEM_STEPS = 500
 VALIDATION_SEED = 1_000_003
 TOKENIZER_SAMPLES = 20_000
@@ -70,11 +71,14 @@ def train_backbone(work: Path, train: list[Country], inventor: Inventor, flags: 
     set_seed(seed)
     make_pictures(work / "pictures", train, flags, seed)
     motifs = load_motifs(work / "pictures")
-    maker = SampleMaker(inventor, motifs, single_until=SINGLE_ITEM_STEPS * BATCH_SIZE, partial=0.4, seed=seed)
+    maker = SampleMaker(
+        inventor, motifs, single_until=SINGLE_ITEM_STEPS * BATCH_SIZE, partial=0.4, num_turns=6, seed=seed
+    )
     validation = SampleMaker(inventor, motifs, seed=VALIDATION_SEED)
     tokenizer = train_tokenizer(text for index in range(TOKENIZER_SAMPLES) for text in maker(index).texts())
     processor = new_processor(tokenizer)
     model = new_backbone(tokenizer)
+    model.set_attn_implementation("eager")  # on a CPU, half as fast again as sdpa
 
     checkpoints = work / "backbone-checkpoints"
     trainer = BackboneTrainer(
@@ -106,7 +110,7 @@ def train_backbone(work: Path, train: list[Country], inventor: Inventor, flags: 
         eval_dataset=SampleDataset(validation, 128),
         compute_metrics=exact_answers,
         preprocess_logits_for_metrics=lambda logits, labels: logits.argmax(-1),
-        optimizers=(MuonWithAdamW(model), None),
+        optimizers=(MuonWithAdamW(model, lr=2e-3, muon_lr=1e-2, weight_decay=0.3), None),
     )
     trainer.train(resume_from_checkpoint=get_last_checkpoint(checkpoints) if checkpoints.is_dir() else None)
 

@@ -89,18 +89,24 @@ def test_checkpoint_holds_the_trainable_tensors_alone(make_trainable, tiny_proce
     assert not (folder / "training_args.bin").exists()
 
 
-@pytest.mark.parametrize("step", [1, 3])  # before the first checkpoint, and after it
+@pytest.mark.parametrize(
+    ("step", "settings"),
+    [(1, {}), (3, {}), (3, {"muon_learning_rate": 1e-2})],
+    ids=["before the first checkpoint", "after it", "by Muon"],
+)
 def test_interrupted_run_ends_like_an_undisturbed_one(
-    step, make_trainable, tiny_processor, rows, make_arguments, tmp_path
+    step, settings, make_trainable, tiny_processor, rows, make_arguments, tmp_path
 ):
     undisturbed = make_trainable()
-    elsewhere = make_arguments(output_dir=str(tmp_path / "undisturbed"))
+    elsewhere = make_arguments(output_dir=str(tmp_path / "undisturbed"), **settings)
     train_memory_encoder(undisturbed, tiny_processor, rows, elsewhere)
     interrupted = make_trainable()
     with pytest.raises(KeyboardInterrupt):
-        train_memory_encoder(interrupted, tiny_processor, rows, make_arguments(), callbacks=[Interrupt(step)])
+        train_memory_encoder(
+            interrupted, tiny_processor, rows, make_arguments(**settings), callbacks=[Interrupt(step)]
+        )
     resumed = make_trainable()
-    train_memory_encoder(resumed, tiny_processor, rows, make_arguments())
+    train_memory_encoder(resumed, tiny_processor, rows, make_arguments(**settings))
     assert_equal(state_of(resumed), state_of(undisturbed))
 
 

@@ -58,6 +58,20 @@ def test_same_command_twice_gives_the_same_model(run, tmp_path):
         assert torch.equal(tensor, first[name]), name
 
 
+def test_attention_and_optimizer_are_chosen(run, monkeypatch):
+    chosen = []
+    monkeypatch.setattr(
+        "comem_hf.training.train_memory_encoder",
+        lambda model, processor, dataset, args, **_: chosen.extend(
+            (model.backbone.config._attn_implementation, model.memory_encoder.model.config._attn_implementation, args)
+        ),
+    )
+    with pytest.raises(OSError):  # nothing was trained, so there is nothing to load
+        run(attn_implementation="eager", muon_learning_rate=1e-3)
+    assert chosen[:2] == ["eager", "eager"]
+    assert chosen[2].muon_learning_rate == 1e-3
+
+
 def test_new_encoder_options_on_a_trained_model_are_refused(run, tmp_path):
     run()
     with pytest.raises(ValueError, match="has a memory encoder already; --lora-rank"):

@@ -1,26 +1,36 @@
-"""Muon for the matrices inside the blocks, AdamW for everything else, behind one optimizer."""
+"""Muon for the matrices inside the layers, AdamW for everything else, behind one optimizer."""
 
 import torch
 from torch import nn
 
 
 class MuonWithAdamW(torch.optim.Optimizer):
-    """`torch.optim.Muon` on hidden weight matrices and `torch.optim.AdamW` on embeddings, vectors and the rest.
+    """`torch.optim.Muon` on the full matrices inside layers, `torch.optim.AdamW` on adapters, embeddings and vectors.
 
     Args:
-        model (`nn.Module`): The model whose trainable parameters are optimised.
-        lr (`float`, defaults to 2e-3): Learning rate of AdamW.
-        muon_lr (`float`, defaults to 1e-2): Learning rate of Muon.
-        weight_decay (`float`, defaults to 0.3): Decoupled weight decay of the matrices, whose largest singular value
-            it keeps below its inverse.
+        model (`torch.nn.Module`):
+            The model whose trainable parameters are optimised.
+        lr (`float`):
+            Learning rate of AdamW.
+        muon_lr (`float`):
+            Learning rate of Muon.
+        weight_decay (`float`, *optional*, defaults to 0.1):
+            Decoupled weight decay of the matrices; what AdamW moves has none.
+
+    Raises:
+        ValueError: If nothing is left for one of the two.
     """
 
-    def __init__(self, model: nn.Module, lr: float = 2e-3, muon_lr: float = 1e-2, weight_decay: float = 0.3):
+    def __init__(self, model: nn.Module, *, lr: float, muon_lr: float, weight_decay: float = 0.1):
         matrices, others = [], []
         for name, parameter in model.named_parameters():
             if parameter.requires_grad:
-                is_matrix = parameter.ndim == 2 and ("layers." in name or "blocks." in name)
-                (matrices if is_matrix else others).append(parameter)
+                (matrices if _is_hidden_matrix(name, parameter) else others).append(parameter)
+        if not matrices or not others:
+            raise ValueError(
+                "Muon with AdamW needs both matrices inside layers and other parameters to train, got "
+                f"{len(matrices)} and {len(others)}; use AdamW alone."
+            )
         self.inner = [
             torch.optim.Muon(matrices, lr=muon_lr, weight_decay=weight_decay, momentum=0.95),
             torch.optim.AdamW(others, lr=lr, betas=(0.9, 0.98), weight_decay=0.0),
@@ -45,3 +55,8 @@ class MuonWithAdamW(torch.optim.Optimizer):
         for optimizer, state in zip(self.inner, state_dict["inner"], strict=True):
             optimizer.load_state_dict(state)
         self.param_groups = [group for optimizer in self.inner for group in optimizer.param_groups]
+
+
+def _is_hidden_matrix(name: str, parameter: nn.Parameter) -> bool:
+    # The two factors of a LoRA layer are no matrices of their own: Muon would make each of full rank at any size.
+    return parameter.ndim == 2 and ("layers." in name or "blocks." in name) and ".lora_" not in name

@@ -1,0 +1,31 @@
+"""Muon and AdamW behind one optimizer."""
+
+import pytest
+import torch
+
+from comem_hf.training.freezing import trainable_parameters
+from comem_hf.training.optimizer import MuonWithAdamW
+
+
+def test_muon_has_the_resamplers_matrices_and_adamw_the_rest(make_trainable):
+    model = make_trainable()
+    model.freeze_backbone()
+    names = {id(parameter): name for name, parameter in trainable_parameters(model).items()}
+    muon, adamw = MuonWithAdamW(model, lr=1e-3, muon_lr=1e-2, weight_decay=0.1).param_groups
+    by_muon = {names.pop(id(parameter)) for parameter in muon["params"]}
+    assert {name.rsplit(".", 2)[1] for name in by_muon} == {
+        *("q_proj", "k_proj", "v_proj", "o_proj", "up_proj", "down_proj")
+    }
+    assert all(name.startswith("memory_encoder.resampler.layers.") for name in by_muon)
+    assert {id(parameter) for parameter in adamw["params"]} == names.keys()
+    assert (muon["lr"], muon["weight_decay"], adamw["lr"], adamw["weight_decay"]) == (1e-2, 0.1, 1e-3, 0.0)
+
+
+def test_a_model_without_layers_is_refused():
+    with pytest.raises(ValueError, match="got 0 and 2; use AdamW alone"):
+        MuonWithAdamW(torch.nn.Linear(2, 2), lr=1e-3, muon_lr=1e-2)
+
+
+def test_a_rate_that_is_none_is_refused(make_arguments):
+    with pytest.raises(ValueError, match="`muon_learning_rate` must be positive or None, got 0"):
+        make_arguments(muon_learning_rate=0.0)
