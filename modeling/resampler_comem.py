@@ -20,19 +20,31 @@ class CoMemResamplerAttention(nn.Module):
         self.v_proj = nn.Linear(hidden_size, num_heads * head_dim, bias=False)
         self.o_proj = nn.Linear(num_heads * head_dim, hidden_size, bias=False)
 
-    def forward(self, queries: torch.Tensor, context: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    def read(self, context: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """
+        Returns the keys and values of the item, `(items, heads, length, head_dim)` each.
+
+        Args:
+            context (`torch.Tensor` of shape `(items, length, hidden)`): The item's hidden states.
+        """
+        context = self.context_norm(context)
+        return self._split_heads(self.k_proj(context)), self._split_heads(self.v_proj(context))
+
+    def forward(
+        self, queries: torch.Tensor, context: tuple[torch.Tensor, torch.Tensor], mask: torch.Tensor
+    ) -> torch.Tensor:
         """
         Args:
             queries (`torch.Tensor` of shape `(items, memory tokens, hidden)`): The vectors that become memory.
-            context (`torch.Tensor` of shape `(items, length, hidden)`): The item's hidden states.
+            context (`tuple` of two `torch.Tensor`): What `read` made of the item.
             mask (`torch.Tensor` of shape `(items, 1, 1, length + memory tokens)`): False at padding.
         """
-        queries, context = self.query_norm(queries), self.context_norm(context)
-        sources = torch.cat([context, queries], dim=1)
+        queries = self.query_norm(queries)
+        keys, values = context
         heads = F.scaled_dot_product_attention(
             self._split_heads(self.q_proj(queries)),
-            self._split_heads(self.k_proj(sources)),
-            self._split_heads(self.v_proj(sources)),
+            torch.cat([keys, self._split_heads(self.k_proj(queries))], dim=2),
+            torch.cat([values, self._split_heads(self.v_proj(queries))], dim=2),
             attn_mask=mask,
         )
         return self.o_proj(heads.transpose(1, 2).flatten(2))
@@ -62,7 +74,9 @@ class CoMemResamplerLayer(nn.Module):
         self.attention = CoMemResamplerAttention(hidden_size, num_heads, head_dim)
         self.mlp = CoMemResamplerMLP(hidden_size, hidden_size * ff_mult)
 
-    def forward(self, queries: torch.Tensor, context: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, queries: torch.Tensor, context: tuple[torch.Tensor, torch.Tensor], mask: torch.Tensor
+    ) -> torch.Tensor:
         queries = queries + self.attention(queries, context, mask)
         return queries + self.mlp(queries)
 
@@ -114,8 +128,11 @@ class CoMemResampler(nn.Module):
         queries = self.queries.weight.expand(hidden_states.shape[0], -1, -1)
         mask = F.pad(attention_mask.bool(), (0, queries.shape[1]), value=True)[:, None, None, :]
         context = self.in_proj(hidden_states)
+        # The item is the same in all passes: a layer whose weights they share reads it once.
+        read = [layer.attention.read(context) for layer in self.layers]
         for index in range(self.num_passes):
-            queries = self.layers[index % len(self.layers)](queries, context, mask)
+            number = index % len(self.layers)
+            queries = self.layers[number](queries, read[number], mask)
         return self.norm(self.out_proj(queries))
 
 
