@@ -18,7 +18,7 @@ from .memory_encoder_comem import CoMemMemoryEncoder, mm_token_types
 from .memory_inputs import as_memory_inputs, check_items, pad_items
 
 
-SHARPNESS = 3.0  # of a new resampler's queries and keys, over Xavier's bound
+SHARPNESS = 4.0  # standard deviation of a new resampler's attention logits
 
 
 @dataclass
@@ -109,8 +109,9 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemGenerationMixin, 
             resampler = model.memory_encoder.resampler
             resampler.norm.weight.fill_(embeddings.float().pow(2).mean().sqrt().item())
             for layer in resampler.layers:
-                layer.attention.q_proj.weight.mul_(SHARPNESS)
-                layer.attention.k_proj.weight.mul_(SHARPNESS)
+                for projection in (layer.attention.q_proj, layer.attention.k_proj):
+                    # On normalised states, q . k / sqrt(head_dim) has a standard deviation of hidden * std ** 2.
+                    projection.weight.normal_(std=(SHARPNESS / model.config.hidden_size) ** 0.5)
         if backbone.generation_config is not None:
             model.generation_config = copy.deepcopy(backbone.generation_config)
         return model.train(backbone.training)
