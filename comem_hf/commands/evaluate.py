@@ -33,6 +33,8 @@ def evaluate(
     from .loading import load_model
     from .output import print_table
 
+    if output is not None:  # before the minutes of work that would be lost
+        output.parent.mkdir(parents=True, exist_ok=True)
     asked = load_questions(questions or default_path("questions.jsonl"))
     loaded, processor = load_model(model or default_path("model"))
     memory = MemoryBank.from_pretrained(bank or default_path("bank"), model=loaded, processor=processor)

@@ -31,7 +31,8 @@ def evaluate(comem, model_folder, bank_folder):
 
 
 def test_evaluate_prints_a_row_for_every_way_and_writes_the_same_as_json(evaluate, questions_file, tmp_path):
-    code, output, _ = evaluate("--questions", questions_file, "--top-k", 2, "--output", tmp_path / "scores.json")
+    written_to = tmp_path / "new" / "scores.json"
+    code, output, _ = evaluate("--questions", questions_file, "--top-k", 2, "--output", written_to)
     assert code == 0
     lines = [line.split("\t") for line in output.splitlines()]
     rows = {line[1]: line[2:] for line in lines if line[0] == "2 questions, top-2 of 4 items"}
@@ -39,7 +40,7 @@ def test_evaluate_prints_a_row_for_every_way_and_writes_the_same_as_json(evaluat
     recall = {line[1]: line[2] for line in lines if line[0] == "retrieval recall@1"}
     assert (list(rows), list(kinds), list(recall)) == (list(WAYS), list(WAYS), list(DISTURBANCES))
 
-    written = json.loads((tmp_path / "scores.json").read_text())
+    written = json.loads(written_to.read_text())
     assert (written["questions"], written["top_k"]) == (2, 2)
     assert rows == {s["way"]: [f"{s['exact_match']:.3f}", f"{s['positions']:.0f}"] for s in written["scores"]}
     assert recall == {name: f"{share:.3f}" for name, share in written["recall_at_1"].items()}
