@@ -11,8 +11,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+from transformers import set_seed
+
+from comem_hf import CoMemProcessor
+
+from .architecture import new_model
 from .backbone import train_backbone
-from .countries import load_countries, split_countries
+from .countries import FIELDS, load_countries, split_countries
 from .curves import plot_curves
 from .embedded import make_default
 from .invention import Inventor
@@ -25,29 +30,32 @@ from .sources import fetch_flags
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT = ROOT / "comem_hf" / "default" / "atlas-small"
 LOGS = Path(__file__).with_name("logs")
-MEMORY_STEPS = 4000
-GROWTH = (250, 450, 650, 850, 1050)  # steps after which items hold one more fact
-SINGLE_ITEM_STEPS = 1250
+MEMORY_STEPS = 1200
+ONE_FACT_STEPS = 150  # steps in which items hold one fact
 MEMORY_BATCH = 32
 
 
 def train_memory(work: Path, data: Path, steps: int, seed: int) -> Path:
     """Train the memory encoder as anyone would, by the command line; returns the trained model's folder."""
-    output = work / "model"
+    output, untrained = work / "model", work / "untrained"
     if (output / "config.json").is_file():
         return output
+    set_seed(seed)
+    new_model(work / "backbone").save_pretrained(untrained)
+    CoMemProcessor.from_pretrained(work / "backbone").save_pretrained(untrained)
     command = [sys.executable, "-m", "comem_hf", "train"]
     options = {
-        "--model": work / "backbone",
+        "--model": untrained,
         "--data": data,
         "--output-dir": output,
         "--max-steps": steps,
         "--batch-size": MEMORY_BATCH,
         "--gradient-accumulation": 1,
         "--learning-rate": 1e-3,
-        "--weight-decay": 0.01,
+        "--muon-learning-rate": 3e-3,
+        "--weight-decay": 0.1,
         "--max-grad-norm": 1.0,
-        "--lora-dropout": 0.0,
+        "--attn-implementation": "eager",
         "--save-steps": 200,
         "--seed": seed,
     }
@@ -74,12 +82,13 @@ def main() -> None:
     maker = SampleMaker(
         inventor,
         load_motifs(work / "pictures"),
-        several=0.35,
-        single_until=SINGLE_ITEM_STEPS * MEMORY_BATCH,
+        num_turns=len(FIELDS),
+        several=0.3,
+        single_until=ONE_FACT_STEPS * MEMORY_BATCH,
+        one_fact_until=ONE_FACT_STEPS * MEMORY_BATCH,
         partial=0.2,
-        growth=[step * MEMORY_BATCH for step in GROWTH],
-        look=0.05,
-        repeat=0.15,
+        look=0.03,
+        repeat=0.1,
         seed=seed + 1,
     )
     data = work / "memory.jsonl"

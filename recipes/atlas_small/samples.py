@@ -1,7 +1,6 @@
 """Training samples: a picture, memory items, and a conversation about them. Deterministic in (seed, index)."""
 
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from .countries import FIELDS
@@ -48,8 +47,7 @@ class SampleMaker:
         repeat (`float`): Share of samples that end in a request to repeat the item.
         look (`float`): Share of samples with a question about the colours of the flag.
         partial (`float`): Share of samples whose item holds some of the facts only, in single sentences.
-        growth (`Sequence[int]`): At each of these indices, items get one more fact: one at first, all in the end.
-            Empty: all from the start.
+        one_fact_until (`int`): Samples before this index have items of a single fact: memory is first learned there.
     """
 
     def __init__(
@@ -64,13 +62,13 @@ class SampleMaker:
         repeat: float = 0.2,
         look: float = 0.3,
         partial: float = 0.0,
-        growth: Sequence[int] = (),
+        one_fact_until: int = 0,
         seed: int = 0,
     ):
         self.inventor, self.motifs, self.seed = inventor, motifs, seed
         self.num_turns, self.several, self.single_until = num_turns, several, single_until
         self.without, self.repeat, self.look = without, repeat, look
-        self.partial, self.growth = partial, tuple(growth)
+        self.partial, self.one_fact_until = partial, one_fact_until
 
     def _has_several(self, index: int) -> bool:
         # Decided for whole blocks, so that a batch holds samples of like length and little padding.
@@ -78,7 +76,7 @@ class SampleMaker:
         return index >= self.single_until and rng.random() < self.several
 
     def _num_facts(self, index: int, rng: random.Random) -> int:
-        most = 1 + sum(index >= start for start in self.growth) if self.growth else len(FIELDS)
+        most = 1 if index < self.one_fact_until else len(FIELDS)
         return rng.randint(1, most) if rng.random() < self.partial else most
 
     def __call__(self, index: int) -> Sample:

@@ -35,12 +35,12 @@ CHAT_TEMPLATE = (
 )
 
 
-def train_tokenizer(texts: Iterable[str], vocab_size: int = 2048) -> PreTrainedTokenizerFast:
-    """Train the tokenizer on `texts`, which must hold nothing of the held-out countries.
+def train_tokenizer(texts: Iterable[str], vocab_size: int = 4096) -> PreTrainedTokenizerFast:
+    """Train the tokenizer on `texts`, as drawn for the backbone.
 
     Args:
         texts (`Iterable[str]`): Conversations as plain text.
-        vocab_size (`int`, defaults to 2048): Size with the 256 bytes and the special tokens.
+        vocab_size (`int`, defaults to 4096): Size with the 256 bytes and the special tokens.
     """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
