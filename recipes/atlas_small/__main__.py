@@ -30,8 +30,8 @@ from .sources import fetch_flags
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT = ROOT / "comem_hf" / "default" / "atlas-small"
 LOGS = Path(__file__).with_name("logs")
-MEMORY_STEPS = 1200
-ONE_FACT_STEPS = 150  # steps in which items hold one fact
+MEMORY_STEPS = 800
+ONE_FACT_STEPS = 120  # steps in which items hold one fact
 MEMORY_BATCH = 32
 
 

@@ -20,9 +20,9 @@ from .tokenizer import train_tokenizer
 
 
 BATCH_SIZE = 32
-STEPS = 1200
-DECAY_STEPS = 400
-SINGLE_ITEM_STEPS = 500
+STEPS = 1000
+DECAY_STEPS = 350
+SINGLE_ITEM_STEPS = 400
 VALIDATION_SEED = 1_000_003
 TOKENIZER_SAMPLES = 20_000
 
@@ -90,7 +90,7 @@ def train_backbone(work: Path, train: list[Country], inventor: Inventor, flags: 
             per_device_eval_batch_size=BATCH_SIZE,
             train_sampling_strategy="sequential",
             lr_scheduler_type="warmup_stable_decay",
-            warmup_steps=100,
+            warmup_steps=60,
             lr_scheduler_kwargs={"num_decay_steps": DECAY_STEPS, "min_lr_ratio": 0.02},
             max_grad_norm=1.0,
             bf16=True,
