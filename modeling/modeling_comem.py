@@ -18,9 +18,6 @@ from .memory_encoder_comem import CoMemMemoryEncoder, mm_token_types
 from .memory_inputs import as_memory_inputs, check_items, pad_items
 
 
-SHARPNESS = 4.0  # standard deviation of a new resampler's attention logits
-
-
 @dataclass
 class PromptWithMemory:
     """
@@ -88,8 +85,8 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemGenerationMixin, 
         Puts a new, untrained memory encoder on a backbone.
 
         New memory vectors have the root mean square of the backbone's token embeddings, so that training starts inside
-        the range that the backbone knows, and the resampler's attention starts sharp: a nearly uniform one gives all
-        items nearly the same vectors, which training on a frozen backbone then makes one and the same.
+        the range that the backbone knows, and the resampler's attention starts sharp (see [`CoMemResampler.start`]).
+        A model made from a configuration alone starts with neither: its weights are to be loaded.
 
         Args:
             backbone (`str` or [`~transformers.PreTrainedModel`]): Repository, folder or loaded model. The weights of a
@@ -106,12 +103,7 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemGenerationMixin, 
         model.memory_encoder.to(device=backbone.device, dtype=backbone.dtype)
         with torch.no_grad():
             embeddings = backbone.get_input_embeddings().weight
-            resampler = model.memory_encoder.resampler
-            resampler.norm.weight.fill_(embeddings.float().pow(2).mean().sqrt().item())
-            for layer in resampler.layers:
-                for projection in (layer.attention.q_proj, layer.attention.k_proj):
-                    # On normalised states, q . k / sqrt(head_dim) has a standard deviation of hidden * std ** 2.
-                    projection.weight.normal_(std=(SHARPNESS / model.config.hidden_size) ** 0.5)
+            model.memory_encoder.resampler.start(size=embeddings.float().pow(2).mean().sqrt().item())
         if backbone.generation_config is not None:
             model.generation_config = copy.deepcopy(backbone.generation_config)
         return model.train(backbone.training)
@@ -327,7 +319,7 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemGenerationMixin, 
         # Only the resampler's modules come here; the backbone and the adapter initialise themselves.
         super()._init_weights(module)
         if isinstance(module, nn.Linear):
-            init.xavier_uniform_(module.weight)
+            init.xavier_uniform_(module.weight)  # torch's default is a third of it, and shrinks with every layer
         elif isinstance(module, nn.Embedding):  # the queries, which must differ or all places would read the same
             init.normal_(module.weight)
 

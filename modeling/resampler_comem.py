@@ -7,6 +7,9 @@ from torch import nn
 from .configuration_comem import CoMemConfig
 
 
+SHARPNESS = 4.0  # standard deviation of new attention's logits
+
+
 class CoMemResamplerAttention(nn.Module):
     """Queries attend to the item and to themselves; keys and values are made of both."""
 
@@ -22,25 +25,26 @@ class CoMemResamplerAttention(nn.Module):
 
     def read(self, context: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """
-        Returns the keys and values of the item, `(items, heads, length, head_dim)` each.
-
         Args:
             context (`torch.Tensor` of shape `(items, length, hidden)`): The item's hidden states.
+
+        Returns:
+            `tuple(torch.Tensor)`: Its keys and values, `(items, heads, length, head_dim)` each.
         """
         context = self.context_norm(context)
         return self._split_heads(self.k_proj(context)), self._split_heads(self.v_proj(context))
 
     def forward(
-        self, queries: torch.Tensor, context: tuple[torch.Tensor, torch.Tensor], mask: torch.Tensor
+        self, queries: torch.Tensor, item: tuple[torch.Tensor, torch.Tensor], mask: torch.Tensor
     ) -> torch.Tensor:
         """
         Args:
             queries (`torch.Tensor` of shape `(items, memory tokens, hidden)`): The vectors that become memory.
-            context (`tuple` of two `torch.Tensor`): What `read` made of the item.
+            item (`tuple(torch.Tensor)`): Keys and values of the item, as `read` returns them.
             mask (`torch.Tensor` of shape `(items, 1, 1, length + memory tokens)`): False at padding.
         """
         queries = self.query_norm(queries)
-        keys, values = context
+        keys, values = item
         heads = F.scaled_dot_product_attention(
             self._split_heads(self.q_proj(queries)),
             torch.cat([keys, self._split_heads(self.k_proj(queries))], dim=2),
@@ -75,9 +79,9 @@ class CoMemResamplerLayer(nn.Module):
         self.mlp = CoMemResamplerMLP(hidden_size, hidden_size * ff_mult)
 
     def forward(
-        self, queries: torch.Tensor, context: tuple[torch.Tensor, torch.Tensor], mask: torch.Tensor
+        self, queries: torch.Tensor, item: tuple[torch.Tensor, torch.Tensor], mask: torch.Tensor
     ) -> torch.Tensor:
-        queries = queries + self.attention(queries, context, mask)
+        queries = queries + self.attention(queries, item, mask)
         return queries + self.mlp(queries)
 
 
@@ -116,6 +120,23 @@ class CoMemResampler(nn.Module):
         self.out_proj = nn.Linear(hidden_size, hidden_size)
         self.norm = nn.LayerNorm(hidden_size)
 
+    @torch.no_grad()
+    def start(self, size: float):
+        """
+        Sets what training starts from: vectors of the right size, and sharp attention.
+
+        A nearly uniform attention gives all items nearly the same vectors, which training on a frozen backbone then
+        makes one and the same.
+
+        Args:
+            size (`float`): Root mean square of new memory vectors.
+        """
+        self.norm.weight.fill_(size)
+        for layer in self.layers:
+            for projection in (layer.attention.q_proj, layer.attention.k_proj):
+                # On normalised states, q . k / sqrt(head_dim) has a standard deviation of hidden * std ** 2.
+                projection.weight.normal_(std=(SHARPNESS / projection.in_features) ** 0.5)
+
     def forward(self, hidden_states: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """
         Args:
@@ -128,11 +149,11 @@ class CoMemResampler(nn.Module):
         queries = self.queries.weight.expand(hidden_states.shape[0], -1, -1)
         mask = F.pad(attention_mask.bool(), (0, queries.shape[1]), value=True)[:, None, None, :]
         context = self.in_proj(hidden_states)
-        # The item is the same in all passes: a layer whose weights they share reads it once.
-        read = [layer.attention.read(context) for layer in self.layers]
         for index in range(self.num_passes):
-            number = index % len(self.layers)
-            queries = self.layers[number](queries, read[number], mask)
+            layer = self.layers[index % len(self.layers)]
+            if index < len(self.layers):  # the item is the same in all passes: a layer that they share reads it once
+                item = layer.attention.read(context)
+            queries = layer(queries, item, mask)
         return self.norm(self.out_proj(queries))
 
 

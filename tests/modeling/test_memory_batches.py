@@ -3,7 +3,10 @@
 import pytest
 import torch
 
+from comem_hf import CoMemForConditionalGeneration
 from comem_hf.modeling import MemoryInputs
+from comem_hf.modeling.resampler_comem import SHARPNESS
+from tests.conftest import make_backbone
 from tests.modeling.conftest import make_items
 
 
@@ -81,13 +84,25 @@ def test_an_item_gets_the_same_vectors_in_any_company(model, tiny_processor, mak
 
 
 @torch.no_grad()
-def test_a_new_encoder_tells_items_and_places_apart(model, make_inputs):
+def test_a_new_encoder_tells_items_and_places_apart(family, make_inputs):
+    model = CoMemForConditionalGeneration.from_backbone(make_backbone(family))
     vectors = model.encode_memory(make_inputs((3,))["memory_inputs"])
     size = vectors.pow(2).mean().sqrt()
     between_items = (vectors - vectors.mean(0)).pow(2).mean().sqrt() / size
     between_places = (vectors - vectors.mean(1, keepdim=True)).pow(2).mean().sqrt() / size
     assert between_items > 0.2
     assert between_places > 0.2
+
+
+@torch.no_grad()
+def test_a_new_resampler_reads_sharply(family):
+    resampler = CoMemForConditionalGeneration.from_backbone(make_backbone(family)).memory_encoder.resampler
+    assert abs(resampler.queries.weight.std() - 1) < 0.1
+    attention = resampler.layers[0].attention
+    states = torch.nn.functional.layer_norm(torch.randn(1, 500, resampler.queries.embedding_dim), [64])
+    keys, _ = attention.read(states)
+    logits = attention._split_heads(attention.q_proj(states)) @ keys.mT / attention.head_dim**0.5
+    assert abs(logits.std() - SHARPNESS) < 0.25 * SHARPNESS
 
 
 @torch.no_grad()
