@@ -24,7 +24,7 @@ def train(
     warmup: Annotated[float, typer.Option(help="Warm-up: share of the updates, or their number from 1 on.")] = 0.03,
     weight_decay: Annotated[float, typer.Option(help="Weight decay.")] = 0.1,
     muon_learning_rate: Annotated[
-        float | None, typer.Option(help="Train the resampler's matrices by Muon at this rate. [default: AdamW]")
+        float | None, typer.Option(help="Train the resampler's layers by Muon at this rate. [default: AdamW]")
     ] = None,
     max_grad_norm: Annotated[float, typer.Option(help="Gradients are clipped to this norm.")] = 3.0,
     lora_rank: Annotated[int | None, typer.Option(help="Rank of a new adapter. [default: 16]")] = None,
@@ -37,7 +37,7 @@ def train(
     ] = 0.0,
     gradient_checkpointing: Annotated[bool, typer.Option(help="Less memory, more time.")] = False,
     attn_implementation: Annotated[
-        str | None, typer.Option(help="Attention: sdpa, eager, ...; on a CPU eager may be faster. [default: sdpa]")
+        str | None, typer.Option(help="Attention, such as sdpa or eager. [default: what the model loads with]")
     ] = None,
     bf16: Annotated[bool, typer.Option(help="bfloat16 mixed precision.")] = False,
     workers: Annotated[int, typer.Option(help="Processes that read images and tokenize.")] = 0,

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, fields
 
+import torch
 from transformers import TrainingArguments
 
 
@@ -20,8 +21,9 @@ class MemoryTrainingArguments(TrainingArguments):
             Weight of an added loss: the Kullback-Leibler divergence, on the tokens of the answers, from the
             predictions of the same frozen backbone with the items' text and images in its prompt. 0 turns it off.
         muon_learning_rate (`float`, *optional*):
-            Learning rate of Muon for the resampler's matrices, which then start from scratch faster; `learning_rate`
-            stays that of AdamW for the rest. AdamW for all by default.
+            Learning rate of Muon for the matrices in the resampler's layers, which are learned from scratch and faster
+            so. The rest is trained by AdamW at `learning_rate`, without weight decay; `optim` is not used. Needs torch
+            2.9. AdamW for all by default.
     """
 
     learning_rate: float = 5e-5
@@ -52,6 +54,8 @@ class MemoryTrainingArguments(TrainingArguments):
             raise ValueError(f"`distillation_weight` must not be negative, got {self.distillation_weight!r}.")
         if self.muon_learning_rate is not None and self.muon_learning_rate <= 0:
             raise ValueError(f"`muon_learning_rate` must be positive or None, got {self.muon_learning_rate!r}.")
+        if self.muon_learning_rate is not None and not hasattr(torch.optim, "Muon"):
+            raise ValueError(f"`muon_learning_rate` needs torch 2.9 or newer, this is {torch.__version__}.")
 
 
 # The argument's name changed within transformers 5.

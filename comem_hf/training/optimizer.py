@@ -1,47 +1,69 @@
-"""Muon for the matrices inside the layers, AdamW for everything else, behind one optimizer."""
+"""Muon for matrices inside layers, AdamW for everything else, behind one optimizer."""
+
+from collections.abc import Sequence
 
 import torch
 from torch import nn
 
 
 class MuonWithAdamW(torch.optim.Optimizer):
-    """`torch.optim.Muon` on the full matrices inside layers, `torch.optim.AdamW` on adapters, embeddings and vectors.
+    """`torch.optim.Muon` on the matrices inside some layers, `torch.optim.AdamW` on the rest of what is trainable.
 
     Args:
         model (`torch.nn.Module`):
             The model whose trainable parameters are optimised.
+        inside (`Sequence[str]`):
+            Parts of names: Muon takes the matrices whose name has one of them.
         lr (`float`):
             Learning rate of AdamW.
         muon_lr (`float`):
             Learning rate of Muon.
         weight_decay (`float`, *optional*, defaults to 0.1):
-            Decoupled weight decay of the matrices; what AdamW moves has none.
+            Decoupled weight decay of Muon's matrices; what AdamW moves has none.
+        betas (`tuple[float, float]`, *optional*, defaults to `(0.9, 0.98)`):
+            Of AdamW.
+        eps (`float`, *optional*, defaults to 1e-8):
+            Of AdamW.
 
     Raises:
         ValueError: If nothing is left for one of the two.
     """
 
-    def __init__(self, model: nn.Module, *, lr: float, muon_lr: float, weight_decay: float = 0.1):
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        inside: Sequence[str],
+        lr: float,
+        muon_lr: float,
+        weight_decay: float = 0.1,
+        betas: tuple[float, float] = (0.9, 0.98),
+        eps: float = 1e-8,
+    ):
         matrices, others = [], []
         for name, parameter in model.named_parameters():
             if parameter.requires_grad:
-                (matrices if _is_hidden_matrix(name, parameter) else others).append(parameter)
+                is_inside = parameter.ndim == 2 and any(part in name for part in inside)
+                (matrices if is_inside else others).append(parameter)
         if not matrices or not others:
             raise ValueError(
-                "Muon with AdamW needs both matrices inside layers and other parameters to train, got "
+                f"Muon with AdamW needs matrices inside {', '.join(inside)} and other parameters to train, got "
                 f"{len(matrices)} and {len(others)}; use AdamW alone."
             )
         self.inner = [
             torch.optim.Muon(matrices, lr=muon_lr, weight_decay=weight_decay, momentum=0.95),
-            torch.optim.AdamW(others, lr=lr, betas=(0.9, 0.98), weight_decay=0.0),
+            torch.optim.AdamW(others, lr=lr, betas=betas, eps=eps, weight_decay=0.0),
         ]
         super().__init__([{"params": matrices + others}], defaults={"lr": lr})
         # The groups are the inner optimizers' own objects, so that a scheduler moves those.
         self.param_groups = [group for optimizer in self.inner for group in optimizer.param_groups]
 
     def step(self, closure=None):
-        """One step of both."""
-        loss = closure() if closure is not None else None
+        """One step of both; a `closure` is called first, with gradients enabled."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
         for optimizer in self.inner:
             optimizer.step()
         return loss
@@ -55,8 +77,3 @@ class MuonWithAdamW(torch.optim.Optimizer):
         for optimizer, state in zip(self.inner, state_dict["inner"], strict=True):
             optimizer.load_state_dict(state)
         self.param_groups = [group for optimizer in self.inner for group in optimizer.param_groups]
-
-
-def _is_hidden_matrix(name: str, parameter: nn.Parameter) -> bool:
-    # The two factors of a LoRA layer are no matrices of their own: Muon would make each of full rank at any size.
-    return parameter.ndim == 2 and ("layers." in name or "blocks." in name) and ".lora_" not in name

@@ -32,11 +32,14 @@ class MemoryEncoderTrainer(Trainer):
         if self.optimizer is None and self.args.muon_learning_rate is not None:
             self.optimizer = MuonWithAdamW(
                 self.model if model is None else model,
+                inside=["memory_encoder.resampler.layers."],
                 lr=self.args.learning_rate,
                 muon_lr=self.args.muon_learning_rate,
                 weight_decay=self.args.weight_decay,
+                betas=(self.args.adam_beta1, self.args.adam_beta2),
+                eps=self.args.adam_epsilon,
             )
-        return super().create_optimizer(model)
+        return super().create_optimizer() if model is None else super().create_optimizer(model)
 
     def compute_loss(
         self,

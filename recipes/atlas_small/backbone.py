@@ -71,14 +71,14 @@ def train_backbone(work: Path, train: list[Country], inventor: Inventor, flags: 
     set_seed(seed)
     make_pictures(work / "pictures", train, flags, seed)
     motifs = load_motifs(work / "pictures")
-    maker = SampleMaker(
-        inventor, motifs, single_until=SINGLE_ITEM_STEPS * BATCH_SIZE, partial=0.4, num_turns=6, seed=seed
-    )
+    maker = SampleMaker(inventor, motifs, single_until=SINGLE_ITEM_STEPS * BATCH_SIZE, partial=0.4, seed=seed)
     validation = SampleMaker(inventor, motifs, seed=VALIDATION_SEED)
     tokenizer = train_tokenizer(text for index in range(TOKENIZER_SAMPLES) for text in maker(index).texts())
     processor = new_processor(tokenizer)
     model = new_backbone(tokenizer)
-    model.set_attn_implementation("eager")  # on a CPU, half as fast again as sdpa
+    model.set_attn_implementation("eager")  # on a CPU, 1.4 times as fast as sdpa
+
+    optimizer = MuonWithAdamW(model, inside=("layers.", "blocks."), lr=2e-3, muon_lr=1e-2, weight_decay=0.3)
 
     checkpoints = work / "backbone-checkpoints"
     trainer = BackboneTrainer(
@@ -110,7 +110,7 @@ def train_backbone(work: Path, train: list[Country], inventor: Inventor, flags: 
         eval_dataset=SampleDataset(validation, 128),
         compute_metrics=exact_answers,
         preprocess_logits_for_metrics=lambda logits, labels: logits.argmax(-1),
-        optimizers=(MuonWithAdamW(model, lr=2e-3, muon_lr=1e-2, weight_decay=0.3), None),
+        optimizers=(optimizer, None),
     )
     trainer.train(resume_from_checkpoint=get_last_checkpoint(checkpoints) if checkpoints.is_dir() else None)
 

@@ -3,15 +3,18 @@
 import pytest
 import torch
 
+from comem_hf.training import MemoryEncoderTrainer
 from comem_hf.training.freezing import trainable_parameters
 from comem_hf.training.optimizer import MuonWithAdamW
 
 
-def test_muon_has_the_resamplers_matrices_and_adamw_the_rest(make_trainable):
-    model = make_trainable()
+@pytest.mark.parametrize("encoder", ["adapter", "separate"])
+def test_muon_has_the_matrices_of_the_resamplers_layers_and_adamw_the_rest(encoder, make_trainable, make_arguments):
+    model = make_trainable(encoder=encoder)
     model.freeze_backbone()
     names = {id(parameter): name for name, parameter in trainable_parameters(model).items()}
-    muon, adamw = MuonWithAdamW(model, lr=1e-3, muon_lr=1e-2, weight_decay=0.1).param_groups
+    trainer = MemoryEncoderTrainer(model, make_arguments(learning_rate=1e-3, muon_learning_rate=1e-2))
+    muon, adamw = trainer.create_optimizer().param_groups
     by_muon = {names.pop(id(parameter)) for parameter in muon["params"]}
     assert {name.rsplit(".", 2)[1] for name in by_muon} == {
         *("q_proj", "k_proj", "v_proj", "o_proj", "up_proj", "down_proj")
@@ -23,7 +26,7 @@ def test_muon_has_the_resamplers_matrices_and_adamw_the_rest(make_trainable):
 
 def test_a_model_without_layers_is_refused():
     with pytest.raises(ValueError, match="got 0 and 2; use AdamW alone"):
-        MuonWithAdamW(torch.nn.Linear(2, 2), lr=1e-3, muon_lr=1e-2)
+        MuonWithAdamW(torch.nn.Linear(2, 2), inside=["layers."], lr=1e-3, muon_lr=1e-2)
 
 
 def test_a_rate_that_is_none_is_refused(make_arguments):
