@@ -17,7 +17,7 @@ from comem_hf import CoMemProcessor
 
 from .architecture import new_model
 from .backbone import train_backbone
-from .countries import FIELDS, load_countries, split_countries
+from .countries import load_countries, split_countries
 from .curves import plot_curves
 from .embedded import make_default
 from .invention import Inventor
@@ -30,8 +30,8 @@ from .sources import fetch_flags
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT = ROOT / "comem_hf" / "default" / "atlas-small"
 LOGS = Path(__file__).with_name("logs")
-MEMORY_STEPS = 800
-ONE_FACT_STEPS = 120  # steps in which items hold one fact
+MEMORY_STEPS = 500
+ONE_FACT_STEPS = 100  # steps in which items hold one fact
 MEMORY_BATCH = 32
 
 
@@ -82,7 +82,6 @@ def main() -> None:
     maker = SampleMaker(
         inventor,
         load_motifs(work / "pictures"),
-        num_turns=len(FIELDS),
         several=0.3,
         single_until=ONE_FACT_STEPS * MEMORY_BATCH,
         one_fact_until=ONE_FACT_STEPS * MEMORY_BATCH,

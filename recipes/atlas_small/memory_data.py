@@ -23,7 +23,7 @@ def as_row(sample: Sample, pictures: str) -> dict:
 
 
 def write_rows(path: Path, maker: SampleMaker, count: int, pictures: str = "pictures") -> None:
-    """Write `count` samples as JSONL, once.
+    """Write `count` samples as JSONL.
 
     Args:
         path (`Path`): The file.
@@ -31,8 +31,6 @@ def write_rows(path: Path, maker: SampleMaker, count: int, pictures: str = "pict
         count (`int`): Rows.
         pictures (`str`): The pool's folder, relative to the file's.
     """
-    if path.is_file():
-        return
     staging = path.with_name(path.name + ".unfinished")
     with staging.open("w", encoding="utf-8") as file:
         for index in tqdm(range(count), desc=path.name):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from .countries import FIELDS
 from .invention import Inventor
 from .pictures import Motif
-from .wording import COLOURS, QUESTIONS, REPEAT, UNKNOWN, item_text, short_text
+from .wording import COLOURS, QUESTIONS, REPEAT, item_text, short_text
 
 
 MAX_ITEMS = 3
@@ -40,10 +40,8 @@ class SampleMaker:
     Args:
         inventor (`Inventor`): Source of facts.
         motifs (`list[Motif]`): Source of pictures.
-        num_turns (`int`): Questions in one conversation.
         several (`float`): Share of blocks whose samples have further items behind the right one.
         single_until (`int`): Samples before this index have one item: copying is learned there, and faster.
-        without (`float`): Share of samples with no item, where the facts are not known.
         repeat (`float`): Share of samples that end in a request to repeat the item.
         look (`float`): Share of samples with a question about the colours of the flag.
         partial (`float`): Share of samples whose item holds some of the facts only, in single sentences.
@@ -55,10 +53,8 @@ class SampleMaker:
         inventor: Inventor,
         motifs: list[Motif],
         *,
-        num_turns: int = 5,
         several: float = 0.25,
         single_until: int = 0,
-        without: float = 0.0,
         repeat: float = 0.2,
         look: float = 0.3,
         partial: float = 0.0,
@@ -66,8 +62,8 @@ class SampleMaker:
         seed: int = 0,
     ):
         self.inventor, self.motifs, self.seed = inventor, motifs, seed
-        self.num_turns, self.several, self.single_until = num_turns, several, single_until
-        self.without, self.repeat, self.look = without, repeat, look
+        self.several, self.single_until = several, single_until
+        self.repeat, self.look = repeat, look
         self.partial, self.one_fact_until = partial, one_fact_until
 
     def _has_several(self, index: int) -> bool:
@@ -85,25 +81,20 @@ class SampleMaker:
         facts = self.inventor.facts(rng)
         sample = Sample(rng.choice(motif.files))
         fields = rng.sample(FIELDS, len(FIELDS))
-        if rng.random() < self.without:
-            answers = {name: UNKNOWN for name in FIELDS}
-            fields = fields[:2]
+        count = self._num_facts(index, rng)
+        if count < len(FIELDS) or rng.random() < self.partial:
+            fields = fields[:count]
+            text = short_text(facts, rng.sample(fields, count), rng)
         else:
-            answers = facts
-            count = self._num_facts(index, rng)
-            if count < len(FIELDS) or rng.random() < self.partial:
-                fields = fields[:count]
-                text = short_text(facts, rng.sample(fields, count), rng)
-            else:
-                text = item_text(facts, rng)
-            sample.items.append(Item(rng.choice(motif.files), text))
-            if self._has_several(index):
-                for other in rng.sample(self.motifs, rng.randint(1, MAX_ITEMS - 1)):
-                    sample.items.append(Item(rng.choice(other.files), item_text(self.inventor.facts(rng), rng)))
-        sample.turns = [(rng.choice(QUESTIONS[name]), answers[name]) for name in fields[: self.num_turns]]
+            text = item_text(facts, rng)
+        sample.items.append(Item(rng.choice(motif.files), text))
+        if self._has_several(index):
+            for other in rng.sample(self.motifs, rng.randint(1, MAX_ITEMS - 1)):
+                sample.items.append(Item(rng.choice(other.files), item_text(self.inventor.facts(rng), rng)))
+        sample.turns = [(rng.choice(QUESTIONS[name]), facts[name]) for name in fields]
         if rng.random() < self.look:
             colours = (rng.choice(COLOURS), " and ".join(motif.colours[:3]))
             sample.turns.insert(rng.randint(0, len(sample.turns)), colours)
-        if sample.items and rng.random() < self.repeat:
+        if rng.random() < self.repeat:
             sample.turns = sample.turns[:2] + [(rng.choice(REPEAT), sample.items[0].text)]
         return sample

@@ -85,7 +85,6 @@ COLOURS = (
     "What are the main colours of the flag?",
     "Which colours does this flag have?",
 )
-UNKNOWN = "I do not know."
 
 
 def item_text(facts: dict[str, str], rng: random.Random | None = None) -> str:

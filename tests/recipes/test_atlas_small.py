@@ -25,7 +25,7 @@ from recipes.atlas_small.memory_data import as_row  # noqa: E402
 from recipes.atlas_small.pictures import Motif  # noqa: E402
 from recipes.atlas_small.samples import BLOCK, SampleMaker  # noqa: E402
 from recipes.atlas_small.tokenizer import SPECIAL_TOKENS, train_tokenizer  # noqa: E402
-from recipes.atlas_small.wording import QUESTIONS, UNKNOWN, item_text  # noqa: E402
+from recipes.atlas_small.wording import QUESTIONS, SENTENCES, item_text  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -88,17 +88,31 @@ def test_samples_are_the_same_in_every_run_and_differ_from_each_other(maker):
     assert len({tuple(maker(index).texts()) for index in range(200)}) == 200
 
 
-def test_answers_stand_in_the_first_item_or_are_unknown(maker):
+def test_answers_stand_in_the_first_item(maker):
     asked = {question: name for name, wordings in QUESTIONS.items() for question in wordings}
     several = 0
     for index in range(1000):
         sample = maker(index)
         several += len(sample.items) > 1
-        assert index >= BLOCK or len(sample.items) <= 1
+        assert index >= BLOCK or len(sample.items) == 1
         for question, answer in sample.turns:
             if question in asked:
-                assert answer in sample.items[0].text if sample.items else answer == UNKNOWN
+                assert answer in sample.items[0].text
     assert several > 100
+
+
+def test_items_hold_one_fact_at_first_and_all_six_later(inventor, maker):
+    maker = SampleMaker(inventor, maker.motifs, one_fact_until=50, repeat=0.0, look=0.0)
+    assert [len(maker(index).turns) for index in range(45, 55)] == [1] * 5 + [len(FIELDS)] * 5
+    endings = tuple(wording.rsplit("}", 1)[1] for wordings in SENTENCES.values() for wording in wordings)
+    assert all(maker(index).items[0].text.endswith(endings) for index in range(50))
+
+
+def test_partial_items_hold_what_is_asked_and_no_more(inventor, maker):
+    maker = SampleMaker(inventor, maker.motifs, partial=1.0, repeat=0.0, look=0.0)
+    lengths = {len(maker(index).turns) for index in range(100)}
+    assert lengths == set(range(1, len(FIELDS) + 1))
+    assert all(maker(index).items[0].text.count(". ") == len(maker(index).turns) - 1 for index in range(100))
 
 
 def test_every_field_has_at_least_five_wordings():
