@@ -30,7 +30,7 @@ from .sources import fetch_flags
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT = ROOT / "comem_hf" / "default" / "atlas-small"
 LOGS = Path(__file__).with_name("logs")
-MEMORY_STEPS = 500
+MEMORY_STEPS = 600
 ONE_FACT_STEPS = 100  # steps in which items hold one fact
 MEMORY_BATCH = 32
 

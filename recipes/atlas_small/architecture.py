@@ -71,8 +71,7 @@ def new_processor(tokenizer: PreTrainedTokenizerBase) -> CoMemProcessor:
 def new_model(backbone: Path) -> CoMemForConditionalGeneration:
     """An untrained memory encoder on the trained backbone.
 
-    Its resampler is small in depth and wide in attention, so that a head can pass on half of a token's state: 8 heads
-    of 32 took more than twice as long.
+    Its resampler is small in depth and wide in attention, so that a head can pass on half of a token's state.
 
     Args:
         backbone (`Path`): Folder of the backbone.

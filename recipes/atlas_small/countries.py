@@ -1,4 +1,4 @@
-"""The countries of the world: facts, flags, and which of them no training step may see.
+"""The countries of the world: facts, flags, and which of them are held out of training.
 
 Facts come from `countryinfo` (MIT: capital, region, calling code) and from the Unicode CLDR data that `babel` carries
 (currency in use today, official languages). Flags are the public-domain pictures of the npm package

@@ -1,8 +1,8 @@
 """Invented countries: real values in new company and words without meaning, so that copying is learned.
 
-Held-out countries lend their words, as they would be words of any large model, but nothing that is true of them: no
-invented country has two values of one held-out country, and their flags are never drawn. What no sample holds cannot
-be learned by heart; the score without memory shows that it is not.
+Held-out countries lend their words, as they would be words of any large model, but no two facts that are theirs alone
+(shared by no training country) ever come together, and their flags are never drawn. What no sample holds cannot be
+learned by heart; the score without memory shows that it is not.
 """
 
 import random
@@ -15,7 +15,7 @@ from .countries import FIELDS, Country
 
 
 LOCALES = ("en", "es", "pt")
-INVENTED = 0.12  # share of values with a word that does not exist
+INVENTED = 0.12  # share of new values with a word that does not exist
 WORD = re.compile(r"[^\W\d_][\w'’-]*")
 CODE_LENGTHS = (1, 2, 3, 3, 3, 4)
 
