@@ -1,7 +1,8 @@
 """The unit of knowledge: an image, a text, or both."""
 
 import io
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,24 @@ class MemoryItem:
             raise ValueError(f"`text` must be a string, got {type(self.text).__name__}.")
         if self.image is None and not (self.text and self.text.strip()):
             raise ValueError(f"A memory item needs an image, a text or both, got neither (id {self.id!r}).")
+
+    @classmethod
+    def of(cls, value: "MemoryItem | Mapping[str, Any]") -> "MemoryItem":
+        """
+        Returns an item as it is, and a mapping of these arguments as an item.
+
+        Raises:
+            `ValueError`: If `value` is neither, or if a key of the mapping is unknown.
+        """
+        if isinstance(value, cls):
+            return value
+        if not isinstance(value, Mapping):
+            raise ValueError(f"A memory item must be a MemoryItem or a mapping of its fields, got {value!r:.80}.")
+        known = [field.name for field in fields(cls)]
+        unknown = [key for key in value if key not in known]
+        if unknown:
+            raise ValueError(f"A memory item has unknown keys {unknown}; known are {known}.")
+        return cls(**value)
 
     def load_image(self) -> PIL.Image.Image | None:
         """Returns the picture as an RGB image, or `None` if the item has none. See [`load_image`] for the errors."""

@@ -1,6 +1,7 @@
 """Text, images and memory items in; model inputs out."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +69,9 @@ class CoMemProcessor(Qwen2VLProcessor):
             images (*optional*): Images of the prompts, as PIL images, paths, URLs or arrays.
             text (`str` or `list[str]`, *optional*): Prompts, with an image token for each image.
             videos (*optional*): Videos of the prompts; needs torchvision.
-            memories (`list[list[MemoryItem]]`, *optional*): Memory items of each prompt; a single prompt may come with
-                a plain list of items, which may be empty.
+            memories (`list[list[MemoryItem]]`, *optional*): Memory items of each prompt, or mappings of their fields
+                such as `{"image": image, "text": "..."}`; a single prompt may come with a plain list of items, which
+                may be empty.
             **kwargs: As for [`~transformers.Qwen2VLProcessor`], such as `return_tensors` and `padding`.
 
         Returns:
@@ -88,7 +90,8 @@ class CoMemProcessor(Qwen2VLProcessor):
         inputs = super().__call__(images=_load_images(images), text=text, videos=videos, **kwargs)
         features = CoMemBatchFeature(dict(inputs))
         if memories is not None:
-            is_one_row = isinstance(memories[0], MemoryItem) if len(memories) else len(prompts or ()) == 1
+            _check_is_list(memories)
+            is_one_row = isinstance(memories[0], (MemoryItem, Mapping)) if len(memories) else len(prompts or ()) == 1
             memories = [memories] if is_one_row else memories
             if prompts is not None and len(memories) != len(prompts):
                 raise ValueError(
@@ -118,15 +121,14 @@ class CoMemProcessor(Qwen2VLProcessor):
         is cut to 5,000 characters, as in the published code, and special tokens in it become spaces.
 
         Args:
-            memories (`list[list[MemoryItem]]`): Items of each prompt; may be empty.
+            memories (`list[list[MemoryItem]]`): Items of each prompt, or mappings of their fields; may be empty.
 
         Returns:
             [`MemoryInputs`]: Raw items, left-padded.
         """
         for row in memories:
-            if not isinstance(row, (list, tuple)) or not all(isinstance(item, MemoryItem) for item in row):
-                raise ValueError(f"`memories` must be lists of MemoryItem, one list per prompt, got {row!r:.80}.")
-        items = [item for row in memories for item in row]
+            _check_is_list(row)
+        items = [MemoryItem.of(item) for row in memories for item in row]
         item_counts = torch.tensor([len(row) for row in memories], dtype=torch.long)
         if not items:
             empty = torch.zeros((0, 0), dtype=torch.long)
@@ -163,6 +165,11 @@ class CoMemProcessor(Qwen2VLProcessor):
     @property
     def model_input_names(self) -> list[str]:
         return [*super().model_input_names, "memory_inputs"]
+
+
+def _check_is_list(memories: Any):
+    if not isinstance(memories, (list, tuple)):
+        raise ValueError(f"`memories` must be lists of memory items, one list per prompt, got {memories!r:.80}.")
 
 
 def _refuse_empty_question(messages: list[dict[str, Any]]):

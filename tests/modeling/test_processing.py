@@ -83,6 +83,15 @@ def test_a_single_prompt_may_come_with_a_plain_list_of_items(tiny_processor):
     assert torch.equal(plain["memory_inputs"]["input_ids"], nested["memory_inputs"]["input_ids"])
 
 
+def test_mappings_stand_for_items(tiny_processor):
+    fields = {"image": make_image(0), "text": "The flag of Peru.", "id": "pe", "metadata": {"held_out": True}}
+    expected = tiny_processor(text="b", memories=[[MemoryItem(**fields), MemoryItem(text="c")]])["memory_inputs"]
+    for memories in ([fields, {"text": "c"}], [[fields, MemoryItem(text="c")]]):
+        actual = tiny_processor(text="b", memories=memories)["memory_inputs"]
+        assert actual.keys() == expected.keys()
+        assert all(torch.equal(actual[key], expected[key]) for key in expected)
+
+
 @pytest.mark.parametrize("text", ["b", ["b"]])
 def test_a_single_prompt_may_come_with_no_items(tiny_processor, text):
     for memories in ([], [[]], ()):
@@ -148,9 +157,19 @@ def test_a_video_processor_is_optional_and_kept(tiny_processor):
         ({"text": ["a", "b"], "memories": [[MemoryItem(text="x")]]}, "one list of items per prompt, got 1 for 2"),
         (
             {"text": "a", "memories": [["x"]]},
-            r"`memories` must be lists of MemoryItem, one list per prompt, got \['x'\]",
+            "memory item must be a MemoryItem or a mapping of its fields, got 'x'",
         ),
-        ({"text": ["a"], "memories": ["x"]}, "`memories` must be lists of MemoryItem, one list per prompt, got 'x'"),
+        ({"text": ["a"], "memories": ["x"]}, "`memories` must be lists of memory items, one list per prompt, got 'x'"),
+        ({"text": "a", "memories": {"text": "b"}}, "`memories` must be lists of memory items, .* got {'text': 'b'}"),
+        (
+            {"text": "a", "memories": MemoryItem(text="b")},
+            "`memories` must be lists of memory items, .* got MemoryItem",
+        ),
+        (
+            {"text": "a", "memories": [{"text": "b", "txt": "c"}]},
+            r"unknown keys \['txt'\]; known are \['image', 'text'",
+        ),
+        ({"text": "a", "memories": [{}]}, "needs an image, a text or both, got neither"),
         ({"text": "<|image_pad|>", "images": ["/no/such.png"]}, "'/no/such.png' does not exist"),
         ({"text": "a", "memories": [MemoryItem(image="/no/such.png")]}, "'/no/such.png' does not exist"),
     ],
