@@ -12,6 +12,7 @@ from transformers.utils.hub import extract_commit_hash
 
 from .adapter_comem import ADAPTER_NAME
 from .fingerprint_comem import backbone_checksum, fingerprint, settings_of_memory
+from .remote_code_comem import model_auto_map
 
 
 # Keys in checkpoints leave out the adapter's name: `...q_proj.lora_A.weight`.
@@ -64,6 +65,7 @@ class CoMemCheckpointMixin:
                 "`config.backbone_name_or_path` and `config.backbone_revision` before saving to change that."
             )
         self.config = without_local_paths(config, keep_backbone=memory_only)
+        self.config.auto_map = model_auto_map(type(self))
         self.config.memory_only = memory_only
         self.config.backbone_checksum = backbone_checksum(self.backbone) if memory_only else None
         try:

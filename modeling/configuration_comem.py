@@ -80,6 +80,7 @@ class CoMemConfig(PreTrainedConfig):
     """
 
     model_type = "comem"
+    _auto_class = "AutoConfig"
     sub_configs = {"backbone_config": AutoConfig}
 
     def __init__(

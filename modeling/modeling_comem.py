@@ -51,6 +51,7 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemGenerationMixin, 
     """
 
     config_class = CoMemConfig
+    _auto_class = "AutoModel"
     base_model_prefix = ""
     main_input_name = "input_ids"
     input_modalities = ("image", "video", "text")

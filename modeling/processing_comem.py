@@ -36,6 +36,8 @@ class CoMemProcessor(Qwen2VLProcessor):
             prompt's images.
     """
 
+    _auto_class = "AutoProcessor"
+
     def __init__(
         self,
         image_processor=None,

@@ -1,0 +1,107 @@
+"""What a model, its configuration and its processor save is enough where this package cannot be imported."""
+
+import builtins
+import json
+import logging
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText, AutoProcessor, AutoTokenizer
+from transformers.dynamic_module_utils import get_imports, get_relative_imports
+
+import comem_hf.modeling
+from comem_hf import CoMemConfig, CoMemForConditionalGeneration, CoMemProcessor
+from tests.hub.conftest import greedy_tokens
+from tests.hub.process import run_alone
+
+
+MODELING = Path(comem_hf.modeling.__file__).parent
+CODE = {path.name: path.read_bytes() for path in MODELING.glob("*.py") if path.name != "__init__.py"}
+MAY_IMPORT = {"PIL", "numpy", "peft", "safetensors", "torch", "transformers"}
+CONFIG_MAP = {"AutoConfig": "configuration_comem.CoMemConfig"}
+MODEL = "modeling_comem.CoMemForConditionalGeneration"
+MODEL_MAP = {**CONFIG_MAP, "AutoModel": MODEL, "AutoModelForImageTextToText": MODEL}
+PROCESSOR_MAP = {"AutoProcessor": "processing_comem.CoMemProcessor"}
+
+
+def code_in(*folders: str | Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for folder in folders for path in Path(folder).glob("*.py")}
+
+
+def auto_map_in(folder: str | Path, file: str = "config.json") -> dict[str, str]:
+    return json.loads(Path(folder, file).read_text())["auto_map"]
+
+
+def test_model_and_processor_carry_all_of_modeling_as_it_is(saved):
+    assert code_in(saved.full) == CODE
+    assert code_in(saved.memory_only, saved.processor) == CODE
+    assert "memory_item.py" not in code_in(saved.memory_only)
+    assert "modeling_comem.py" not in code_in(saved.processor)
+
+
+def test_a_configuration_carries_its_own_file(tmp_path):
+    CoMemConfig().save_pretrained(tmp_path)
+    assert code_in(tmp_path) == {"configuration_comem.py": CODE["configuration_comem.py"]}
+    assert auto_map_in(tmp_path) == CONFIG_MAP
+
+
+def test_auto_classes_are_told_where_to_look(saved):
+    assert auto_map_in(saved.full) == auto_map_in(saved.memory_only) == MODEL_MAP
+    for folder in (saved.full, saved.processor):
+        assert auto_map_in(folder, "processor_config.json") == PROCESSOR_MAP
+        assert "AutoTokenizer" not in auto_map_in(folder, "tokenizer_config.json")
+
+
+def test_modeling_imports_nothing_that_a_repository_does_not_carry():
+    for path in MODELING.glob("*.py"):
+        assert set(get_imports(path)) <= MAY_IMPORT | sys.stdlib_module_names, path.name
+        assert {f"{name}.py" for name in get_relative_imports(path)} <= CODE.keys(), path.name
+
+
+def test_where_the_package_is_installed_it_is_used_without_a_question_or_a_warning(saved, monkeypatch, caplog):
+    monkeypatch.setattr(builtins, "input", lambda prompt: pytest.fail(prompt))
+    monkeypatch.setattr(logging.getLogger("transformers"), "propagate", True)
+    for trust in ({}, {"trust_remote_code": True}):
+        assert type(AutoConfig.from_pretrained(saved.full, **trust)) is CoMemConfig
+        for auto_class in (AutoModel, AutoModelForImageTextToText):
+            model = auto_class.from_pretrained(saved.full, **trust)
+            assert type(model) is CoMemForConditionalGeneration
+        for folder in (saved.full, saved.processor):
+            assert type(AutoProcessor.from_pretrained(folder, **trust)) is CoMemProcessor
+        AutoTokenizer.from_pretrained(saved.full, **trust)
+    assert greedy_tokens(model, CoMemProcessor.from_pretrained(saved.full), saved.picture) == saved.answer
+    assert [record.getMessage() for record in caplog.records] == []
+
+
+def load_and_answer(saved) -> dict:
+    from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText, AutoProcessor
+
+    auto_classes = (AutoConfig, AutoModel, AutoModelForImageTextToText, AutoProcessor)
+    refusals = []
+    for auto_class in auto_classes:
+        try:
+            auto_class.from_pretrained(saved["full"])
+        except ValueError as error:
+            refusals.append(str(error))
+    trust = {"trust_remote_code": True}
+    config, model, same_model, processor = (cls.from_pretrained(saved["full"], **trust) for cls in auto_classes)
+    assert type(AutoModel.from_config(config, **trust)) is type(model)
+    processor_alone = AutoProcessor.from_pretrained(saved["processor"], **trust)
+    memory_only = AutoModel.from_pretrained(saved["memory_only"], backbone=saved["backbone"], **trust)
+    pairs = ((model, processor), (same_model, processor_alone), (memory_only, processor_alone))
+    return {
+        "refusals": refusals,
+        "classes": [type(part).__name__ for part in (config, model, same_model, processor)],
+        "answers": [greedy_tokens(model, processor, saved["picture"]) for model, processor in pairs],
+    }
+
+
+def test_saved_folders_load_and_answer_where_the_package_cannot_be_imported(saved, tmp_path):
+    done = run_alone(load_and_answer, asdict(saved), folder=tmp_path, uses=(greedy_tokens,))
+    model = "CoMemForConditionalGeneration"
+    assert done.result["classes"] == ["CoMemConfig", model, model, "CoMemProcessor"]
+    assert done.result["answers"] == [saved.answer] * 3
+    assert len(done.result["refusals"]) == 4
+    assert all("Please pass the argument `trust_remote_code=True`" in error for error in done.result["refusals"])
