@@ -14,6 +14,7 @@ from transformers import AutoModelForImageTextToText, PreTrainedTokenizerFast, Q
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from comem_hf import CoMemForConditionalGeneration, CoMemProcessor
+from tests.deprecations import DeprecationLog
 
 
 FAMILIES = ("qwen2_vl", "qwen2_5_vl")
@@ -102,6 +103,14 @@ def make_model(family: str = "qwen2_vl", seed: int = 0, **config) -> CoMemForCon
                 parameter.normal_(std=0.1)
         model.memory_encoder.resampler.norm.weight.fill_(0.5)
     return model.eval()
+
+
+@pytest.fixture(autouse=True)
+def no_deprecated_use():
+    """Fails a test that makes a library log of deprecation; setup.cfg sees to the warnings."""
+    with DeprecationLog() as log:
+        yield
+    assert not log.messages, "\n".join(log.messages)
 
 
 @pytest.fixture(scope="session", params=FAMILIES)

@@ -130,10 +130,10 @@ def test_max_length_and_min_length_count_prompt_and_new_tokens_only(model, make_
     inputs = make_inputs((3,))
     length = inputs["input_ids"].shape[1]
     for settings in (
-        {"max_length": length + 4, "min_length": length + 4},
+        {"max_length": length + 4, "min_length": length + 4, "do_sample": False},
         {"generation_config": GenerationConfig(max_length=length + 4, min_length=length + 4)},
     ):
-        assert model.generate(**inputs, do_sample=False, **settings).shape[1] == length + 4
+        assert model.generate(**inputs, **settings).shape[1] == length + 4
 
 
 class Recorder(BaseStreamer):
