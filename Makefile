@@ -1,12 +1,13 @@
 # `make` or `make help` lists the targets. Everything runs in .venv, which the first target that needs it creates.
 PYTHON ?= python3
 VENV   ?= .venv
+CONSTRAINTS ?= constraints.txt
 IMAGE  ?= comem_hf/default/atlas-small/examples/gr.png
 ASK    ?= What is the currency of this country?
 
 BIN    := $(VENV)/bin
 # setup.cfg maps import names to folders, which only pip's modern (PEP 517) editable install understands.
-PIP    := PIP_USE_PEP517=1 PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet -c constraints.txt
+PIP    := PIP_USE_PEP517=1 PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet -c $(CONSTRAINTS)
 # Two worker processes of one thread each beat one process of two threads: the models in the tests are tiny.
 PYTEST := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/python -m pytest -n 2 --dist worksteal
 
@@ -15,7 +16,7 @@ INSTALLED_TEST := $(VENV)/.installed-test
 INSTALLED_RECIPES := $(VENV)/.installed-recipes
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast check format bench trainable-share evaluate-default default-checkpoint clean
+.PHONY: help demo test test-fast test-floors check format bench trainable-share evaluate-default default-checkpoint clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-20s %s\n", $$1, $$2}'
@@ -28,6 +29,11 @@ test: $(INSTALLED_TEST) ## Install, then run all tests, the slow tier (training,
 
 test-fast: $(INSTALLED_TEST) ## Install, then run the fast tests
 	$(PYTEST) -m "not slow"
+
+test-floors: ## The fast tests on the lowest versions that setup.cfg allows, in .venv-floors (downloads 3 GB of old torch)
+	@mkdir -p build
+	sed -nE 's/^ +([a-zA-Z_-]+)>=([0-9.]+).*/\1==\2/p' setup.cfg > build/floors.txt
+	@$(MAKE) --no-print-directory test-fast VENV=.venv-floors CONSTRAINTS=build/floors.txt
 
 check: $(INSTALLED_TEST) ## Lint and check the format
 	$(BIN)/ruff check .

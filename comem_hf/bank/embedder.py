@@ -127,7 +127,10 @@ class ModelEmbedder(Embedder):
     @classmethod
     def from_pretrained(cls, name: str, revision: str | None = None) -> "ModelEmbedder":
         """Load model, image processor and, where there is one, tokenizer from a folder or Hub repository."""
-        from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
+        from transformers import AutoModel, AutoTokenizer
+
+        # Under its short name the class asks for torchvision in early versions of transformers 5.
+        from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
         model = AutoModel.from_pretrained(name, revision=revision)
         image_processor = AutoImageProcessor.from_pretrained(name, revision=revision)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import torch
+from transformers.vision_utils import get_vision_window_index
 
 
 def tower_features(model, memory_inputs: Mapping, layer: int = -1) -> list[torch.Tensor]:
@@ -25,7 +26,8 @@ def tower_features(model, memory_inputs: Mapping, layer: int = -1) -> list[torch
     merge = tower.spatial_merge_size
     blocks = patches.view(-1, merge, merge, patches.shape[-1])  # the patches that become one token lie together
     if hasattr(tower, "fullatt_block_indexes"):  # Qwen2.5-VL sorts the blocks by attention window
-        blocks = blocks[torch.argsort(_window_index(tower, grids)).to(blocks.device)]
+        window_index, _ = get_vision_window_index(grids, tower.spatial_merge_size, tower.window_size, tower.patch_size)
+        blocks = blocks[torch.argsort(window_index).to(blocks.device)]
     features = []
     for image, (_, rows, columns) in zip(
         blocks.split((grids.prod(dim=1) // merge**2).tolist()), grids.tolist(), strict=True
@@ -33,11 +35,3 @@ def tower_features(model, memory_inputs: Mapping, layer: int = -1) -> list[torch
         image = image.view(rows // merge, columns // merge, merge, merge, -1)
         features.append(image.permute(4, 0, 2, 1, 3).reshape(-1, rows, columns))
     return features
-
-
-def _window_index(tower, grids: torch.Tensor) -> torch.Tensor:
-    if hasattr(tower, "get_window_index"):  # a method until transformers 5.10 or so
-        return torch.as_tensor(tower.get_window_index(grids)[0])
-    from transformers.vision_utils import get_vision_window_index
-
-    return get_vision_window_index(grids, tower.spatial_merge_size, tower.window_size, tower.patch_size)[0]

@@ -6,9 +6,13 @@ from pathlib import Path
 
 import PIL.Image
 import pytest
+import torch
 
 from comem_hf import CoMemForConditionalGeneration, MemoryItem
 from comem_hf.training import MemoryTrainingArguments
+
+
+needs_muon = pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="Muon came with torch 2.9")
 
 
 @pytest.fixture(scope="session")
@@ -20,7 +24,6 @@ def family() -> str:
 @pytest.fixture
 def make_trainable(tiny_backbone):
     """Makes an untrained model on a copy of the tiny backbone, the same at every call."""
-    import torch
 
     def make(**config) -> CoMemForConditionalGeneration:
         torch.manual_seed(0)

@@ -6,8 +6,10 @@ import torch
 from comem_hf.training import MemoryEncoderTrainer
 from comem_hf.training.freezing import trainable_parameters
 from comem_hf.training.optimizer import MuonWithAdamW
+from tests.training.conftest import needs_muon
 
 
+@needs_muon
 @pytest.mark.parametrize("encoder", ["adapter", "separate"])
 def test_muon_has_the_matrices_of_the_resamplers_layers_and_adamw_the_rest(encoder, make_trainable, make_arguments):
     model = make_trainable(encoder=encoder)

@@ -14,6 +14,7 @@ from comem_hf.training.arguments import ACTIVATION_CHECKPOINTING
 from comem_hf.training.freezing import backbone_checksum, trainable_parameters
 from comem_hf.training.output_folder import TrainingOutputFolder, decisive_settings
 from comem_hf.training.trainer import answer_divergence
+from tests.training.conftest import needs_muon
 
 
 class Interrupt(TrainerCallback):
@@ -91,8 +92,11 @@ def test_checkpoint_holds_the_trainable_tensors_alone(make_trainable, tiny_proce
 
 @pytest.mark.parametrize(
     ("step", "settings"),
-    [(1, {}), (3, {}), (3, {"muon_learning_rate": 1e-2})],
-    ids=["before the first checkpoint", "after it", "by Muon"],
+    [
+        pytest.param(1, {}, id="before the first checkpoint"),
+        pytest.param(3, {}, id="after it"),
+        pytest.param(3, {"muon_learning_rate": 1e-2}, id="by Muon", marks=needs_muon),
+    ],
 )
 def test_interrupted_run_ends_like_an_undisturbed_one(
     step, settings, make_trainable, tiny_processor, rows, make_arguments, tmp_path

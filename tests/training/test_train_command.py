@@ -8,6 +8,7 @@ import torch
 
 from comem_hf import CoMemForConditionalGeneration, CoMemProcessor
 from comem_hf.commands.train import train
+from tests.training.conftest import needs_muon
 
 
 @pytest.fixture
@@ -58,6 +59,7 @@ def test_same_command_twice_gives_the_same_model(run, tmp_path):
         assert torch.equal(tensor, first[name]), name
 
 
+@needs_muon
 def test_attention_and_optimizer_are_chosen(run, monkeypatch):
     chosen = []
     monkeypatch.setattr(
