@@ -11,11 +11,13 @@ from typing import Any
 
 import torch
 from transformers import AutoConfig, GenerationConfig, PreTrainedConfig
+from transformers.dynamic_module_utils import custom_object_save
 from transformers.utils import cached_file
 
 from ..modeling import CoMemConfig, CoMemForConditionalGeneration, CoMemProcessor
 from ..modeling.adapter_comem import linear_layer_names
 from ..modeling.checkpoint_comem import to_checkpoint_keys, without_local_paths
+from ..modeling.remote_code_comem import model_auto_map
 from .key_names import INFERENCE_COPY, RESAMPLER, RESAMPLER_KEYS_VALUES, RESAMPLER_NAMES, modern_name
 from .low_rank import LowRankChange, factor_change
 from .tensor_files import ShardWriter, TensorReader
@@ -203,6 +205,8 @@ def _write(reader: TensorReader, names: _Names, config: CoMemConfig, folder: Pat
     writer.finish()
     config.dtype = str(reader[next(iter(names.backbone.values()))].dtype).removeprefix("torch.")
     config.architectures = [CoMemForConditionalGeneration.__name__]
+    config.auto_map = model_auto_map(CoMemForConditionalGeneration)
+    custom_object_save(CoMemForConditionalGeneration, folder)  # its source files
     without_local_paths(config).save_pretrained(folder)
     report.num_tensors = writer.num_tensors
     return report

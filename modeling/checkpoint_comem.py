@@ -1,6 +1,7 @@
 """How a model is written and read, and what its memory vectors depend on."""
 
 import copy
+import functools
 import json
 import os
 
@@ -75,6 +76,22 @@ class CoMemCheckpointMixin:
             )
         finally:
             self.config = config
+
+    def push_to_hub(self, repo_id: str, *, memory_only: bool = False, **kwargs) -> str:
+        """
+        Publishes a checkpoint, with the source files that load it.
+
+        Args:
+            repo_id (`str`): Repository, made if needed.
+            memory_only (`bool`, *optional*, defaults to `False`): As for [`~CoMemCheckpointMixin.save_pretrained`].
+            **kwargs: As for [`~transformers.PreTrainedModel.push_to_hub`].
+        """
+        # transformers' own method takes no argument that it does not know on to `save_pretrained`.
+        self.save_pretrained = functools.partial(self.save_pretrained, memory_only=memory_only)
+        try:
+            return super().push_to_hub(repo_id, **kwargs)
+        finally:
+            del self.save_pretrained
 
     @classmethod
     def from_pretrained(

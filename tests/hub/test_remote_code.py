@@ -13,6 +13,7 @@ from transformers.dynamic_module_utils import get_imports, get_relative_imports
 
 import comem_hf.modeling
 from comem_hf import CoMemConfig, CoMemForConditionalGeneration, CoMemProcessor
+from comem_hf.conversion import convert_checkpoint
 from tests.hub.conftest import greedy_tokens
 from tests.hub.process import run_alone
 
@@ -45,6 +46,13 @@ def test_a_configuration_carries_its_own_file(tmp_path):
     CoMemConfig().save_pretrained(tmp_path)
     assert code_in(tmp_path) == {"configuration_comem.py": CODE["configuration_comem.py"]}
     assert auto_map_in(tmp_path) == CONFIG_MAP
+
+
+def test_a_converted_checkpoint_carries_what_a_saved_one_does(saved, tmp_path):
+    published = Path(__file__).parents[1] / "golden" / "qwen2_vl" / "merged_full"
+    convert_checkpoint(published, tmp_path / "out", resampler={"num_attention_heads": 4, "head_dim": 16})
+    assert code_in(tmp_path / "out") == code_in(saved.memory_only)
+    assert auto_map_in(tmp_path / "out") == MODEL_MAP
 
 
 def test_auto_classes_are_told_where_to_look(saved):
