@@ -2,11 +2,14 @@
 
 import copy
 
+import torch
 from peft import LoraConfig, inject_adapter_in_model
+from peft.tuners.lora import LoraLayer
 from torch import nn
 from transformers import PreTrainedModel
 
 from .configuration_comem import CoMemConfig
+from .placement_comem import execution_device, is_offloaded, is_quantized
 
 
 # PEFT inserts the name of the adapter into its keys; checkpoints do without it.
@@ -23,7 +26,10 @@ def share_weights(model: nn.Module) -> nn.Module:
     # Weights on the meta device are tied by transformers itself once they are loaded; if they were shared before, a
     # missing one would pass for loaded.
     shared = [parameter for parameter in model.parameters() if not parameter.is_meta]
-    return copy.deepcopy(model, memo={id(parameter): parameter for parameter in shared})
+    # Quantized and offloaded layers keep more than their parameters and swap those at will; they are shared whole.
+    shared += [module for module in model.modules() if is_quantized(module) or is_offloaded(module)]
+    shared += [module._hf_hook for module in model.modules() if hasattr(module, "_hf_hook")]
+    return copy.deepcopy(model, memo={id(part): part for part in shared})
 
 
 def add_lora(model: PreTrainedModel, config: CoMemConfig) -> PreTrainedModel:
@@ -45,6 +51,17 @@ def add_lora(model: PreTrainedModel, config: CoMemConfig) -> PreTrainedModel:
     return model
 
 
+def place_lora(model: nn.Module, dtype: torch.dtype):
+    """Puts each LoRA layer's factors where its base layer computes, in the type `dtype`; buffers stay as they are."""
+    for layer in model.modules():
+        if isinstance(layer, LoraLayer):
+            device = execution_device(layer.get_base_layer())
+            for factor in (*layer.lora_A.values(), *layer.lora_B.values()):
+                if factor.weight.is_meta:  # where PEFT puts the factors of offloaded layers
+                    factor.to_empty(device=device)
+                factor.to(device=device, dtype=dtype)
+
+
 def linear_layer_names(model: nn.Module) -> list[str]:
     """Names of all linear layers inside a backbone's `.model` (text model and vision tower; `lm_head` is outside)."""
     return [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
@@ -63,4 +80,10 @@ def shared_weight_keys(adapted: nn.Module, prefix: str, source_prefix: str) -> d
     return {prefix + name: source_prefix + name.replace(".base_layer.", ".") for name in names}
 
 
-__all__ = ["add_lora", "linear_layer_names", "share_weights", "shared_weight_keys"]
+__all__ = [
+    "add_lora",
+    "linear_layer_names",
+    "place_lora",
+    "share_weights",
+    "shared_weight_keys",
+]

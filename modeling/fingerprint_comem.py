@@ -2,14 +2,17 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from transformers import PreTrainedModel
 
 from .configuration_comem import CoMemConfig
+from .placement_comem import fetch_offloaded
 
 
+PIECE = 2**24  # elements
 # What decides a tower's output beside its weights, whose shapes tell the rest.
 TEXT_SETTINGS = (
     "hidden_act",
@@ -47,22 +50,29 @@ def settings_of_memory(config: CoMemConfig) -> dict[str, Any]:
     }
 
 
-def fingerprint(tensors: dict[str, torch.Tensor], settings: dict[str, Any] | None = None) -> str:
+def fingerprint(
+    tensors: dict[str, torch.Tensor | Callable[[], torch.Tensor]], settings: dict[str, Any] | None = None
+) -> str:
     """
     Returns a SHA-256 of settings and of named tensors, rounded to bfloat16, so that a model has one fingerprint in
-    float32 and in bfloat16.
+    float32 and in bfloat16. Of tensors that are given as functions, one at a time is fetched.
     """
     digest = hashlib.sha256(json.dumps(settings or {}, sort_keys=True).encode())
     for key, tensor in sorted(tensors.items()):
         digest.update(key.encode())
-        digest.update(tensor.detach().to("cpu", torch.bfloat16).contiguous().view(torch.int16).numpy().tobytes())
+        tensor = tensor() if callable(tensor) else tensor
+        for piece in tensor.detach().flatten().split(PIECE):  # so that nothing is ever held twice
+            digest.update(piece.to("cpu", torch.bfloat16).view(torch.int16).numpy())
     return digest.hexdigest()
 
 
 def backbone_checksum(backbone: PreTrainedModel) -> str | None:
-    """Returns a SHA-256 of a backbone's weights; `None` if they are quantized or not in memory."""
-    parameters = dict(backbone.named_parameters())
-    if getattr(backbone, "hf_quantizer", None) is not None or any(value.is_meta for value in parameters.values()):
+    """Returns a SHA-256 of a backbone's weights; `None` if they are quantized, in float16 or not there yet."""
+    # Weights in float16 are rounded otherwise than the same in bfloat16.
+    if getattr(backbone, "hf_quantizer", None) is not None or backbone.dtype == torch.float16:
+        return None
+    parameters = fetch_offloaded(backbone, dict(backbone.named_parameters()))
+    if any(not callable(value) and value.is_meta for value in parameters.values()):
         return None
     return fingerprint(parameters)
 

@@ -6,9 +6,10 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from .adapter_comem import add_lora, share_weights
+from .adapter_comem import add_lora, place_lora, share_weights
 from .configuration_comem import CoMemConfig
 from .memory_inputs import MemoryInputs
+from .placement_comem import execution_device, is_quantized
 from .resampler_comem import CoMemResampler
 
 
@@ -27,10 +28,21 @@ class CoMemMemoryEncoder(nn.Module):
         self.image_token_id = config.backbone_config.image_token_id
         self.video_token_id = config.backbone_config.video_token_id
         if config.encoder == "adapter":
-            self.model = add_lora(share_weights(backbone.model), config)
+            self.model = share_weights(backbone.model)
+            for flag in ("is_loaded_in_4bit", "is_loaded_in_8bit"):  # which PEFT chooses its layers by
+                setattr(self.model, flag, getattr(backbone, flag, False))
+            add_lora(self.model, config)
         else:
-            self.model = copy.deepcopy(backbone.model)
+            self.model = _own_model(backbone)
         self.resampler = CoMemResampler(config)
+
+    def place(self, backbone: PreTrainedModel):
+        """
+        Puts adapter and resampler where the backbone computes, in its floating type. Not `to`: that would also move
+        the weights of a backbone that is spread over devices, and round its rotary frequencies.
+        """
+        place_lora(self.model, backbone.dtype)
+        self.resampler.to(device=execution_device(backbone.get_input_embeddings()), dtype=backbone.dtype)
 
     def forward(self, items: MemoryInputs) -> torch.Tensor:
         """
@@ -65,13 +77,25 @@ class CoMemMemoryEncoder(nn.Module):
             mm_token_type_ids=token_types,
             use_cache=False,
         ).last_hidden_state
-        return self.resampler(hidden_states, attention_mask)
+        # Of a model that is spread over devices, the last layer may be on another one.
+        device = self.resampler.queries.weight.device
+        return self.resampler(hidden_states.to(device), attention_mask.to(device))
 
     def _is_checkpointing(self) -> bool:
         if not (self.training and torch.is_grad_enabled()):
             return False
         # The model's own property for this has changed its name between versions of transformers.
         return any(getattr(module, "gradient_checkpointing", False) for module in self.model.modules())
+
+
+def _own_model(backbone: PreTrainedModel) -> PreTrainedModel:
+    if not any(is_quantized(module) or hasattr(module, "_hf_hook") for module in backbone.modules()):
+        return copy.deepcopy(backbone.model)
+    # Full weights of its own are neither quantized nor spread, whatever the backbone is.
+    config = copy.deepcopy(backbone.config)
+    config.__dict__.pop("quantization_config", None)
+    with torch.device(execution_device(backbone.get_input_embeddings())):
+        return type(backbone.model)._from_config(config, dtype=backbone.dtype)
 
 
 def mm_token_types(input_ids: torch.Tensor, image_token_id: int, video_token_id: int) -> torch.Tensor:

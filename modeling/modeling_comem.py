@@ -11,11 +11,13 @@ from transformers import initialization as init
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from .adapter_comem import shared_weight_keys
-from .checkpoint_comem import CoMemCheckpointMixin, commit_of
+from .backbone_comem import commit_of
+from .checkpoint_comem import CoMemCheckpointMixin
 from .configuration_comem import CoMemConfig
 from .generation_comem import CoMemGenerationMixin, MemoryInCache
 from .memory_encoder_comem import CoMemMemoryEncoder, mm_token_types
 from .memory_inputs import as_memory_inputs, check_items, pad_items
+from .placement_comem import execution_device
 
 
 @dataclass
@@ -101,13 +103,18 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemGenerationMixin, 
             config.setdefault("backbone_revision", commit_of(name, backbone_kwargs))
         config.setdefault("backbone_name_or_path", backbone.config.name_or_path or None)
         model = cls(CoMemConfig(backbone_config=backbone.config, **config), backbone=backbone)
-        model.memory_encoder.to(device=backbone.device, dtype=backbone.dtype)
+        model.memory_encoder.place(backbone)
         with torch.no_grad():
             embeddings = backbone.get_input_embeddings().weight
             model.memory_encoder.resampler.start(size=embeddings.float().pow(2).mean().sqrt().item())
         if backbone.generation_config is not None:
             model.generation_config = copy.deepcopy(backbone.generation_config)
         return model.train(backbone.training)
+
+    @property
+    def device(self) -> torch.device:
+        """Where inputs belong."""
+        return execution_device(self.get_input_embeddings())
 
     def freeze_backbone(self):
         """Leaves gradients on for the memory encoder's own tensors only."""
@@ -131,6 +138,10 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemGenerationMixin, 
         if self.config.encoder == "adapter":
             keys |= shared_weight_keys(self.memory_encoder.model, "memory_encoder.model.", "backbone.model.")
         return keys
+
+    def _adjust_bias(self, output_embeddings: nn.Module, input_embeddings: nn.Parameter):
+        # Called for each layer that the adapter shares. It would pad a bias to the length of a quantized weight.
+        pass
 
     def get_input_embeddings(self) -> nn.Module:
         return self.backbone.get_input_embeddings()

@@ -1,0 +1,122 @@
+"""Finding and loading the backbone that a memory encoder was made for."""
+
+import os
+from typing import Any
+
+from transformers import (
+    MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING,
+    AutoModelForImageTextToText,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
+from transformers.utils import CONFIG_NAME, cached_file
+from transformers.utils.hub import extract_commit_hash
+
+from .configuration_comem import CoMemConfig
+from .loading_checks_comem import refuse_loading_errors, refuse_other_shape, refuse_other_weights
+
+
+HUB_ARGUMENTS = ("cache_dir", "force_download", "local_files_only", "token", "revision", "subfolder")
+# What says how a checkpoint of ours is found, and of its backbone would be wrong.
+OWN_ARGUMENTS = ("revision", "subfolder", "key_mapping", "trust_remote_code", "code_revision", "adapter_kwargs")
+
+
+def named_backbone(
+    path: str | os.PathLike,
+    config: CoMemConfig,
+    backbone: str | os.PathLike | PreTrainedModel | None,
+    arguments: dict[str, Any],
+) -> PreTrainedModel:
+    """
+    Returns the backbone of a memory-only checkpoint.
+
+    Args:
+        path (`str` or `os.PathLike`): The memory-only checkpoint, for messages.
+        config ([`CoMemConfig`]): Its configuration, which names the backbone and tells its shape and checksum.
+        backbone (`str`, `os.PathLike` or [`~transformers.PreTrainedModel`], *optional*): What the caller gave instead.
+        arguments (`dict`): For the backbone's `from_pretrained`.
+
+    Raises:
+        `ValueError`: If no backbone is named, or if it is another one.
+        `OSError`: If it cannot be found.
+    """
+    arguments = {name: value for name, value in arguments.items() if name not in OWN_ARGUMENTS}
+    attention = _attention(config.backbone_config)
+    if isinstance(backbone, PreTrainedModel):
+        of_files = (*HUB_ARGUMENTS, "_from_auto", "_from_pipeline")
+        wanted = [name for name, value in arguments.items() if value is not None and name not in of_files]
+        if attention and attention != {name: _attention(backbone.config).get(name) for name in attention}:
+            wanted.append("attn_implementation")
+        if wanted:
+            raise ValueError(f"{sorted(wanted)} are for loading a backbone, but `backbone` is a loaded model.")
+    else:
+        name = config.backbone_name_or_path if backbone is None else backbone
+        if name is None:
+            raise ValueError(
+                f"{path} holds a memory encoder only and its configuration names no backbone; pass `backbone=`."
+            )
+        revision = (config.backbone_revision if backbone is None else None) or "main"
+        if attention:
+            arguments["attn_implementation"] = attention
+        try:
+            backbone = AutoModelForImageTextToText.from_pretrained(name, revision=revision, **arguments)
+        except OSError as error:
+            raise OSError(
+                f"The backbone of {path}, {str(name)!r} at revision {revision!r}, cannot be loaded "
+                f"({str(error).strip().splitlines()[0]}); pass a local folder or a loaded model as `backbone=`."
+            ) from error
+    refuse_other_shape(config.backbone_config, backbone.config, path)
+    refuse_other_weights(config.backbone_checksum, backbone, path)
+    return backbone
+
+
+def enclosed_backbone(
+    path: str | os.PathLike, config: CoMemConfig, tensors: dict[str, Any], arguments: dict[str, Any]
+) -> PreTrainedModel:
+    """
+    Returns the backbone inside a full checkpoint, placed and quantized as a backbone alone would be.
+
+    Args:
+        path (`str` or `os.PathLike`): The checkpoint, for messages.
+        config ([`CoMemConfig`]): Its configuration.
+        tensors (`dict`): Its tensors, as `open_tensors` returns them.
+        arguments (`dict`): For the backbone's `from_pretrained`. The keys of a `device_map` are those of the whole
+            model.
+
+    Raises:
+        `ValueError`: If tensors are missing, left over or of another shape.
+    """
+    prefix = "backbone."
+    state_dict = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+    backbone, info = MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING[type(config.backbone_config)].from_pretrained(
+        None,
+        config=config.backbone_config,
+        state_dict=state_dict,
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,  # and refused below, in one sentence
+        **{name: value for name, value in arguments.items() if name not in (*OWN_ARGUMENTS, *HUB_ARGUMENTS)},
+    )
+    refuse_loading_errors(path, info, prefix)
+    return backbone
+
+
+def commit_of(backbone: str | os.PathLike, backbone_kwargs: dict) -> str | None:
+    """Returns the commit that a repository was just loaded at; `None` for a folder."""
+    if os.path.isdir(backbone):
+        return None
+    hub_kwargs = {name: backbone_kwargs[name] for name in HUB_ARGUMENTS if name in backbone_kwargs}
+    return extract_commit_hash(cached_file(backbone, CONFIG_NAME, **{**hub_kwargs, "force_download": False}), None)
+
+
+def _attention(config: PreTrainedConfig) -> dict[str, str]:
+    """Returns the attention implementations that a configuration asks for, in the form that it takes them."""
+    parts = {"": config, **{name: getattr(config, name) for name in config.sub_configs}}
+    chosen = {name: part._attn_implementation for name, part in parts.items()}
+    return {name: value for name, value in chosen.items() if value is not None}
+
+
+__all__ = [
+    "commit_of",
+    "enclosed_backbone",
+    "named_backbone",
+]

@@ -1,0 +1,50 @@
+"""Where a layer's weights are, and where it computes: quantized, offloaded, spread over devices."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+
+
+def is_quantized(module: nn.Module) -> bool:
+    """Whether a layer's own weights are in a quantized format."""
+    return any(
+        type(parameter) is not nn.Parameter or not parameter.is_floating_point()
+        for parameter in module.parameters(recurse=False)
+    )
+
+
+def is_offloaded(module: nn.Module) -> bool:
+    """Whether a layer's own weights are kept elsewhere and fetched for each call, as accelerate does it."""
+    return bool(getattr(getattr(module, "_hf_hook", None), "offload", False)) and not any(module.children())
+
+
+def execution_device(module: nn.Module) -> torch.device:
+    """Returns where a layer computes, which is not where its weights are if those are offloaded."""
+    device = getattr(getattr(module, "_hf_hook", None), "execution_device", None)
+    return module.weight.device if device is None else torch.device(device)
+
+
+def fetch_offloaded(
+    model: nn.Module, tensors: dict[str, torch.Tensor]
+) -> dict[str, torch.Tensor | Callable[[], torch.Tensor]]:
+    """Returns a model's named tensors; instead of those that are offloaded, functions that fetch them."""
+    fetchers = {}
+    for name, layer in model.named_modules():
+        if is_offloaded(layer):
+            for leaf, _ in layer.named_parameters():
+                fetchers[f"{name}.{leaf}"] = partial(layer._hf_hook.weights_map.__getitem__, leaf)
+    return {name: fetchers.get(name, tensor) for name, tensor in tensors.items()}
+
+
+def part_of_device_map(device_map: Any) -> Any:
+    """Returns what a `device_map` for the whole model says about the backbone; the memory encoder goes with it."""
+    if not isinstance(device_map, dict):
+        return device_map
+    backbone = {name: device for name, device in device_map.items() if name.split(".")[0] != "memory_encoder"}
+    return {name.removeprefix("backbone").removeprefix("."): device for name, device in backbone.items()}
+
+
+__all__ = ["execution_device", "fetch_offloaded", "is_offloaded", "is_quantized", "part_of_device_map"]
