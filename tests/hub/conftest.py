@@ -7,14 +7,24 @@ import pytest
 from tests.conftest import make_image, make_model
 
 
+def question_about(picture: str) -> tuple[list[dict], list[list[dict]]]:
+    """A conversation about a picture, and the memories to answer from."""
+    content = [{"type": "image", "image": picture}, {"type": "text", "text": "Which country?"}]
+    memories = [[{"image": picture, "text": "The flag of Peru."}, {"text": "Its capital is Lima."}]]
+    return [{"role": "user", "content": content}], memories
+
+
 def greedy_tokens(model, processor, picture: str) -> list[int]:
     """Eight tokens that depend on weights, memory, pictures and the chat template."""
-    content = [{"type": "image"}, {"type": "text", "text": "Which country?"}]
-    prompt = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
-    memories = [[{"image": picture, "text": "The flag of Peru."}, {"text": "Its capital is Lima."}]]
+    conversation, memories = question_about(picture)
+    prompt = processor.apply_chat_template(conversation, add_generation_prompt=True)
     inputs = processor(text=prompt, images=[picture], memories=memories, return_tensors="pt")
     tokens = model.generate(**inputs, max_new_tokens=8, min_new_tokens=8, do_sample=False)
     return tokens[0, inputs["input_ids"].shape[1] :].tolist()
+
+
+ANSWER = (question_about, greedy_tokens)
+"""What a process needs to give an answer of its own."""
 
 
 @dataclass

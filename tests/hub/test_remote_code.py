@@ -14,7 +14,7 @@ from transformers.dynamic_module_utils import get_imports, get_relative_imports
 import comem_hf.modeling
 from comem_hf import CoMemConfig, CoMemForConditionalGeneration, CoMemProcessor
 from comem_hf.conversion import convert_checkpoint
-from tests.hub.conftest import greedy_tokens
+from tests.hub.conftest import ANSWER, greedy_tokens, question_about
 from tests.hub.process import run_alone
 
 
@@ -107,9 +107,27 @@ def load_and_answer(saved) -> dict:
 
 
 def test_saved_folders_load_and_answer_where_the_package_cannot_be_imported(saved, tmp_path):
-    done = run_alone(load_and_answer, asdict(saved), folder=tmp_path, uses=(greedy_tokens,))
+    done = run_alone(load_and_answer, asdict(saved), folder=tmp_path, uses=ANSWER)
     model = "CoMemForConditionalGeneration"
     assert done.result["classes"] == ["CoMemConfig", model, model, "CoMemProcessor"]
     assert done.result["answers"] == [saved.answer] * 3
     assert len(done.result["refusals"]) == 4
     assert all("Please pass the argument `trust_remote_code=True`" in error for error in done.result["refusals"])
+
+
+def ask_pipeline(saved) -> list[int]:
+    from transformers import pipeline
+
+    ask = pipeline("image-text-to-text", model=saved["full"], trust_remote_code=True)
+    conversation, memories = question_about(saved["picture"])
+    greedy = {"max_new_tokens": 8, "min_new_tokens": 8, "do_sample": False}
+    (answer,) = ask(
+        text=conversation, processor_kwargs={"memories": memories}, generate_kwargs=greedy, return_tensors=True
+    )
+    return answer["generated_token_ids"][-8:].tolist()
+
+
+@pytest.mark.slow
+def test_the_pipeline_takes_memories_and_answers_as_generate_does(saved, tmp_path):
+    done = run_alone(ask_pipeline, asdict(saved), folder=tmp_path, uses=(question_about,))
+    assert done.result == saved.answer
