@@ -5,6 +5,8 @@ import re
 
 INFERENCE_COPY = "model_inf."
 RESAMPLER = "knowledge_processor."
+OWN_PREFIX = "memory_encoder."
+PEFT_PREFIX = "base_model.model."
 
 # (published, here): what comes first in `knowledge_processor.*` and in `memory_encoder.resampler.*`. `to_kv` is split.
 RESAMPLER_NAMES = {
@@ -38,4 +40,29 @@ def modern_name(name: str) -> str:
     return re.sub(r"^model\.(?!language_model\.|visual\.)", "model.language_model.", name)
 
 
-__all__ = ["INFERENCE_COPY", "RESAMPLER", "RESAMPLER_KEYS_VALUES", "RESAMPLER_NAMES", "modern_name"]
+def without_peft(key: str, adapter: str) -> str | None:
+    """
+    Returns the name that a tensor of a PEFT folder has in the model without PEFT's wrappers:
+    `base_model.model.visual.merger.modules_to_save.default.ln_q.weight` becomes `visual.merger.ln_q.weight`. `None`
+    for the frozen original of a module that is saved whole.
+
+    Args:
+        key (`str`): Name of a tensor, with or without the wrappers.
+        adapter (`str`): What the adapter is called.
+    """
+    key = key.removeprefix(PEFT_PREFIX)
+    if ".original_module." in key:
+        return None
+    key = key.replace(f".modules_to_save.{adapter}.", ".").replace(".modules_to_save.", ".")
+    return key.replace(".base_layer.", ".")
+
+
+__all__ = [
+    "INFERENCE_COPY",
+    "OWN_PREFIX",
+    "RESAMPLER",
+    "RESAMPLER_KEYS_VALUES",
+    "RESAMPLER_NAMES",
+    "modern_name",
+    "without_peft",
+]

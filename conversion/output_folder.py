@@ -62,7 +62,7 @@ def _check(output: Path, overwrite: bool, inputs: tuple[str | os.PathLike | None
         return
     if not overwrite:
         raise ValueError(f"`output` {str(output)!r} is not empty; pass `overwrite=True` (--overwrite) to replace it.")
-    if not (output / CONFIG_NAME).is_file():
+    if not (output / mark).is_file():
         raise ValueError(f"`output` {str(output)!r} holds no checkpoint to replace; choose another folder.")
 
 

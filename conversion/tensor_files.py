@@ -1,104 +1,195 @@
-"""Reading and writing safetensors, one tensor at a time."""
+"""Reading the tensors of a checkpoint, each when it is asked for and never by mapping a file into memory for long."""
 
 import json
 import os
+import pickle
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
-from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, cached_file
+from transformers.utils import (
+    SAFE_WEIGHTS_INDEX_NAME,
+    SAFE_WEIGHTS_NAME,
+    WEIGHTS_INDEX_NAME,
+    WEIGHTS_NAME,
+    cached_file,
+)
 
 
-MAX_SHARD_BYTES = 5 * 10**9
+DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+MAX_HEADER_BYTES = 100_000_000  # the format's own limit
+CHECKED_AT_ONCE = 1 << 22  # elements
 
 
-class TensorReader:
+@dataclass(frozen=True)
+class LazyTensor:
     """
-    The tensors of a checkpoint, sharded or not, read when asked for.
+    A tensor that is read, or computed, when loaded.
+
+    Args:
+        origin (`str`): Where it comes from, for messages.
+        shape (`torch.Size`), dtype (`torch.dtype`): What loading will give.
+        load (`Callable`): Reads or computes it anew at every call.
+    """
+
+    origin: str
+    shape: torch.Size
+    dtype: torch.dtype
+    load: Callable[[], torch.Tensor]
+
+    @property
+    def num_bytes(self) -> int:
+        """Its size in memory and in a file."""
+        return prod(self.shape) * self.dtype.itemsize
+
+    def then(self, change: Callable[[torch.Tensor], torch.Tensor]) -> "LazyTensor":
+        """Returns the tensor that `change` makes of this one."""
+        with torch.device("meta"):
+            shape = change(torch.empty(self.shape, dtype=self.dtype)).shape
+        return LazyTensor(self.origin, shape, self.dtype, lambda: change(self.load()))
+
+
+def read_weights(
+    source: str | os.PathLike, safetensors_name: str = SAFE_WEIGHTS_NAME, pickle_name: str = WEIGHTS_NAME
+) -> dict[str, LazyTensor]:
+    """
+    Returns the tensors of a checkpoint by their keys: of one safetensors file, of safetensors shards, or of the same
+    two with `.bin` files.
 
     Args:
         source (`str` or `os.PathLike`): Folder or repository.
+        safetensors_name (`str`, *optional*), pickle_name (`str`, *optional*): What a single file would be called.
 
     Raises:
-        `ValueError`: If there is no safetensors file, or if a shard is missing.
+        `ValueError`: If there is no such file, one is missing or damaged, or a key is not where the index says.
     """
+    for name, index_name in (safetensors_name, SAFE_WEIGHTS_INDEX_NAME), (pickle_name, WEIGHTS_INDEX_NAME):
+        if path := find_file(source, name):
+            return read_tensors(path)
+        if path := find_file(source, index_name):
+            return _read_shards(source, path)
+    raise ValueError(f"{source} has no file {safetensors_name} or {pickle_name}, nor an index of several.")
 
-    def __init__(self, source: str | os.PathLike):
-        self.source = str(source)
-        self._files = {}
-        index = cached_file(source, SAFE_WEIGHTS_INDEX_NAME, _raise_exceptions_for_missing_entries=False)
-        if index is None:
-            self._open(SAFE_WEIGHTS_NAME)
-        else:
-            for name in sorted(set(json.loads(Path(index).read_text(encoding="utf-8"))["weight_map"].values())):
-                self._open(name)
 
-    def _open(self, name: str):
-        path = cached_file(self.source, name, _raise_exceptions_for_missing_entries=False)
+def find_file(source: str | os.PathLike, name: str) -> Path | None:
+    """Returns a file of a folder or repository, fetched if need be; `None` if it has none of that name."""
+    if os.path.isdir(source):
+        path = Path(source) / name
+        return path if path.is_file() else None
+    path = cached_file(source, name, _raise_exceptions_for_missing_entries=False)
+    return None if path is None else Path(path)
+
+
+def read_tensors(path: Path) -> dict[str, LazyTensor]:
+    """Returns the tensors of one safetensors or `.bin` file by their keys."""
+    return _read_pickle(path) if path.suffix == ".bin" else _read_safetensors(path)
+
+
+def _read_shards(source: str | os.PathLike, index: Path) -> dict[str, LazyTensor]:
+    try:
+        weight_map = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+        shard_names = sorted(set(weight_map.values()))
+        if any(Path(name).name != name for name in shard_names):  # it may not reach outside its folder
+            raise ValueError(shard_names)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise ValueError(f"{index} is no index of shards: it has no valid `weight_map`.") from None
+    shards = {}
+    for name in shard_names:
+        path = find_file(source, name)
         if path is None:
-            raise ValueError(f"{self.source} has no file {name}; only safetensors checkpoints can be converted.")
-        file = safe_open(path, framework="pt")
-        self._files.update(dict.fromkeys(file.keys(), file))
-
-    def keys(self) -> list[str]:
-        """Returns the names of all tensors."""
-        return list(self._files)
-
-    def __contains__(self, key: str) -> bool:
-        return key in self._files
-
-    def __getitem__(self, key: str) -> torch.Tensor:
-        return self._files[key].get_tensor(key)
+            raise ValueError(f"{index} names the shard {name}, which is missing; download it again.")
+        shards[name] = read_tensors(path)
+    for key, name in weight_map.items():
+        if key not in shards[name]:
+            raise ValueError(f"{index} says that {key} is in {name}, which does not hold it; download both again.")
+    return {key: shards[name][key] for key, name in weight_map.items()}
 
 
-class ShardWriter:
-    """
-    Writes tensors into a folder in shards of at most 5 GB, with their index.
-
-    Args:
-        folder (`pathlib.Path`): Where to; must exist.
-        max_bytes (`int`, *optional*): Size of a shard.
-    """
-
-    def __init__(self, folder: Path, max_bytes: int = MAX_SHARD_BYTES):
-        self.folder = folder
-        self.max_bytes = max_bytes
-        self.total_bytes = 0
-        self.num_tensors = 0
-        self._shards: list[list[str]] = []
-        self._pending: dict[str, torch.Tensor] = {}
-        self._pending_bytes = 0
-
-    def add(self, key: str, tensor: torch.Tensor):
-        """Takes one tensor; writes a shard when full."""
-        size = tensor.numel() * tensor.element_size()
-        if self._pending and self._pending_bytes + size > self.max_bytes:
-            self._flush()
-        self._pending[key] = tensor.contiguous()
-        self._pending_bytes += size
-        self.total_bytes += size
-        self.num_tensors += 1
-
-    def _flush(self):
-        self._shards.append(list(self._pending))
-        save_file(self._pending, self.folder / f"shard-{len(self._shards)}", metadata={"format": "pt"})
-        self._pending, self._pending_bytes = {}, 0
-
-    def finish(self):
-        """Writes what is left and gives the files the names that transformers looks for."""
-        if self._pending:
-            self._flush()
-        if len(self._shards) == 1:
-            os.replace(self.folder / "shard-1", self.folder / SAFE_WEIGHTS_NAME)
-            return
-        weight_map = {}
-        for number, keys in enumerate(self._shards, start=1):
-            name = f"model-{number:05d}-of-{len(self._shards):05d}.safetensors"
-            os.replace(self.folder / f"shard-{number}", self.folder / name)
-            weight_map |= dict.fromkeys(keys, name)
-        index = {"metadata": {"total_size": self.total_bytes}, "weight_map": weight_map}
-        (self.folder / SAFE_WEIGHTS_INDEX_NAME).write_text(json.dumps(index, indent=2), encoding="utf-8")
+def _read_safetensors(path: Path) -> dict[str, LazyTensor]:
+    # The safetensors library maps whole files, whose pages count as this process's memory; here, only what is asked
+    # for is read.
+    size = path.stat().st_size
+    with open(path, "rb") as file:
+        header_size = int.from_bytes(file.read(8), "little")
+        if size < 8 or header_size > min(size - 8, MAX_HEADER_BYTES):
+            raise ValueError(f"{path} is damaged: its header does not fit into its {size} bytes; download it again.")
+        header = file.read(header_size)
+    start = 8 + header_size
+    tensors = {}
+    try:
+        entries = {key: entry for key, entry in json.loads(header).items() if key != "__metadata__"}
+        for key, entry in entries.items():
+            begin, end = entry["data_offsets"]
+            shape = torch.Size(entry["shape"])
+            if entry["dtype"] not in DTYPES:
+                raise ValueError(
+                    f"{key} in {path} has the dtype {entry['dtype']}; convert a checkpoint that is not quantized, of "
+                    f"{', '.join(DTYPES)}."
+                )
+            dtype = DTYPES[entry["dtype"]]
+            if begin < 0 or end - begin != prod(shape) * dtype.itemsize:
+                raise KeyError(key)
+            if start + end > size:
+                raise ValueError(
+                    f"{path} is cut off: {key} should end at byte {start + end} of {size}; download it again."
+                )
+            tensors[key] = _stored(path, key, shape, dtype, start + begin)
+    except (json.JSONDecodeError, UnicodeDecodeError, TypeError, KeyError, AttributeError, RuntimeError):
+        raise ValueError(f"{path} is damaged: its header makes no sense; download it again.") from None
+    return tensors
 
 
-__all__ = ["ShardWriter", "TensorReader"]
+def _stored(path: Path, key: str, shape: torch.Size, dtype: torch.dtype, offset: int) -> LazyTensor:
+    origin = f"{key} in {path}"
+
+    def load() -> torch.Tensor:
+        tensor = torch.empty(shape, dtype=dtype)
+        with open(path, "rb") as file:
+            file.seek(offset)
+            buffer = memoryview(tensor.view(-1).view(torch.uint8).numpy())
+            if file.readinto(buffer) != len(buffer):
+                raise ValueError(f"{path} is cut off within {key}; download it again.")
+        return _refuse_nan(tensor, origin)
+
+    return LazyTensor(origin, shape, dtype, load)
+
+
+def _read_pickle(path: Path) -> dict[str, LazyTensor]:
+    def load(key: str) -> torch.Tensor:
+        # Mapped anew for each tensor: what was read of the file does not stay in memory.
+        return _refuse_nan(_open_pickle(path)[key].clone(), f"{key} in {path}")
+
+    tensors = {}
+    for key, tensor in _open_pickle(path).items():
+        if not isinstance(tensor, torch.Tensor) or not tensor.is_floating_point():
+            raise ValueError(f"{path} is no dictionary of weights: {key} is something else.")
+        tensors[key] = LazyTensor(f"{key} in {path}", tensor.shape, tensor.dtype, lambda key=key: load(key))
+    return tensors
+
+
+def _open_pickle(path: Path) -> dict[str, torch.Tensor]:
+    try:
+        tensors = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except pickle.UnpicklingError:
+        raise ValueError(
+            f"{path} holds more than tensors, perhaps harmful code; nothing of it was run. Ask for safetensors."
+        ) from None
+    except (RuntimeError, EOFError, ValueError):
+        raise ValueError(
+            f"{path} is damaged or not a file of torch 1.6 or later; download it again, or save it anew."
+        ) from None
+    if not isinstance(tensors, dict):
+        raise ValueError(f"{path} is no dictionary of weights, but a {type(tensors).__name__}.")
+    return tensors
+
+
+def _refuse_nan(tensor: torch.Tensor, origin: str) -> torch.Tensor:
+    for part in tensor.view(-1).split(CHECKED_AT_ONCE):  # a mask of the whole would cost half as much memory again
+        if not torch.isfinite(part).all():
+            raise ValueError(f"{origin} holds values that are infinite or not a number; the checkpoint is broken.")
+    return tensor
+
+
+__all__ = ["LazyTensor", "find_file", "read_tensors", "read_weights"]

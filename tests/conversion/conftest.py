@@ -1,27 +1,92 @@
-"""Backbones of the golden checkpoints as folders of their own."""
+"""The golden checkpoints in every published layout, and ways to spoil them."""
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
 
 
 GOLDEN = Path(__file__).parent.parent / "golden"
-PREFIX = "model_inf."
+LAYOUTS = ("merged_full", "merged_without_inference_copy", "lora_adapter")
+RESAMPLER = {"num_attention_heads": 4, "head_dim": 16}
+COPY = "model_inf."
+WEIGHTS = {layout: "model.safetensors" for layout in LAYOUTS} | {"lora_adapter": "adapter_model.safetensors"}
 
 
 @pytest.fixture(scope="session")
-def make_backbone_folder(tmp_path_factory) -> Callable[[str], Path]:
-    """Writes a checkpoint's frozen copy as a backbone's folder, under the names of transformers 4.49."""
+def make_published(tmp_path_factory) -> Callable[..., tuple[Path, Path]]:
+    """Makes a source folder in a layout, and the folder of its backbone, under the names of transformers 4.49."""
 
-    def make(family: str) -> Path:
-        folder = tmp_path_factory.mktemp("backbone")
-        for file in (GOLDEN / family / "backbone").iterdir():
-            (folder / file.name).write_bytes(file.read_bytes())
-        tensors = load_file(GOLDEN / family / "merged_full" / "model.safetensors")
-        backbone = {key.removeprefix(PREFIX): value for key, value in tensors.items() if key.startswith(PREFIX)}
-        save_file(backbone, folder / "model.safetensors", metadata={"format": "pt"})
-        return folder
+    def make(family: str, layout: str = "merged_full", dtype: torch.dtype | None = None) -> tuple[Path, Path]:
+        root = tmp_path_factory.mktemp("published")
+        source, backbone = root / "source", root / "backbone"
+        shutil.copytree(GOLDEN / family / "backbone", backbone)
+        merged = load_file(GOLDEN / family / "merged_full" / "model.safetensors")
+        save(backbone / "model.safetensors", {k[len(COPY) :]: v for k, v in merged.items() if k.startswith(COPY)})
+        shutil.copytree(GOLDEN / family / layout.replace("_without_inference_copy", "_full"), source)
+        if layout == "merged_without_inference_copy":
+            edit(source, lambda tensors: {k: v for k, v in tensors.items() if not k.startswith(COPY)})
+        if dtype is not None:
+            for folder in (source, backbone):
+                edit(folder, lambda tensors: {k: v.to(dtype) for k, v in tensors.items()})
+        return source, backbone
 
     return make
+
+
+def weights_file(folder: Path) -> Path:
+    """The one safetensors file of a folder."""
+    return next(folder.glob("*.safetensors"))
+
+
+def save(path: Path, tensors: dict[str, torch.Tensor]):
+    """Writes a safetensors file."""
+    save_file({key: tensor.contiguous().clone() for key, tensor in tensors.items()}, path, metadata={"format": "pt"})
+
+
+def edit(folder: Path, change: Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]]) -> Path:
+    """Replaces the tensors in a folder's one safetensors file by what `change` makes of them."""
+    save(weights_file(folder), change(load_file(weights_file(folder))))
+    return folder
+
+
+def rename(change: Callable[[str], str]):
+    """For `edit`: other keys."""
+    return lambda tensors: {change(key): tensor for key, tensor in tensors.items()}
+
+
+def without(prefix: str):
+    """For `edit`: leaves out the keys that start so."""
+    return lambda tensors: {key: tensor for key, tensor in tensors.items() if not key.startswith(prefix)}
+
+
+def replaced(key: str, make: Callable[[torch.Tensor], torch.Tensor]):
+    """For `edit`: another tensor under one key."""
+    return lambda tensors: {**tensors, key: make(tensors[key])}
+
+
+def to_shards(folder: Path, suffix: str = "safetensors") -> Path:
+    """Splits a folder's one safetensors file into two files with an index."""
+    tensors = load_file(weights_file(folder))
+    weights_file(folder).unlink()
+    stem = "model" if suffix == "safetensors" else "pytorch_model"
+    weight_map = {}
+    for number in (1, 2):
+        part = dict(list(tensors.items())[number - 1 :: 2])
+        name = f"{stem}-{number:05d}-of-00002.{suffix}"
+        save(folder / name, part) if suffix == "safetensors" else torch.save(part, folder / name)
+        weight_map |= dict.fromkeys(part, name)
+    (folder / f"{stem}.{suffix}.index.json").write_text(json.dumps({"weight_map": weight_map}))
+    return folder
+
+
+def to_bin(folder: Path) -> Path:
+    """Turns a folder's one safetensors file into a `.bin`."""
+    path = weights_file(folder)
+    torch.save(load_file(path), path.with_name({"model": "pytorch_model"}.get(path.stem, path.stem) + ".bin"))
+    path.unlink()
+    return folder

@@ -1,39 +1,62 @@
 """`comem convert` on the command line."""
 
-from pathlib import Path
-
 import pytest
 
 from comem_hf.commands import main
 
 
-SOURCE = Path(__file__).parent.parent / "golden" / "qwen2_vl" / "merged_full"
 HEADS = ["--resampler-heads", "4", "--resampler-head-dim", "16"]
 
 
-def run(capsys, *arguments) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as stop:
-        main(["convert", *map(str, arguments)])
-    return stop.value.code, *capsys.readouterr()
+@pytest.fixture
+def convert(capsys):
+    def run(*arguments) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as stop:
+            main(["convert", *map(str, arguments), *HEADS])
+        return stop.value.code, *capsys.readouterr()
+
+    return run
 
 
-def test_the_command_needs_a_backbone(capsys, tmp_path):
-    code, _, error = run(capsys, SOURCE, tmp_path / "out", *HEADS)
-    assert code == 2
-    assert "--backbone" in error
-
-
-def test_the_command_refuses_a_folder_that_is_no_checkpoint_in_one_line(capsys, tmp_path):
-    code, _, error = run(capsys, SOURCE, tmp_path / "out", "--backbone", SOURCE.parent / "backbone", *HEADS)
+def test_the_command_refuses_a_folder_that_is_no_checkpoint_in_one_line(convert, make_published, tmp_path):
+    source, backbone = make_published("qwen2_vl")
+    (backbone / "model.safetensors").unlink()
+    code, _, error = convert(source, tmp_path / "out", "--backbone", backbone)
     assert code == 2
     assert error.count("\n") == 1
     assert "has no file model.safetensors" in error
-    assert not (tmp_path / "out").exists()
+    assert not any(tmp_path.iterdir())
 
 
-def test_the_command_converts_and_reports_rank_and_error(capsys, tmp_path, make_backbone_folder):
-    code, output, _ = run(capsys, SOURCE, tmp_path / "out", "--backbone", make_backbone_folder("qwen2_vl"), *HEADS)
+def test_the_command_says_that_an_adapter_needs_its_backbone(convert, make_published, tmp_path):
+    code, _, error = convert(make_published("qwen2_vl", "lora_adapter")[0], tmp_path / "out")
+    assert code == 2
+    assert "pass `backbone=` (--backbone)" in error
+
+
+def test_the_command_recovers_an_adapter_and_reports_rank_and_error(convert, make_published, tmp_path):
+    source, backbone = make_published("qwen2_vl")
+    code, output, progress = convert(source, tmp_path / "out", "--backbone", backbone)
     assert code == 0
-    assert f"to {tmp_path / 'out'}" in output
-    assert "Adapter of rank 4" in output
+    assert "Source layout: full merged." in output
+    assert "Adapter of rank 4, recovered; largest relative error" in output
     assert "there is no processor" in output
+    assert "Recovering the adapter" in progress and "Writing" in progress
+
+
+def test_the_command_carries_an_adapter_over(convert, make_published, tmp_path):
+    source, backbone = make_published("qwen2_vl", "lora_adapter")
+    code, output, _ = convert(source, tmp_path / "out", "--backbone", backbone)
+    assert code == 0
+    assert "Adapter of rank 4, carried over exactly." in output
+
+
+def test_the_command_takes_rank_and_error_and_overwrites(convert, make_published, tmp_path):
+    source, _ = make_published("qwen2_vl")
+    (tmp_path / "config.json").write_text("{}")
+    code, _, error = convert(source, tmp_path, "--rank", 3, "--max-error", 0.9)
+    assert code == 2
+    assert "--overwrite" in error
+    code, output, _ = convert(source, tmp_path, "--rank", 3, "--max-error", 0.9, "--overwrite")
+    assert code == 0
+    assert "Adapter of rank 3" in output

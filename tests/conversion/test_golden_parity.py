@@ -1,6 +1,10 @@
-"""Converted checkpoints reproduce the outputs of the published code, for both families and both encoder targets."""
+"""
+Converted checkpoints reproduce the outputs of the published code, for all layouts, both families and both targets.
 
-from pathlib import Path
+The same from sources rounded to bfloat16: there, a `separate` conversion keeps the rounded weights as they are, so
+that how far it is from the golden outputs is the rounding's own doing. An adapter may be no farther than 1.5 times
+that.
+"""
 
 import pytest
 import torch
@@ -9,23 +13,23 @@ from transformers import AutoModelForImageTextToText
 
 from comem_hf.conversion import convert_checkpoint
 
+from .conftest import GOLDEN, LAYOUTS, RESAMPLER
 
-GOLDEN = Path(__file__).parent.parent / "golden"
-RESAMPLER = {"num_attention_heads": 4, "head_dim": 16}
+
 DECODE_OFFSETS = {"qwen2_vl": 4000, "qwen2_5_vl": 8000}
 TOLERANCE = 1e-4
 
 
+@pytest.fixture(scope="module", params=LAYOUTS)
+def layout(request) -> str:
+    return request.param
+
+
 @pytest.fixture(scope="module", params=["adapter", "separate"])
-def converted(request, family, make_backbone_folder, tmp_path_factory):
+def converted(request, family, layout, make_published, tmp_path_factory):
+    source, backbone = make_published(family, layout)
     output = tmp_path_factory.mktemp("converted") / "model"
-    report = convert_checkpoint(
-        GOLDEN / family / "merged_full",
-        output,
-        backbone=make_backbone_folder(family),
-        encoder=request.param,
-        resampler=RESAMPLER,
-    )
+    report = convert_checkpoint(source, output, backbone=backbone, encoder=request.param, resampler=RESAMPLER)
     return report, AutoModelForImageTextToText.from_pretrained(output)
 
 
@@ -58,14 +62,15 @@ def assert_close(ours: torch.Tensor, theirs: torch.Tensor):
     torch.testing.assert_close(ours, theirs, atol=TOLERANCE, rtol=0)
 
 
-def test_converted_settings_are_those_of_the_published_code(converted):
+def test_converted_settings_are_those_of_the_published_code(converted, layout):
     report, model = converted
     assert model.config.query_vision == "encoder"
     assert model.config.memory_order == "reversed"
     assert not report.has_processor
+    assert report.layout.replace(" ", "_") in (layout, "full_merged", "adapter")
     if model.config.encoder == "adapter":
         assert report.rank == 4
-        assert 0 < report.max_error < 1e-6
+        assert report.max_error == 0 if layout == "lora_adapter" else 0 < report.max_error < 1e-6
 
 
 @torch.no_grad()
@@ -117,3 +122,25 @@ def test_without_memory_the_published_backbone_answers(model, golden, image):
     token_types = (golden["input_ids"] == model.config.backbone_config.image_token_id).long()
     output = model(**{name: golden[name] for name in names}, **image, mm_token_type_ids=token_types)
     assert_close(output.logits, golden["backbone_logits_without_memory"])
+
+
+@torch.no_grad()
+def test_sources_rounded_to_bfloat16_match_within_the_rounding(
+    family, layout, make_published, golden, memory_inputs, image, tmp_path
+):
+    source, backbone = make_published(family, layout, torch.bfloat16)
+    names = ("input_ids", "attention_mask")
+    distances = {}
+    for encoder in ("separate", "adapter"):
+        report = convert_checkpoint(
+            source, tmp_path / encoder, backbone=backbone, encoder=encoder, resampler=RESAMPLER
+        )
+        model = AutoModelForImageTextToText.from_pretrained(tmp_path / encoder, dtype=torch.float32)
+        model.config.memory_order = "given"
+        vectors = model.encode_memory(memory_inputs)
+        logits = model(**{name: golden[name] for name in names}, **image, memory_inputs=memory_inputs).logits
+        pairs = (vectors, golden["memory_embeds"]), (logits, golden["train_logits"])
+        distances[encoder] = max(((ours - theirs).norm() / theirs.norm()).item() for ours, theirs in pairs)
+    assert report.rank == 4
+    assert distances["separate"] < 2**-6  # four roundings of 2 ** -8
+    assert distances["adapter"] < 1.5 * distances["separate"]

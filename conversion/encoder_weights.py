@@ -1,0 +1,177 @@
+"""The memory encoder's weights in either form, made from either form."""
+
+import torch
+from transformers.utils import logging
+
+from .layouts import PublishedCheckpoint, same_weights
+from .low_rank import LowRankChange, factor_change
+from .peft_folder import LoraFactors
+from .report import ConversionReport
+from .tensor_files import LazyTensor
+
+
+SEPARATE = "encoder='separate' (--encoder separate)"
+
+
+def separate_weights(published: PublishedCheckpoint, linear_layers: list[str]) -> dict[str, LazyTensor]:
+    """
+    Returns the encoder's full weights by name, an adapter merged into those of the backbone layer by layer.
+
+    Args:
+        published ([`PublishedCheckpoint`]): The source.
+        linear_layers (`list[str]`): Names of all layers that an adapter can have changed.
+    """
+    if published.lora is None:
+        return published.encoder
+    _check_lora(published, linear_layers)
+    weights = {name: tensor for name, tensor in published.backbone.items() if name.startswith("model.")}
+    weights |= published.encoder
+    for layer, factors in published.lora.items():
+        weights[f"model.{layer}.weight"] = _merged(weights[f"model.{layer}.weight"], factors)
+    return weights
+
+
+def _merged(base: LazyTensor, factors: LoraFactors) -> LazyTensor:
+    def load() -> torch.Tensor:
+        weight = base.load()
+        change = factors.b.load().float() @ factors.a.load().float()
+        return change.mul_(factors.alpha / factors.rank).add_(weight).to(weight.dtype)
+
+    return LazyTensor(base.origin, base.shape, base.dtype, load)
+
+
+def adapter_weights(
+    published: PublishedCheckpoint,
+    linear_layers: list[str],
+    rank: int | None,
+    max_error: float,
+    report: ConversionReport,
+) -> tuple[dict[str, LazyTensor], dict]:
+    """
+    Returns the adapter's factors by name, and the `lora_config` that goes with them.
+
+    Args:
+        published ([`PublishedCheckpoint`]): The source.
+        linear_layers (`list[str]`): Names of all layers that an adapter can have changed.
+        rank (`int`, *optional*): Rank of a recovered adapter; defaults to the largest that a layer needs.
+        max_error (`float`): What the factors of a layer may leave out beyond rounding noise, relative to its change.
+        report ([`ConversionReport`]): Gets rank and errors.
+
+    Raises:
+        `ValueError`: If the encoder differs from the backbone by more than low-rank changes of linear layers.
+    """
+    if published.lora is None:
+        return _recovered(published, linear_layers, rank, max_error, report)
+    if rank is not None:
+        raise ValueError("`rank` is for recovering an adapter from merged weights; an adapter folder keeps its own.")
+    return _carried(published, linear_layers, report)
+
+
+def _carried(published: PublishedCheckpoint, linear_layers: list[str], report: ConversionReport):
+    _check_lora(published, linear_layers)
+    for name, tensor in published.encoder.items():
+        if name not in published.backbone:
+            raise ValueError(f"{tensor.origin} is not in the backbone.")
+        _refuse_change(tensor, published.backbone[name])
+    lora = published.lora
+    ranks = {layer: factors.rank for layer, factors in lora.items()}
+    alphas = {layer: factors.alpha for layer, factors in lora.items()}
+    config = {"lora_dropout": published.lora_dropout, "target_modules": _targets(list(lora), linear_layers)}
+    config["r"], config["rank_pattern"] = _most_common(ranks)
+    config["lora_alpha"], config["alpha_pattern"] = _most_common(alphas)
+    report.rank = max(ranks.values())
+    return {
+        f"model.{layer}.lora_{half}.weight": tensor
+        for layer, factors in lora.items()
+        for half, tensor in (("A", factors.a), ("B", factors.b))
+    }, config
+
+
+def _recovered(
+    published: PublishedCheckpoint,
+    linear_layers: list[str],
+    rank: int | None,
+    max_error: float,
+    report: ConversionReport,
+):
+    weights = {f"model.{layer}.weight": layer for layer in linear_layers}
+    missing = sorted(weights.keys() - published.encoder.keys())
+    if missing:
+        raise ValueError(f"{published.source} lacks {len(missing)} tensors of the encoder, such as {missing[:4]}.")
+    for name, tensor in published.encoder.items():
+        base = published.backbone.get(name)
+        if base is None or base.shape != tensor.shape:
+            shape = "lacks it" if base is None else f"has {tuple(base.shape)}"
+            raise ValueError(f"{tensor.origin} has shape {tuple(tensor.shape)}, but the backbone {shape}.")
+        if name not in weights:
+            _refuse_change(tensor, base)
+    changes: dict[str, LowRankChange] = {}
+    names = [name for name in published.encoder if name in weights]
+    for name in logging.tqdm(names, desc="Recovering the adapter", unit="layer", leave=False):
+        tensor, layer = published.encoder[name], weights[name]
+        change = factor_change(tensor.load(), published.backbone[name].load(), rank)
+        if not change.is_low_rank:
+            raise ValueError(
+                f"The change of {tensor.origin} is not low-rank: at rank {change.rank} an adapter is no smaller than "
+                f"the layer; convert with {SEPARATE}."
+            )
+        if change.error > max_error + change.noise:
+            raise ValueError(
+                f"The adapter of {tensor.origin} cannot be recovered: rank {change.rank} leaves out "
+                f"{change.error:.1e} of the change, rounding explains {change.noise:.1e} and `max_error` allows "
+                f"{max_error:.1e} more; give a higher `rank` or `max_error`, or convert with {SEPARATE}."
+            )
+        changes[layer] = change
+        report.errors[layer], report.noise[layer] = change.error, change.noise
+    largest = max((change.rank for change in changes.values()), default=0)
+    report.rank = rank or max(1, largest)
+    # An encoder without any change still gets an adapter, of zeros.
+    changed = {layer: change for layer, change in changes.items() if change.rank or not largest}
+    tensors = {}
+    for layer, change in changed.items():
+        for half, factor in zip("AB", change.padded(report.rank), strict=True):
+            origin = f"the adapter of {layer}"
+            tensors[f"model.{layer}.lora_{half}.weight"] = LazyTensor(
+                origin, factor.shape, factor.dtype, lambda factor=factor: factor
+            )
+    # The factors hold the scale, so that alpha / r is 1.
+    return tensors, {
+        "r": report.rank,
+        "lora_alpha": report.rank,
+        "target_modules": _targets(list(changed), linear_layers),
+    }
+
+
+def _check_lora(published: PublishedCheckpoint, linear_layers: list[str]):
+    if not published.lora:
+        raise ValueError(f"{published.source} holds no LoRA factors (`*.lora_A.weight`).")
+    for layer, factors in published.lora.items():
+        if layer not in linear_layers:
+            raise ValueError(
+                f"{published.source} adapts {layer}, which is no linear layer of `backbone`; pass the one that it was "
+                "trained from."
+            )
+        shape = published.backbone[f"model.{layer}.weight"].shape
+        if (factors.b.shape[0], factors.a.shape[1]) != tuple(shape):
+            raise ValueError(
+                f"{published.source} adapts {layer} of shape {(factors.b.shape[0], factors.a.shape[1])}, but that of "
+                f"`backbone` has {tuple(shape)}; pass the one that it was trained from."
+            )
+
+
+def _refuse_change(tensor: LazyTensor, base: LazyTensor):
+    if tensor.shape != base.shape or not same_weights(tensor.load(), base.load()):
+        raise ValueError(f"{tensor.origin} was trained, but is no linear layer's weight; convert with {SEPARATE}.")
+
+
+def _targets(layers: list[str], linear_layers: list[str]) -> list[str] | None:
+    return None if set(layers) == set(linear_layers) else sorted(layers)
+
+
+def _most_common(values: dict[str, float]) -> tuple[float, dict[str, float]]:
+    """Returns the most frequent value, and those of the layers that have another."""
+    common = max(set(values.values()), key=list(values.values()).count)
+    return common, {layer: value for layer, value in values.items() if value != common}
+
+
+__all__ = ["adapter_weights", "separate_weights"]

@@ -1,0 +1,162 @@
+"""The layouts of published checkpoints, taken apart: backbone, encoder, resampler."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import torch
+from transformers import AutoConfig, PreTrainedConfig
+
+from .key_names import (
+    INFERENCE_COPY,
+    OWN_PREFIX,
+    RESAMPLER,
+    RESAMPLER_KEYS_VALUES,
+    RESAMPLER_NAMES,
+    modern_name,
+)
+from .peft_folder import ADAPTER_CONFIG, LoraFactors, read_peft_folder
+from .tensor_files import LazyTensor, find_file, read_weights
+
+
+@dataclass
+class PublishedCheckpoint:
+    """
+    A published checkpoint's parts, whatever its layout; tensors by their names in transformers 5.
+
+    Args:
+        source (`str`): Folder or repository.
+        layout (`str`): `"full merged"`, `"merged without inference copy"` or `"adapter"`.
+        config (`PreTrainedConfig`): Configuration of the backbone.
+        backbone (`dict[str, LazyTensor]`): All its tensors.
+        encoder (`dict[str, LazyTensor]`): The encoder's full tensors; in an adapter folder, those saved whole.
+        lora (`dict[str, LoraFactors]`, *optional*): In an adapter folder, the factors by layer.
+        lora_dropout (`float`): Dropout that the adapter was trained with.
+        resampler (`dict[str, LazyTensor]`): Its tensors by their published names, without the prefix.
+    """
+
+    source: str
+    layout: str
+    config: PreTrainedConfig
+    backbone: dict[str, LazyTensor]
+    encoder: dict[str, LazyTensor] = field(default_factory=dict)
+    lora: dict[str, LoraFactors] | None = None
+    lora_dropout: float = 0.0
+    resampler: dict[str, LazyTensor] = field(default_factory=dict)
+
+
+def read_published(source: str | os.PathLike, backbone: str | os.PathLike | None = None) -> PublishedCheckpoint:
+    """
+    Finds out which layout a checkpoint has and takes it apart. Weights are not read yet, except to compare a copy of
+    the backbone with `backbone`.
+
+    Args:
+        source (`str` or `os.PathLike`): Folder or repository.
+        backbone (`str` or `os.PathLike`, *optional*): The backbone; needed unless the checkpoint holds a copy.
+
+    Raises:
+        `ValueError`: If a part is missing or unknown, or if `backbone` is not the one that the checkpoint was made
+            from.
+    """
+    source = str(source)
+    lora, dropout = None, 0.0
+    if find_file(source, ADAPTER_CONFIG):
+        lora, tensors, dropout = read_peft_folder(source)
+        lora = {_layer_name(layer, source): factors for layer, factors in lora.items()}
+    else:
+        tensors = read_weights(source)
+    _refuse_own(tensors, "source", source)
+    encoder, copy, resampler = {}, {}, {}
+    for key, tensor in tensors.items():
+        if key.startswith(INFERENCE_COPY):
+            copy[modern_name(key.removeprefix(INFERENCE_COPY))] = tensor
+        elif key.startswith(RESAMPLER):
+            resampler[key.removeprefix(RESAMPLER)] = tensor
+        else:
+            encoder[modern_name(key)] = tensor
+    encoder.pop("lm_head.weight", None)  # the memory encoder has no use for a second head
+    _check_resampler(resampler, source)
+
+    if backbone is not None:
+        base = _read_backbone(str(backbone))
+        _refuse_other_backbone(copy, base, source, str(backbone))
+    elif lora is None and copy:
+        base = copy
+    else:
+        what = "is an adapter without its backbone" if lora is not None else "holds no copy of the backbone"
+        raise ValueError(f"{source} {what}; pass `backbone=` (--backbone), the model that it was trained from.")
+    return PublishedCheckpoint(
+        source=source,
+        layout="adapter" if lora is not None else "full merged" if copy else "merged without inference copy",
+        config=_backbone_config(backbone or source, "source" if backbone is None else "backbone"),
+        backbone=base,
+        encoder=encoder,
+        lora=lora,
+        lora_dropout=dropout,
+        resampler=resampler,
+    )
+
+
+def same_weights(ours: torch.Tensor, theirs: torch.Tensor) -> bool:
+    """Whether two tensors are equal, or one is the other rounded to its dtype."""
+    return torch.equal(ours, theirs.to(ours.dtype)) or torch.equal(theirs, ours.to(theirs.dtype))
+
+
+def _layer_name(layer: str, source: str) -> str:
+    name = modern_name(layer)
+    if not name.startswith("model."):
+        raise ValueError(f"{source} adapts {layer}, which is no layer of the encoder's text model or vision tower.")
+    return name.removeprefix("model.")
+
+
+def _check_resampler(resampler: dict[str, LazyTensor], source: str):
+    if not resampler:
+        raise ValueError(
+            f"{source} holds no resampler (`{RESAMPLER}*`), without which there is no memory; the published merge "
+            "script drops it, so convert the adapter folder or the checkpoint from before merging instead."
+        )
+    strange = resampler.keys() ^ {*RESAMPLER_NAMES, RESAMPLER_KEYS_VALUES}
+    if strange:
+        raise ValueError(f"{source} holds another resampler than the published one: {sorted(strange)[:4]}.")
+
+
+def _backbone_config(folder: str | os.PathLike, argument: str) -> PreTrainedConfig:
+    values, _ = PreTrainedConfig.get_config_dict(folder)
+    if values.get("model_type") == "comem":
+        _refuse_comem(argument, str(folder))
+    return AutoConfig.for_model(**values)
+
+
+def _read_backbone(backbone: str) -> dict[str, LazyTensor]:
+    _backbone_config(backbone, "backbone")
+    tensors = read_weights(backbone)
+    _refuse_own(tensors, "backbone", backbone)
+    if any(key.startswith((RESAMPLER, INFERENCE_COPY)) for key in tensors):
+        _refuse_comem("backbone", backbone)
+    return {modern_name(key): tensor for key, tensor in tensors.items()}
+
+
+def _refuse_own(keys: Iterable[str], argument: str, path: str):
+    if any(key.startswith(OWN_PREFIX) for key in keys):
+        _refuse_comem(argument, path)
+
+
+def _refuse_comem(argument: str, path: str):
+    if argument == "source":
+        raise ValueError(f"`source` {path} is a checkpoint of this package already; load it with `from_pretrained`.")
+    raise ValueError(f"`backbone` {path} is itself a CoMEM checkpoint; pass the plain model that it was trained from.")
+
+
+def _refuse_other_backbone(
+    copy: dict[str, LazyTensor], backbone: dict[str, LazyTensor], source: str, backbone_source: str
+):
+    for name, tensor in copy.items():
+        if name not in backbone:
+            if name == "lm_head.weight":  # tied to the embeddings
+                continue
+            raise ValueError(f"`backbone` {backbone_source} lacks {name}, which {source} holds.")
+        if tensor.shape != backbone[name].shape or not same_weights(tensor.load(), backbone[name].load()):
+            raise ValueError(f"`backbone` {backbone_source} is not the one in {source}: {name} differs.")
+
+
+__all__ = ["PublishedCheckpoint", "read_published", "same_weights"]

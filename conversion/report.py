@@ -1,0 +1,70 @@
+"""What a conversion did."""
+
+import json
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+
+REPORT_NAME = "conversion.json"
+
+
+@dataclass
+class ConversionReport:
+    """
+    What a conversion did; `conversion.json` in the output holds it, too.
+
+    Args:
+        output (`pathlib.Path`): The folder written.
+        layout (`str`): What the source was: `"full merged"`, `"merged without inference copy"` or `"adapter"`.
+        encoder (`str`): `"adapter"` or `"separate"`.
+        num_tensors (`int`): Tensors written.
+        rank (`int`, *optional*): Rank of the adapter; `None` with `encoder="separate"`.
+        errors (`dict[str, float]`): By layer, the Frobenius norm of what the recovered adapter leaves out, relative to
+            the layer's change. Empty if nothing had to be recovered.
+        noise (`dict[str, float]`): By layer, the part of the error that rounding the weights can explain.
+        has_processor (`bool`): Whether there were tokenizer files, and so the output has a processor.
+    """
+
+    output: Path
+    layout: str
+    encoder: str
+    num_tensors: int = 0
+    rank: int | None = None
+    errors: dict[str, float] = field(default_factory=dict)
+    noise: dict[str, float] = field(default_factory=dict)
+    has_processor: bool = False
+
+    @property
+    def max_error(self) -> float:
+        """Largest relative error of a recovered layer."""
+        return max(self.errors.values(), default=0.0)
+
+    @property
+    def worst_layer(self) -> str | None:
+        """The layer that has it; `None` if nothing had to be recovered."""
+        return max(self.errors, key=self.errors.get, default=None)
+
+    def save(self, folder: Path, **more: Any):
+        """Writes `conversion.json`."""
+        content = {
+            **more,
+            "comem_hf_version": _own_version(),
+            "layout": self.layout,
+            "encoder": self.encoder,
+            "rank": self.rank,
+            "max_error": self.max_error,
+            "layers": {layer: {"error": error, "noise": self.noise[layer]} for layer, error in self.errors.items()},
+        }
+        (folder / REPORT_NAME).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _own_version() -> str | None:
+    try:
+        return version("comem_hf")
+    except PackageNotFoundError:
+        return None
+
+
+__all__ = ["ConversionReport"]

@@ -1,0 +1,82 @@
+"""What rounding weights to a few bits does to the difference of two of them."""
+
+from dataclasses import dataclass
+
+import torch
+
+
+ELEMENTS_AT_ONCE = 1 << 17  # so few that they stay in the processor's cache
+PRECISIONS = (torch.bfloat16, torch.float16, torch.float32)
+
+
+@dataclass
+class RoundingNoise:
+    """
+    The noise that rounding leaves in a matrix, each entry uniform within half a unit of its last place.
+
+    Args:
+        norm (`float`): Its Frobenius norm, expected.
+        largest_norm (`float`): The same, if every entry were off by the full half unit.
+        largest_value (`float`): Bound of its singular values: with independent entries of variance `v_ij`,
+            `max_i sqrt(sum_j v_ij) + max_j sqrt(sum_i v_ij)` (Bandeira and van Handel 2016), which for equal
+            variances is the edge `s * (sqrt(rows) + sqrt(columns))` of the Marchenko-Pastur law.
+    """
+
+    norm: float
+    largest_norm: float
+    largest_value: float
+
+
+def rounding_noises(merged: torch.Tensor, base: torch.Tensor) -> list[RoundingNoise]:
+    """
+    Returns the rounding noise that `merged - base` may hold, the smaller possibility first.
+
+    The dtype that counts is the one that the values fit into, not the one they are stored in. If `base` is coarser
+    than `merged`, then either it is exactly what the change was added to, and only `merged` was rounded; or it was
+    rounded afterwards, which counts as noise, too.
+
+    Args:
+        merged (`torch.Tensor` of shape `(out, in)`), base (`torch.Tensor` of shape `(out, in)`): The two weights.
+    """
+    ours, its = _precision(merged), _precision(base)
+    both = _noise(merged, base, (ours, its))
+    if torch.finfo(its).eps <= torch.finfo(ours).eps:
+        return [both]
+    return [_noise(merged, base, (ours, None)), both]
+
+
+def _precision(weight: torch.Tensor) -> torch.dtype:
+    for dtype in PRECISIONS:
+        if weight.dtype == dtype or torch.equal(weight.to(dtype).to(weight.dtype), weight):
+            return dtype
+    return torch.float32  # float64, which is rounded to it before anything else
+
+
+def _noise(merged: torch.Tensor, base: torch.Tensor, dtypes: tuple[torch.dtype, torch.dtype | None]) -> RoundingNoise:
+    rows, columns = [], torch.zeros(merged.shape[1], dtype=torch.float64)
+    rows_at_once = max(1, ELEMENTS_AT_ONCE // merged.shape[1])
+    for ours, its in zip(merged.split(rows_at_once), base.split(rows_at_once), strict=True):
+        ours, its = ours.float(), its.float()
+        # The change itself was rounded before it was added.
+        squares = _unit(ours, dtypes[0]).square_().add_(_unit(ours - its, dtypes[0]).square_())
+        if dtypes[1] is not None:
+            squares.add_(_unit(its, dtypes[1]).square_())
+        rows.append(squares.sum(1))
+        columns += squares.sum(0)
+    rows = torch.cat(rows).double()
+    total = rows.sum().item()
+    return RoundingNoise(
+        norm=(total / 12) ** 0.5,
+        largest_norm=(total / 4) ** 0.5,
+        largest_value=((rows.max().item() / 12) ** 0.5 + (columns.max().item() / 12) ** 0.5),
+    )
+
+
+def _unit(values: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """Unit in the last place of each value, were it of `dtype`; below the normal numbers of a dtype it is constant."""
+    power_of_two = (values.view(torch.int32) & 0x7F800000).view(torch.float32)
+    info = torch.finfo(dtype)
+    return power_of_two.clamp_(min=info.smallest_normal).mul_(info.eps)
+
+
+__all__ = ["RoundingNoise", "rounding_noises"]
