@@ -51,7 +51,8 @@ class CoMemCheckpointMixin:
             memory_only (`bool`, *optional*, defaults to `False`): Leave out the backbone. The configuration then names
                 it by `backbone_name_or_path` and `backbone_revision`, and loading needs it: a backbone whose weights
                 differ is refused by `backbone_checksum`.
-            *args, **kwargs: As for [`~transformers.PreTrainedModel.save_pretrained`].
+            *args, **kwargs: As for [`~transformers.PreTrainedModel.save_pretrained`]. `save_original_format` makes no
+                difference: keys are always as above.
 
         Raises:
             `ValueError`: If the backbone is quantized and `memory_only` is not set.
@@ -81,9 +82,8 @@ class CoMemCheckpointMixin:
         self.config.backbone_checksum = checksum
         try:
             # The "original format" would bring back key names of the backbone from before transformers 5.
-            return super().save_pretrained(
-                save_directory, *args, state_dict=state_dict, save_original_format=False, **kwargs
-            )
+            kwargs["save_original_format"] = False
+            return super().save_pretrained(save_directory, *args, state_dict=state_dict, **kwargs)
         finally:
             self.config = config
 

@@ -58,6 +58,13 @@ def test_names_are_free_of_peft_and_weights_are_written_once(family, tmp_path):
     assert sum(tensor.numel() for tensor in tensors.values()) == model.num_parameters()
 
 
+@pytest.mark.parametrize("value", [True, False])
+def test_the_format_that_transformers_saves_in_by_default_may_be_asked_for(model, tmp_path, value):
+    model.save_pretrained(tmp_path, save_original_format=value)
+    loaded = CoMemForConditionalGeneration.from_pretrained(tmp_path)
+    assert loaded.state_dict().keys() == model.state_dict().keys()
+
+
 def test_a_loaded_adapter_shares_the_backbones_weights(family, tmp_path):
     make_model(family).save_pretrained(tmp_path)
     for load in ({}, {"dtype": torch.bfloat16}):
