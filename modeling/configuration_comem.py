@@ -131,6 +131,11 @@ class CoMemConfig(PreTrainedConfig):
         """Size of the backbone's token embeddings, and so of a memory vector."""
         return self.get_text_config().hidden_size
 
+    @property
+    def vision_config(self) -> PreTrainedConfig:
+        """The backbone's vision configuration, which tools look for here."""
+        return self.backbone_config.vision_config
+
     def get_text_config(self, *args, **kwargs) -> PreTrainedConfig:
         """Returns the backbone's text configuration, which `generate` sizes its cache by."""
         return self.backbone_config.get_text_config(*args, **kwargs)

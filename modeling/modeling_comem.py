@@ -9,6 +9,7 @@ from torch import nn
 from transformers import AutoModelForImageTextToText, PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_outputs import CausalLMOutputWithPast
+from transformers.utils import can_return_tuple
 
 from .adapter_comem import shared_weight_keys
 from .backbone_comem import commit_of
@@ -54,7 +55,7 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemGenerationMixin, 
 
     config_class = CoMemConfig
     _auto_class = "AutoModel"
-    base_model_prefix = ""
+    base_model_prefix = "backbone"
     main_input_name = "input_ids"
     input_modalities = ("image", "video", "text")
     supports_gradient_checkpointing = True
@@ -77,6 +78,10 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemGenerationMixin, 
             backbone = AutoModelForImageTextToText.from_config(config.backbone_config)
         self.backbone = backbone
         self.memory_encoder = CoMemMemoryEncoder(config, backbone)
+        if config.encoder == "adapter":
+            self._tied_weights_keys = shared_weight_keys(
+                self.memory_encoder.model, "memory_encoder.model.", "backbone.model."
+            )
         self.post_init()
         self.freeze_backbone()
 
@@ -135,9 +140,7 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemGenerationMixin, 
         # With `encoder="adapter"` every tensor below the adapter is one of the backbone's, whatever the config says
         # about tied word embeddings.
         keys = super().get_expanded_tied_weights_keys(all_submodels=True) if all_submodels else {}
-        if self.config.encoder == "adapter":
-            keys |= shared_weight_keys(self.memory_encoder.model, "memory_encoder.model.", "backbone.model.")
-        return keys
+        return keys | (self._tied_weights_keys or {})
 
     def _adjust_bias(self, output_embeddings: nn.Module, input_embeddings: nn.Parameter):
         # Called for each layer that the adapter shares. It would pad a bias to the length of a quantized weight.
@@ -155,9 +158,17 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemGenerationMixin, 
     def set_output_embeddings(self, new_embeddings: nn.Module):
         self.backbone.set_output_embeddings(new_embeddings)
 
+    @can_return_tuple
     def get_image_features(self, pixel_values: torch.Tensor, image_grid_thw: torch.Tensor | None = None, **kwargs):
         """Runs the backbone's vision tower; see the backbone's method of the same name."""
         return self.backbone.get_image_features(pixel_values, image_grid_thw, **kwargs)
+
+    @can_return_tuple
+    def get_video_features(
+        self, pixel_values_videos: torch.Tensor, video_grid_thw: torch.Tensor | None = None, **kwargs
+    ):
+        """Runs the backbone's vision tower; see the backbone's method of the same name."""
+        return self.backbone.get_video_features(pixel_values_videos, video_grid_thw, **kwargs)
 
     def encode_memory(self, memory_inputs) -> torch.Tensor:
         """
@@ -175,6 +186,7 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemGenerationMixin, 
             return torch.zeros(shape, device=self.device, dtype=self.dtype)
         return self.memory_encoder(items)
 
+    @can_return_tuple
     def forward(
         self,
         input_ids: torch.LongTensor | None = None,
