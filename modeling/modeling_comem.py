@@ -210,7 +210,7 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemGenerationMixin, 
 
         Args:
             memory_inputs (mapping or `torch.Tensor`, *optional*): Memory of each prompt, as items or stored vectors
-                (see [`MemoryInputs`]).
+                (see [`MemoryInputs`]). Beside it the prompt may be embedded, but positions cannot be given.
 
         Returns:
             [`~transformers.modeling_outputs.CausalLMOutputWithPast`]: `logits` and `labels` are aligned with
@@ -242,19 +242,20 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemGenerationMixin, 
                 **vision,
                 **kwargs,
             )
-        if input_ids is None:
-            raise ValueError("`input_ids` is needed beside `memory_inputs`, got None.")
-        for name, value in (("position_ids", position_ids), ("inputs_embeds", inputs_embeds)):
-            if value is not None:
-                raise ValueError(f"`{name}` cannot be combined with `memory_inputs`; pass `input_ids` alone.")
+        if (input_ids is None) == (inputs_embeds is None):
+            raise ValueError("Exactly one of `input_ids` and `inputs_embeds` is needed beside `memory_inputs`.")
+        if position_ids is not None:
+            raise ValueError("`position_ids` cannot be combined with `memory_inputs`, which they would have to count.")
         if past_key_values is not None and past_key_values.get_seq_length() > 0:
             raise ValueError(
                 "`memory_inputs` belong in front of the whole prompt, but `past_key_values` already holds "
                 f"{past_key_values.get_seq_length()} positions; continue without `memory_inputs`."
             )
+        prompt_length = (input_ids if inputs_embeds is None else inputs_embeds).shape[1]
         prompt = self._prepend_memory(
             memory_inputs,
             input_ids,
+            inputs_embeds=inputs_embeds,
             attention_mask=attention_mask,
             mm_token_type_ids=mm_token_type_ids,
             second_per_grid_ts=kwargs.pop("second_per_grid_ts", None),
@@ -264,17 +265,18 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemGenerationMixin, 
             inputs_embeds=prompt.inputs_embeds,
             attention_mask=prompt.attention_mask,
             position_ids=prompt.position_ids,
-            logits_to_keep=_logits_of_prompt(logits_to_keep, input_ids.shape[1], prompt.inputs_embeds.shape[1]),
+            logits_to_keep=_logits_of_prompt(logits_to_keep, prompt_length, prompt.inputs_embeds.shape[1]),
             **kwargs,
         )
-        self._remember_memory(getattr(output, "past_key_values", past_key_values), prompt, input_ids.shape[1])
+        self._remember_memory(getattr(output, "past_key_values", past_key_values), prompt, prompt_length)
         return output
 
     def _prepend_memory(
         self,
         memory_inputs,
-        input_ids: torch.LongTensor,
+        input_ids: torch.LongTensor | None,
         *,
+        inputs_embeds: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
         mm_token_type_ids: torch.IntTensor | None = None,
         pixel_values: torch.Tensor | None = None,
@@ -284,6 +286,10 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemGenerationMixin, 
         second_per_grid_ts: torch.Tensor | None = None,
     ) -> PromptWithMemory:
         self.config.check_per_call_fields()
+        if inputs_embeds is None:
+            inputs_embeds = self.get_input_embeddings()(input_ids)
+        else:
+            input_ids = self._placeholder_ids(inputs_embeds)
         memory, memory_mask = self._memory_prefix(memory_inputs, input_ids.shape[0])
         backbone_config = self.config.backbone_config
         if attention_mask is None:
@@ -313,9 +319,7 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemGenerationMixin, 
             **video,
         )
 
-        inputs_embeds = self.get_input_embeddings()(input_ids)
-        length = memory.shape[1]
-        inputs_embeds = torch.cat([memory.to(inputs_embeds.dtype), inputs_embeds[:, length:]], dim=1)
+        inputs_embeds = torch.cat([memory.to(inputs_embeds.dtype), inputs_embeds], dim=1)
         eyes = self.backbone.model if self.config.query_vision == "backbone" else self.memory_encoder.model
         if pixel_values is not None:
             features = torch.cat(eyes.get_image_features(pixel_values, image_grid_thw).pooler_output)
@@ -326,6 +330,13 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemGenerationMixin, 
             _, where = eyes.get_placeholder_mask(input_ids, inputs_embeds, video_features=features)
             inputs_embeds = inputs_embeds.masked_scatter(where, features.to(inputs_embeds.dtype))
         return PromptWithMemory(inputs_embeds, attention_mask, position_ids, memory_mask.sum(dim=1, keepdim=True))
+
+    def _placeholder_ids(self, inputs_embeds: torch.Tensor) -> torch.LongTensor:
+        """Returns ids that say of an embedded prompt where its pictures belong, and nothing else."""
+        config = self.config.backbone_config
+        image, video = self.backbone.model.get_placeholder_mask(None, inputs_embeds)
+        ids = torch.full(inputs_embeds.shape[:2], self.config.memory_token_id, device=inputs_embeds.device)
+        return ids.masked_fill(image[..., 0], config.image_token_id).masked_fill(video[..., 0], config.video_token_id)
 
     def _memory_prefix(self, memory_inputs, batch_size: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Returns memory vectors `(batch, memory, hidden)` in the configured order, and their mask."""

@@ -187,17 +187,34 @@ def test_memory_that_does_not_fit_is_refused(model, make_inputs, change, message
         model.generate(**inputs, max_new_tokens=2)
 
 
+def test_positions_beside_memory_are_refused(model, make_inputs):
+    with pytest.raises(ValueError, match="`position_ids` cannot be combined with `memory_inputs`"):
+        model(**make_inputs((1,)), position_ids=torch.zeros(1))
+
+
 @pytest.mark.parametrize("name", ["position_ids", "inputs_embeds"])
-def test_arguments_that_memory_decides_are_refused(model, make_inputs, name):
-    with pytest.raises(ValueError, match=f"`{name}` cannot be combined with `memory_inputs`"):
-        model(**make_inputs((1,)), **{name: torch.zeros(1)})
+def test_generating_with_memory_wants_ids_alone(model, make_inputs, name):
     with pytest.raises(ValueError, match=f"`{name}` cannot be combined with `memory_inputs`"):
         model.generate(**make_inputs((1,)), **{name: torch.zeros(1)}, max_new_tokens=2)
 
 
-def test_memory_without_a_prompt_is_refused(model, make_inputs):
-    with pytest.raises(ValueError, match="`input_ids` is needed beside `memory_inputs`, got None"):
-        model(memory_inputs=make_inputs((1,))["memory_inputs"])
+def test_memory_with_no_prompt_or_two_is_refused(model, make_inputs):
+    inputs = make_inputs((1,))
+    with pytest.raises(ValueError, match="Exactly one of `input_ids` and `inputs_embeds`"):
+        model(memory_inputs=inputs["memory_inputs"])
+    with pytest.raises(ValueError, match="Exactly one of `input_ids` and `inputs_embeds`"):
+        model(**inputs, inputs_embeds=torch.zeros(1, 2, 64))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("with_image", [True, False])
+def test_an_embedded_prompt_gives_the_same_logits(model, make_inputs, with_image):
+    inputs = make_inputs(COUNTS, with_image=with_image)
+    expected = model(**inputs, logits_to_keep=3).logits
+    input_ids = inputs.pop("input_ids")
+    del inputs["mm_token_type_ids"]
+    inputs["inputs_embeds"] = model.get_input_embeddings()(input_ids)
+    assert torch.equal(model(**inputs, logits_to_keep=3).logits, expected)
 
 
 def test_what_is_no_item_cannot_be_encoded(model, make_inputs):
