@@ -63,7 +63,7 @@ def _check(output: Path, overwrite: bool, inputs: tuple[str | os.PathLike | None
     if not overwrite:
         raise ValueError(f"`output` {str(output)!r} is not empty; pass `overwrite=True` (--overwrite) to replace it.")
     if not (output / mark).is_file():
-        raise ValueError(f"`output` {str(output)!r} holds no checkpoint to replace; choose another folder.")
+        raise ValueError(f"`output` {str(output)!r} holds no {mark} to replace; choose another folder.")
 
 
 def _put_in_place(partial: Path, output: Path):

@@ -1,6 +1,7 @@
 """LoRA on the backbone's own weights, without ever touching the backbone."""
 
 import copy
+from collections.abc import Iterator
 
 import torch
 from peft import LoraConfig, inject_adapter_in_model
@@ -51,15 +52,30 @@ def add_lora(model: PreTrainedModel, config: CoMemConfig) -> PreTrainedModel:
     return model
 
 
+def lora_layers(model: nn.Module) -> Iterator[tuple[str, LoraLayer]]:
+    """Yields the LoRA layers of an adapted model by name."""
+    return ((name, module) for name, module in model.named_modules() if isinstance(module, LoraLayer))
+
+
+def lora_factors(layer: LoraLayer) -> tuple[nn.Linear, nn.Linear, float]:
+    """Returns a layer's factors A `(rank, in)` and B `(out, rank)`, and the number that B A is multiplied with."""
+    return layer.lora_A[ADAPTER_NAME], layer.lora_B[ADAPTER_NAME], layer.scaling[ADAPTER_NAME]
+
+
+def lora_change(layer: LoraLayer) -> torch.Tensor:
+    """Returns what the adapter adds to a layer's weight, `(out, in)`, in float32."""
+    a, b, scale = lora_factors(layer)
+    return scale * (b.weight.detach().float() @ a.weight.detach().float())
+
+
 def place_lora(model: nn.Module, dtype: torch.dtype):
     """Puts each LoRA layer's factors where its base layer computes, in the type `dtype`; buffers stay as they are."""
-    for layer in model.modules():
-        if isinstance(layer, LoraLayer):
-            device = execution_device(layer.get_base_layer())
-            for factor in (*layer.lora_A.values(), *layer.lora_B.values()):
-                if factor.weight.is_meta:  # where PEFT puts the factors of offloaded layers
-                    factor.to_empty(device=device)
-                factor.to(device=device, dtype=dtype)
+    for _, layer in lora_layers(model):
+        device = execution_device(layer.get_base_layer())
+        for factor in lora_factors(layer)[:2]:
+            if factor.weight.is_meta:  # where PEFT puts the factors of offloaded layers
+                factor.to_empty(device=device)
+            factor.to(device=device, dtype=dtype)
 
 
 def linear_layer_names(model: nn.Module) -> list[str]:
@@ -83,6 +99,9 @@ def shared_weight_keys(adapted: nn.Module, prefix: str, source_prefix: str) -> d
 __all__ = [
     "add_lora",
     "linear_layer_names",
+    "lora_change",
+    "lora_factors",
+    "lora_layers",
     "place_lora",
     "share_weights",
     "shared_weight_keys",

@@ -9,6 +9,7 @@ from .build_bank import build_bank
 from .convert import convert
 from .evaluate import evaluate
 from .info import info
+from .merge import merge
 from .search import search
 from .train import train
 
@@ -31,5 +32,5 @@ def common(
     pass
 
 
-for _command in (ask, build_bank, search, train, convert, evaluate, info):
+for _command in (ask, build_bank, search, train, convert, merge, evaluate, info):
     app.command(name=_command.__name__.replace("_", "-"))(_command)

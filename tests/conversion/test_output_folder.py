@@ -35,7 +35,7 @@ def test_a_folder_with_something_in_it_is_not_overwritten(source, tmp_path):
 
 def test_not_even_overwrite_replaces_what_is_no_checkpoint(source, tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
-    with pytest.raises(ValueError, match="holds no checkpoint to replace; choose another folder"):
+    with pytest.raises(ValueError, match="holds no config.json to replace; choose another folder"):
         convert_checkpoint(source, tmp_path, resampler=RESAMPLER, overwrite=True)
     assert contents(tmp_path) == {"mine.txt": b"mine"}
 

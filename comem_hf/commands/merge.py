@@ -1,0 +1,32 @@
+"""`comem merge`: the memory encoder alone, as a standard model or as a PEFT adapter."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def merge(
+    model: Annotated[str, typer.Argument(help="Folder or Hub repository of a model.")],
+    output: Annotated[Path, typer.Argument(help="Folder to write; must not exist or be empty.")],
+    adapter_only: Annotated[
+        bool, typer.Option("--adapter-only", help="Write the adapter as a PEFT folder, and merge nothing.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is in the output folder.")] = False,
+) -> None:
+    """Write the memory encoder, without its resampler, as a standard model of the backbone's type.
+
+    Example:
+
+        comem merge my-model my-encoder
+    """
+    from transformers.utils import logging
+
+    from comem_hf.conversion import export_adapter, merge_encoder
+
+    logging.disable_progress_bar()
+    try:
+        folder = (export_adapter if adapter_only else merge_encoder)(model, output, overwrite=overwrite)
+    finally:
+        logging.enable_progress_bar()
+    typer.echo(f"Wrote the {'adapter' if adapter_only else 'merged memory encoder'} to {folder}.")

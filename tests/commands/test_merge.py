@@ -1,0 +1,32 @@
+"""`comem merge` on the command line."""
+
+from peft import PeftConfig
+from transformers import AutoConfig
+
+
+def test_merge_writes_a_plain_model_or_an_adapter(comem, model_folder, tmp_path):
+    code, output, _ = comem("merge", model_folder, tmp_path / "merged")
+    assert (code, output) == (0, f"Wrote the merged memory encoder to {tmp_path / 'merged'}.\n")
+    assert AutoConfig.from_pretrained(tmp_path / "merged").model_type == "qwen2_vl"
+    code, output, _ = comem("merge", model_folder, tmp_path / "adapter", "--adapter-only")
+    assert (code, output) == (0, f"Wrote the adapter to {tmp_path / 'adapter'}.\n")
+    assert PeftConfig.from_pretrained(tmp_path / "adapter").peft_type == "LORA"
+
+
+def test_merge_replaces_a_folder_only_when_told(comem, model_folder, tmp_path):
+    assert comem("merge", model_folder, tmp_path / "merged")[0] == 0
+    code, _, error = comem("merge", model_folder, tmp_path / "merged")
+    assert code == 2
+    assert "is not empty; pass `overwrite=True` (--overwrite)" in error
+    assert comem("merge", model_folder, tmp_path / "merged", "--overwrite")[0] == 0
+
+
+def test_merge_of_another_model_is_refused_in_one_line(comem, tmp_path):
+    from tests.conftest import make_backbone
+
+    make_backbone().save_pretrained(tmp_path / "backbone")
+    code, _, error = comem("merge", tmp_path / "backbone", tmp_path / "merged")
+    assert code == 2
+    assert "holds a model of type 'qwen2_vl', not 'comem'" in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "merged").exists()

@@ -1,0 +1,163 @@
+"""The memory encoder goes out as a model that transformers, or PEFT on the backbone, loads without this package."""
+
+import json
+
+import pytest
+import torch
+from peft import PeftModel
+from safetensors.torch import load_file
+from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer
+
+from comem_hf import CoMemForConditionalGeneration
+from comem_hf.conversion import export_adapter, merge_encoder
+from tests.conftest import CHAT_TEMPLATE, make_backbone, make_image, make_model
+
+
+# Loading into a plain backbone is PEFT's code, not ours, and so are its deprecations.
+pytestmark = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing.*:FutureWarning")
+
+
+@pytest.fixture(scope="module")
+def items(tiny_processor):
+    """Two items as a model reads them, with a picture each."""
+    memories = [[{"image": make_image(seed, (56, 84)), "text": f"Fact {seed}"} for seed in range(2)]]
+    return tiny_processor.process_memories(memories)
+
+
+@torch.no_grad()
+def hidden_states(model, items) -> torch.Tensor:
+    return model(**{name: value for name, value in items.items() if name != "item_counts"}).last_hidden_state
+
+
+@pytest.fixture(scope="module", params=["adapter", "separate"])
+def model(request, family):
+    lora = {"r": 4, "lora_alpha": 8, "rank_pattern": {"k_proj": 2}, "alpha_pattern": {"visual.*qkv": 3}}
+    model = make_model(family, encoder=request.param, lora_config=lora)
+    if request.param == "separate":
+        with torch.no_grad():
+            for parameter in model.memory_encoder.model.parameters():
+                parameter.mul_(1.1)
+    return model
+
+
+@pytest.mark.parametrize("kind", ["loaded", "full", "memory-only"])
+def test_a_merged_encoder_is_a_plain_model_with_the_same_hidden_states(model, items, tmp_path, kind):
+    expected = hidden_states(model.memory_encoder.model, items)
+    before = model.memory_fingerprint()
+    source = model
+    if kind != "loaded":
+        model.backbone.save_pretrained(tmp_path / "backbone")
+        model.config.backbone_name_or_path = str(tmp_path / "backbone")
+        model.save_pretrained(tmp_path / "model", memory_only=kind == "memory-only")
+        model.config.backbone_name_or_path = None
+        source = tmp_path / "model"
+    assert merge_encoder(source, tmp_path / "merged", max_shard_size="100KB") == tmp_path / "merged"
+
+    merged, info = AutoModelForImageTextToText.from_pretrained(tmp_path / "merged", output_loading_info=True)
+    assert not any(info.values())
+    assert type(merged) is type(model.backbone)
+    assert torch.allclose(hidden_states(merged.model, items), expected, atol=1e-5)
+    assert not torch.allclose(hidden_states(make_backbone(model.backbone.config.model_type).model, items), expected)
+    assert torch.equal(merged.lm_head.weight, model.backbone.lm_head.weight)
+    assert model.memory_fingerprint() == before
+    assert len(list((tmp_path / "merged").glob("model-*.safetensors"))) > 1
+    assert str(tmp_path) not in (tmp_path / "merged" / "config.json").read_text()
+
+
+def test_a_merged_encoder_has_the_names_that_the_backbone_is_published_under(model, tmp_path):
+    merge_encoder(model, tmp_path / "merged")
+    model.backbone.save_pretrained(tmp_path / "backbone")
+    merged, plain = (load_file(tmp_path / name / "model.safetensors") for name in ("merged", "backbone"))
+    assert merged.keys() == plain.keys()
+
+
+@pytest.mark.parametrize("encoder", ["adapter", "separate"])
+def test_tied_embeddings_stay_tied_unless_the_encoder_has_others(items, tmp_path, encoder):
+    backbone = make_backbone(tie_word_embeddings=True)
+    backbone.config.tie_word_embeddings = True
+    backbone.tie_weights()
+    model = CoMemForConditionalGeneration.from_backbone(backbone, encoder=encoder).eval()
+    merge_encoder(model, tmp_path / "same")
+    merged = AutoModelForImageTextToText.from_pretrained(tmp_path / "same")
+    assert merged.lm_head.weight is merged.get_input_embeddings().weight
+    if encoder == "adapter":
+        return
+    with torch.no_grad():
+        model.memory_encoder.model.get_input_embeddings().weight.mul_(2)
+    merge_encoder(model, tmp_path / "other")
+    merged = AutoModelForImageTextToText.from_pretrained(tmp_path / "other")
+    assert torch.equal(merged.lm_head.weight, backbone.lm_head.weight)
+    assert torch.allclose(hidden_states(merged.model, items), hidden_states(model.memory_encoder.model, items))
+
+
+def test_tokenizer_and_image_processor_come_along_as_the_backbones_own(tiny_processor, tmp_path):
+    make_model().save_pretrained(tmp_path / "model")
+    tiny_processor.save_pretrained(tmp_path / "model")
+    merge_encoder(tmp_path / "model", tmp_path / "merged")
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "merged")
+    assert tokenizer("What?").input_ids == tiny_processor.tokenizer("What?").input_ids
+    assert tokenizer.chat_template == CHAT_TEMPLATE
+    image_processor = AutoImageProcessor.from_pretrained(tmp_path / "merged", backend="pil")
+    pixels = image_processor(make_image(), return_tensors="pt").pixel_values
+    assert torch.equal(pixels, tiny_processor.image_processor(make_image(), return_tensors="pt").pixel_values)
+    for file in (tmp_path / "merged").glob("*.json"):
+        assert "CoMem" not in file.read_text(), file
+
+
+def test_an_exported_adapter_gives_the_same_hidden_states_on_the_plain_backbone(family, items, tmp_path):
+    lora = {"r": 4, "lora_alpha": 8, "rank_pattern": {"k_proj": 2}, "alpha_pattern": {"visual.*qkv": 3}}
+    model = make_model(family, lora_config=lora)
+    model.config.backbone_name_or_path, model.config.backbone_revision = "someone/backbone", "0123abc"
+    assert export_adapter(model, tmp_path / "adapter") == tmp_path / "adapter"
+    plain = PeftModel.from_pretrained(make_backbone(family), tmp_path / "adapter")
+    expected = hidden_states(model.memory_encoder.model, items)
+    assert torch.allclose(hidden_states(plain.base_model.model.model, items), expected, atol=1e-5)
+
+    ours = {name for name, _ in model.memory_encoder.model.named_modules() if name.endswith("lora_A")}
+    theirs = {name for name, _ in plain.base_model.model.model.named_modules() if name.endswith("lora_A")}
+    assert ours == theirs
+    assert sorted(path.name for path in (tmp_path / "adapter").iterdir()) == [
+        "adapter_config.json",
+        "adapter_model.safetensors",
+    ]
+    config = json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())
+    assert (config["base_model_name_or_path"], config["revision"]) == ("someone/backbone", "0123abc")
+    assert not [key for key in load_file(tmp_path / "adapter" / "adapter_model.safetensors") if "resampler" in key]
+
+
+def test_an_adapter_of_some_layers_is_exported_for_those_alone(family, items, tmp_path):
+    model = make_model(family, lora_config={"r": 2, "target_modules": r"language_model\.layers\.1\..*_proj"})
+    export_adapter(model, tmp_path / "adapter")
+    plain = PeftModel.from_pretrained(make_backbone(family), tmp_path / "adapter")
+    adapted = [name for name, _ in plain.named_modules() if name.endswith("lora_A")]
+    assert len(adapted) == 7
+    assert all(".language_model.layers.1." in name for name in adapted)
+
+
+def test_an_encoder_with_weights_of_its_own_has_no_adapter_to_export(tmp_path):
+    with pytest.raises(ValueError, match="Only a model with `encoder='adapter'` has an adapter.*merge it instead"):
+        export_adapter(make_model(encoder="separate"), tmp_path / "adapter")
+    assert not (tmp_path / "adapter").exists()
+
+
+@pytest.mark.parametrize("write, mark", [(merge_encoder, "config.json"), (export_adapter, "adapter_config.json")])
+def test_an_output_that_is_taken_is_replaced_only_when_asked_and_only_by_its_kind(tmp_path, write, mark):
+    model, output = make_model(), tmp_path / "output"
+    write(model, output)
+    with pytest.raises(ValueError, match="is not empty; pass `overwrite=True`"):
+        write(model, output)
+    (output / "old").touch()
+    write(model, output, overwrite=True)
+    assert not (output / "old").exists()
+    (output / mark).unlink()
+    with pytest.raises(ValueError, match=f"holds no {mark} to replace"):
+        write(model, output, overwrite=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["output"]
+
+
+def test_the_source_is_never_overwritten(tmp_path):
+    make_model().save_pretrained(tmp_path / "model")
+    for write in (merge_encoder, export_adapter):
+        for output in (tmp_path / "model", tmp_path / "model" / "merged"):
+            with pytest.raises(ValueError, match="must lie apart from"):
+                write(tmp_path / "model", output, overwrite=True)
