@@ -76,6 +76,9 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemGenerationMixin, 
         super().__init__(config)
         if backbone is None:
             backbone = AutoModelForImageTextToText.from_config(config.backbone_config)
+        else:
+            for module in backbone.modules():  # a model made on the meta device is not marked, and would be drawn anew
+                module._is_hf_initialized = True
         self.backbone = backbone
         self.memory_encoder = CoMemMemoryEncoder(config, backbone)
         if config.encoder == "adapter":
