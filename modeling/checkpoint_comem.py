@@ -3,6 +3,8 @@
 import copy
 import functools
 import os
+import re
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -158,6 +160,22 @@ class CoMemCheckpointMixin:
         model.freeze_backbone()
         return model, info
 
+    def load_state_dict(self, state_dict: Mapping[str, torch.Tensor], strict: bool = True, assign: bool = False):
+        """As for [`~torch.nn.Module`], but takes the keys of a checkpoint, too, and keeps shared weights shared."""
+        state_dict = {to_module_key(key): tensor for key, tensor in state_dict.items()}
+        for key, source in self.get_expanded_tied_weights_keys(all_submodels=True).items():
+            if source in state_dict:
+                state_dict.setdefault(key, state_dict[source])
+        result = super().load_state_dict(state_dict, strict=strict, assign=assign)
+        self.tie_weights()
+        return result
+
+    def to_empty(self, *, device: str | torch.device | int | None, recurse: bool = True):
+        """As for [`~torch.nn.Module`], but shared weights stay shared."""
+        super().to_empty(device=device, recurse=recurse)
+        self.tie_weights()
+        return self
+
     def memory_encoder_state_dict(self) -> dict[str, torch.Tensor]:
         """Returns the tensors of the memory encoder alone, by their keys in checkpoints."""
         return to_checkpoint_keys({name: tensor.detach() for name, tensor in self.memory_encoder_parameters().items()})
@@ -202,6 +220,11 @@ class CoMemCheckpointMixin:
 def to_checkpoint_keys(tensors: dict[str, object]) -> dict[str, object]:
     """Renames keys of a state dict as checkpoints have them."""
     return {key.replace(f".{ADAPTER_NAME}.weight", ".weight"): value for key, value in tensors.items()}
+
+
+def to_module_key(key: str) -> str:
+    """Returns the name of a tensor in the model, given that in a checkpoint; leaves the former as it is."""
+    return re.sub(r"\.lora_([AB])\.weight$", rf".lora_\1.{ADAPTER_NAME}.weight", key)
 
 
 def without_local_paths(config: PreTrainedConfig, keep_backbone: bool = False) -> PreTrainedConfig:
