@@ -12,8 +12,9 @@ from transformers.utils import logging
 
 from ..modeling import CoMemConfig, CoMemForConditionalGeneration, CoMemProcessor
 from ..modeling.adapter_comem import linear_layer_names
-from ..modeling.checkpoint_comem import to_checkpoint_keys, without_local_paths
+from ..modeling.checkpoint_comem import without_local_paths
 from ..modeling.remote_code_comem import model_auto_map
+from ..modeling.resampler_comem import CoMemResampler
 from .encoder_weights import adapter_weights, separate_weights
 from .key_names import RESAMPLER_KEYS_VALUES, RESAMPLER_NAMES
 from .layouts import PublishedCheckpoint, read_published
@@ -86,15 +87,9 @@ def convert_checkpoint(
             backbone_name_or_path=None if backbone is None else str(backbone),
         )
         report = ConversionReport(Path(output), published.layout, encoder)
-        tensors = {f"backbone.{name}": tensor for name, tensor in published.backbone.items()}
-        tensors |= _resampler_tensors(published.resampler)
-        # Before the long part, in which the adapter's ranks are found.
-        _check(tensors, _expected(config, but=ENCODER), published.source)
-        tensors |= _encoder_tensors(published, config, rank, max_error, report)
-        expected = _expected(config)
-        _check(tensors, expected, published.source)
-        _write(folder, {key: tensor for key, tensor in tensors.items() if key in expected})
-        report.num_tensors = len(expected)
+        tensors = _tensors(published, config, rank, max_error, report)
+        _write(folder, tensors)
+        report.num_tensors = len(tensors)
         dtype = published.backbone["model.language_model.embed_tokens.weight"].dtype
         config.dtype = str(dtype).removeprefix("torch.")
         config.architectures = [CoMemForConditionalGeneration.__name__]
@@ -132,38 +127,45 @@ def _resampler_tensors(tensors: dict[str, LazyTensor]) -> dict[str, LazyTensor]:
     return result
 
 
-def _encoder_tensors(
+def _tensors(
     published: PublishedCheckpoint, config: CoMemConfig, rank: int | None, max_error: float, report: ConversionReport
 ) -> dict[str, LazyTensor]:
     with torch.device("meta"):
-        layers = linear_layer_names(AutoModelForImageTextToText.from_config(config.backbone_config).model)
-    if config.encoder == "adapter":
-        weights, lora_config = adapter_weights(published, layers, rank, max_error, report)
-        config.lora_config |= lora_config
-    else:
+        backbone = AutoModelForImageTextToText.from_config(config.backbone_config)
+        resampler = CoMemResampler(config)
+    layers = linear_layer_names(backbone.model)
+    tensors = _with_prefix("backbone.", published.backbone) | _resampler_tensors(published.resampler)
+    expected = _with_prefix("backbone.", backbone.state_dict())
+    expected |= _with_prefix("memory_encoder.resampler.", resampler.state_dict())
+    if config.encoder == "separate":
         weights = separate_weights(published, layers)
-    return {ENCODER + name.removeprefix("model."): tensor for name, tensor in weights.items()}
+        tensors |= {ENCODER + name.removeprefix("model."): tensor for name, tensor in weights.items()}
+        expected |= _with_prefix(ENCODER, backbone.model.state_dict())
+    tied = _with_prefix("backbone.", backbone.get_expanded_tied_weights_keys(all_submodels=True))
+    _check(tensors, expected, tied, published.source)
+    tensors = {key: tensor for key, tensor in tensors.items() if key not in tied}
+    if config.encoder == "adapter":  # last, because it can take an hour
+        weights, lora_config = adapter_weights(published, layers, rank, max_error, report)
+        tensors |= {ENCODER + name.removeprefix("model."): tensor for name, tensor in weights.items()}
+        config.lora_config |= lora_config
+    return tensors
 
 
-def _expected(config: CoMemConfig, but: str | None = None) -> dict[str, torch.Size]:
-    """Shapes by key of everything that a checkpoint with this configuration holds, `None` for what is tied."""
-    with torch.device("meta"):
-        model = CoMemForConditionalGeneration(config)
-    shared = to_checkpoint_keys(model.get_expanded_tied_weights_keys(all_submodels=True))
-    tensors = to_checkpoint_keys(model.state_dict())
-    return {
-        key: tensor.shape for key, tensor in tensors.items() if key not in shared and not (but and key.startswith(but))
-    }
+def _with_prefix(prefix: str, values: dict[str, Any]) -> dict[str, Any]:
+    return {prefix + name: value for name, value in values.items()}
 
 
-def _check(tensors: dict[str, LazyTensor], expected: dict[str, torch.Size], source: str):
-    missing = sorted(expected.keys() - tensors.keys())
+def _check(tensors: dict[str, LazyTensor], expected: dict[str, torch.Tensor], tied: dict[str, str], source: str):
+    missing = sorted(expected.keys() - tensors.keys() - tied.keys())
     if missing:
         raise ValueError(f"{source} and its backbone lack {len(missing)} tensors, such as {missing[:4]}.")
     for key, tensor in tensors.items():
-        if key in expected and tensor.shape != expected[key]:
+        if key not in expected:
+            raise ValueError(f"config.json knows nothing of {tensor.origin}.")
+        if tensor.shape != expected[key].shape:
             raise ValueError(
-                f"{tensor.origin} has shape {tuple(tensor.shape)}, but config.json asks for {tuple(expected[key])}."
+                f"{tensor.origin} has shape {tuple(tensor.shape)}, but config.json asks for "
+                f"{tuple(expected[key].shape)}."
             )
 
 

@@ -97,6 +97,9 @@ def _read_config(source: str | os.PathLike) -> dict[str, Any]:
         raise ValueError(f"{path} is no JSON object of settings; download it again.") from None
     if kind != "LORA":
         raise ValueError(f"{source} holds an adapter of type {kind!r}; only 'LORA' can be converted.")
+    for field in ("r", "lora_alpha"):
+        if not isinstance(config.get(field), int | float):
+            raise ValueError(f"{path} has no number under `{field}`, got {config.get(field)!r}.")
     for field, harmless in HARMLESS.items():
         if config.get(field) not in harmless:
             raise ValueError(f"{source} was trained with `{field}` = {config[field]!r}, which cannot be converted.")

@@ -19,7 +19,8 @@ class RoundingNoise:
         largest_norm (`float`): The same, if every entry were off by the full half unit.
         largest_value (`float`): Bound of its singular values: with independent entries of variance `v_ij`,
             `max_i sqrt(sum_j v_ij) + max_j sqrt(sum_i v_ij)` (Bandeira and van Handel 2016), which for equal
-            variances is the edge `s * (sqrt(rows) + sqrt(columns))` of the Marchenko-Pastur law.
+            variances is the edge `s * (sqrt(rows) + sqrt(columns))` of the Marchenko-Pastur law. With the squares of
+            the whole difference as variances, if that is less: a change below the last place mostly disappears.
     """
 
     norm: float
@@ -53,23 +54,41 @@ def _precision(weight: torch.Tensor) -> torch.dtype:
 
 
 def _noise(merged: torch.Tensor, base: torch.Tensor, dtypes: tuple[torch.dtype, torch.dtype | None]) -> RoundingNoise:
-    rows, columns = [], torch.zeros(merged.shape[1], dtype=torch.float64)
+    noise, whole = _Sums(merged.shape[1]), _Sums(merged.shape[1])
     rows_at_once = max(1, ELEMENTS_AT_ONCE // merged.shape[1])
     for ours, its in zip(merged.split(rows_at_once), base.split(rows_at_once), strict=True):
         ours, its = ours.float(), its.float()
         # The change itself was rounded before it was added.
-        squares = _unit(ours, dtypes[0]).square_().add_(_unit(ours - its, dtypes[0]).square_())
+        change = ours - its
+        squares = _unit(ours, dtypes[0]).square_().add_(_unit(change, dtypes[0]).square_())
         if dtypes[1] is not None:
             squares.add_(_unit(its, dtypes[1]).square_())
-        rows.append(squares.sum(1))
-        columns += squares.sum(0)
-    rows = torch.cat(rows).double()
-    total = rows.sum().item()
+        noise.add(squares)
+        whole.add(change.square_())
     return RoundingNoise(
-        norm=(total / 12) ** 0.5,
-        largest_norm=(total / 4) ** 0.5,
-        largest_value=((rows.max().item() / 12) ** 0.5 + (columns.max().item() / 12) ** 0.5),
+        norm=(noise.total / 12) ** 0.5,
+        largest_norm=(noise.total / 4) ** 0.5,
+        largest_value=min(noise.largest_value / 12**0.5, whole.largest_value),
     )
+
+
+class _Sums:
+    """Sums of squares over the rows and the columns of a matrix that comes in blocks of rows."""
+
+    def __init__(self, columns: int):
+        self.total = 0.0
+        self.largest_row = 0.0
+        self.columns = torch.zeros(columns, dtype=torch.float64)
+
+    def add(self, squares: torch.Tensor):
+        rows = squares.sum(1)
+        self.total += rows.sum().item()
+        self.largest_row = max(self.largest_row, rows.max().item())
+        self.columns += squares.sum(0)
+
+    @property
+    def largest_value(self) -> float:
+        return self.largest_row**0.5 + self.columns.max().item() ** 0.5
 
 
 def _unit(values: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

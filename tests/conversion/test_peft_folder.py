@@ -182,6 +182,7 @@ def test_layers_without_factors_stay_without(folders, convert):
         ({"layer_replication": [[0, 1]]}, "`layer_replication`"),
         ({"trainable_token_indices": [1]}, "`trainable_token_indices`"),
         ({"init_lora_weights": "pissa_niter_4"}, "`init_lora_weights` = 'pissa_niter_4', which changes the backbone"),
+        ({"lora_alpha": None}, "adapter_config.json has no number under `lora_alpha`, got None"),
         ({"r": 8}, "has rank 4, but adapter_config.json says 8"),
     ],
 )
