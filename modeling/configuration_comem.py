@@ -80,7 +80,7 @@ class CoMemConfig(PreTrainedConfig):
     """
 
     model_type = "comem"
-    _auto_class = "AutoConfig"
+    _auto_class = "AutoConfig"  # saving brings the source files along
     sub_configs = {"backbone_config": AutoConfig}
 
     def __init__(

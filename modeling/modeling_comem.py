@@ -54,7 +54,7 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemGenerationMixin, 
     """
 
     config_class = CoMemConfig
-    _auto_class = "AutoModel"
+    _auto_class = "AutoModel"  # saving brings the source files along
     base_model_prefix = "backbone"
     main_input_name = "input_ids"
     input_modalities = ("image", "video", "text")

@@ -36,7 +36,7 @@ class CoMemProcessor(Qwen2VLProcessor):
             prompt's images.
     """
 
-    _auto_class = "AutoProcessor"
+    _auto_class = "AutoProcessor"  # saving brings the source files along
 
     def __init__(
         self,
