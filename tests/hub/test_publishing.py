@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 import pytest
 
-from tests.hub.conftest import ANSWER, greedy_tokens
+from tests.hub.conftest import ANSWER, greedy_tokens, needs_whole_copy
 from tests.hub.process import run_alone
 from tests.hub.server import HubServer
 
@@ -120,6 +120,7 @@ def test_a_memory_only_repository_brings_the_backbone_it_was_made_for(pulled, sa
     assert pulled["backbone"] == ["ann/backbone", commits["backbone"]]
 
 
+@needs_whole_copy
 def test_what_was_pulled_can_be_saved_and_pushed_and_loads_again(hub, pulled, saved, tmp_path):
     done = run_alone(
         pull_again, pulled["again"], saved.picture, folder=tmp_path, uses=ANSWER, HF_ENDPOINT=hub.endpoint
@@ -135,6 +136,7 @@ def test_what_cannot_be_pulled_is_refused_in_the_words_of_transformers(pulled):
     assert len(unknown) == len(revision) == len(private) == 3
 
 
+@needs_whole_copy
 def test_a_missing_peft_is_named_where_it_is_needed(hub, pulled, tmp_path):
     done = run_alone(
         load_without_peft, pulled["again"], folder=tmp_path, hidden=("comem_hf", "peft"), HF_ENDPOINT=hub.endpoint

@@ -14,7 +14,7 @@ from transformers.dynamic_module_utils import get_imports, get_relative_imports
 import comem_hf.modeling
 from comem_hf import CoMemConfig, CoMemForConditionalGeneration, CoMemProcessor
 from comem_hf.conversion import convert_checkpoint
-from tests.hub.conftest import ANSWER, greedy_tokens, question_about
+from tests.hub.conftest import ANSWER, greedy_tokens, needs_whole_copy, question_about
 from tests.hub.process import run_alone
 
 
@@ -106,6 +106,7 @@ def load_and_answer(saved) -> dict:
     }
 
 
+@needs_whole_copy
 def test_saved_folders_load_and_answer_where_the_package_cannot_be_imported(saved, tmp_path):
     done = run_alone(load_and_answer, asdict(saved), folder=tmp_path, uses=ANSWER)
     model = "CoMemForConditionalGeneration"
@@ -127,6 +128,7 @@ def ask_pipeline(saved) -> list[int]:
     return answer["generated_token_ids"][-8:].tolist()
 
 
+@needs_whole_copy
 @pytest.mark.slow
 def test_the_pipeline_takes_memories_and_answers_as_generate_does(saved, tmp_path):
     done = run_alone(ask_pipeline, asdict(saved), folder=tmp_path, uses=(question_about,))
