@@ -9,7 +9,8 @@ from torch import nn
 from transformers import AutoModelForImageTextToText, PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_outputs import CausalLMOutputWithPast
-from transformers.utils import can_return_tuple
+from transformers.processing_utils import Unpack
+from transformers.utils import TransformersKwargs, can_return_tuple
 
 from .adapter_comem import shared_weight_keys
 from .backbone_comem import commit_of
@@ -206,7 +207,7 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemGenerationMixin, 
         mm_token_type_ids: torch.IntTensor | None = None,
         logits_to_keep: int | torch.Tensor = 0,
         memory_inputs=None,
-        **kwargs,
+        **kwargs: Unpack[TransformersKwargs],
     ) -> CausalLMOutputWithPast:
         """
         As the backbone's `forward`, plus:

@@ -8,7 +8,9 @@ from typing import Any
 import PIL.Image
 import torch
 from transformers import BatchFeature, Qwen2VLProcessor
+from transformers.image_utils import ImageInput
 from transformers.utils import is_torchvision_available
+from transformers.video_utils import VideoInput
 
 from .memory_inputs import CoMemBatchFeature, MemoryInputs
 from .memory_item import MemoryItem, load_image
@@ -23,13 +25,14 @@ class CoMemProcessor(Qwen2VLProcessor):
     """
     Prepares prompts, their images and their memory items.
 
-    Everything but `memories` works as in [`~transformers.Qwen2VLProcessor`], chat templates included. Torchvision is
-    not needed but for videos.
+    Everything but `memories` works as in [`~transformers.Qwen2VLProcessor`], chat templates included. Only videos need
+    torchvision: without it `video_processor` is kept as its settings, to be saved as they were.
 
     Args:
         image_processor ([`~transformers.Qwen2VLImageProcessor`]): Cuts images into patches.
         tokenizer ([`~transformers.PreTrainedTokenizerBase`]): The backbone's tokenizer.
-        video_processor ([`~transformers.Qwen2VLVideoProcessor`], *optional*): Samples videos; needs torchvision.
+        video_processor ([`~transformers.Qwen2VLVideoProcessor`] or `dict`, *optional*): Samples videos and cuts them
+            into patches, or its settings; by default those of `image_processor`.
         chat_template (`str`, *optional*): Jinja template of a conversation.
         memory_min_pixels (`int`, *optional*, defaults to `16 * 28 * 28`), memory_max_pixels (`int`, *optional*,
             defaults to `64 * 28 * 28`): Sizes between which the images of memory items are scaled; separate from the
@@ -47,11 +50,14 @@ class CoMemProcessor(Qwen2VLProcessor):
         memory_min_pixels: int = 16 * 28 * 28,
         memory_max_pixels: int = 64 * 28 * 28,
     ):
-        super().__init__(image_processor, tokenizer, None, chat_template=chat_template)
-        if isinstance(video_processor, dict):  # out of a saved processor
-            video_processor = _make_video_processor(video_processor)
-        if video_processor is not None:
-            self.video_processor = video_processor
+        if video_processor is None:
+            video_processor = _video_settings(image_processor)
+        if isinstance(video_processor, dict) and is_torchvision_available():
+            from transformers import Qwen2VLVideoProcessor
+
+            video_processor = Qwen2VLVideoProcessor(**video_processor)
+        super().__init__(image_processor, tokenizer, video_processor, chat_template=chat_template)
+        self.video_processor = video_processor
         if not 0 < memory_min_pixels <= memory_max_pixels:
             raise ValueError(
                 "`memory_min_pixels` must be positive and at most `memory_max_pixels`, got "
@@ -62,10 +68,17 @@ class CoMemProcessor(Qwen2VLProcessor):
 
     @classmethod
     def get_attributes(cls) -> list[str]:
-        # Parts that must be there: without torchvision there is no video processor, and the others load all the same.
-        return ["image_processor", "tokenizer"]
+        # Without torchvision no video processor can be loaded, and the others load all the same.
+        return ["image_processor", "tokenizer", *(["video_processor"] if is_torchvision_available() else [])]
 
-    def __call__(self, images=None, text=None, videos=None, memories=None, **kwargs) -> BatchFeature:
+    def __call__(
+        self,
+        images: ImageInput | None = None,
+        text: str | list[str] | None = None,
+        videos: VideoInput | None = None,
+        memories: list[MemoryItem] | list[list[MemoryItem]] | None = None,
+        **kwargs,
+    ) -> BatchFeature:
         """
         Args:
             images (*optional*): Images of the prompts, as PIL images, paths, URLs or arrays.
@@ -83,8 +96,8 @@ class CoMemProcessor(Qwen2VLProcessor):
         Raises:
             `ValueError`: If a prompt is empty, an image cannot be read, or `memories` do not fit the prompts.
         """
-        if videos is not None and getattr(self, "video_processor", None) is None:
-            raise ValueError("`videos` need torchvision and a `video_processor`, which this processor lacks.")
+        if videos is not None and isinstance(self.video_processor, dict):
+            raise ValueError("`videos` need torchvision, which is not installed: `pip install torchvision`.")
         prompts = [text] if isinstance(text, str) else text
         for index, prompt in enumerate(prompts or []):
             if isinstance(prompt, str) and not prompt.strip():
@@ -183,12 +196,14 @@ def _refuse_empty_question(messages: list[dict[str, Any]]):
         raise ValueError(f"The question, which is the text of the last user message, must not be empty, got {texts}.")
 
 
-def _make_video_processor(values: dict[str, Any]) -> Any:
-    if not is_torchvision_available():
-        return None
-    from transformers import Qwen2VLVideoProcessor
-
-    return Qwen2VLVideoProcessor(**values)
+def _video_settings(image_processor: Any) -> dict[str, Any]:
+    """What the backbone expects of all its patches, whether they come from images or from videos."""
+    names = ("image_mean", "image_std", "merge_size", "patch_size", "temporal_patch_size")
+    settings = {"video_processor_type": "Qwen2VLVideoProcessor"}
+    for name in names:
+        value = getattr(image_processor, name)
+        settings[name] = list(value) if isinstance(value, tuple) else value  # as it is after saving
+    return settings
 
 
 def _load_images(images: Any) -> Any:

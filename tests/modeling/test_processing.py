@@ -6,6 +6,7 @@ import sys
 import pytest
 import torch
 from transformers import AutoProcessor
+from transformers.utils import is_torchvision_available
 
 from comem_hf import CoMemProcessor, MemoryItem
 from comem_hf.modeling import MemoryInputs
@@ -140,11 +141,15 @@ def test_importing_the_package_is_enough_for_the_auto_classes(tiny_processor, ti
     assert result.stdout.split() == ["CoMemConfig", model, model, "CoMemProcessor"]
 
 
-def test_a_video_processor_is_optional_and_kept(tiny_processor):
+@pytest.mark.skipif(is_torchvision_available(), reason="torchvision is installed")
+def test_without_torchvision_a_video_processor_is_its_settings_which_are_kept(tiny_processor, tmp_path):
     parts = (tiny_processor.image_processor, tiny_processor.tokenizer)
-    assert not hasattr(CoMemProcessor(*parts), "video_processor")
-    given = object()
-    assert CoMemProcessor(*parts, video_processor=given).video_processor is given
+    settings = CoMemProcessor(*parts).video_processor
+    assert settings["video_processor_type"] == "Qwen2VLVideoProcessor"
+    assert settings["patch_size"] == tiny_processor.image_processor.patch_size
+    given = {**settings, "max_frames": 7}
+    CoMemProcessor(*parts, video_processor=given).save_pretrained(tmp_path)
+    assert CoMemProcessor.from_pretrained(tmp_path).video_processor == given
     with pytest.raises(ValueError, match="`videos` need torchvision"):
         tiny_processor(text="<|video_pad|>", videos=[[make_image(0)] * 2])
 
