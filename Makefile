@@ -16,7 +16,7 @@ INSTALLED_TEST := $(VENV)/.installed-test
 INSTALLED_RECIPES := $(VENV)/.installed-recipes
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-floors check format bench trainable-share evaluate-default default-checkpoint clean
+.PHONY: help demo test test-fast test-floors peer-tests check format bench trainable-share evaluate-default default-checkpoint clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-20s %s\n", $$1, $$2}'
@@ -34,6 +34,10 @@ test-floors: ## The fast tests on the lowest versions that setup.cfg allows, in 
 	@mkdir -p build
 	sed -nE 's/^ +([a-zA-Z_-]+)>=([0-9.]+).*/\1==\2/p' setup.cfg > build/floors.txt
 	@$(MAKE) --no-print-directory test-fast VENV=.venv-floors CONSTRAINTS=build/floors.txt
+
+peer-tests: $(INSTALLED_TEST) ## Transformers' own tests of models and processors, over Qwen2-VL's and ours (tests/peer/README.md)
+	$(BIN)/python tests/peer/fetch.py build/peer
+	$(PYTEST) -c tests/peer/pytest.ini --rootdir tests/peer -qq -rN --tb=no tests/peer
 
 check: $(INSTALLED_TEST) ## Lint and check the format
 	$(BIN)/ruff check .

@@ -17,6 +17,7 @@ from comem_hf import CoMemForConditionalGeneration, CoMemProcessor
 from tests.deprecations import DeprecationLog
 
 
+collect_ignore = ["peer"]  # for `make peer-tests`, under settings of its own
 FAMILIES = ("qwen2_vl", "qwen2_5_vl")
 SPECIAL_TOKENS = (
     "<|endoftext|>",
