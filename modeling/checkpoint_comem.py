@@ -68,8 +68,9 @@ class CoMemCheckpointMixin:
         state_dict = to_checkpoint_keys(self.state_dict() if state_dict is None else state_dict)
         shared = to_checkpoint_keys(self.get_expanded_tied_weights_keys())
         state_dict = {key: tensor for key, tensor in state_dict.items() if key not in shared}
-        if memory_only:
-            state_dict = {key: tensor for key, tensor in state_dict.items() if key.startswith("memory_encoder.")}
+        if memory_only:  # and without the scales of quantized layers, which the adapter shares with the backbone
+            own = to_checkpoint_keys(self.memory_encoder_parameters())
+            state_dict = {key: tensor for key, tensor in state_dict.items() if key in own}
         config = self.config
         if memory_only and config.backbone_name_or_path is None:
             logger.warning(
