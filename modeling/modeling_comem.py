@@ -227,7 +227,7 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemGenerationMixin, 
             "image_grid_thw": image_grid_thw,
             "video_grid_thw": video_grid_thw,
         }
-        kwargs |= {"past_key_values": past_key_values, "labels": labels, "use_cache": use_cache}
+        kwargs.update(past_key_values=past_key_values, labels=labels, use_cache=use_cache)
         if memory_inputs is None:
             memory = MemoryInCache.of(past_key_values)
             if memory is not None and position_ids is None:

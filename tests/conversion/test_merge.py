@@ -6,7 +6,10 @@ import pytest
 import torch
 from peft import PeftModel
 from safetensors.torch import load_file
-from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer
+from transformers import AutoModelForImageTextToText, AutoTokenizer
+
+# Under its short name the class asks for torchvision in early versions of transformers 5.
+from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 from comem_hf import CoMemForConditionalGeneration
 from comem_hf.conversion import export_adapter, merge_encoder
