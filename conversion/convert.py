@@ -148,6 +148,7 @@ def _tensors(
         weights, lora_config = adapter_weights(published, layers, rank, max_error, report)
         tensors |= {ENCODER + name.removeprefix("model."): tensor for name, tensor in weights.items()}
         config.lora_config |= lora_config
+        CoMemConfig.from_dict(config.to_dict())  # what cannot be loaded is not written
     return tensors
 
 

@@ -3,7 +3,8 @@
 import torch
 from transformers.utils import logging
 
-from .layouts import PublishedCheckpoint, same_weights
+from .comparison import changed_weights, refuse_other_origin
+from .layouts import PublishedCheckpoint
 from .low_rank import LowRankChange, factor_change
 from .peft_folder import LoraFactors
 from .report import ConversionReport
@@ -21,6 +22,7 @@ def separate_weights(published: PublishedCheckpoint, linear_layers: list[str]) -
         published ([`PublishedCheckpoint`]): The source.
         linear_layers (`list[str]`): Names of all layers that an adapter can have changed.
     """
+    _trained(published, linear_layers)
     if published.lora is None:
         return published.encoder
     _check_lora(published, linear_layers)
@@ -72,7 +74,7 @@ def _carried(published: PublishedCheckpoint, linear_layers: list[str], report: C
     for name, tensor in published.encoder.items():
         if name not in published.backbone:
             raise ValueError(f"{tensor.origin} is not in the backbone.")
-        _refuse_change(tensor, published.backbone[name])
+    _refuse_trained(published, linear_layers)
     lora = published.lora
     ranks = {layer: factors.rank for layer, factors in lora.items()}
     alphas = {layer: factors.alpha for layer, factors in lora.items()}
@@ -95,7 +97,8 @@ def _recovered(
     report: ConversionReport,
 ):
     weights = {f"model.{layer}.weight": layer for layer in linear_layers}
-    missing = sorted(weights.keys() - published.encoder.keys())
+    held = {name for name in published.backbone if name.startswith("model.")}
+    missing = sorted((weights.keys() | held) - published.encoder.keys())
     if missing:
         raise ValueError(f"{published.source} lacks {len(missing)} tensors of the encoder, such as {missing[:4]}.")
     for name, tensor in published.encoder.items():
@@ -103,8 +106,7 @@ def _recovered(
         if base is None or base.shape != tensor.shape:
             shape = "lacks it" if base is None else f"has {tuple(base.shape)}"
             raise ValueError(f"{tensor.origin} has shape {tuple(tensor.shape)}, but the backbone {shape}.")
-        if name not in weights:
-            _refuse_change(tensor, base)
+    _refuse_trained(published, linear_layers)
     changes: dict[str, LowRankChange] = {}
     names = [name for name in published.encoder if name in weights]
     for name in logging.tqdm(names, desc="Recovering the adapter", unit="layer", leave=False):
@@ -115,7 +117,7 @@ def _recovered(
                 f"The change of {tensor.origin} is not low-rank: at rank {change.rank} an adapter is no smaller than "
                 f"the layer; convert with {SEPARATE}."
             )
-        if change.error > max_error + change.noise:
+        if not change.error <= max_error + change.noise:  # nor if it is not a number
             raise ValueError(
                 f"The adapter of {tensor.origin} cannot be recovered: rank {change.rank} leaves out "
                 f"{change.error:.1e} of the change, rounding explains {change.noise:.1e} and `max_error` allows "
@@ -159,9 +161,20 @@ def _check_lora(published: PublishedCheckpoint, linear_layers: list[str]):
             )
 
 
-def _refuse_change(tensor: LazyTensor, base: LazyTensor):
-    if tensor.shape != base.shape or not same_weights(tensor.load(), base.load()):
-        raise ValueError(f"{tensor.origin} was trained, but is no linear layer's weight; convert with {SEPARATE}.")
+def _trained(published: PublishedCheckpoint, linear_layers: list[str]) -> list[str]:
+    """Returns the weights that differ from the backbone's though no adapter changes them."""
+    adapted = set() if published.lora else {f"model.{layer}.weight" for layer in linear_layers}
+    frozen = {name for name in published.backbone if name.startswith("model.")} - adapted
+    changed = changed_weights({n: t for n, t in published.encoder.items() if n in frozen}, published.backbone)
+    if not published.has_copy:  # else the backbone is certain, and all may have been trained
+        refuse_other_origin(changed, len(frozen), published.source, published.backbone_source)
+    return changed
+
+
+def _refuse_trained(published: PublishedCheckpoint, linear_layers: list[str]):
+    for name in _trained(published, linear_layers):
+        origin = published.encoder[name].origin
+        raise ValueError(f"{origin} was trained, but is no linear layer's weight; convert with {SEPARATE}.")
 
 
 def _targets(layers: list[str], linear_layers: list[str]) -> list[str] | None:

@@ -4,9 +4,9 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-import torch
 from transformers import AutoConfig, PreTrainedConfig
 
+from .comparison import put, refuse_other_copy
 from .key_names import (
     INFERENCE_COPY,
     OWN_PREFIX,
@@ -15,7 +15,8 @@ from .key_names import (
     RESAMPLER_NAMES,
     modern_name,
 )
-from .peft_folder import ADAPTER_CONFIG, LoraFactors, read_peft_folder
+from .peft_config import ADAPTER_CONFIG
+from .peft_folder import LoraFactors, read_peft_folder
 from .tensor_files import LazyTensor, find_file, read_weights
 
 
@@ -29,9 +30,12 @@ class PublishedCheckpoint:
         layout (`str`): `"full merged"`, `"merged without inference copy"` or `"adapter"`.
         config (`PreTrainedConfig`): Configuration of the backbone.
         backbone (`dict[str, LazyTensor]`): All its tensors.
+        backbone_source (`str`): Where they are from: `source` itself, or another folder or repository.
+        has_copy (`bool`): Whether the checkpoint holds a copy of the backbone, so that there is no doubt about it.
         encoder (`dict[str, LazyTensor]`): The encoder's full tensors; in an adapter folder, those saved whole.
         lora (`dict[str, LoraFactors]`, *optional*): In an adapter folder, the factors by layer.
         lora_dropout (`float`): Dropout that the adapter was trained with.
+        adapter_backbone (`str`, *optional*): What an adapter folder calls the model that it was trained from.
         resampler (`dict[str, LazyTensor]`): Its tensors by their published names, without the prefix.
     """
 
@@ -39,9 +43,12 @@ class PublishedCheckpoint:
     layout: str
     config: PreTrainedConfig
     backbone: dict[str, LazyTensor]
+    backbone_source: str
+    has_copy: bool
     encoder: dict[str, LazyTensor] = field(default_factory=dict)
     lora: dict[str, LoraFactors] | None = None
     lora_dropout: float = 0.0
+    adapter_backbone: str | None = None
     resampler: dict[str, LazyTensor] = field(default_factory=dict)
 
 
@@ -59,27 +66,24 @@ def read_published(source: str | os.PathLike, backbone: str | os.PathLike | None
             from.
     """
     source = str(source)
-    lora, dropout = None, 0.0
-    if find_file(source, ADAPTER_CONFIG):
-        lora, tensors, dropout = read_peft_folder(source)
-        lora = {_layer_name(layer, source): factors for layer, factors in lora.items()}
-    else:
-        tensors = read_weights(source)
+    adapter = read_peft_folder(source) if find_file(source, ADAPTER_CONFIG) else None
+    lora = None if adapter is None else _by_modern_name(adapter.lora, source)
+    tensors = read_weights(source) if adapter is None else adapter.others
     _refuse_own(tensors, "source", source)
     encoder, copy, resampler = {}, {}, {}
     for key, tensor in tensors.items():
         if key.startswith(INFERENCE_COPY):
-            copy[modern_name(key.removeprefix(INFERENCE_COPY))] = tensor
+            put(copy, modern_name(key.removeprefix(INFERENCE_COPY)), tensor)
         elif key.startswith(RESAMPLER):
-            resampler[key.removeprefix(RESAMPLER)] = tensor
+            put(resampler, key.removeprefix(RESAMPLER), tensor)
         else:
-            encoder[modern_name(key)] = tensor
+            put(encoder, modern_name(key), tensor)
     encoder.pop("lm_head.weight", None)  # the memory encoder has no use for a second head
     _check_resampler(resampler, source)
 
     if backbone is not None:
         base = _read_backbone(str(backbone))
-        _refuse_other_backbone(copy, base, source, str(backbone))
+        refuse_other_copy(copy, base, source, str(backbone))
     elif lora is None and copy:
         base = copy
     else:
@@ -90,23 +94,29 @@ def read_published(source: str | os.PathLike, backbone: str | os.PathLike | None
         layout="adapter" if lora is not None else "full merged" if copy else "merged without inference copy",
         config=_backbone_config(backbone or source, "source" if backbone is None else "backbone"),
         backbone=base,
+        backbone_source=source if backbone is None else str(backbone),
+        has_copy=bool(copy),
         encoder=encoder,
         lora=lora,
-        lora_dropout=dropout,
+        lora_dropout=0.0 if adapter is None else adapter.dropout,
+        adapter_backbone=None if adapter is None else adapter.backbone_name,
         resampler=resampler,
     )
 
 
-def same_weights(ours: torch.Tensor, theirs: torch.Tensor) -> bool:
-    """Whether two tensors are equal, or one is the other rounded to its dtype."""
-    return torch.equal(ours, theirs.to(ours.dtype)) or torch.equal(theirs, ours.to(theirs.dtype))
-
-
-def _layer_name(layer: str, source: str) -> str:
-    name = modern_name(layer)
-    if not name.startswith("model."):
-        raise ValueError(f"{source} adapts {layer}, which is no layer of the encoder's text model or vision tower.")
-    return name.removeprefix("model.")
+def _by_modern_name(lora: dict[str, LoraFactors], source: str) -> dict[str, LoraFactors]:
+    result = {}
+    for layer, factors in lora.items():
+        name = modern_name(layer)
+        if not name.startswith("model."):
+            raise ValueError(
+                f"{source} adapts {layer}, which is no layer of the encoder's text model or vision tower."
+            )
+        name = name.removeprefix("model.")
+        if name in result:
+            raise ValueError(f"{factors.a.origin} and {result[name].a.origin} adapt the same layer; remove one.")
+        result[name] = factors
+    return result
 
 
 def _check_resampler(resampler: dict[str, LazyTensor], source: str):
@@ -133,7 +143,10 @@ def _read_backbone(backbone: str) -> dict[str, LazyTensor]:
     _refuse_own(tensors, "backbone", backbone)
     if any(key.startswith((RESAMPLER, INFERENCE_COPY)) for key in tensors):
         _refuse_comem("backbone", backbone)
-    return {modern_name(key): tensor for key, tensor in tensors.items()}
+    named = {}
+    for key, tensor in tensors.items():
+        put(named, modern_name(key), tensor)
+    return named
 
 
 def _refuse_own(keys: Iterable[str], argument: str, path: str):
@@ -147,16 +160,4 @@ def _refuse_comem(argument: str, path: str):
     raise ValueError(f"`backbone` {path} is itself a CoMEM checkpoint; pass the plain model that it was trained from.")
 
 
-def _refuse_other_backbone(
-    copy: dict[str, LazyTensor], backbone: dict[str, LazyTensor], source: str, backbone_source: str
-):
-    for name, tensor in copy.items():
-        if name not in backbone:
-            if name == "lm_head.weight":  # tied to the embeddings
-                continue
-            raise ValueError(f"`backbone` {backbone_source} lacks {name}, which {source} holds.")
-        if tensor.shape != backbone[name].shape or not same_weights(tensor.load(), backbone[name].load()):
-            raise ValueError(f"`backbone` {backbone_source} is not the one in {source}: {name} differs.")
-
-
-__all__ = ["PublishedCheckpoint", "read_published", "same_weights"]
+__all__ = ["PublishedCheckpoint", "read_published"]

@@ -1,6 +1,5 @@
 """A PEFT adapter folder as the published training writes it."""
 
-import json
 import os
 import re
 from dataclasses import dataclass
@@ -8,31 +7,14 @@ from typing import Any
 
 from peft.utils.other import get_pattern_key
 
+from .comparison import put
 from .key_names import without_peft
+from .peft_config import ADAPTER_CONFIG, read_peft_config, refuse_lost_layers
 from .tensor_files import LazyTensor, find_file, read_tensors, read_weights
 
 
-ADAPTER_CONFIG = "adapter_config.json"
 REST = "non_lora_state_dict.bin"
 LORA_KEY = re.compile(r"(.+)\.lora_(A|B)(?:\.([^.]+))?\.weight")
-# Fields of `LoraConfig` that change what the factors mean, with the values under which they do not.
-HARMLESS = {
-    "alora_invocation_tokens": (None,),
-    "arrow_config": (None,),
-    "bias": (None, "none"),
-    "fan_in_fan_out": (None, False),
-    "kasa_config": (None,),
-    "layer_replication": (None, []),
-    "lora_bias": (None, False),
-    "monteclora_config": (None,),
-    "target_parameters": (None, []),
-    "trainable_token_indices": (None, [], {}),
-    "use_bdlora": (None, False),
-    "use_dora": (None, False),
-    "use_qalora": (None, False),
-    "velora_config": (None,),
-}
-CHANGES_BACKBONE = ("pissa", "olora", "corda", "loftq", "lora_ga")  # values of `init_lora_weights`
 
 
 @dataclass(frozen=True)
@@ -55,21 +37,39 @@ class LoraFactors:
         return self.a.shape[0]
 
 
-def read_peft_folder(source: str | os.PathLike) -> tuple[dict[str, LoraFactors], dict[str, LazyTensor], float]:
+@dataclass(frozen=True)
+class PeftFolder:
     """
-    Returns the factors by layer and all other tensors, both by their names in the model without PEFT, and the dropout.
+    What is in an adapter folder, by the names in the model without PEFT.
+
+    Args:
+        lora (`dict[str, LoraFactors]`): The factors by layer.
+        others (`dict[str, LazyTensor]`): All other tensors.
+        dropout (`float`): Dropout that the adapter was trained with.
+        backbone_name (`str`, *optional*): What it calls the model that it was trained from.
+    """
+
+    lora: dict[str, LoraFactors]
+    others: dict[str, LazyTensor]
+    dropout: float
+    backbone_name: str | None
+
+
+def read_peft_folder(source: str | os.PathLike) -> PeftFolder:
+    """
+    Reads an adapter folder, but not yet its weights.
 
     Args:
         source (`str` or `os.PathLike`): Folder or repository with `adapter_config.json`.
 
     Raises:
-        `ValueError`: If the adapter is something that LoRA layers of a converted model cannot be.
+        `ValueError`: If the adapter is something that LoRA layers of a converted model cannot be, or is not all there.
     """
-    config = _read_config(source)
-    tensors = read_weights(source, "adapter_model.safetensors", "adapter_model.bin")
+    config = read_peft_config(source)
+    tensors = list(read_weights(source, "adapter_model.safetensors", "adapter_model.bin").items())
     if rest := find_file(source, REST):
-        tensors = {**read_tensors(rest), **tensors}
-    matches = {key: LORA_KEY.fullmatch(key) for key in tensors}
+        tensors += read_tensors(rest).items()
+    matches = {key: LORA_KEY.fullmatch(key) for key, _ in tensors}
     names = sorted({match[3] for match in matches.values() if match and match[3]})
     if len(names) > 1:
         raise ValueError(f"{source} holds several adapters, {names}; save the one to convert alone.")
@@ -77,39 +77,17 @@ def read_peft_folder(source: str | os.PathLike) -> tuple[dict[str, LoraFactors],
 
     halves: dict[str, dict[str, LazyTensor]] = {}
     others: dict[str, LazyTensor] = {}
-    for key, tensor in tensors.items():
+    for key, tensor in tensors:
         if match := matches[key]:
-            halves.setdefault(without_peft(match[1], name), {})[match[2]] = tensor
+            put(halves.setdefault(without_peft(match[1], name), {}), match[2], tensor)
         elif ".lora_" in key:
             raise ValueError(f"{tensor.origin} is no part of a plain LoRA layer, which is all that can be converted.")
         elif (plain := without_peft(key, name)) is not None:
-            others[plain] = tensor
+            put(others, plain, tensor)
     lora = {layer: _factors(layer, pair, config) for layer, pair in halves.items()}
-    return lora, others, config.get("lora_dropout", 0.0)
-
-
-def _read_config(source: str | os.PathLike) -> dict[str, Any]:
-    path = find_file(source, ADAPTER_CONFIG)
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-        kind = config.get("peft_type")
-    except (ValueError, AttributeError):
-        raise ValueError(f"{path} is no JSON object of settings; download it again.") from None
-    if kind != "LORA":
-        raise ValueError(f"{source} holds an adapter of type {kind!r}; only 'LORA' can be converted.")
-    for field in ("r", "lora_alpha"):
-        if not isinstance(config.get(field), int | float):
-            raise ValueError(f"{path} has no number under `{field}`, got {config.get(field)!r}.")
-    for field, harmless in HARMLESS.items():
-        if config.get(field) not in harmless:
-            raise ValueError(f"{source} was trained with `{field}` = {config[field]!r}, which cannot be converted.")
-    start = config.get("init_lora_weights")
-    if isinstance(start, str) and start.startswith(CHANGES_BACKBONE):
-        raise ValueError(
-            f"{source} was trained with `init_lora_weights` = {start!r}, which changes the backbone, too; convert it "
-            "to a plain LoRA with PEFT first."
-        )
-    return config
+    if lora:
+        refuse_lost_layers(config.get("target_modules"), lora, source)
+    return PeftFolder(lora, others, config["lora_dropout"], config.get("base_model_name_or_path"))
 
 
 def _factors(layer: str, pair: dict[str, LazyTensor], config: dict[str, Any]) -> LoraFactors:
@@ -131,4 +109,4 @@ def _factors(layer: str, pair: dict[str, LazyTensor], config: dict[str, Any]) ->
     return LoraFactors(a, b, alpha * rank**0.5 if config.get("use_rslora") else alpha)
 
 
-__all__ = ["ADAPTER_CONFIG", "LoraFactors", "read_peft_folder"]
+__all__ = ["LoraFactors", "PeftFolder", "read_peft_folder"]

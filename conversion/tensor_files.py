@@ -21,6 +21,7 @@ from transformers.utils import (
 
 DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 MAX_HEADER_BYTES = 100_000_000  # the format's own limit
+LARGEST_WEIGHT = torch.finfo(torch.float16).max  # training makes none that is larger, one flipped bit does
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,7 @@ def _stored(path: Path, key: str, shape: torch.Size, dtype: torch.dtype, offset:
             buffer = memoryview(tensor.view(-1).view(torch.uint8).numpy())
             if file.readinto(buffer) != len(buffer):
                 raise ValueError(f"{path} is cut off within {key}; download it again.")
-        return _refuse_nan(tensor, origin)
+        return _refuse_damage(tensor, origin)
 
     return LazyTensor(origin, shape, dtype, load)
 
@@ -158,7 +159,7 @@ def _stored(path: Path, key: str, shape: torch.Size, dtype: torch.dtype, offset:
 def _read_pickle(path: Path) -> dict[str, LazyTensor]:
     def load(key: str) -> torch.Tensor:
         # Mapped anew for each tensor: what was read of the file does not stay in memory.
-        return _refuse_nan(_open_pickle(path)[key].clone(), f"{key} in {path}")
+        return _refuse_damage(_open_pickle(path)[key].clone(), f"{key} in {path}")
 
     tensors = {}
     for key, tensor in _open_pickle(path).items():
@@ -184,10 +185,15 @@ def _open_pickle(path: Path) -> dict[str, torch.Tensor]:
     return tensors
 
 
-def _refuse_nan(tensor: torch.Tensor, origin: str) -> torch.Tensor:
+def _refuse_damage(tensor: torch.Tensor, origin: str) -> torch.Tensor:
+    if not tensor.numel():
+        return tensor
     # Extremes propagate what is not a number, and cost no memory and a twentieth of the time of `isfinite`.
-    if tensor.numel() and not torch.stack(torch.aminmax(tensor)).isfinite().all():
+    largest = torch.stack(torch.aminmax(tensor)).abs().max().item()
+    if not largest < float("inf"):
         raise ValueError(f"{origin} holds values that are infinite or not a number; the checkpoint is broken.")
+    if largest > LARGEST_WEIGHT:
+        raise ValueError(f"{origin} holds values up to {largest:.1e}; the file is damaged, download it again.")
     return tensor
 
 

@@ -9,6 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from comem_hf.conversion import convert_checkpoint
+
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 LAYOUTS = ("merged_full", "merged_without_inference_copy", "lora_adapter")
@@ -36,6 +38,47 @@ def make_published(tmp_path_factory) -> Callable[..., tuple[Path, Path]]:
         return source, backbone
 
     return make
+
+
+@pytest.fixture
+def refused(make_published, tmp_path):
+    """Spoils a source or its backbone, checks that converting fails with a message and leaves nothing."""
+
+    def refused(message: str, spoil=None, spoil_backbone=None, layout="merged_full", error=ValueError, **arguments):
+        source, backbone = make_published("qwen2_vl", layout)
+        if spoil:
+            spoil(source)
+        if spoil_backbone:
+            spoil_backbone(backbone)
+        arguments = {"backbone": backbone, "resampler": RESAMPLER, **arguments}
+        with pytest.raises(error, match=message) as caught:
+            convert_checkpoint(source, tmp_path / "deep" / "out", **arguments)
+        assert "\n" not in str(caught.value)
+        assert [path for path in tmp_path.rglob("*") if path != tmp_path / "deep"] == []
+        return str(caught.value)
+
+    return refused
+
+
+@pytest.fixture
+def folders(make_published) -> tuple[Path, Path]:
+    return make_published("qwen2_vl", "lora_adapter")
+
+
+@pytest.fixture
+def convert_peft(folders, tmp_path):
+    def convert(name: str = "model", **arguments) -> Path:
+        source, backbone = folders
+        output = tmp_path / name
+        convert_checkpoint(source, output, **{"backbone": backbone, "resampler": RESAMPLER, **arguments})
+        return output
+
+    return convert
+
+
+def set_config(folder: Path, **values):
+    path = folder / "adapter_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
 
 
 def weights_file(folder: Path) -> Path:

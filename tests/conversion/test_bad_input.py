@@ -10,32 +10,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from comem_hf.conversion import convert_checkpoint
-
-from .conftest import RESAMPLER, edit, replaced, to_bin, to_shards, weights_file, without
+from .conftest import edit, replaced, to_bin, to_shards, weights_file
 
 
 UP_PROJ = "model.layers.0.mlp.up_proj.weight"
-
-
-@pytest.fixture
-def refused(make_published, tmp_path):
-    """Spoils a source or its backbone, checks that converting fails with a message and leaves nothing."""
-
-    def refused(message: str, spoil=None, spoil_backbone=None, layout="merged_full", error=ValueError, **arguments):
-        source, backbone = make_published("qwen2_vl", layout)
-        if spoil:
-            spoil(source)
-        if spoil_backbone:
-            spoil_backbone(backbone)
-        arguments = {"backbone": backbone, "resampler": RESAMPLER, **arguments}
-        with pytest.raises(error, match=message) as caught:
-            convert_checkpoint(source, tmp_path / "deep" / "out", **arguments)
-        assert "\n" not in str(caught.value)
-        assert [path for path in tmp_path.rglob("*") if path != tmp_path / "deep"] == []
-        return str(caught.value)
-
-    return refused
 
 
 def overwrite(name: str, change):
@@ -232,100 +210,3 @@ def test_a_cut_bin_is_refused(refused):
         overwrite("pytorch_model.bin", lambda content: content[: len(content) // 2])(to_bin(folder))
 
     refused("pytorch_model.bin is damaged or not a file of torch 1.6 or later", spoil)
-
-
-@pytest.mark.parametrize(
-    ("prefix", "layout", "message"),
-    [
-        ("knowledge_processor.", "merged_full", "holds no resampler .* the published merge script drops it"),
-        ("base_model.model.knowledge_processor.", "lora_adapter", "holds no resampler"),
-        ("knowledge_processor.norm_out", "merged_full", "holds another resampler than the published one"),
-        ("model.layers.1.", "merged_full", "lacks 7 tensors of the encoder"),
-        ("model_inf.model.layers.1.", "merged_full", "lack 12 tensors"),
-    ],
-)
-def test_missing_parts_are_told(refused, prefix, layout, message):
-    arguments = {"backbone": None} if prefix.startswith("model_inf") else {}
-    refused(message, lambda folder: edit(folder, without(prefix)), layout=layout, **arguments)
-
-
-@pytest.mark.parametrize("prefix", ["", "model_inf."])
-@pytest.mark.parametrize("encoder", ["adapter", "separate"])
-def test_unknown_tensors_are_named(refused, prefix, encoder):
-    refused(
-        f"{prefix or 'model.layers.0.mlp.'}extra.weight|lacks extra.weight",
-        lambda folder: edit(
-            folder, lambda tensors: {**tensors, f"{prefix or 'model.layers.0.mlp.'}extra.weight": torch.ones(3, 3)}
-        ),
-        encoder=encoder,
-    )
-
-
-def test_unknown_tensors_of_the_backbone_are_named(refused):
-    refused(
-        r"config.json knows nothing of extra.weight in .*/backbone/model.safetensors",
-        spoil_backbone=lambda folder: edit(folder, lambda tensors: {**tensors, "extra.weight": torch.ones(3)}),
-        encoder="separate",
-    )
-
-
-def test_a_change_that_is_not_low_rank_is_refused_with_the_way_out(refused):
-    refused(
-        f"The change of {UP_PROJ} in .* is not low-rank: .* convert with encoder='separate'",
-        lambda folder: edit(folder, replaced(UP_PROJ, torch.randn_like)),
-    )
-
-
-def test_too_low_a_rank_is_refused_with_layer_error_and_way_out(refused):
-    refused(r"The adapter of .* rank 2 leaves out \d\.\de-01 .* give a higher `rank` or `max_error`, or", rank=2)
-
-
-def test_a_trained_norm_is_refused_with_the_way_out(refused):
-    refused(
-        "model.norm.weight in .* was trained, but is no linear layer's weight; convert with encoder='separate'",
-        lambda folder: edit(folder, replaced("model.norm.weight", lambda weight: weight + 1)),
-    )
-
-
-def test_another_backbone_is_refused(refused):
-    refused(
-        "`backbone` .* is not the one in .*: model.language_model.norm.weight differs",
-        spoil_backbone=lambda folder: edit(folder, replaced("model.norm.weight", lambda weight: weight + 1)),
-    )
-
-
-def test_a_backbone_that_is_a_comem_checkpoint_is_refused(refused, make_published, tmp_path_factory):
-    published = make_published("qwen2_vl")[0]
-    refused("`backbone` .* is itself a CoMEM checkpoint; pass the plain model", backbone=published)
-    converted = tmp_path_factory.mktemp("converted")
-    convert_checkpoint(published, converted, resampler=RESAMPLER)
-    refused("`backbone` .* is itself a CoMEM checkpoint; pass the plain model", backbone=converted)
-
-
-def test_a_checkpoint_of_this_package_is_no_source(make_published, tmp_path):
-    convert_checkpoint(make_published("qwen2_vl")[0], tmp_path / "once", resampler=RESAMPLER)
-    with pytest.raises(ValueError, match="is a checkpoint of this package already; load it with `from_pretrained`"):
-        convert_checkpoint(tmp_path / "once", tmp_path / "twice")
-
-
-def test_a_folder_without_weights_is_refused(refused):
-    refused(
-        "has no file model.safetensors or pytorch_model.bin, nor an index",
-        lambda folder: (folder / "model.safetensors").unlink(),
-    )
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"rank": 0}, "`rank` must be a positive integer, got 0"),
-        ({"max_error": float("nan")}, "`max_error` must be 0 or more, got nan"),
-        ({"encoder": "both"}, r"`encoder` must be one of \['adapter', 'separate'\], got 'both'"),
-        (
-            {"resampler": {"num_attention_heads": 4, "head_dim": 32}},
-            "`num_attention_heads` times `head_dim` must be 64, .* got 4 times 32",
-        ),
-    ],
-)
-def test_values_out_of_range_are_refused(refused, arguments, message):
-    refused(message, **arguments)
