@@ -50,7 +50,7 @@ class CoMemProcessor(Qwen2VLProcessor):
         memory_min_pixels: int = 16 * 28 * 28,
         memory_max_pixels: int = 64 * 28 * 28,
     ):
-        if video_processor is None:
+        if video_processor is None and image_processor is not None:
             video_processor = _video_settings(image_processor)
         if isinstance(video_processor, dict) and is_torchvision_available():
             from transformers import Qwen2VLVideoProcessor

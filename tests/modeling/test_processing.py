@@ -5,7 +5,7 @@ import sys
 
 import pytest
 import torch
-from transformers import AutoProcessor
+from transformers import AutoProcessor, Qwen2VLProcessor
 from transformers.utils import is_torchvision_available
 
 from comem_hf import CoMemProcessor, MemoryItem
@@ -142,6 +142,18 @@ def test_importing_the_package_is_enough_for_the_auto_classes(tiny_processor, ti
 
 
 @pytest.mark.skipif(is_torchvision_available(), reason="torchvision is installed")
+@pytest.mark.parametrize("parts", [(), (None, "tokenizer")])
+def test_a_part_that_is_not_given_is_missed_where_qwen2_vls_own_processor_does(tiny_processor, parts):
+    parts = [part and getattr(tiny_processor, part) for part in parts]
+    outcomes = []
+    for processor_class in (Qwen2VLProcessor, CoMemProcessor):
+        try:
+            outcomes.append(processor_class(*parts).video_processor)
+        except (AttributeError, TypeError) as error:
+            outcomes.append(str(error))
+    assert outcomes[0] == outcomes[1]
+
+
 def test_without_torchvision_a_video_processor_is_its_settings_which_are_kept(tiny_processor, tmp_path):
     parts = (tiny_processor.image_processor, tiny_processor.tokenizer)
     settings = CoMemProcessor(*parts).video_processor
