@@ -72,7 +72,7 @@ def _merged(model: CoMemForConditionalGeneration, in_place: bool) -> tuple[PreTr
         weights[key] = weights[key].copy_(merged) if in_place else merged.to(weights[key].dtype)
     with torch.device("meta"):
         shell = type(backbone)._from_config(config, dtype=backbone.dtype)
-    shell.generation_config = copy.deepcopy(backbone.generation_config)
+    shell.generation_config = copy.deepcopy(model.generation_config)
     return shell, weights
 
 

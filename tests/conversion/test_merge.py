@@ -6,7 +6,7 @@ import pytest
 import torch
 from peft import PeftModel
 from safetensors.torch import load_file
-from transformers import AutoModelForImageTextToText, AutoTokenizer
+from transformers import AutoModelForImageTextToText, AutoTokenizer, GenerationConfig
 
 # Under its short name the class asks for torchvision in early versions of transformers 5.
 from transformers.models.auto.image_processing_auto import AutoImageProcessor
@@ -65,6 +65,18 @@ def test_a_merged_encoder_is_a_plain_model_with_the_same_hidden_states(model, it
     assert model.memory_fingerprint() == before
     assert len(list((tmp_path / "merged").glob("model-*.safetensors"))) > 1
     assert str(tmp_path) not in (tmp_path / "merged" / "config.json").read_text()
+
+
+@pytest.mark.parametrize("memory_only", [False, True])
+def test_a_merged_encoder_generates_by_the_models_settings(tmp_path, memory_only):
+    model = make_model()
+    model.backbone.save_pretrained(tmp_path / "backbone")
+    model.config.backbone_name_or_path = str(tmp_path / "backbone")
+    model.generation_config = GenerationConfig(repetition_penalty=1.05, eos_token_id=[5, 6], pad_token_id=5)
+    model.save_pretrained(tmp_path / "model", memory_only=memory_only)
+    merge_encoder(tmp_path / "model", tmp_path / "merged")
+    settings = json.loads((tmp_path / "merged" / "generation_config.json").read_text())
+    assert (settings["repetition_penalty"], settings["eos_token_id"], settings["pad_token_id"]) == (1.05, [5, 6], 5)
 
 
 def test_a_merged_encoder_has_the_names_that_the_backbone_is_published_under(model, tmp_path):
