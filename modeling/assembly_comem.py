@@ -24,6 +24,7 @@ def assemble(
     config: PreTrainedConfig | str | os.PathLike | None = None,
     dtype: Any = None,
     generation_config: GenerationConfig | None = None,
+    variant: str | None = None,
     **kwargs,
 ) -> PreTrainedModel:
     """
@@ -36,6 +37,7 @@ def assemble(
             the one that a memory-only checkpoint names.
         hub_kwargs (`dict`): How `path` is found.
         config, dtype, generation_config, **kwargs: As for [`~transformers.PreTrainedModel.from_pretrained`].
+        variant (`str`, *optional*): As there, but of the files at `path` only.
     """
     dtype = kwargs.pop("torch_dtype", None) if dtype is None else dtype
     arguments = {name: kwargs.pop(name) for name in PLACING_ARGUMENTS if name in kwargs}
@@ -53,7 +55,7 @@ def assemble(
     elif not isinstance(backbone, PreTrainedModel):
         arguments["dtype"] = config.dtype or "auto"
 
-    tensors = open_tensors(path, **hub_kwargs)
+    tensors = open_tensors(path, variant, **hub_kwargs)
     if config.memory_only:
         backbone = named_backbone(path, config, backbone, arguments)
     else:

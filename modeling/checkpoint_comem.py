@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -152,8 +153,8 @@ class CoMemCheckpointMixin:
         kwargs["ignore_mismatched_sizes"] = True  # and refused below, in one sentence
         try:
             model, info = super().from_pretrained(path, *args, output_loading_info=True, **kwargs)
-        except SafetensorError:
-            open_tensors(path, **hub_kwargs)  # which says in what file
+        except (SafetensorError, json.JSONDecodeError, KeyError):
+            open_tensors(path, kwargs.get("variant"), **hub_kwargs)  # which says in what file
             raise
         missing = set(info["missing_keys"]) - model.get_expanded_tied_weights_keys().keys()
         refuse_loading_errors(path, {**info, "missing_keys": to_checkpoint_keys(dict.fromkeys(missing))})

@@ -8,12 +8,14 @@ from safetensors import SafetensorError, safe_open
 from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, cached_file
 
 
-def open_tensors(source: str | os.PathLike, **hub_kwargs) -> dict[str, Any]:
+def open_tensors(source: str | os.PathLike, variant: str | None = None, **hub_kwargs) -> dict[str, Any]:
     """
-    Opens the safetensors files of a checkpoint, sharded or not.
+    Opens the safetensors files of a checkpoint: one file or, where there is none, the shards that an index names.
 
     Args:
         source (`str` or `os.PathLike`): Folder or repository.
+        variant (`str`, *optional*): As for [`~transformers.PreTrainedModel.from_pretrained`]: `"fp16"` means
+            `model.fp16.safetensors`.
         **hub_kwargs: As for [`~transformers.utils.cached_file`].
 
     Returns:
@@ -22,16 +24,19 @@ def open_tensors(source: str | os.PathLike, **hub_kwargs) -> dict[str, Any]:
     Raises:
         `ValueError`: If a file is missing, truncated or corrupt; the message names it.
     """
-    index = cached_file(source, SAFE_WEIGHTS_INDEX_NAME, _raise_exceptions_for_missing_entries=False, **hub_kwargs)
-    names = [SAFE_WEIGHTS_NAME]
-    if index is not None:
-        with open(index, encoding="utf-8") as file:
-            names = sorted(set(json.load(file)["weight_map"].values()))
+
+    def find(name: str) -> str | None:
+        return cached_file(source, name, _raise_exceptions_for_missing_entries=False, **hub_kwargs)
+
+    names = [_add_variant(SAFE_WEIGHTS_NAME, variant)]
+    index_name, why = _add_variant(SAFE_WEIGHTS_INDEX_NAME, variant), ""
+    # An index beside a whole file is left over from an earlier, larger checkpoint.
+    if find(names[0]) is None and (index := find(index_name)) is not None:
+        names, why = _shards(index, f"{index_name} in {source}"), f", which its {index_name} names"
     tensors = {}
     for name in names:
-        path = cached_file(source, name, _raise_exceptions_for_missing_entries=False, **hub_kwargs)
+        path = find(name)
         if path is None:
-            why = "" if index is None else f", which its {SAFE_WEIGHTS_INDEX_NAME} names"
             raise ValueError(f"{source} has no file {name}{why}.")
         try:
             file = safe_open(path, framework="pt")
@@ -41,6 +46,19 @@ def open_tensors(source: str | os.PathLike, **hub_kwargs) -> dict[str, Any]:
             ) from error
         tensors |= {key: file.get_slice(key) for key in file.keys()}
     return tensors
+
+
+def _shards(index: str, described: str) -> list[str]:
+    with open(index, encoding="utf-8") as file:
+        try:
+            return sorted(set(map(str, json.load(file)["weight_map"].values())))
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise ValueError(f"{described} is truncated or corrupt ({error!r}); copy or download it again.") from error
+
+
+def _add_variant(name: str, variant: str | None) -> str:
+    stem, _, suffix = name.rpartition(".")
+    return name if variant is None else f"{stem}.{variant}.{suffix}"
 
 
 __all__ = ["open_tensors"]

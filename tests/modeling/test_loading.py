@@ -202,6 +202,54 @@ def test_a_subfolder_and_shards_are_found(model, folders, inputs, tmp_path, kind
         assert torch.equal(logits(loaded, inputs), logits(model, inputs))
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("shards", [{}, {"max_shard_size": "50KB"}], ids=["whole", "sharded"])
+def test_a_variant_is_found_and_says_nothing_of_the_backbone(model, folders, inputs, tmp_path, kind, shards):
+    model.config.backbone_name_or_path = str(folders["full"].parent / "backbone")
+    model.save_pretrained(tmp_path, memory_only=kind != "full", variant="special", **shards)
+    model.config.backbone_name_or_path = None
+    assert all(".special" in path.name for path in tmp_path.glob("model*.safetensors*"))
+    for placing in ({}, {"device_map": "cpu"}):
+        loaded = AutoModel.from_pretrained(tmp_path, variant="special", **placing)
+        assert torch.equal(logits(loaded, inputs), logits(model, inputs))
+    with pytest.raises((ValueError, OSError), match="no file .*model.other.safetensors"):
+        AutoModel.from_pretrained(tmp_path, variant="other")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_checkpoint_of_one_file_counts_though_the_index_of_an_earlier_one_is_there(
+    model, folders, inputs, tmp_path, kind
+):
+    make_model(model.config.backbone_config.model_type, seed=5, encoder=model.config.encoder).save_pretrained(
+        tmp_path, max_shard_size="50KB"
+    )
+    model.config.backbone_name_or_path = str(folders["full"].parent / "backbone")
+    model.save_pretrained(tmp_path, memory_only=kind != "full")
+    model.config.backbone_name_or_path = None
+    assert (tmp_path / "model.safetensors.index.json").exists()
+    for placing in ({}, {"device_map": "cpu"}):
+        loaded = AutoModel.from_pretrained(tmp_path, **placing)
+        assert torch.equal(logits(loaded, inputs), logits(model, inputs))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("damaged", ['{"weight_map": {"a', "{}", "[]", '{"weight_map": ["model.safetensors"]}'])
+def test_a_damaged_index_is_named(model, tmp_path, kind, damaged):
+    model.save_pretrained(tmp_path, memory_only=kind != "full", max_shard_size="50KB")
+    (tmp_path / "model.safetensors.index.json").write_text(damaged)
+    placing = {"device_map": "cpu"} if kind == "full" else {"backbone": model.backbone}
+    with pytest.raises(ValueError, match=r"model.safetensors.index.json in .* is truncated or corrupt \(.*download"):
+        CoMemForConditionalGeneration.from_pretrained(tmp_path, **placing)
+
+
+def test_an_index_that_was_not_written_to_its_end_is_named_by_plain_loading(model, tmp_path):
+    model.save_pretrained(tmp_path, max_shard_size="50KB")
+    for damaged in ('{"weight_map": {"a', "{}"):
+        (tmp_path / "model.safetensors.index.json").write_text(damaged)
+        with pytest.raises(ValueError, match="model.safetensors.index.json in .* is truncated or corrupt"):
+            AutoModel.from_pretrained(tmp_path)
+
+
 @needs_plain_offload
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_offloaded_model_is_saved_whole(model, folders, inputs, tmp_path, kind):
