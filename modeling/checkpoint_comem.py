@@ -16,7 +16,7 @@ from transformers.utils import logging
 from .adapter_comem import ADAPTER_NAME
 from .assembly_comem import PLACING_ARGUMENTS, assemble
 from .backbone_comem import HUB_ARGUMENTS
-from .fingerprint_comem import backbone_checksum, fingerprint, settings_of_memory
+from .fingerprint_comem import WITHOUT_CHECKSUM, backbone_checksum, fingerprint, settings_of_memory
 from .loading_checks_comem import refuse_bad_numbers, refuse_loading_errors
 from .placement_comem import fetch_offloaded
 from .remote_code_comem import model_auto_map
@@ -73,16 +73,21 @@ class CoMemCheckpointMixin:
             own = to_checkpoint_keys(self.memory_encoder_parameters())
             state_dict = {key: tensor for key, tensor in state_dict.items() if key in own}
         config = self.config
+        # A quantized backbone cannot be told by its weights any more, but by what was expected when it was loaded.
+        checksum = backbone_checksum(self.backbone) or config.backbone_checksum if memory_only else None
         if memory_only and config.backbone_name_or_path is None:
             logger.warning(
                 f"{save_directory} will name no backbone and can be loaded with `backbone=` only; set "
                 "`config.backbone_name_or_path` and `config.backbone_revision` before saving to change that."
             )
+        if memory_only and checksum is None:
+            logger.warning(
+                f"{save_directory} will be loaded onto any backbone of the same shape: there is no checksum of "
+                f"{WITHOUT_CHECKSUM}; load the backbone in bfloat16 or float32 before saving to change that."
+            )
         self.config = without_local_paths(config, keep_backbone=memory_only)
         self.config.auto_map = model_auto_map(type(self))
         self.config.memory_only = memory_only
-        # A quantized backbone cannot be told by its weights any more, but by what was expected when it was loaded.
-        checksum = backbone_checksum(self.backbone) or config.backbone_checksum if memory_only else None
         self.config.backbone_checksum = checksum
         try:
             # The "original format" would bring back key names of the backbone from before transformers 5.

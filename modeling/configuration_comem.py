@@ -73,7 +73,7 @@ class CoMemConfig(PreTrainedConfig):
         backbone_name_or_path (`str`, *optional*), backbone_revision (`str`, *optional*):
             Where a memory-only checkpoint finds its backbone.
         backbone_checksum (`str`, *optional*):
-            What a memory-only checkpoint knows its backbone's weights by.
+            What a memory-only checkpoint knows its backbone's weights by; `None` if they were quantized or rounded.
 
     Raises:
         `ValueError`: If a value is out of range or unknown; the message names the field and the value.

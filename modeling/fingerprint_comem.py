@@ -13,6 +13,7 @@ from .placement_comem import fetch_offloaded
 
 
 PIECE = 2**24  # elements
+WITHOUT_CHECKSUM = "weights that are quantized, or in float16 but published in float32"
 # What decides a tower's output beside its weights, whose shapes tell the rest.
 TEXT_SETTINGS = (
     "hidden_act",
@@ -51,30 +52,56 @@ def settings_of_memory(config: CoMemConfig) -> dict[str, Any]:
 
 
 def fingerprint(
-    tensors: dict[str, torch.Tensor | Callable[[], torch.Tensor]], settings: dict[str, Any] | None = None
+    tensors: dict[str, torch.Tensor | Callable[[], torch.Tensor]],
+    settings: dict[str, Any] | None = None,
+    roundings: tuple[torch.dtype, ...] = (torch.bfloat16,),
 ) -> str:
     """
     Returns a SHA-256 of settings and of named tensors, rounded to bfloat16, so that a model has one fingerprint in
     float32 and in bfloat16. Of tensors that are given as functions, one at a time is fetched.
+
+    Args:
+        tensors (`dict`): Tensors, or functions that fetch them, by name.
+        settings (`dict`, *optional*): What else counts.
+        roundings (`tuple[torch.dtype]`, *optional*, defaults to `(torch.bfloat16,)`): Types of 16 bits that numbers
+            are rounded to, one after the other.
     """
     digest = hashlib.sha256(json.dumps(settings or {}, sort_keys=True).encode())
     for key, tensor in sorted(tensors.items()):
         digest.update(key.encode())
-        tensor = tensor() if callable(tensor) else tensor
-        for piece in tensor.detach().flatten().split(PIECE):  # so that nothing is ever held twice
-            digest.update(piece.to("cpu", torch.bfloat16).view(torch.int16).numpy())
+        for piece in _pieces(tensor):
+            for dtype in roundings:
+                piece = piece.to("cpu", dtype)
+            digest.update(piece.view(torch.int16).numpy())
     return digest.hexdigest()
 
 
 def backbone_checksum(backbone: PreTrainedModel) -> str | None:
-    """Returns a SHA-256 of a backbone's weights; `None` if they are quantized, in float16 or not there yet."""
-    # Weights in float16 are rounded otherwise than the same in bfloat16.
-    if getattr(backbone, "hf_quantizer", None) is not None or backbone.dtype == torch.float16:
+    """
+    Returns a SHA-256 of a backbone's weights, the same in float32, bfloat16 and float16.
+
+    Numbers count as rounded to bfloat16, then to float16, as those of a backbone published in bfloat16 are when it is
+    loaded in float16. `None` if that cannot be had: weights are quantized, not there yet, or in float16 and finer than
+    bfloat16, since they were rounded from float32.
+    """
+    if getattr(backbone, "hf_quantizer", None) is not None:
         return None
     parameters = fetch_offloaded(backbone, dict(backbone.named_parameters()))
     if any(not callable(value) and value.is_meta for value in parameters.values()):
         return None
-    return fingerprint(parameters)
+    if backbone.dtype == torch.float16 and not all(map(_is_rounded_to_bfloat16, parameters.values())):
+        return None
+    return fingerprint(parameters, roundings=(torch.bfloat16, torch.float16))
 
 
-__all__ = ["backbone_checksum", "fingerprint", "settings_of_memory"]
+def _is_rounded_to_bfloat16(tensor: torch.Tensor | Callable[[], torch.Tensor]) -> bool:
+    return all(torch.equal(piece.bfloat16().to(piece.dtype), piece) for piece in _pieces(tensor))
+
+
+def _pieces(tensor: torch.Tensor | Callable[[], torch.Tensor]) -> tuple[torch.Tensor, ...]:
+    """Returns all numbers in pieces, so that no tensor is ever held twice."""
+    tensor = tensor() if callable(tensor) else tensor
+    return tensor.detach().flatten().split(PIECE)
+
+
+__all__ = ["WITHOUT_CHECKSUM", "backbone_checksum", "fingerprint", "settings_of_memory"]

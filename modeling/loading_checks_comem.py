@@ -8,7 +8,7 @@ import torch
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.utils import logging
 
-from .fingerprint_comem import backbone_checksum
+from .fingerprint_comem import WITHOUT_CHECKSUM, backbone_checksum
 
 
 TEXT_SHAPE = (
@@ -80,15 +80,16 @@ def refuse_other_shape(expected: PreTrainedConfig, given: PreTrainedConfig, sour
 
 
 def refuse_other_weights(expected: str | None, backbone: PreTrainedModel, source: str | os.PathLike):
-    """Raises a `ValueError` if the backbone's weights have another checksum; quantized ones have none."""
+    """Raises a `ValueError` if the backbone's weights have another checksum; warns if they cannot be compared."""
     given = None if expected is None else backbone_checksum(backbone)
-    if given not in (None, expected):
+    if given is None:
+        why = "it was saved without a checksum" if expected is None else f"there is no checksum of {WITHOUT_CHECKSUM}"
+        logger.warning(f"Whether {source} was made for this backbone could be checked by its shape only: {why}.")
+    elif given != expected:
         raise ValueError(
             f"{source} was made for a backbone with the checksum {expected}, but the weights of `backbone` have "
             f"{given}."
         )
-    if expected is not None and given is None:
-        logger.info(f"{source} could not be checked by the weights of the backbone: they are quantized or in float16.")
 
 
 def _is_encoders_own(key: str) -> bool:
@@ -103,4 +104,10 @@ def _shape(config: PreTrainedConfig) -> dict[str, Any]:
     return shape | {f"vision_config.{name}": getattr(vision, name, None) for name in VISION_SHAPE}
 
 
-__all__ = ["refuse_bad_numbers", "refuse_keys", "refuse_loading_errors", "refuse_other_shape", "refuse_other_weights"]
+__all__ = [
+    "refuse_bad_numbers",
+    "refuse_keys",
+    "refuse_loading_errors",
+    "refuse_other_shape",
+    "refuse_other_weights",
+]
