@@ -10,7 +10,7 @@ from transformers.utils import cached_file
 
 from ..modeling import CoMemForConditionalGeneration, CoMemProcessor
 from ..modeling.adapter_comem import lora_change, lora_layers
-from ..modeling.checkpoint_comem import without_local_paths
+from ..modeling.local_paths_comem import without_local_paths
 from ..modeling.placement_comem import is_offloaded, is_quantized
 from .output_folder import output_folder
 

@@ -1,10 +1,8 @@
 """How a model is written and read, and what its memory vectors depend on."""
 
-import copy
 import functools
 import json
 import os
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,18 +11,16 @@ from safetensors import SafetensorError
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.utils import logging
 
-from .adapter_comem import ADAPTER_NAME
 from .assembly_comem import PLACING_ARGUMENTS, assemble
 from .backbone_comem import HUB_ARGUMENTS
 from .fingerprint_comem import WITHOUT_CHECKSUM, backbone_checksum, fingerprint, settings_of_memory
+from .key_names_comem import KEY_MAPPING, to_checkpoint_keys, to_module_key
 from .loading_checks_comem import refuse_bad_numbers, refuse_loading_errors
+from .local_paths_comem import is_local, without_local_paths
 from .placement_comem import fetch_offloaded
 from .remote_code_comem import model_auto_map
 from .tensor_files_comem import open_tensors
 
-
-# Keys in checkpoints leave out the adapter's name: `...q_proj.lora_A.weight`.
-KEY_MAPPING = {rf"\.lora_{half}\.weight": f".lora_{half}.{ADAPTER_NAME}.weight" for half in "AB"}
 
 logger = logging.get_logger(__name__)
 
@@ -58,8 +54,11 @@ class CoMemCheckpointMixin:
                 difference: keys are always as above.
 
         Raises:
-            `ValueError`: If the backbone is quantized and `memory_only` is not set.
+            `ValueError`: If the backbone is quantized and `memory_only` is not set, or if what is to be pushed with
+                `memory_only` names no repository as its backbone.
         """
+        if memory_only and kwargs.get("push_to_hub"):
+            self._refuse_to_push_local_backbone()
         if not memory_only and getattr(self.backbone, "hf_quantizer", None) is not None:
             raise ValueError(
                 "A model with a quantized backbone can be saved with `memory_only=True` only; the memory encoder then "
@@ -104,13 +103,27 @@ class CoMemCheckpointMixin:
             repo_id (`str`): Repository, made if needed.
             memory_only (`bool`, *optional*, defaults to `False`): As for [`~CoMemCheckpointMixin.save_pretrained`].
             **kwargs: As for [`~transformers.PreTrainedModel.push_to_hub`].
+
+        Raises:
+            `ValueError`: If `memory_only` is set and the configuration names no repository as the backbone.
         """
+        if memory_only:
+            self._refuse_to_push_local_backbone()
         # transformers' own method takes no argument that it does not know on to `save_pretrained`.
         self.save_pretrained = functools.partial(self.save_pretrained, memory_only=memory_only)
         try:
             return super().push_to_hub(repo_id, **kwargs)
         finally:
             del self.save_pretrained
+
+    def _refuse_to_push_local_backbone(self):
+        name = self.config.backbone_name_or_path
+        if name is None or is_local(name):
+            raise ValueError(
+                f"A memory encoder is published with the name of its backbone, but that is {name!r}: set "
+                "`config.backbone_name_or_path` (and `config.backbone_revision`) to the backbone's repository before "
+                "pushing."
+            )
 
     @classmethod
     def from_pretrained(
@@ -126,7 +139,8 @@ class CoMemCheckpointMixin:
         Args:
             pretrained_model_name_or_path (`str` or `os.PathLike`): Folder or repository.
             backbone (`str`, `os.PathLike` or [`~transformers.PreTrainedModel`], *optional*): The backbone of a
-                memory-only checkpoint, if not the one that its configuration names.
+                memory-only checkpoint, if not the one that its configuration names. Give a loaded model to this
+                class itself: `AutoModel` and its like copy their arguments, all weights included.
             *args, **kwargs: As for [`~transformers.PreTrainedModel.from_pretrained`]. Those that say how weights are
                 fetched and placed go to the backbone of a memory-only checkpoint, too. `device_map` and
                 `quantization_config` are about the backbone; the memory encoder's own weights go along with it and
@@ -222,33 +236,6 @@ class CoMemCheckpointMixin:
         settings = settings_of_memory(self.config)
         tensors = fetch_offloaded(self.memory_encoder, dict(self.memory_encoder.state_dict()))
         return fingerprint(to_checkpoint_keys(tensors), settings)
-
-
-def to_checkpoint_keys(tensors: dict[str, object]) -> dict[str, object]:
-    """Renames keys of a state dict as checkpoints have them."""
-    return {key.replace(f".{ADAPTER_NAME}.weight", ".weight"): value for key, value in tensors.items()}
-
-
-def to_module_key(key: str) -> str:
-    """Returns the name of a tensor in the model, given that in a checkpoint; leaves the former as it is."""
-    return re.sub(r"\.lora_([AB])\.weight$", rf".lora_\1.{ADAPTER_NAME}.weight", key)
-
-
-def without_local_paths(config: PreTrainedConfig, keep_backbone: bool = False) -> PreTrainedConfig:
-    """Returns a copy of a [`CoMemConfig`] that does not tell where on this machine its parts were."""
-    config = copy.deepcopy(config)
-    backbone = config.backbone_config
-    for part in (config, backbone, backbone.get_text_config(), backbone.vision_config):
-        if _is_local(part.name_or_path):
-            part.name_or_path = ""
-    backbone.__dict__.pop("quantization_config", None)  # the weights of a checkpoint never are
-    if not keep_backbone and _is_local(config.backbone_name_or_path):
-        config.backbone_name_or_path = config.backbone_revision = None
-    return config
-
-
-def _is_local(name: str | None) -> bool:
-    return bool(name) and (os.path.isabs(name) or str(name).startswith((".", "~")) or os.path.exists(name))
 
 
 def _is_memory_only(path: str | os.PathLike, config: Any, hub_kwargs: dict[str, Any]) -> bool:

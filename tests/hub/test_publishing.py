@@ -88,6 +88,22 @@ def load_without_peft(folder) -> dict:
     return errors
 
 
+def push_with_the_name_of_a_folder(backbone) -> list[str]:
+    from comem_hf import CoMemForConditionalGeneration
+
+    model = CoMemForConditionalGeneration.from_backbone(backbone)
+    errors = []
+    for push in (
+        lambda: model.push_to_hub("ann/unnamed", memory_only=True),
+        lambda: model.save_pretrained("out", memory_only=True, push_to_hub=True, repo_id="ann/unnamed"),
+    ):
+        try:
+            push()
+        except ValueError as error:
+            errors.append(str(error))
+    return errors
+
+
 @pytest.fixture(scope="module")
 def hub():
     with HubServer({"ann's": "ann", "bob's": "bob"}) as server:
@@ -113,6 +129,13 @@ def pulled(hub, commits, saved, tmp_path_factory) -> dict:
 def test_a_pinned_revision_answers_as_it_did_before_a_later_push(pulled, saved):
     assert pulled["pinned"] == saved.answer
     assert pulled["changed"] != saved.answer
+
+
+def test_a_memory_only_repository_never_names_a_folder_as_its_backbone(hub, saved, tmp_path):
+    environment = {"HF_ENDPOINT": hub.endpoint, "HF_TOKEN": "ann's"}
+    done = run_alone(push_with_the_name_of_a_folder, saved.backbone, folder=tmp_path, hidden=(), **environment)
+    assert [f"but that is {saved.backbone!r}: set `config.back" in error for error in done.result] == [True] * 2
+    assert ("model", "ann/unnamed") not in hub.repositories
 
 
 def test_a_memory_only_repository_brings_the_backbone_it_was_made_for(pulled, saved, commits):

@@ -66,6 +66,22 @@ def test_a_memory_only_checkpoint_without_a_name_comes_with_a_warning(tmp_path, 
     assert "can be loaded with `backbone=` only; set `config.backbone_name_or_path`" in warnings[0]
 
 
+def test_nothing_memory_only_is_pushed_that_names_no_repository_as_its_backbone(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.HfApi.create_repo", lambda *args, **kwargs: pytest.fail("pushed"))
+    make_backbone().save_pretrained(tmp_path / "backbone")
+    model = CoMemForConditionalGeneration.from_backbone(str(tmp_path / "backbone"), lora_config={"r": 2})
+    pushes = (
+        lambda: model.push_to_hub("ann/memory", memory_only=True),
+        lambda: model.save_pretrained(tmp_path / "out", push_to_hub=True, repo_id="ann/memory", memory_only=True),
+    )
+    for name in (str(tmp_path / "backbone"), None):
+        model.config.backbone_name_or_path = name
+        for push in pushes:
+            with pytest.raises(ValueError, match=f"but that is {name!r}: set `config.backbone_name_or_path`.* before"):
+                push()
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_full_checkpoint_holds_no_local_path(family, tmp_path):
     make_backbone(family).save_pretrained(tmp_path / "backbone")
     model = CoMemForConditionalGeneration.from_backbone(str(tmp_path / "backbone"), lora_config={"r": 2})
