@@ -9,16 +9,19 @@ from transformers import (
     PreTrainedConfig,
     PreTrainedModel,
 )
-from transformers.utils import CONFIG_NAME, cached_file
+from transformers.utils import CONFIG_NAME, cached_file, logging
 from transformers.utils.hub import extract_commit_hash
 
 from .configuration_comem import CoMemConfig
 from .loading_checks_comem import refuse_loading_errors, refuse_other_shape, refuse_other_weights
+from .local_paths_comem import is_local
 
 
 HUB_ARGUMENTS = ("cache_dir", "force_download", "local_files_only", "token", "revision", "subfolder")
 # What says how a checkpoint of ours is found, and of its backbone would be wrong.
 OWN_ARGUMENTS = ("revision", "subfolder", "key_mapping", "trust_remote_code", "code_revision", "adapter_kwargs")
+
+logger = logging.get_logger(__name__)
 
 
 def named_backbone(
@@ -32,7 +35,8 @@ def named_backbone(
 
     Args:
         path (`str` or `os.PathLike`): The memory-only checkpoint, for messages.
-        config ([`CoMemConfig`]): Its configuration, which names the backbone and tells its shape and checksum.
+        config ([`CoMemConfig`]): Its configuration, which names the backbone and tells its shape and checksum. If the
+            backbone is loaded from a repository, that and the commit are entered here.
         backbone (`str`, `os.PathLike` or [`~transformers.PreTrainedModel`], *optional*): What the caller gave instead.
         arguments (`dict`): For the backbone's `from_pretrained`.
 
@@ -65,6 +69,9 @@ def named_backbone(
                 f"The backbone of {path}, {str(name)!r} at revision {revision!r}, cannot be loaded "
                 f"({str(error).strip().splitlines()[0]}); pass a local folder or a loaded model as `backbone=`."
             ) from error
+        if not is_local(name):
+            config.backbone_name_or_path = str(name)
+            config.backbone_revision = commit_of(name, {**arguments, "revision": revision}) or revision
     refuse_other_shape(config.backbone_config, backbone.config, path)
     refuse_other_weights(config.backbone_checksum, backbone, path)
     return backbone
@@ -108,6 +115,22 @@ def commit_of(backbone: str | os.PathLike, backbone_kwargs: dict) -> str | None:
     return extract_commit_hash(cached_file(backbone, CONFIG_NAME, **{**hub_kwargs, "force_download": False}), None)
 
 
+def commit_in_cache(name: str | None) -> str | None:
+    """Returns the latest commit of a repository that the cache has; `None` for a folder, or with a warning."""
+    if name is None or is_local(name):
+        return None
+    try:
+        commit = commit_of(name, {"local_files_only": True})
+    except OSError:  # in no cache, or in one that we do not know
+        commit = None
+    if commit is None:
+        logger.warning(
+            f"The commit of {name} that `backbone` was loaded at is not known; give it as `backbone_revision`, or "
+            "memory-only checkpoints will take the latest."
+        )
+    return commit
+
+
 def _attention(config: PreTrainedConfig) -> dict[str, str]:
     """Returns the attention implementations that a configuration asks for, in the form that it takes them."""
     parts = {"": config, **{name: getattr(config, name) for name in config.sub_configs}}
@@ -116,6 +139,7 @@ def _attention(config: PreTrainedConfig) -> dict[str, str]:
 
 
 __all__ = [
+    "commit_in_cache",
     "commit_of",
     "enclosed_backbone",
     "named_backbone",

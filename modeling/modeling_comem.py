@@ -13,7 +13,7 @@ from transformers.processing_utils import Unpack
 from transformers.utils import TransformersKwargs, can_return_tuple
 
 from .adapter_comem import shared_weight_keys
-from .backbone_comem import commit_of
+from .backbone_comem import commit_in_cache, commit_of
 from .checkpoint_comem import CoMemCheckpointMixin
 from .configuration_comem import CoMemConfig
 from .generation_comem import CoMemGenerationMixin, MemoryInCache
@@ -104,13 +104,16 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemGenerationMixin, 
             backbone (`str` or [`~transformers.PreTrainedModel`]): Repository, folder or loaded model. The weights of a
                 loaded model are used as they are, not copied, and are frozen.
             backbone_kwargs (`dict`, *optional*): Arguments for the backbone's `from_pretrained`, such as `dtype`.
-            **config: Fields of [`CoMemConfig`].
+            **config: Fields of [`CoMemConfig`]. Of a loaded model from the Hub, give `backbone_revision` if it is not
+                the latest commit that the cache has.
         """
         if not isinstance(backbone, PreTrainedModel):
             name, backbone_kwargs = backbone, backbone_kwargs or {}
             backbone = AutoModelForImageTextToText.from_pretrained(name, **backbone_kwargs)
             config.setdefault("backbone_revision", commit_of(name, backbone_kwargs))
-        config.setdefault("backbone_name_or_path", backbone.config.name_or_path or None)
+        name = config.setdefault("backbone_name_or_path", backbone.config.name_or_path or None)
+        if "backbone_revision" not in config:
+            config["backbone_revision"] = commit_in_cache(name)
         model = cls(CoMemConfig(backbone_config=backbone.config, **config), backbone=backbone)
         model.memory_encoder.place(backbone)
         with torch.no_grad():

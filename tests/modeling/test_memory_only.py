@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from transformers import AutoModel
+from transformers import AutoModel, AutoModelForImageTextToText
 from transformers.utils import logging
 
 from comem_hf import CoMemForConditionalGeneration
@@ -31,6 +31,39 @@ def test_a_memory_only_checkpoint_names_repository_and_commit(hub, tmp_path):
         loaded = AutoModel.from_pretrained(tmp_path / name, **hub)
         assert (loaded.config.backbone_name_or_path, loaded.config.backbone_revision) == (REPOSITORY, COMMIT)
         assert loaded.memory_fingerprint() == model.memory_fingerprint()
+
+
+def test_a_loaded_backbone_from_the_hub_is_pinned_to_the_commit_in_the_cache(hub, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", hub["cache_dir"])
+    backbone = AutoModelForImageTextToText.from_pretrained(REPOSITORY)
+    model = CoMemForConditionalGeneration.from_backbone(backbone)
+    assert (model.config.backbone_name_or_path, model.config.backbone_revision) == (REPOSITORY, COMMIT)
+    model = CoMemForConditionalGeneration.from_backbone(backbone, backbone_revision="v1")
+    assert model.config.backbone_revision == "v1"
+
+
+def test_a_loaded_backbone_that_is_in_no_cache_is_not_pinned_and_that_is_said(hub, monkeypatch):
+    heard = []
+    monkeypatch.setattr(logging.get_logger("comem_hf.modeling.backbone_comem"), "warning", heard.append)
+    backbone = AutoModelForImageTextToText.from_pretrained(REPOSITORY, **hub)
+    model = CoMemForConditionalGeneration.from_backbone(backbone)
+    assert (model.config.backbone_name_or_path, model.config.backbone_revision) == (REPOSITORY, None)
+    assert f"commit of {REPOSITORY} that `backbone` was loaded at is not known; give it as `backbone_rev" in heard[0]
+    CoMemForConditionalGeneration.from_backbone(make_backbone())
+    assert len(heard) == 1
+
+
+@pytest.mark.parametrize("named", [None, "someone/else"])
+def test_a_repository_that_is_given_as_backbone_is_recorded_with_its_commit(hub, tmp_path, named):
+    model = make_model()
+    model.config.backbone_name_or_path, model.config.backbone_revision = named, named and "v1"
+    model.save_pretrained(tmp_path / "memory", memory_only=True)
+    load = CoMemForConditionalGeneration.from_pretrained
+    config = load(tmp_path / "memory", backbone=REPOSITORY, **hub).config
+    assert (config.backbone_name_or_path, config.backbone_revision) == (REPOSITORY, COMMIT)
+    for given in (model.backbone, tmp_path / "cache" / "models--someone--tiny" / "snapshots" / COMMIT):
+        config = load(tmp_path / "memory", backbone=given).config
+        assert (config.backbone_name_or_path, config.backbone_revision) == (named, named and "v1")
 
 
 def test_a_memory_only_checkpoint_takes_the_arguments_that_a_full_one_takes(family, tmp_path):
