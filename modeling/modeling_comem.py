@@ -165,6 +165,17 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemGenerationMixin, 
     def set_output_embeddings(self, new_embeddings: nn.Module):
         self.backbone.set_output_embeddings(new_embeddings)
 
+    def resize_token_embeddings(self, *args, **kwargs) -> nn.Embedding:
+        """As for [`~transformers.PreTrainedModel`]; weights of the encoder's own get the backbone's new rows."""
+        embeddings = super().resize_token_embeddings(*args, **kwargs)
+        encoder, size = self.memory_encoder.model, embeddings.num_embeddings
+        known = encoder.get_input_embeddings().num_embeddings
+        if self.config.encoder == "separate" and size != known:
+            new = encoder.resize_token_embeddings(size, mean_resizing=False).weight
+            with torch.no_grad():
+                new[known:].copy_(embeddings.weight[known:])
+        return embeddings
+
     @can_return_tuple
     def get_image_features(self, pixel_values: torch.Tensor, image_grid_thw: torch.Tensor | None = None, **kwargs):
         """Runs the backbone's vision tower; see the backbone's method of the same name."""

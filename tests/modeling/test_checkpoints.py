@@ -100,6 +100,28 @@ def test_tied_word_embeddings_stay_tied(make_inputs, tmp_path):
     assert torch.equal(logits(loaded, make_inputs), logits(model, make_inputs))
 
 
+@pytest.mark.parametrize("size", [280, 264], ids=["more", "fewer"])
+def test_a_vocabulary_of_another_size_is_read_by_the_encoder_and_saved(model, make_inputs, tmp_path, size):
+    model = make_model(model.config.backbone_config.model_type, encoder=model.config.encoder)
+    before = logits(model, make_inputs)[..., : min(size, 272)]
+    trainable = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    model.resize_token_embeddings(size)
+    assert {name for name, parameter in model.named_parameters() if parameter.requires_grad} == trainable
+    assert torch.equal(logits(model, make_inputs)[..., : min(size, 272)], before)
+    ours, theirs = model.memory_encoder.model.get_input_embeddings(), model.get_input_embeddings()
+    assert torch.equal(ours.weight, theirs.weight)
+    assert (ours.weight is theirs.weight) == (model.config.encoder == "adapter")
+
+    inputs = make_inputs((2, 1))
+    items = inputs["memory_inputs"]
+    items["input_ids"][0, -1] = size - 1
+    model.save_pretrained(tmp_path)
+    loaded = AutoModel.from_pretrained(tmp_path)
+    with torch.no_grad():
+        assert torch.equal(loaded.encode_memory(items), model.encode_memory(items))
+        assert torch.equal(loaded(**inputs).logits, model(**inputs).logits)
+
+
 def test_a_model_saved_in_bfloat16_loads_in_bfloat16_or_as_asked(model, make_inputs, tmp_path):
     saved = make_model(model.config.backbone_config.model_type, encoder=model.config.encoder).to(torch.bfloat16)
     saved.save_pretrained(tmp_path)
