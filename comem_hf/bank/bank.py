@@ -83,7 +83,9 @@ class MemoryBank:
                 own vision tower, average-pooled; every item needs an image), the folder or Hub id of an `AutoModel`
                 with image features, or an object. Items without an image need an embedder with a text side.
             batch_size (`int`, defaults to 32): Items per encoder pass.
-            dtype (`str`, defaults to `"float32"`): Of the stored vectors: `"float32"`, `"bfloat16"` or `"float16"`.
+            dtype (`str`, defaults to `"float32"`): Of the stored vectors: `"float32"`, `"bfloat16"`, `"float16"`,
+                `"int8"` with a scale per vector (a quarter of the bytes) or `"int4"` with a scale per 32 numbers (a
+                seventh).
             shard_size (`int`, defaults to 1024): Items per file, and the most that an interruption can cost.
             overwrite (`bool`, defaults to `False`): Replace a bank in `output_dir`, and discard an unfinished build
                 with other settings.
@@ -227,7 +229,8 @@ class MemoryBank:
         Args:
             hits (`list[list[MemoryHit]]`): Items per sample, in the order the model is to get them; uneven numbers, 0
                 included, are padded and masked. Ids of items do as well.
-            dtype (`torch.dtype`, *optional*): Of the result; that of the stored vectors if not given.
+            dtype (`torch.dtype`, *optional*): Of the result; if not given, that of the stored vectors, float32 for
+                integers.
 
         Returns:
             `MemoryInputs`: `memory_embeds` of shape (batch, items, memory tokens, hidden) and `item_mask` of shape

@@ -14,12 +14,13 @@ from transformers.utils import logging
 from comem_hf.modeling.memory_item import MemoryItem, load_image
 
 from .card import write_card
-from .config import CARD_NAME, INDEX_NAME, MEMORY_DTYPES, BankConfig, items_name, memory_name
+from .config import CARD_NAME, INDEX_NAME, BankConfig, items_name, memory_name
 from .durable import write_durably
 from .embedder import Embedder
 from .halving import ShrinkingBatch
 from .index import FlatIndex
 from .items import write_items
+from .precision import check_precision, pack, unpack
 from .record import ItemRecord
 from .staging import Staging
 from .vectors import write_memory
@@ -43,8 +44,7 @@ class BankBuilder:
     """
 
     def __init__(self, model, processor, embedder: Embedder, batch_size: int, dtype: str, shard_size: int):
-        if dtype not in MEMORY_DTYPES:
-            raise ValueError(f"`dtype` must be one of {', '.join(MEMORY_DTYPES)}, got {dtype!r}.")
+        check_precision(dtype, model.config.get_text_config().hidden_size)
         if not isinstance(shard_size, int) or shard_size < 1:
             raise ValueError(f"`shard_size` must be a positive integer, got {shard_size!r}.")
         self.model = model
@@ -123,8 +123,9 @@ class BankBuilder:
         embeddings = self.embedder.embed_items(items, memory_inputs)
         with torch.inference_mode():
             memory = self.model.encode_memory(memory_inputs.to(self.model.device))
-        memory = memory.to(device="cpu", dtype=getattr(torch, self.dtype))
-        for (number, record), vectors, embedding in zip(rows, memory, embeddings, strict=True):
+        memory = memory.cpu()
+        stored = unpack(pack(memory, self.dtype), self.dtype)
+        for (number, record), vectors, embedding in zip(rows, stored, embeddings, strict=True):
             if not (torch.isfinite(vectors).all() and np.isfinite(embedding).all()):
                 raise ValueError(f"Item {number} (id {record.id!r}): its vectors in {self.dtype} are not finite.")
         return memory, embeddings
@@ -132,7 +133,7 @@ class BankBuilder:
     def _write_shard(self, staging: Staging, shard: int, rows: list[tuple[int, ItemRecord]]) -> None:
         memory, embeddings = zip(*self.batches.apply(self._encode, rows), strict=True)
         contents = {
-            f"bank/{memory_name(shard)}": lambda path: write_memory(path, torch.cat(memory)),
+            f"bank/{memory_name(shard)}": lambda path: write_memory(path, torch.cat(memory), self.dtype),
             f"bank/{items_name(shard)}": lambda path: write_items(path, [record for _, record in rows]),
             _embeddings_name(shard): lambda path: save_file({"embeddings": np.concatenate(embeddings)}, path),
         }

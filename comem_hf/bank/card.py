@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from .config import BankConfig
+from .precision import bytes_per_item
 
 
 _TEMPLATE = """\
@@ -42,12 +43,12 @@ inputs["memory_inputs"] = bank.memory_inputs([hits])
 
 def write_card(path: Path, config: BankConfig) -> None:
     """Write the card of a bank that `config` describes."""
-    width = 4 if config.memory_dtype == "float32" else 2
     values = {
         **vars(config),
         "model": _name(config.model) or "a model that is not on the Hub",
         "embedder": _name(config.embedder) or f"`{config.embedder['type']}`",
-        "memory_bytes": config.num_items * config.num_memory_tokens * config.hidden_size * width,
+        "memory_bytes": config.num_items
+        * bytes_per_item(config.memory_dtype, config.num_memory_tokens, config.hidden_size),
     }
     path.write_text(_TEMPLATE.format(**values), encoding="utf-8")
 

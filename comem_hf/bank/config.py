@@ -6,13 +6,13 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from .durable import write_durably
+from .precision import MEMORY_DTYPES
 
 
 CONFIG_NAME = "bank_config.json"
 INDEX_NAME = "index.faiss"
 CARD_NAME = "README.md"
 FORMAT_VERSION = 1
-MEMORY_DTYPES = ("float32", "bfloat16", "float16")
 
 _FILE_NAME = re.compile(r"index\.faiss|README\.md|memory-\d{5,}\.safetensors|items-\d{5,}\.parquet")
 _COUNTS = ("num_items", "num_memory_tokens", "hidden_size", "embedding_size")
@@ -36,7 +36,8 @@ class BankConfig:
         num_items (`int`): Items in the bank.
         num_memory_tokens (`int`): Memory vectors per item.
         hidden_size (`int`): Length of a memory vector.
-        memory_dtype (`str`): `"float32"`, `"bfloat16"` or `"float16"`.
+        memory_dtype (`str`): How memory vectors are stored: `"float32"`, `"bfloat16"`, `"float16"`, `"int8"` or
+            `"int4"` (see [`pack`]).
         memory_fingerprint (`str`): `memory_fingerprint()` of the model that encoded the items.
         model (`dict`): `{"id": str or None, "revision": str or None}` of that model.
         embedder (`dict`): `{"type": "backbone" or "model", "id", "revision", ...}`: what embeds queries.

@@ -8,15 +8,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from .config import BankConfig, memory_name
+from .precision import FLOAT_DTYPES, pack, stored_shapes, unpack
 from .shards import group_by_shard
 
 
-MEMORY_KEY = "memory"
-
-
-def write_memory(path: Path, memory: torch.Tensor) -> None:
-    """Write one shard: a tensor of shape (items, memory tokens, hidden)."""
-    save_file({MEMORY_KEY: memory.contiguous().cpu()}, path)
+def write_memory(path: Path, memory: torch.Tensor, dtype: str) -> None:
+    """Write one shard: vectors of shape (items, memory tokens, hidden), as `dtype`."""
+    save_file(pack(memory.cpu(), dtype), path)
 
 
 class MemoryVectors:
@@ -30,33 +28,43 @@ class MemoryVectors:
     def __init__(self, folder: Path, config: BankConfig):
         self.folder = folder
         self.config = config
-        self.dtype = getattr(torch, config.memory_dtype)
-        self._slices = {}
+        self.dtype = config.memory_dtype
+        self._shards = {}
         self._lock = threading.Lock()
 
     def read(self, rows: list[int]) -> torch.Tensor:
-        """Vectors of the given rows, shape (rows, memory tokens, hidden), on the CPU in the stored dtype."""
-        shape = (len(rows), self.config.num_memory_tokens, self.config.hidden_size)
-        memory = torch.empty(shape, dtype=self.dtype)
+        """
+        Vectors of the given rows, shape (rows, memory tokens, hidden), on the CPU: in the stored dtype if that is
+        floating-point, else in float32.
+        """
+        dtype = getattr(torch, self.dtype) if self.dtype in FLOAT_DTYPES else torch.float32
+        memory = torch.empty((len(rows), self.config.num_memory_tokens, self.config.hidden_size), dtype=dtype)
         for shard, places in group_by_shard(rows, self.config.shard_sizes).items():
             stored = self._open(shard)
             for place, row in places:
-                memory[place] = stored[row]
+                memory[place] = unpack({key: part[row] for key, part in stored.items()}, self.dtype)
         return memory
 
     def _open(self, shard: int):
         with self._lock:
-            if shard not in self._slices:
+            if shard not in self._shards:
                 path = self.folder / memory_name(shard)
+                expected = stored_shapes(
+                    self.dtype, self.config.shard_sizes[shard], self.config.num_memory_tokens, self.config.hidden_size
+                )
                 try:
-                    stored = safe_open(path, framework="pt").get_slice(MEMORY_KEY)
+                    file = safe_open(path, framework="pt")
+                    stored = {key: file.get_slice(key) for key in file.keys()}
                 except SafetensorError as error:
                     raise ValueError(f"{str(path)!r} is damaged: {error}.") from error
-                expected = [self.config.shard_sizes[shard], self.config.num_memory_tokens, self.config.hidden_size]
-                if stored.get_shape() != expected or stored[0].dtype != self.dtype:
+                found = {key: (part[0].dtype, part.get_shape()) for key, part in stored.items()}
+                if found != expected:
                     raise ValueError(
-                        f"{str(path)!r} must hold {self.config.memory_dtype} vectors of shape {expected}, "
-                        f"got {stored.get_dtype()} of shape {stored.get_shape()}."
+                        f"{str(path)!r} must hold {_words(expected)} for vectors in {self.dtype}, got {_words(found)}."
                     )
-                self._slices[shard] = stored
-            return self._slices[shard]
+                self._shards[shard] = stored
+            return self._shards[shard]
+
+
+def _words(tensors: dict[str, tuple[torch.dtype, list[int]]]) -> str:
+    return ", ".join(f"{key} ({str(dtype).removeprefix('torch.')} {shape})" for key, (dtype, shape) in tensors.items())

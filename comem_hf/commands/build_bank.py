@@ -20,7 +20,9 @@ def build_bank(
         str, typer.Option(help="'backbone' (the model's own vision tower), or an image model's folder or Hub id.")
     ] = "backbone",
     batch_size: Annotated[int, typer.Option(min=1, help="Items per encoder pass.")] = 32,
-    dtype: Annotated[str, typer.Option(help="Of the stored vectors: float32, bfloat16 or float16.")] = "float32",
+    dtype: Annotated[
+        str, typer.Option(help="Of the stored vectors: float32, bfloat16, float16, int8 or int4.")
+    ] = "float32",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a bank in OUTPUT.")] = False,
 ) -> None:
     """Encode items and write them as a memory bank.

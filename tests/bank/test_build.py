@@ -185,7 +185,7 @@ def test_vectors_that_are_not_finite_are_refused_by_item(build, items, model, mo
     "settings, message",
     [
         ({"batch_size": 0}, "`batch_size` must be a positive integer, got 0"),
-        ({"dtype": "int3"}, "`dtype` must be one of float32, bfloat16, float16, got 'int3'"),
+        ({"dtype": "int3"}, "`dtype` must be one of float32, bfloat16, float16, int8, int4, got 'int3'"),
         ({"shard_size": 0}, "`shard_size` must be a positive integer, got 0"),
     ],
 )

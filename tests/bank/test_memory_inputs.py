@@ -97,7 +97,7 @@ def test_stored_vectors_that_are_not_finite_are_refused_by_item(copy):
     bank = MemoryBank.from_pretrained(copy)
     vectors = bank.memory_inputs([bank.ids[3:6]])["memory_embeds"][0]
     vectors[1, 2, 3] = float("nan")
-    write_memory(copy / memory_name(1), vectors)
+    write_memory(copy / memory_name(1), vectors, "float32")
     config = BankConfig.load(copy)
     config.files[memory_name(1)] = file_entry(copy / memory_name(1))
     config.save(copy)

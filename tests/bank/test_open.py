@@ -139,7 +139,7 @@ def test_a_newer_format_is_refused_with_both_versions(copy):
         ({"shard_sizes": [3, 3, 0, 1]}, "`shard_sizes` must be positive integers"),
         ({"shard_sizes": [2, 2, 2, 1]}, "`files` lacks 'memory-00003.safetensors'"),
         ({"hidden_size": -1}, "`hidden_size` must be a positive integer, got -1"),
-        ({"memory_dtype": "int3"}, "`memory_dtype` must be one of float32, bfloat16, float16, got 'int3'"),
+        ({"memory_dtype": "int3"}, "`memory_dtype` must be one of float32, bfloat16, float16, int8, int4, got 'int3'"),
         ({"metric": "l2"}, "`metric` must be 'cosine', got 'l2'"),
         ({"files": {}}, "`files` lacks 'index.faiss'"),
         ({"files": {"index.faiss": 3}}, "`files` must give 'sha256' and 'size' of 'index.faiss', got 3"),
@@ -181,8 +181,8 @@ def test_an_index_of_another_length_is_refused(copy):
 @pytest.mark.parametrize(
     "tensor, message",
     [
-        (torch.zeros(2, 8, 64), r"must hold float32 vectors of shape \[3, 8, 64\], got F32 of shape \[2, 8, 64\]"),
-        (torch.zeros(3, 8, 64).half(), r"must hold float32 vectors of shape \[3, 8, 64\], got F16"),
+        (torch.zeros(2, 8, 64), r"must hold memory \(float32 \[3, 8, 64\]\) .* got memory \(float32 \[2, 8, 64\]\)"),
+        (torch.zeros(3, 8, 64).half(), r"must hold memory \(float32 \[3, 8, 64\]\) .* got memory \(float16 \[3"),
     ],
 )
 def test_vectors_of_another_shape_or_dtype_are_refused(copy, tensor, message):

@@ -1,0 +1,71 @@
+"""How a bank stores memory vectors: as floating-point numbers, or as small integers with scales."""
+
+import torch
+
+
+FLOAT_DTYPES = ("float32", "bfloat16", "float16")
+MEMORY_DTYPES = (*FLOAT_DTYPES, "int8", "int4")
+MEMORY_KEY, SCALE_KEY = "memory", "memory_scale"
+_LARGEST = {"int8": 127, "int4": 7}
+_INT4_GROUP = 32  # numbers that share a scale; in int8 a whole vector does
+
+
+def check_precision(dtype: str, hidden_size: int) -> None:
+    """Raises a `ValueError` if vectors of `hidden_size` numbers cannot be stored as `dtype`."""
+    if dtype not in MEMORY_DTYPES:
+        raise ValueError(f"`dtype` must be one of {', '.join(MEMORY_DTYPES)}, got {dtype!r}.")
+    if dtype == "int4" and hidden_size % _INT4_GROUP:
+        raise ValueError(f"`dtype` 'int4' needs vectors of a multiple of {_INT4_GROUP} numbers, not of {hidden_size}.")
+
+
+def stored_shapes(dtype: str, items: int, tokens: int, hidden_size: int) -> dict[str, tuple[torch.dtype, list[int]]]:
+    """Element type and shape of the tensors that [`pack`] makes of vectors of shape (items, tokens, hidden)."""
+    if dtype in FLOAT_DTYPES:
+        return {MEMORY_KEY: (getattr(torch, dtype), [items, tokens, hidden_size])}
+    if dtype == "int8":
+        memory, groups = (torch.int8, [items, tokens, hidden_size]), 1
+    else:
+        memory, groups = (torch.uint8, [items, tokens, hidden_size // 2]), hidden_size // _INT4_GROUP
+    return {MEMORY_KEY: memory, SCALE_KEY: (torch.bfloat16, [items, tokens, groups])}
+
+
+def bytes_per_item(dtype: str, tokens: int, hidden_size: int) -> int:
+    """Bytes that an item's vectors take on disk."""
+    shapes = stored_shapes(dtype, 1, tokens, hidden_size).values()
+    return sum(element.itemsize * torch.Size(shape).numel() for element, shape in shapes)
+
+
+def pack(memory: torch.Tensor, dtype: str) -> dict[str, torch.Tensor]:
+    """
+    Turns memory vectors into the tensors of a shard.
+
+    In int8, `memory` is rounded to multiples of a scale of its own for each vector, `max |x| / 127`; in int4 for each
+    32 numbers, `max |x| / 7`, two numbers to a byte, the first in the lower half. Scales are bfloat16.
+
+    Args:
+        memory (`torch.Tensor`): Shape (..., tokens, hidden).
+        dtype (`str`): One of `MEMORY_DTYPES`.
+    """
+    if dtype in FLOAT_DTYPES:
+        return {MEMORY_KEY: memory.to(getattr(torch, dtype)).contiguous()}
+    largest = _LARGEST[dtype]
+    groups = memory.float().unflatten(-1, (-1, memory.shape[-1] if dtype == "int8" else _INT4_GROUP))
+    scale = (groups.abs().amax(-1, keepdim=True) / largest).bfloat16()
+    # By the scale as it is stored; a vector of zeros has none.
+    steps = (groups / scale.float().clamp(min=torch.finfo(torch.bfloat16).tiny)).round_().clamp_(-largest, largest)
+    integers = steps.flatten(-2).to(torch.int8)
+    if dtype == "int4":
+        halves = (integers + 8).to(torch.uint8)
+        integers = halves[..., 0::2] | (halves[..., 1::2] << 4)
+    return {MEMORY_KEY: integers.contiguous(), SCALE_KEY: scale.squeeze(-1).contiguous()}
+
+
+def unpack(parts: dict[str, torch.Tensor], dtype: str) -> torch.Tensor:
+    """Returns memory vectors out of what [`pack`] made: floating-point ones in their dtype, others in float32."""
+    memory = parts[MEMORY_KEY]
+    if dtype in FLOAT_DTYPES:
+        return memory
+    if dtype == "int4":
+        memory = torch.stack([memory & 0xF, memory >> 4], dim=-1).flatten(-2).to(torch.int8) - 8
+    scale = parts[SCALE_KEY].float().unsqueeze(-1)
+    return (memory.unflatten(-1, (scale.shape[-2], -1)) * scale).flatten(-2)
