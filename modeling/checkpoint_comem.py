@@ -142,9 +142,9 @@ class CoMemCheckpointMixin:
                 memory-only checkpoint, if not the one that its configuration names. Give a loaded model to this
                 class itself: `AutoModel` and its like copy their arguments, all weights included.
             *args, **kwargs: As for [`~transformers.PreTrainedModel.from_pretrained`]. Those that say how weights are
-                fetched and placed go to the backbone of a memory-only checkpoint, too. `device_map` and
-                `quantization_config` are about the backbone; the memory encoder's own weights go along with it and
-                are not quantized.
+                fetched and placed go to the backbone of a memory-only checkpoint, too, but `variant` does not.
+                `device_map` and `quantization_config` are about the backbone; the memory encoder's own weights go
+                along with it and are not quantized.
 
         Raises:
             `ValueError`: If keys are missing or left over, or if a tensor has another shape. Nothing is ever silently
