@@ -1,25 +1,24 @@
 """Memory banks: items, the memory vectors a model made of them, and an index to find them by."""
 
-import hashlib
-import operator
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from comem_hf.modeling.memory_inputs import MemoryInputs, pad_items
 from comem_hf.modeling.memory_item import MemoryItem
 
 from .build import SHARD_SIZE, BankBuilder
-from .config import INDEX_NAME, BankConfig
-from .embedder import BackboneEmbedder, Embedder, ModelEmbedder, resolve_embedder
+from .config import BankConfig
+from .embedder import Embedder, resolve_embedder
 from .hit import MemoryHit
 from .hub import bank_folder
-from .index import FlatIndex
+from .index import Index, open_index
 from .integrity import check_files, copy_bank
 from .items import StoredItems
+from .rows import ItemRows
+from .search import BankSearch
 from .vectors import MemoryVectors
 
 
@@ -43,16 +42,13 @@ class MemoryBank:
     ```
     """
 
-    def __init__(self, folder: Path, config: BankConfig, index: FlatIndex):
+    def __init__(self, folder: Path, config: BankConfig, index: Index):
         self.folder = folder
         self.config = config
-        self.index = index
         self._items = StoredItems(folder, config)
         self._vectors = MemoryVectors(folder, config)
-        self._embedder: Embedder | None = None
-        self._rows: dict[str, int] | None = None
-        checksums = "".join(config.files[name]["sha256"] for name in config.data_files())
-        self._state = hashlib.sha256(checksums.encode()).hexdigest()
+        self._rows = ItemRows(folder, self._items, config.state)
+        self._search = BankSearch(config, index, self._items)
 
     @classmethod
     def build(
@@ -129,13 +125,7 @@ class MemoryBank:
         folder = bank_folder(repo_or_dir, revision, repo_type, **hub_options)
         config = BankConfig.load(folder)
         check_files(folder, config, hash_up_to=_HASHED_AT_OPENING)
-        index = FlatIndex.load(folder / INDEX_NAME)
-        if (len(index), index.embedding_size) != (config.num_items, config.embedding_size):
-            raise ValueError(
-                f"{str(folder / INDEX_NAME)!r} must hold {config.num_items} vectors of {config.embedding_size} "
-                f"numbers, got {len(index)} of {index.embedding_size}."
-            )
-        bank = cls(folder, config, index)
+        bank = cls(folder, config, open_index(folder, config))
         if model is not None or processor is not None or embedder is not None:
             bank.attach(model, processor, embedder=embedder)
         return bank
@@ -163,17 +153,7 @@ class MemoryBank:
                     f"but this model's is {fingerprint}: its vectors would mean nothing to it. Use the bank's own "
                     "model, or build the bank again."
                 )
-        if embedder is None and self.config.embedder["type"] == BackboneEmbedder.type:
-            if model is None or processor is None:
-                raise ValueError("A bank with the embedder 'backbone' needs both: `attach(model, processor)`.")
-            options = {name: self.config.embedder[name] for name in ("grid", "layer") if name in self.config.embedder}
-            embedder = BackboneEmbedder(model, processor, **options)
-        if embedder is not None:
-            if embedder.settings != self.config.embedder:
-                raise ValueError(
-                    f"The bank was made with the embedder {self.config.embedder}, got {embedder.settings}."
-                )
-            self._embedder = embedder
+        self._search.attach(model, processor, embedder)
         return self
 
     def search(
@@ -193,33 +173,7 @@ class MemoryBank:
         Raises:
             ValueError: If there is no query, an image is unreadable, or the embedder is missing or has no text side.
         """
-        try:
-            number = 0 if isinstance(k, bool) else operator.index(k)  # of numpy's integers too
-        except TypeError:
-            number = 0
-        if number < 1:
-            raise ValueError(f"`k` must be a positive integer, got {k!r}.")
-        queries = {name: query for name, query in (("image", image), ("text", text)) if query is not None}
-        if not queries:
-            raise ValueError("Nothing to search for: give `image` or `text`.")
-        single = not isinstance(next(iter(queries.values())), (list, tuple))
-        if single:
-            queries = {name: [query] for name, query in queries.items()}
-        lengths = {name: len(query) if isinstance(query, (list, tuple)) else None for name, query in queries.items()}
-        if len(set(lengths.values())) > 1:
-            raise ValueError("`image` and `text` must both be single queries or lists of the same length.")
-        if not lengths.popitem()[1]:
-            return []
-        scores, rows = self.index.search(self._embed(queries), min(number, len(self)))
-        found = iter(self._items.read(rows.flatten().tolist()))
-        hits = [
-            [
-                MemoryHit(next(found), float(score), rank, int(row), self._state)
-                for rank, (score, row) in enumerate(zip(query_scores, query_rows, strict=True))
-            ]
-            for query_scores, query_rows in zip(scores, rows, strict=True)
-        ]
-        return hits[0] if single else hits
+        return self._search.search(image, text, k)
 
     def memory_inputs(
         self, hits: Sequence[Sequence["MemoryHit | str"]], dtype: torch.dtype | None = None
@@ -244,7 +198,7 @@ class MemoryBank:
             raise ValueError("`hits` must be a list with one list of hits per sample: `memory_inputs([hits])`.")
         if len(hits) == 0:
             raise ValueError("`hits` must have one list per sample, got none; a sample without hits is an empty list.")
-        rows = [[self._row(hit) for hit in sample] for sample in hits]
+        rows = [[self._rows.row(hit) for hit in sample] for sample in hits]
         flat = [row for sample in rows for row in sample]
         vectors = self._vectors.read(flat)
         finite = torch.isfinite(vectors).flatten(1).all(dim=1)
@@ -259,11 +213,11 @@ class MemoryBank:
     @property
     def ids(self) -> list[str]:
         """Ids of all items, in the order of rows."""
-        return list(self._rows_by_id())
+        return list(self._rows.by_id)
 
     def __getitem__(self, item_id: str) -> MemoryItem:
         """The item with the given id."""
-        return self._items.read([self._row(item_id)])[0]
+        return self._items.read([self._rows.row(item_id)])[0]
 
     def __len__(self) -> int:
         return self.config.num_items
@@ -291,48 +245,3 @@ class MemoryBank:
             ValueError: If the folder is not empty, or a file of this bank is damaged.
         """
         copy_bank(self.folder, self.config, Path(save_directory))
-
-    def _embed(self, queries: dict[str, Sequence]) -> np.ndarray:
-        if self._embedder is None:
-            if self.config.embedder["type"] == BackboneEmbedder.type:
-                raise ValueError(
-                    "This bank is searched with the vision tower of the model that made it: call "
-                    "`bank.attach(model, processor)` first."
-                )
-            if not self.config.embedder.get("id"):
-                raise ValueError(
-                    "This bank's embedder has no name to load it by: call `bank.attach(embedder=...)` first."
-                )
-            self._embedder = ModelEmbedder.from_pretrained(
-                self.config.embedder["id"], self.config.embedder["revision"]
-            )
-        embeddings = []
-        if "image" in queries:
-            embeddings.append(self._embedder.embed_images(queries["image"]))
-        if "text" in queries:
-            embeddings.append(self._embedder.embed_texts(queries["text"]))
-        mean = np.mean(embeddings, axis=0)
-        if mean.shape[1] != self.config.embedding_size:
-            raise ValueError(
-                f"The embedder gives {mean.shape[1]} numbers per query, the bank holds {self.config.embedding_size}."
-            )
-        return mean / np.maximum(np.linalg.norm(mean, axis=-1, keepdims=True), 1e-12)
-
-    def _row(self, hit: MemoryHit | str) -> int:
-        if isinstance(hit, MemoryHit) and (hit.row is None or hit.bank is None):  # made by hand
-            if hit.item.id is None:
-                raise ValueError("A hit without `row` and `bank` stands for the item of its id, but the id is None.")
-            hit = hit.item.id
-        if isinstance(hit, MemoryHit):
-            if hit.bank != self._state:
-                raise ValueError(f"The hit on item {hit.item.id!r} comes from another bank than {str(self.folder)!r}.")
-            return hit.row
-        rows = self._rows_by_id()
-        if hit not in rows:
-            raise ValueError(f"The bank {str(self.folder)!r} has no item {hit!r}.")
-        return rows[hit]
-
-    def _rows_by_id(self) -> dict[str, int]:
-        if self._rows is None:
-            self._rows = {item_id: row for row, item_id in enumerate(self._items.read_ids())}
-        return self._rows

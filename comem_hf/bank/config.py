@@ -1,8 +1,10 @@
 """`bank_config.json`: what a memory bank is made of, and what it fits."""
 
+import hashlib
 import json
 import re
 from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 
 from .durable import write_durably
@@ -93,6 +95,12 @@ class BankConfig:
         """Names of the files that hold the bank's data: the index, then memory and items of each shard."""
         shards = range(len(self.shard_sizes))
         return [INDEX_NAME, *(memory_name(shard) for shard in shards), *(items_name(shard) for shard in shards)]
+
+    @cached_property
+    def state(self) -> str:
+        """Digest of the checksums of the data files: another one is another bank."""
+        checksums = "".join(self.files[name]["sha256"] for name in self.data_files())
+        return hashlib.sha256(checksums.encode()).hexdigest()
 
     def save(self, folder: Path) -> None:
         """Write `bank_config.json` into `folder`, whole or not at all."""

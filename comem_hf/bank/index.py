@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from .config import INDEX_NAME, BankConfig
+
 
 class Index(ABC):
     """What a memory bank asks of a search index; rows count from 0 in the order of `add`."""
@@ -87,3 +89,19 @@ class FlatIndex(Index):
         index = cls.__new__(cls)
         index._faiss = stored
         return index
+
+
+def open_index(folder: Path, config: BankConfig) -> Index:
+    """The index of a bank.
+
+    Raises:
+        ValueError: If its file is damaged, or does not hold what `config` says.
+    """
+    path = folder / INDEX_NAME
+    index = FlatIndex.load(path)
+    if (len(index), index.embedding_size) != (config.num_items, config.embedding_size):
+        raise ValueError(
+            f"{str(path)!r} must hold {config.num_items} vectors of {config.embedding_size} numbers, "
+            f"got {len(index)} of {index.embedding_size}."
+        )
+    return index
