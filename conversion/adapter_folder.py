@@ -11,14 +11,20 @@ from transformers import PreTrainedModel
 from ..modeling import CoMemForConditionalGeneration
 from ..modeling.adapter_comem import lora_factors, lora_layers
 from ..modeling.checkpoint_comem import without_local_paths
+from .origins import check_origin, named_backbones
 from .output_folder import output_folder
+from .replaceable import ADAPTER, ADAPTER_METADATA
 
 
-CONFIG_NAME, WEIGHTS_NAME = "adapter_config.json", "adapter_model.safetensors"
+WEIGHTS_NAME = "adapter_model.safetensors"
 
 
 def export_adapter(
-    model: str | os.PathLike | CoMemForConditionalGeneration, output: str | os.PathLike, *, overwrite: bool = False
+    model: str | os.PathLike | CoMemForConditionalGeneration,
+    output: str | os.PathLike,
+    *,
+    backbone: str | os.PathLike | None = None,
+    overwrite: bool = False,
 ) -> Path:
     """
     Writes the adapter in PEFT's own format: `PeftModel.from_pretrained(backbone, output)` has the memory encoder's
@@ -31,7 +37,9 @@ def export_adapter(
         model (`str`, `os.PathLike` or [`CoMemForConditionalGeneration`]): Folder, repository or loaded model with
             `encoder="adapter"`.
         output (`str` or `os.PathLike`): Folder to write; appears only when complete.
-        overwrite (`bool`, *optional*, defaults to `False`): Replace an adapter that is already there.
+        backbone (`str` or `os.PathLike`, *optional*): The backbone of a memory-only checkpoint, if not the one that
+            its configuration names.
+        overwrite (`bool`, *optional*, defaults to `False`): Replace an adapter that was exported there before.
 
     Returns:
         `pathlib.Path`: The folder.
@@ -40,9 +48,12 @@ def export_adapter(
         `ValueError`: If `output` is taken, or if the memory encoder has full weights of its own.
     """
     source = None if isinstance(model, PreTrainedModel) else model
-    with output_folder(output, overwrite, inputs=(source,), mark=CONFIG_NAME) as folder:
+    check_origin("model", source)
+    check_origin("backbone", backbone)
+    inputs = (source, backbone, *named_backbones(model))
+    with output_folder(output, overwrite, inputs, kind=ADAPTER) as folder:
         if source is not None:
-            model = CoMemForConditionalGeneration.from_pretrained(source)
+            model = CoMemForConditionalGeneration.from_pretrained(source, backbone=backbone)
         if model.config.encoder != "adapter":
             raise ValueError(
                 f"Only a model with `encoder='adapter'` has an adapter to export, this one has "
@@ -52,7 +63,7 @@ def export_adapter(
         for name, layer in lora_layers(model.memory_encoder.model):
             for half, factor in zip("AB", lora_factors(layer)[:2], strict=True):
                 tensors[f"base_model.model.model.{name}.lora_{half}.weight"] = factor.weight.detach().contiguous()
-        save_file(tensors, folder / WEIGHTS_NAME, metadata={"format": "pt"})
+        save_file(tensors, folder / WEIGHTS_NAME, metadata=ADAPTER_METADATA)
         _peft_config(model).save_pretrained(folder)
     return Path(output)
 

@@ -1,5 +1,6 @@
 """Converting a published checkpoint."""
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -18,8 +19,9 @@ from ..modeling.resampler_comem import CoMemResampler
 from .encoder_weights import adapter_weights, separate_weights
 from .key_names import RESAMPLER_KEYS_VALUES, RESAMPLER_NAMES
 from .layouts import PublishedCheckpoint, read_published
+from .origins import check_origin
 from .output_folder import output_folder
-from .report import ConversionReport
+from .report import ConversionReport, public_name
 from .shard_writer import write_shards
 from .tensor_files import LazyTensor, find_file
 
@@ -75,6 +77,8 @@ def convert_checkpoint(
         raise ValueError(f"`rank` must be a positive integer, got {rank!r}.")
     if not max_error >= 0:
         raise ValueError(f"`max_error` must be 0 or more, got {max_error!r}.")
+    check_origin("source", source)
+    check_origin("backbone", backbone)
     with output_folder(output, overwrite, inputs=(source, backbone)) as folder:
         published = read_published(source, backbone)
         config = CoMemConfig(
@@ -97,7 +101,7 @@ def convert_checkpoint(
         custom_object_save(CoMemForConditionalGeneration, folder)  # its source files
         without_local_paths(config).save_pretrained(folder)
         report.has_processor = _write_companions(source if backbone is None else backbone, folder)
-        report.save(folder, source=_public_name(source), backbone=backbone and _public_name(backbone))
+        report.save(folder, source=public_name(source), backbone=backbone and public_name(backbone))
     return report
 
 
@@ -175,7 +179,8 @@ def _write(folder: Path, tensors: dict[str, LazyTensor]):
     free = shutil.disk_usage(folder).free
     if total > free:
         raise OSError(
-            f"it needs {total / 1e6:,.1f} MB, but only {free / 1e6:,.1f} MB are free; make room or choose another disk"
+            errno.ENOSPC,
+            f"it needs {total / 1e6:,.1f} MB, but only {free / 1e6:,.1f} are free; make room or choose another disk",
         )
     with logging.tqdm(total=total, desc="Writing", unit="B", unit_scale=True, leave=False) as progress:
         write_shards(folder, tensors, on_written=progress.update)
@@ -188,11 +193,6 @@ def _write_companions(origin: str | os.PathLike, folder: Path) -> bool:
         return False
     CoMemProcessor.from_pretrained(origin).save_pretrained(folder)
     return True
-
-
-def _public_name(path: str | os.PathLike) -> str:
-    # Where a folder lies on this machine is nobody's business.
-    return Path(path).resolve().name if os.path.isdir(path) else str(path)
 
 
 __all__ = ["convert_checkpoint"]

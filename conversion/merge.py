@@ -10,15 +10,20 @@ from transformers.utils import cached_file
 
 from ..modeling import CoMemForConditionalGeneration, CoMemProcessor
 from ..modeling.adapter_comem import lora_change, lora_layers
+from ..modeling.loading_checks_comem import refuse_bad_numbers
 from ..modeling.local_paths_comem import without_local_paths
 from ..modeling.placement_comem import is_offloaded, is_quantized
+from .origins import check_origin, named_backbones
 from .output_folder import output_folder
+from .replaceable import MERGE_REPORT, MERGED
+from .report import public_name, write_report
 
 
 def merge_encoder(
     model: str | os.PathLike | CoMemForConditionalGeneration,
     output: str | os.PathLike,
     *,
+    backbone: str | os.PathLike | None = None,
     overwrite: bool = False,
     max_shard_size: int | str = "5GB",
 ) -> Path:
@@ -33,7 +38,9 @@ def merge_encoder(
             one is left as it is, for which its merged weights are held a second time.
         output (`str` or `os.PathLike`): Folder to write; appears only when complete. Tokenizer and image processor are
             written if `model` is a folder or repository that has them.
-        overwrite (`bool`, *optional*, defaults to `False`): Replace a checkpoint that is already there.
+        backbone (`str` or `os.PathLike`, *optional*): The backbone of a memory-only checkpoint, if not the one that
+            its configuration names.
+        overwrite (`bool`, *optional*, defaults to `False`): Replace an encoder that was merged there before.
         max_shard_size (`int` or `str`, *optional*, defaults to `"5GB"`): As for
             [`~transformers.PreTrainedModel.save_pretrained`].
 
@@ -41,16 +48,21 @@ def merge_encoder(
         `pathlib.Path`: The folder. Sums are made in float32 and rounded once to the backbone's own type.
 
     Raises:
-        `ValueError`: If `output` is taken, or if weights are quantized or offloaded.
+        `ValueError`: If `output` is taken, or if weights are quantized, offloaded or not numbers.
     """
     source = None if isinstance(model, PreTrainedModel) else model
-    with output_folder(output, overwrite, inputs=(source,)) as folder:
+    check_origin("model", source)
+    check_origin("backbone", backbone)
+    inputs = (source, backbone, *named_backbones(model))
+    with output_folder(output, overwrite, inputs, kind=MERGED) as folder:
         if source is not None:
-            model = CoMemForConditionalGeneration.from_pretrained(source)
+            model = CoMemForConditionalGeneration.from_pretrained(source, backbone=backbone)
         shell, weights = _merged(model, in_place=source is not None)
+        refuse_bad_numbers(source or "the model", weights)
         shell.save_pretrained(folder, state_dict=weights, max_shard_size=max_shard_size)
         if source is not None:
             _write_companions(source, folder)
+        write_report(folder / MERGE_REPORT, {"source": source and public_name(source)})
     return Path(output)
 
 

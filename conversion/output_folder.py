@@ -1,13 +1,20 @@
 """A folder that appears under its name only when it is complete."""
 
 import os
+import re
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from transformers.utils import CONFIG_NAME
+from safetensors import SafetensorError
+from transformers.utils import logging
+
+from .replaceable import CHECKPOINT, refuse_unless_replaceable
+
+
+logger = logging.get_logger(__name__)
 
 
 @contextmanager
@@ -15,38 +22,48 @@ def output_folder(
     output: str | os.PathLike,
     overwrite: bool = False,
     inputs: tuple[str | os.PathLike | None, ...] = (),
-    mark: str = CONFIG_NAME,
+    kind: str = CHECKPOINT,
 ) -> Iterator[Path]:
     """
     Lends a folder to write into, and renames it to `output` if nothing went wrong; otherwise removes it.
 
     Args:
         output (`str` or `os.PathLike`): Folder to make; must not exist, or be empty.
-        overwrite (`bool`, *optional*, defaults to `False`): Whether a checkpoint in `output` may be replaced, which
-            happens once the new one is complete.
+        overwrite (`bool`, *optional*, defaults to `False`): Whether what is in `output` may be replaced if it is of
+            the same kind, which happens once the new one is complete.
         inputs (`tuple`, *optional*): Folders that are read meanwhile, which `output` must not touch; what is no folder
             does not count.
-        mark (`str`, *optional*, defaults to `"config.json"`): File without which a folder is not replaced.
+        kind (`str`, *optional*): What is written, one of [`refuse_unless_replaceable`]'s.
 
     Raises:
         `ValueError`: If `output` is taken.
-        `OSError`: If writing failed, for instance because the disk is full.
+        `OSError`: If writing failed, for instance because the disk is full, or reading did.
     """
     output = Path(os.path.abspath(output))
-    _check(output, overwrite, inputs, mark)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(dir=output.parent, prefix=f"{output.name}."))
-    partial.chmod(0o755)  # mkdtemp's own is for the owner alone
+    _check(output, overwrite, inputs, kind)
+    partial, replaced = _beside(output), _beside(output)
+    parents = _missing(output.parent)
     try:
+        try:
+            partial.mkdir(parents=True)
+        except OSError as error:
+            raise OSError(f"Cannot write to {output} ({error.strerror}); choose another folder.") from error
         yield partial
-        _put_in_place(partial, output)
-    except OSError as error:
-        raise OSError(f"Nothing was written to {output}: {error.strerror or error}.") from error
+        _put_in_place(partial, output, replaced)
+    except (OSError, SafetensorError) as error:
+        if sentence := _sentence(error, output, partial):
+            raise OSError(sentence) from error
+        raise
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        for leftover in (partial, replaced):
+            shutil.rmtree(leftover, ignore_errors=True)
+        if replaced.exists():
+            logger.warning(f"The folder that {output} replaced could not be removed; delete {replaced}.")
+        if not output.exists():
+            _remove_empty(parents)
 
 
-def _check(output: Path, overwrite: bool, inputs: tuple[str | os.PathLike | None, ...], mark: str):
+def _check(output: Path, overwrite: bool, inputs: tuple[str | os.PathLike | None, ...], kind: str):
     real = output.resolve()
     for folder in inputs:
         if folder is None or not os.path.isdir(folder):
@@ -58,26 +75,54 @@ def _check(output: Path, overwrite: bool, inputs: tuple[str | os.PathLike | None
         return
     if not output.is_dir() or output.is_symlink():
         raise ValueError(f"`output` must be a folder or not exist, got {str(output)!r}.")
+    if os.path.ismount(output):
+        raise ValueError(f"`output` {str(output)!r} is a mount point, which cannot be replaced; name a folder in it.")
     if not any(output.iterdir()):
         return
     if not overwrite:
         raise ValueError(f"`output` {str(output)!r} is not empty; pass `overwrite=True` (--overwrite) to replace it.")
-    if not (output / mark).is_file():
-        raise ValueError(f"`output` {str(output)!r} holds no {mark} to replace; choose another folder.")
+    refuse_unless_replaceable(output, kind)
 
 
-def _put_in_place(partial: Path, output: Path):
-    if not output.exists():
-        os.replace(partial, output)
-        return
-    replaced = Path(tempfile.mkdtemp(dir=output.parent, prefix=f"{output.name}."))
-    os.replace(output, replaced)
+def _beside(output: Path) -> Path:
+    return output.with_name(f"{output.name[:60]}.{secrets.token_hex(4)}")
+
+
+def _missing(folder: Path) -> list[Path]:
+    """Returns a folder and those around it, the innermost first, as far as they do not exist."""
+    return [path for path in (folder, *folder.parents) if not os.path.lexists(path)]
+
+
+def _remove_empty(folders: list[Path]):
+    for folder in folders:
+        try:
+            folder.rmdir()
+        except OSError:  # never made, or in use by now
+            return
+
+
+def _put_in_place(partial: Path, output: Path, replaced: Path):
     try:
+        if output.exists():
+            os.replace(output, replaced)
         os.replace(partial, output)
-    except OSError:
-        os.replace(replaced, output)
+    except BaseException:  # an interruption, too
+        if replaced.exists() and not output.exists():
+            os.replace(replaced, output)
         raise
-    shutil.rmtree(replaced)
+
+
+def _sentence(error: OSError | SafetensorError, output: Path, partial: Path) -> str | None:
+    """Says whether reading or writing failed; `None` if the error's own message is a sentence already."""
+    if isinstance(error, SafetensorError):
+        reason = re.match(r"Error while serializing: I/O error: (.+?)(?: \(os error \d+\))?$", str(error))
+        return reason and f"Nothing was written to {output}: {reason[1]}."
+    if error.errno is None:  # of our own, or of transformers
+        return None
+    path = None if error.filename is None else Path(os.fsdecode(error.filename))
+    if path is None or {partial, output} & {path, *path.parents}:
+        return f"Nothing was written to {output}: {error.strerror}."
+    return f"Cannot read {path} ({error.strerror})."
 
 
 __all__ = ["output_folder"]

@@ -1,6 +1,7 @@
 """What a conversion did."""
 
 import json
+import os
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -25,6 +26,7 @@ class ConversionReport:
             the layer's change. Empty if nothing had to be recovered.
         noise (`dict[str, float]`): By layer, the part of the error that rounding the weights can explain.
         has_processor (`bool`): Whether there were tokenizer files, and so the output has a processor.
+        notes (`list[str]`): Sentences on what was taken for granted and cannot be told from the files.
     """
 
     output: Path
@@ -35,6 +37,7 @@ class ConversionReport:
     errors: dict[str, float] = field(default_factory=dict)
     noise: dict[str, float] = field(default_factory=dict)
     has_processor: bool = False
+    notes: list[str] = field(default_factory=list)
 
     @property
     def max_error(self) -> float:
@@ -49,15 +52,25 @@ class ConversionReport:
     def save(self, folder: Path, **more: Any):
         """Writes `conversion.json`."""
         content = {
-            **more,
-            "comem_hf_version": _own_version(),
             "layout": self.layout,
             "encoder": self.encoder,
             "rank": self.rank,
             "max_error": self.max_error,
+            "notes": self.notes,
             "layers": {layer: {"error": error, "noise": self.noise[layer]} for layer, error in self.errors.items()},
         }
-        (folder / REPORT_NAME).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        write_report(folder / REPORT_NAME, {**more, **content})
+
+
+def write_report(path: Path, content: dict[str, Any]):
+    """Writes a JSON file that says which version of this package made what lies beside it."""
+    content = {"comem_hf_version": _own_version(), **content}
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def public_name(path: str | os.PathLike) -> str:
+    """Returns a repository's name, or a folder's without where it lies: that is nobody's business."""
+    return Path(path).resolve().name if os.path.isdir(path) else str(path)
 
 
 def _own_version() -> str | None:
@@ -67,4 +80,4 @@ def _own_version() -> str | None:
         return None
 
 
-__all__ = ["ConversionReport"]
+__all__ = ["ConversionReport", "public_name", "write_report"]

@@ -1,5 +1,8 @@
 """The `comem` application: every command that works, and no other."""
 
+import signal
+import sys
+import threading
 from typing import Annotated
 
 import typer
@@ -25,11 +28,23 @@ app = typer.Typer(
 
 @app.callback()
 def common(
+    context: typer.Context,
     debug: Annotated[
         bool, typer.Option("--debug", help="Show the traceback of an error. Works at any place.")
     ] = False,
 ) -> None:
-    pass
+    _clean_up_when_terminated(context)
+
+
+def _clean_up_when_terminated(context: typer.Context) -> None:
+    # An exception, and not the end at once: what was half written gets removed. A signal that is ignored stays so.
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, lambda received, frame: sys.exit(128 + received))
+            context.call_on_close(lambda number=number: signal.signal(number, signal.SIG_DFL))
 
 
 for _command in (ask, build_bank, search, train, convert, merge, evaluate, info):

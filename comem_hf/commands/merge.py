@@ -12,7 +12,11 @@ def merge(
     adapter_only: Annotated[
         bool, typer.Option("--adapter-only", help="Write the adapter as a PEFT folder, and merge nothing.")
     ] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is in the output folder.")] = False,
+    backbone: Annotated[
+        str | None,
+        typer.Option(help="Backbone of a memory-only model. [default: the one that its configuration names]"),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what was written there before.")] = False,
 ) -> None:
     """Write the memory encoder, without its resampler, as a standard model of the backbone's type.
 
@@ -26,7 +30,9 @@ def merge(
 
     logging.disable_progress_bar()
     try:
-        folder = (export_adapter if adapter_only else merge_encoder)(model, output, overwrite=overwrite)
+        folder = (export_adapter if adapter_only else merge_encoder)(
+            model, output, backbone=backbone, overwrite=overwrite
+        )
     finally:
         logging.enable_progress_bar()
     typer.echo(f"Wrote the {'adapter' if adapter_only else 'merged memory encoder'} to {folder}.")

@@ -30,3 +30,16 @@ def test_merge_of_another_model_is_refused_in_one_line(comem, tmp_path):
     assert "holds a model of type 'qwen2_vl', not 'comem'" in error
     assert error.count("\n") == 1
     assert not (tmp_path / "merged").exists()
+
+
+def test_merge_takes_another_backbone_for_a_memory_only_model(comem, tmp_path):
+    from tests.conftest import make_model
+
+    model = make_model()
+    model.backbone.save_pretrained(tmp_path / "backbone")
+    model.config.backbone_name_or_path = str(tmp_path / "gone")
+    model.save_pretrained(tmp_path / "memory", memory_only=True)
+    code, _, error = comem("merge", tmp_path / "memory", tmp_path / "merged")
+    assert code == 2
+    assert "cannot be loaded" in error
+    assert comem("merge", tmp_path / "memory", tmp_path / "merged", "--backbone", tmp_path / "backbone")[0] == 0

@@ -1,8 +1,12 @@
 """`comem convert` on the command line."""
 
+import os
+import signal
+
 import pytest
 
 from comem_hf.commands import main
+from comem_hf.conversion import shard_writer
 
 
 HEADS = ["--resampler-heads", "4", "--resampler-head-dim", "16"]
@@ -53,10 +57,24 @@ def test_the_command_carries_an_adapter_over(convert, make_published, tmp_path):
 
 def test_the_command_takes_rank_and_error_and_overwrites(convert, make_published, tmp_path):
     source, _ = make_published("qwen2_vl")
-    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "config.json").write_text('{"model_type": "comem"}')
     code, _, error = convert(source, tmp_path, "--rank", 3, "--max-error", 0.9)
     assert code == 2
     assert "--overwrite" in error
     code, output, _ = convert(source, tmp_path, "--rank", 3, "--max-error", 0.9, "--overwrite")
     assert code == 0
     assert "Adapter of rank 3" in output
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_terminated_command_leaves_nothing(convert, make_published, tmp_path, monkeypatch, name):
+    number = getattr(signal, name)
+    monkeypatch.setattr(shard_writer, "_bytes_of", lambda tensor: os.kill(os.getpid(), number))
+    before = signal.signal(number, signal.SIG_DFL)
+    try:
+        code, _, _ = convert(make_published("qwen2_vl")[0], tmp_path / "new" / "out")
+        assert signal.getsignal(number) is signal.SIG_DFL
+    finally:
+        signal.signal(number, before)
+    assert code == 128 + number
+    assert not any(tmp_path.iterdir())

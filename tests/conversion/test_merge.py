@@ -155,24 +155,30 @@ def test_an_encoder_with_weights_of_its_own_has_no_adapter_to_export(tmp_path):
     assert not (tmp_path / "adapter").exists()
 
 
-@pytest.mark.parametrize("write, mark", [(merge_encoder, "config.json"), (export_adapter, "adapter_config.json")])
-def test_an_output_that_is_taken_is_replaced_only_when_asked_and_only_by_its_kind(tmp_path, write, mark):
-    model, output = make_model(), tmp_path / "output"
-    write(model, output)
-    with pytest.raises(ValueError, match="is not empty; pass `overwrite=True`"):
-        write(model, output)
-    (output / "old").touch()
-    write(model, output, overwrite=True)
-    assert not (output / "old").exists()
-    (output / mark).unlink()
-    with pytest.raises(ValueError, match=f"holds no {mark} to replace"):
-        write(model, output, overwrite=True)
-    assert [path.name for path in tmp_path.iterdir()] == ["output"]
-
-
 def test_the_source_is_never_overwritten(tmp_path):
     make_model().save_pretrained(tmp_path / "model")
     for write in (merge_encoder, export_adapter):
         for output in (tmp_path / "model", tmp_path / "model" / "merged"):
             with pytest.raises(ValueError, match="must lie apart from"):
                 write(tmp_path / "model", output, overwrite=True)
+
+
+@pytest.mark.parametrize("write", [merge_encoder, export_adapter])
+def test_a_memory_only_model_whose_backbone_is_gone_takes_another_folder(tmp_path, write):
+    model = make_model()
+    model.backbone.save_pretrained(tmp_path / "backbone")
+    model.config.backbone_name_or_path = str(tmp_path / "gone")
+    model.save_pretrained(tmp_path / "memory", memory_only=True)
+    with pytest.raises(OSError, match="pass a local folder or a loaded model as `backbone=`"):
+        write(tmp_path / "memory", tmp_path / "output")
+    write(tmp_path / "memory", tmp_path / "output", backbone=tmp_path / "backbone")
+    assert (tmp_path / "output").is_dir()
+
+
+def test_a_backbone_with_broken_weights_is_not_merged_into(tmp_path):
+    model = make_model()
+    with torch.no_grad():
+        model.backbone.lm_head.weight[0, 0] = float("nan")
+    with pytest.raises(ValueError, match="`lm_head.weight` in the model holds values that are not finite"):
+        merge_encoder(model, tmp_path / "merged")
+    assert not any(tmp_path.iterdir())

@@ -10,9 +10,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText
+from transformers.utils import logging
 
-from comem_hf.conversion import convert_checkpoint, shard_writer
+from comem_hf.conversion import convert_checkpoint, export_adapter, merge_encoder, shard_writer
 from comem_hf.conversion.output_folder import output_folder
+from tests.conftest import make_model
 
 from .conftest import RESAMPLER, edit, replaced
 
@@ -20,6 +22,15 @@ from .conftest import RESAMPLER, edit, replaced
 @pytest.fixture
 def source(make_published) -> Path:
     return make_published("qwen2_vl")[0]
+
+
+OLD = b'{"model_type": "comem"}'
+
+
+def make_old(folder: Path):
+    """What passes for a checkpoint of this package."""
+    folder.mkdir()
+    (folder / "config.json").write_bytes(OLD)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -30,13 +41,6 @@ def test_a_folder_with_something_in_it_is_not_overwritten(source, tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(ValueError, match=r"is not empty; pass `overwrite=True` \(--overwrite\) to replace it"):
         convert_checkpoint(source, tmp_path, resampler=RESAMPLER)
-    assert contents(tmp_path) == {"mine.txt": b"mine"}
-
-
-def test_not_even_overwrite_replaces_what_is_no_checkpoint(source, tmp_path):
-    (tmp_path / "mine.txt").write_text("mine")
-    with pytest.raises(ValueError, match="holds no config.json to replace; choose another folder"):
-        convert_checkpoint(source, tmp_path, resampler=RESAMPLER, overwrite=True)
     assert contents(tmp_path) == {"mine.txt": b"mine"}
 
 
@@ -56,7 +60,7 @@ def test_an_empty_folder_is_filled(source, tmp_path):
 def test_with_overwrite_the_old_checkpoint_stays_until_the_new_one_is_complete(source, tmp_path):
     output = tmp_path / "out"
     convert_checkpoint(source, output, encoder="separate", resampler=RESAMPLER)
-    (output / "stale.txt").write_text("old")
+    (output / "model-00001-of-00002.safetensors").write_text("old")
     before = contents(output)
 
     key = "knowledge_processor.norm_out.weight"  # written last
@@ -68,7 +72,7 @@ def test_with_overwrite_the_old_checkpoint_stays_until_the_new_one_is_complete(s
 
     edit(source, replaced(key, lambda weight: norm))
     convert_checkpoint(source, output, resampler=RESAMPLER, overwrite=True)
-    assert not (output / "stale.txt").exists()
+    assert not (output / "model-00001-of-00002.safetensors").exists()
     assert AutoModelForImageTextToText.from_pretrained(output).config.encoder == "adapter"
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
@@ -98,23 +102,65 @@ def test_an_interrupted_conversion_leaves_nothing(source, tmp_path, monkeypatch)
     assert not any(tmp_path.iterdir())
 
 
-def test_a_failed_rename_brings_the_old_folder_back(tmp_path, monkeypatch):
-    output = tmp_path / "out"
-    output.mkdir()
-    (output / "config.json").write_text("old")
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (OSError(5, "Input/output error"), "Nothing was written to .*out: Input/output error"),
+        (KeyboardInterrupt(), "^$"),
+    ],
+)
+def test_a_failed_rename_brings_the_old_folder_back(tmp_path, monkeypatch, error, message):
+    make_old(tmp_path / "out")
     replace, calls = os.replace, []
 
     def fail_second(*arguments):
         calls.append(arguments)
         if len(calls) == 2:
-            raise OSError(5, "Input/output error")
+            raise error
         replace(*arguments)
 
     monkeypatch.setattr(os, "replace", fail_second)
-    with pytest.raises(OSError, match="Nothing was written to .*out: Input/output error"):
-        with output_folder(output, overwrite=True) as folder:
+    with pytest.raises(type(error), match=message):
+        with output_folder(tmp_path / "out", overwrite=True) as folder:
             (folder / "config.json").write_text("new")
-    assert contents(tmp_path) == {"out/config.json": b"old"}
+    assert contents(tmp_path) == {"out/config.json": OLD}
+
+
+def test_a_replaced_folder_that_cannot_be_removed_does_not_undo_the_new_one(tmp_path, monkeypatch, caplog):
+    make_old(tmp_path / "out")
+    monkeypatch.setattr(shutil, "rmtree", lambda path, **arguments: None)
+    monkeypatch.setattr(logging.get_logger("transformers"), "propagate", True)
+    with output_folder(tmp_path / "out", overwrite=True) as folder:
+        (folder / "config.json").write_text("new")
+    assert (tmp_path / "out" / "config.json").read_text() == "new"
+    left = next(path for path in tmp_path.iterdir() if path.name != "out")
+    assert f"The folder that {tmp_path / 'out'} replaced could not be removed; delete {left}." in caplog.text
+
+
+def test_an_output_below_a_file_is_refused_by_its_own_name(source, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match=r"^Cannot write to .*/file/out \(.*\); choose another folder\.$"):
+        convert_checkpoint(source, tmp_path / "file" / "out", resampler=RESAMPLER)
+
+
+def test_a_name_of_the_greatest_length_is_no_trouble(tmp_path):
+    with output_folder(tmp_path / ("x" * 255)) as folder:
+        (folder / "config.json").touch()
+    assert contents(tmp_path) == {"x" * 255 + "/config.json": b""}
+
+
+def test_parents_made_for_nothing_are_removed(tmp_path):
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(ValueError, match="stop"):
+        with output_folder(tmp_path / "mine" / "deep" / "deeper" / "out"):
+            raise ValueError("stop")
+    assert [path.name for path in tmp_path.rglob("*")] == ["mine"]
+
+
+def test_what_cannot_be_read_is_not_said_to_be_unwritten(tmp_path):
+    with pytest.raises(OSError, match=rf"^Cannot read {tmp_path}/gone \(No such file or directory\)\.$"):
+        with output_folder(tmp_path / "out"):
+            open(tmp_path / "gone")
 
 
 @pytest.fixture
@@ -132,7 +178,7 @@ def small_disk(tmp_path) -> Path:
 
 
 def test_a_disk_that_is_too_small_is_told_before_writing(source, small_disk):
-    with pytest.raises(OSError, match=r"needs 1\.\d MB, but only .* MB are free; make room or choose another disk"):
+    with pytest.raises(OSError, match=r"needs 1\.\d MB, but only .* are free; make room or choose another disk"):
         convert_checkpoint(source, small_disk / "out", encoder="separate", resampler=RESAMPLER)
     assert not any(small_disk.iterdir())
 
@@ -144,13 +190,25 @@ def test_a_disk_that_fills_up_while_writing_is_left_as_it_was(source, small_disk
     assert not any(small_disk.iterdir())
 
 
+def test_a_mount_point_is_refused_before_anything_is_computed(source, small_disk):
+    with pytest.raises(ValueError, match="small' is a mount point, which cannot be replaced; name a folder in it"):
+        convert_checkpoint(source, small_disk, resampler=RESAMPLER)
+
+
+@pytest.mark.parametrize("write", [merge_encoder, export_adapter])
+def test_a_disk_that_fills_up_while_merging_is_told_in_the_same_words(small_disk, write):
+    (small_disk / "filler").write_bytes(bytes(1_000_000))
+    with pytest.raises(OSError, match="Nothing was written to .*out: No space left on device.$"):
+        write(make_model(), small_disk / "out")
+    assert [path.name for path in small_disk.iterdir()] == ["filler"]
+
+
 def test_a_disk_that_fills_up_while_overwriting_keeps_the_old_checkpoint(source, small_disk, monkeypatch):
-    (small_disk / "out").mkdir()
-    (small_disk / "out" / "config.json").write_text("old")
+    make_old(small_disk / "out")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 0, 10**9))
     with pytest.raises(OSError, match="No space left on device"):
         convert_checkpoint(source, small_disk / "out", encoder="separate", resampler=RESAMPLER, overwrite=True)
-    assert contents(small_disk) == {"out/config.json": b"old"}
+    assert contents(small_disk) == {"out/config.json": OLD}
 
 
 LIMITED = """
