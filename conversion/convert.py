@@ -13,15 +13,17 @@ from transformers.utils import logging
 
 from ..modeling import CoMemConfig, CoMemForConditionalGeneration, CoMemProcessor
 from ..modeling.adapter_comem import linear_layer_names
+from ..modeling.backbone_comem import commit_of
 from ..modeling.checkpoint_comem import without_local_paths
 from ..modeling.remote_code_comem import model_auto_map
 from ..modeling.resampler_comem import CoMemResampler
+from .assumptions import assumptions, named_backbone
 from .encoder_weights import adapter_weights, separate_weights
-from .key_names import RESAMPLER_KEYS_VALUES, RESAMPLER_NAMES
 from .layouts import PublishedCheckpoint, read_published
 from .origins import check_origin
 from .output_folder import output_folder
 from .report import ConversionReport, public_name
+from .resampler import resampler_config, resampler_tensors
 from .shard_writer import write_shards
 from .tensor_files import LazyTensor, find_file
 
@@ -77,6 +79,10 @@ def convert_checkpoint(
         raise ValueError(f"`rank` must be a positive integer, got {rank!r}.")
     if not max_error >= 0:
         raise ValueError(f"`max_error` must be 0 or more, got {max_error!r}.")
+    if rank is not None and encoder == "separate":
+        raise ValueError(
+            "`rank` (--rank) is for recovering an adapter, and encoder='separate' has none; leave it out."
+        )
     check_origin("source", source)
     check_origin("backbone", backbone)
     with output_folder(output, overwrite, inputs=(source, backbone)) as folder:
@@ -84,13 +90,16 @@ def convert_checkpoint(
         config = CoMemConfig(
             backbone_config=published.config,
             num_memory_tokens=published.resampler["latents"].shape[1],
-            resampler_config=_resampler_config(published.resampler, resampler),
+            resampler_config=resampler_config(published.resampler, resampler),
             encoder=encoder,
             memory_order="reversed",
             query_vision="encoder",
             backbone_name_or_path=None if backbone is None else str(backbone),
+            backbone_revision=None if backbone is None else commit_of(backbone, {}),
         )
         report = ConversionReport(Path(output), published.layout, encoder)
+        report.notes = assumptions(published, config, resampler)
+        companions = _load_companions(source if backbone is None else backbone)  # before what can take an hour
         tensors = _tensors(published, config, rank, max_error, report)
         _write(folder, tensors)
         report.num_tensors = len(tensors)
@@ -100,35 +109,16 @@ def convert_checkpoint(
         config.auto_map = model_auto_map(CoMemForConditionalGeneration)
         custom_object_save(CoMemForConditionalGeneration, folder)  # its source files
         without_local_paths(config).save_pretrained(folder)
-        report.has_processor = _write_companions(source if backbone is None else backbone, folder)
-        report.save(folder, source=public_name(source), backbone=backbone and public_name(backbone))
-    return report
-
-
-def _resampler_config(tensors: dict[str, LazyTensor], given: dict[str, Any] | None) -> dict[str, Any]:
-    given = dict(given or {})
-    inner, hidden_size = tensors["layers.0.to_q.weight"].shape
-    heads, head_dim = given.get("num_attention_heads"), given.get("head_dim")
-    if heads is None:
-        heads = given["num_attention_heads"] = inner // head_dim if head_dim else 16
-    if head_dim is None:
-        head_dim = given["head_dim"] = inner // heads
-    if heads * head_dim != inner:
-        raise ValueError(
-            f"`num_attention_heads` times `head_dim` must be {inner}, the width of this checkpoint's resampler, got "
-            f"{heads} times {head_dim}."
+        for companion in companions:
+            companion.save_pretrained(folder)
+        report.has_processor = any(isinstance(companion, CoMemProcessor) for companion in companions)
+        report.save(
+            folder,
+            source=public_name(source),
+            backbone=backbone and public_name(backbone),
+            adapter_backbone=named_backbone(published),
         )
-    return {**given, "ff_mult": tensors["layers.1.1.weight"].shape[0] // hidden_size}
-
-
-def _resampler_tensors(tensors: dict[str, LazyTensor]) -> dict[str, LazyTensor]:
-    prefix = "memory_encoder.resampler."
-    result = {prefix + name: tensors[published] for published, name in RESAMPLER_NAMES.items()}
-    result[prefix + "queries.weight"] = tensors["latents"].then(lambda tensor: tensor[0])
-    for half, name in enumerate("kv"):
-        tensor = tensors[RESAMPLER_KEYS_VALUES].then(lambda tensor, half=half: tensor.chunk(2)[half])
-        result[f"{prefix}layers.0.attention.{name}_proj.weight"] = tensor
-    return result
+    return report
 
 
 def _tensors(
@@ -138,7 +128,7 @@ def _tensors(
         backbone = AutoModelForImageTextToText.from_config(config.backbone_config)
         resampler = CoMemResampler(config)
     layers = linear_layer_names(backbone.model)
-    tensors = _with_prefix("backbone.", published.backbone) | _resampler_tensors(published.resampler)
+    tensors = _with_prefix("backbone.", published.backbone) | resampler_tensors(published.resampler)
     expected = _with_prefix("backbone.", backbone.state_dict())
     expected |= _with_prefix("memory_encoder.resampler.", resampler.state_dict())
     if config.encoder == "separate":
@@ -163,7 +153,9 @@ def _with_prefix(prefix: str, values: dict[str, Any]) -> dict[str, Any]:
 def _check(tensors: dict[str, LazyTensor], expected: dict[str, torch.Tensor], tied: dict[str, str], source: str):
     missing = sorted(expected.keys() - tensors.keys() - tied.keys())
     if missing:
-        raise ValueError(f"{source} and its backbone lack {len(missing)} tensors, such as {missing[:4]}.")
+        raise ValueError(
+            f"{source} and its backbone lack {len(missing)} tensors, such as {missing[:4]}; download them again."
+        )
     for key, tensor in tensors.items():
         if key not in expected:
             raise ValueError(f"config.json knows nothing of {tensor.origin}.")
@@ -186,13 +178,19 @@ def _write(folder: Path, tensors: dict[str, LazyTensor]):
         write_shards(folder, tensors, on_written=progress.update)
 
 
-def _write_companions(origin: str | os.PathLike, folder: Path) -> bool:
+def _load_companions(origin: str | os.PathLike) -> list[GenerationConfig | CoMemProcessor]:
+    """Returns what a backbone brings along and is saved beside the weights: generation settings and a processor."""
+    companions = []
     if find_file(origin, "generation_config.json"):
-        GenerationConfig.from_pretrained(origin).save_pretrained(folder)
-    if not find_file(origin, "tokenizer_config.json"):
-        return False
-    CoMemProcessor.from_pretrained(origin).save_pretrained(folder)
-    return True
+        companions.append(GenerationConfig.from_pretrained(origin))
+    if find_file(origin, "tokenizer_config.json"):
+        if not find_file(origin, "preprocessor_config.json") and not find_file(origin, "processor_config.json"):
+            raise ValueError(
+                f"{origin} has tokenizer_config.json, but no preprocessor_config.json, which the image processor is "
+                "made from; add it, or remove the tokenizer to convert without a processor."
+            )
+        companions.append(CoMemProcessor.from_pretrained(origin))
+    return companions
 
 
 __all__ = ["convert_checkpoint"]

@@ -107,6 +107,7 @@ def _recovered(
             shape = "lacks it" if base is None else f"has {tuple(base.shape)}"
             raise ValueError(f"{tensor.origin} has shape {tuple(tensor.shape)}, but the backbone {shape}.")
     _refuse_trained(published, linear_layers)
+    _check_rank(rank, published.encoder, weights)
     changes: dict[str, LowRankChange] = {}
     names = [name for name in published.encoder if name in weights]
     for name in logging.tqdm(names, desc="Recovering the adapter", unit="layer", leave=False):
@@ -144,6 +145,17 @@ def _recovered(
     }
 
 
+def _check_rank(rank: int | None, encoder: dict[str, LazyTensor], layers: dict[str, str]):
+    for name, layer in layers.items():
+        rows, columns = encoder[name].shape
+        limit = -(-rows * columns // (rows + columns))
+        if rank is not None and rank >= limit:
+            raise ValueError(
+                f"`rank` (--rank) {rank} is too large: an adapter of {layer} ({rows} x {columns}) is smaller than the "
+                f"layer only below {limit}."
+            )
+
+
 def _check_lora(published: PublishedCheckpoint, linear_layers: list[str]):
     if not published.lora:
         raise ValueError(f"{published.source} holds no LoRA factors (`*.lora_A.weight`).")
@@ -153,7 +165,10 @@ def _check_lora(published: PublishedCheckpoint, linear_layers: list[str]):
                 f"{published.source} adapts {layer}, which is no linear layer of `backbone`; pass the one that it was "
                 "trained from."
             )
-        shape = published.backbone[f"model.{layer}.weight"].shape
+        base = published.backbone.get(f"model.{layer}.weight")
+        if base is None:
+            raise ValueError(f"`backbone` {published.backbone_source} lacks model.{layer}.weight; download it again.")
+        shape = base.shape
         if (factors.b.shape[0], factors.a.shape[1]) != tuple(shape):
             raise ValueError(
                 f"{published.source} adapts {layer} of shape {(factors.b.shape[0], factors.a.shape[1])}, but that of "

@@ -4,8 +4,9 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from transformers import AutoConfig, PreTrainedConfig
+from transformers import PreTrainedConfig
 
+from .backbone_config import read_backbone_config, refuse_comem, refuse_other_vocabulary
 from .comparison import put, refuse_other_copy
 from .key_names import (
     INFERENCE_COPY,
@@ -17,6 +18,7 @@ from .key_names import (
 )
 from .peft_config import ADAPTER_CONFIG
 from .peft_folder import LoraFactors, read_peft_folder
+from .resampler import check_resampler_shapes
 from .tensor_files import LazyTensor, find_file, read_weights
 
 
@@ -79,20 +81,23 @@ def read_published(source: str | os.PathLike, backbone: str | os.PathLike | None
         else:
             put(encoder, modern_name(key), tensor)
     encoder.pop("lm_head.weight", None)  # the memory encoder has no use for a second head
-    _check_resampler(resampler, source)
+    _check_resampler(resampler, source, is_plain=lora is None and not copy)
 
     if backbone is not None:
+        config = read_backbone_config(backbone, "backbone")
+        refuse_other_vocabulary(source, config, backbone)
         base = _read_backbone(str(backbone))
         refuse_other_copy(copy, base, source, str(backbone))
     elif lora is None and copy:
-        base = copy
+        config, base = read_backbone_config(source, "source"), copy
     else:
         what = "is an adapter without its backbone" if lora is not None else "holds no copy of the backbone"
-        raise ValueError(f"{source} {what}; pass `backbone=` (--backbone), the model that it was trained from.")
+        name = f"; it calls that {adapter.backbone_name!r}" if adapter and adapter.backbone_name else ""
+        raise ValueError(f"{source} {what}; pass `backbone=` (--backbone), the model that it was trained from{name}.")
     return PublishedCheckpoint(
         source=source,
         layout="adapter" if lora is not None else "full merged" if copy else "merged without inference copy",
-        config=_backbone_config(backbone or source, "source" if backbone is None else "backbone"),
+        config=config,
         backbone=base,
         backbone_source=source if backbone is None else str(backbone),
         has_copy=bool(copy),
@@ -119,7 +124,12 @@ def _by_modern_name(lora: dict[str, LoraFactors], source: str) -> dict[str, Lora
     return result
 
 
-def _check_resampler(resampler: dict[str, LazyTensor], source: str):
+def _check_resampler(resampler: dict[str, LazyTensor], source: str, is_plain: bool):
+    if not resampler and is_plain:
+        raise ValueError(
+            f"{source} is a plain model, with neither a resampler (`{RESAMPLER}*`) nor a copy of its backbone "
+            f"(`{INFERENCE_COPY}*`); pass a CoMEM checkpoint, and a plain model as `backbone=` (--backbone) only."
+        )
     if not resampler:
         raise ValueError(
             f"{source} holds no resampler (`{RESAMPLER}*`), without which there is no memory; the published merge "
@@ -128,21 +138,14 @@ def _check_resampler(resampler: dict[str, LazyTensor], source: str):
     strange = resampler.keys() ^ {*RESAMPLER_NAMES, RESAMPLER_KEYS_VALUES}
     if strange:
         raise ValueError(f"{source} holds another resampler than the published one: {sorted(strange)[:4]}.")
-
-
-def _backbone_config(folder: str | os.PathLike, argument: str) -> PreTrainedConfig:
-    values, _ = PreTrainedConfig.get_config_dict(folder)
-    if values.get("model_type") == "comem":
-        _refuse_comem(argument, str(folder))
-    return AutoConfig.for_model(**values)
+    check_resampler_shapes(resampler)
 
 
 def _read_backbone(backbone: str) -> dict[str, LazyTensor]:
-    _backbone_config(backbone, "backbone")
     tensors = read_weights(backbone)
     _refuse_own(tensors, "backbone", backbone)
     if any(key.startswith((RESAMPLER, INFERENCE_COPY)) for key in tensors):
-        _refuse_comem("backbone", backbone)
+        refuse_comem("backbone", backbone)
     named = {}
     for key, tensor in tensors.items():
         put(named, modern_name(key), tensor)
@@ -151,13 +154,7 @@ def _read_backbone(backbone: str) -> dict[str, LazyTensor]:
 
 def _refuse_own(keys: Iterable[str], argument: str, path: str):
     if any(key.startswith(OWN_PREFIX) for key in keys):
-        _refuse_comem(argument, path)
-
-
-def _refuse_comem(argument: str, path: str):
-    if argument == "source":
-        raise ValueError(f"`source` {path} is a checkpoint of this package already; load it with `from_pretrained`.")
-    raise ValueError(f"`backbone` {path} is itself a CoMEM checkpoint; pass the plain model that it was trained from.")
+        refuse_comem(argument, path)
 
 
 __all__ = ["PublishedCheckpoint", "read_published"]

@@ -68,9 +68,14 @@ def read_weights(
     """
     for name, index_name in (safetensors_name, SAFE_WEIGHTS_INDEX_NAME), (pickle_name, WEIGHTS_INDEX_NAME):
         if path := find_file(source, name):
-            return read_tensors(path)
-        if path := find_file(source, index_name):
-            return _read_shards(source, path)
+            tensors = read_tensors(path)
+        elif path := find_file(source, index_name):
+            tensors = _read_shards(source, path)
+        else:
+            continue
+        if not tensors:
+            raise ValueError(f"{path} holds no tensors; download it again.")
+        return tensors
     raise ValueError(f"{source} has no file {safetensors_name} or {pickle_name}, nor an index of several.")
 
 
@@ -95,7 +100,7 @@ def _read_shards(source: str | os.PathLike, index: Path) -> dict[str, LazyTensor
         if any(Path(name).name != name for name in shard_names):  # it may not reach outside its folder
             raise ValueError(shard_names)
     except (ValueError, TypeError, KeyError, AttributeError):
-        raise ValueError(f"{index} is no index of shards: it has no valid `weight_map`.") from None
+        raise ValueError(f"{index} is no index of shards: it has no valid `weight_map`; download it again.") from None
     shards = {}
     for name in shard_names:
         path = find_file(source, name)

@@ -26,12 +26,12 @@ def convert(
     ] = 1e-3,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a checkpoint in OUTPUT.")] = False,
     resampler_heads: Annotated[
-        int | None, typer.Option(help="Attention heads of the resampler. [default: 16]")
+        int | None, typer.Option(min=1, help="Attention heads of the resampler. [default: 16]")
     ] = None,
     resampler_head_dim: Annotated[
-        int | None, typer.Option(help="Width of each of its heads. [default: what fits the weights]")
+        int | None, typer.Option(min=1, help="Width of each of its heads. [default: what fits the weights]")
     ] = None,
-    resampler_layers: Annotated[int | None, typer.Option(help="Passes of the resampler. [default: 8]")] = None,
+    resampler_layers: Annotated[int | None, typer.Option(min=1, help="Passes of the resampler. [default: 8]")] = None,
 ) -> None:
     """Convert a published checkpoint.
 
@@ -63,5 +63,7 @@ def convert(
         )
     elif report.rank is not None:
         typer.echo(f"Adapter of rank {report.rank}, carried over exactly.")
+    for note in report.notes:
+        typer.echo(note)
     if not report.has_processor:
         typer.echo("The backbone has no tokenizer files, so there is no processor.")

@@ -47,9 +47,9 @@ def describe_bank(folder: Path) -> list[tuple[str, object]]:
 
 def describe_model(folder: Path) -> list[tuple[str, object]]:
     """Name and value of what is worth knowing about a model."""
-    from .loading import load_model
+    from .loading import load_model_alone
 
-    model, _ = load_model(folder)
+    model = load_model_alone(folder)
     config = model.config
     total = model.num_parameters()
     memory = model.num_parameters(only_trainable=True)

@@ -44,6 +44,7 @@ def test_the_command_recovers_an_adapter_and_reports_rank_and_error(convert, mak
     assert code == 0
     assert "Source layout: full merged." in output
     assert "Adapter of rank 4, recovered; largest relative error" in output
+    assert "Resampler: 4 heads of 16, 8 passes (assumed; --resampler-layers)." in output
     assert "there is no processor" in output
     assert "Recovering the adapter" in progress and "Writing" in progress
 
@@ -78,3 +79,11 @@ def test_a_terminated_command_leaves_nothing(convert, make_published, tmp_path, 
         signal.signal(number, before)
     assert code == 128 + number
     assert not any(tmp_path.iterdir())
+
+
+def test_a_model_without_a_processor_can_be_described(convert, make_published, tmp_path, capsys):
+    convert(make_published("qwen2_vl")[0], tmp_path / "out")
+    with pytest.raises(SystemExit) as stop:
+        main(["info", str(tmp_path / "out")])
+    assert stop.value.code == 0
+    assert "memory encoder\tadapter" in capsys.readouterr().out

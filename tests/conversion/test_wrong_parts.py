@@ -63,10 +63,20 @@ def test_another_size_of_vocabulary_tells_another_backbone(refused, encoder):
         path = folder / "config.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | {"vocab_size": 168}))
 
-    message = (
-        r"embed_tokens.weight.* has shape \(160, 64\), but the backbone has \(168, 64\)|embed_tokens.weight differs"
-    )
+    message = "`backbone` .* has a vocabulary of 168, but .*source/config.json says 160; pass the one"
     refused(message, spoil_backbone=widen, layout="merged_without_inference_copy", encoder=encoder)
+
+    message = r"embed_tokens.weight (in .* has shape \(160, 64\), but the backbone has \(168, 64\)|differs)"
+    without_config = lambda folder: (folder / "config.json").unlink()  # noqa: E731
+    refused(message, without_config, widen, layout="merged_without_inference_copy", encoder=encoder)
+
+
+def test_the_configuration_beside_an_adapter_tells_another_vocabulary(refused):
+    refused(
+        "has a vocabulary of 160, but .*source/config.json says 168; pass the one",
+        lambda folder: (folder / "config.json").write_text('{"vocab_size": 168}'),
+        layout="lora_adapter",
+    )
 
 
 @pytest.mark.parametrize("encoder", ["adapter", "separate"])
@@ -122,6 +132,8 @@ def test_two_keys_for_one_weight_are_refused_unless_they_agree(refused, make_pub
     [
         ("knowledge_processor.", "merged_full", "holds no resampler .* the published merge script drops it"),
         ("base_model.model.knowledge_processor.", "lora_adapter", "holds no resampler"),
+        ("knowledge_processor.", "merged_without_inference_copy", "is a plain model, with neither a resampler"),
+        ("", "merged_full", "model.safetensors holds no tensors; download it again"),
         ("knowledge_processor.norm_out", "merged_full", "holds another resampler than the published one"),
         ("model.layers.1.", "merged_full", "lacks 12 tensors of the encoder"),
         ("model_inf.model.layers.1.", "merged_full", "lack 12 tensors"),
@@ -142,6 +154,30 @@ def test_unknown_tensors_are_named(refused, prefix, encoder):
         ),
         encoder=encoder,
     )
+
+
+@pytest.mark.parametrize("encoder", ["adapter", "separate"])
+def test_a_backbone_that_lacks_an_adapted_layer_is_told(refused, encoder):
+    refused(
+        "lack 12 tensors|`backbone` .* lacks model.language_model.layers.1.* download it again",
+        spoil_backbone=lambda folder: edit(folder, lambda t: {k: v for k, v in t.items() if "layers.1." not in k}),
+        layout="lora_adapter",
+        encoder=encoder,
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "change", "message"),
+    [
+        ("latents", torch.flatten, r"has shape \(512,\), which must be \(1, memory tokens, hidden size\)"),
+        ("latents", lambda latents: latents.repeat(2, 1, 1), r"has shape \(2, 8, 64\), which must be \(1,"),
+        ("layers.0.to_q.weight", torch.flatten, r"has shape \(4096,\), but must be a matrix"),
+        ("layers.0.to_kv.weight", torch.flatten, r"has shape \(8192,\), but must be a matrix"),
+    ],
+)
+def test_a_resampler_of_another_shape_is_told(refused, key, change, message):
+    key = f"knowledge_processor.{key}"
+    refused(f"{key} in .* {message}", lambda folder: edit(folder, replaced(key, change)))
 
 
 def test_unknown_tensors_of_the_backbone_are_named(refused):
@@ -201,6 +237,20 @@ def test_a_folder_without_weights_is_refused(refused):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (
+            {"resampler": {"num_attention_heads": 0}},
+            r"`resampler\['num_attention_heads'\]` must be .* got 0",
+        ),
+        ({"resampler": {"head_dim": "4"}}, r"`resampler\['head_dim'\]` must be a positive integer, got '4'"),
+        ({"resampler": {"num_hidden_layers": 0}}, r"`resampler\['num_hidden_layers'\]` must be a positive integer"),
+        (
+            {"rank": 2, "encoder": "separate"},
+            "`rank` .* is for recovering an adapter, and .*'separate' has none",
+        ),
+        (
+            {"rank": 64},
+            r"`rank` \(--rank\) 64 is too large: an adapter of .* \(.* x .*\) is smaller .* only below \d+",
+        ),
         ({"rank": 0}, "`rank` must be a positive integer, got 0"),
         ({"max_error": float("nan")}, "`max_error` must be 0 or more, got nan"),
         ({"encoder": "both"}, r"`encoder` must be one of \['adapter', 'separate'\], got 'both'"),

@@ -1,0 +1,49 @@
+"""What a conversion takes for granted because no file tells it, in sentences for its report."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from ..modeling import CoMemConfig
+from .layouts import PublishedCheckpoint
+from .report import public_name
+
+
+def assumptions(published: PublishedCheckpoint, config: CoMemConfig, given: dict[str, Any] | None) -> list[str]:
+    """
+    Returns a sentence for each thing that was neither given nor can be found out.
+
+    Args:
+        published ([`PublishedCheckpoint`]): The source.
+        config ([`CoMemConfig`]): What is going to be written.
+        given (`dict`, *optional*): The sizes of the resampler that the caller gave.
+    """
+    return [*_about_resampler(config.resampler_config, given or {}), *_about_backbone(published)]
+
+
+def named_backbone(published: PublishedCheckpoint) -> str | None:
+    """Returns what an adapter folder calls its backbone, but not where that lay on the machine of its author."""
+    name = published.adapter_backbone
+    return Path(name).name if name and (os.path.isabs(name) or name.startswith((".", "~"))) else name
+
+
+def _about_resampler(sizes: dict[str, Any], given: dict[str, Any]) -> list[str]:
+    options = [] if given.keys() & {"num_attention_heads", "head_dim"} else ["--resampler-heads"]
+    options += [] if "num_hidden_layers" in given else ["--resampler-layers"]
+    if not options:
+        return []
+    return [
+        f"Resampler: {sizes['num_attention_heads']} heads of {sizes['head_dim']}, {sizes['num_hidden_layers']} passes "
+        f"(assumed; {', '.join(options)})."
+    ]
+
+
+def _about_backbone(published: PublishedCheckpoint) -> list[str]:
+    name, given = named_backbone(published), public_name(published.backbone_source)
+    if published.lora is None or published.has_copy or name and Path(name).name.lower() == Path(given).name.lower():
+        return []
+    names = f"names {name!r} as its backbone" if name else "names no backbone"
+    return [f"The adapter {names}; an adapter's weights cannot tell whether {given!r} is the right one."]
+
+
+__all__ = ["assumptions", "named_backbone"]

@@ -1,0 +1,75 @@
+"""Reading the configuration that says what a backbone is."""
+
+import json
+import os
+from pathlib import Path
+
+from transformers import AutoConfig, PreTrainedConfig
+from transformers.utils import CONFIG_NAME
+
+from ..modeling.configuration_comem import BACKBONES, CoMemConfig
+from .peft_config import ADAPTER_CONFIG
+from .tensor_files import find_file
+
+
+def read_backbone_config(origin: str | os.PathLike, argument: str) -> PreTrainedConfig:
+    """
+    Returns the configuration of a plain backbone, or of a published checkpoint, which is the same.
+
+    Args:
+        origin (`str` or `os.PathLike`): Folder or repository.
+        argument (`str`): `"source"` or `"backbone"`, for messages.
+
+    Raises:
+        `ValueError`: If there is none, or if it is of something else.
+    """
+    path = find_file(origin, CONFIG_NAME)
+    if path is None and find_file(origin, ADAPTER_CONFIG):
+        raise ValueError(f"`{argument}` {origin} is an adapter; pass the plain model that it was trained from.")
+    if path is None:
+        raise ValueError(f"`{argument}` {origin} has no {CONFIG_NAME}, which says what its weights are; add it.")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        model_type = values.get("model_type")
+    except (ValueError, AttributeError):
+        raise ValueError(f"{path} is no JSON object of settings; download it again.") from None
+    if model_type == CoMemConfig.model_type:
+        refuse_comem(argument, origin)
+    if model_type not in BACKBONES:
+        raise ValueError(f"{path}: model_type must be one of {list(BACKBONES)}, got {model_type!r}.")
+    try:
+        return AutoConfig.for_model(**values)
+    except Exception as error:  # of any kind, as each field has a check of its own
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise ValueError(f"{path} describes no {model_type} model ({reason}); download it again.") from error
+
+
+def refuse_other_vocabulary(source: str | os.PathLike, config: PreTrainedConfig, backbone: str | os.PathLike):
+    """Raises a `ValueError` if a checkpoint has a configuration, too, and its vocabulary does not fit a backbone."""
+    path, size = find_file(source, CONFIG_NAME), config.get_text_config().vocab_size
+    said = None if path is None else _vocabulary_size(path)
+    if said not in (None, size):
+        raise ValueError(
+            f"`backbone` {backbone} has a vocabulary of {size}, but {path} says {said}; pass the one that it was "
+            "trained from."
+        )
+
+
+def refuse_comem(argument: str, origin: str | os.PathLike):
+    """Raises the `ValueError` for a checkpoint of this package, or a published one where a plain model belongs."""
+    if argument == "source":
+        raise ValueError(f"`source` {origin} is a checkpoint of this package already; load it with `from_pretrained`.")
+    raise ValueError(
+        f"`backbone` {origin} is itself a CoMEM checkpoint; pass the plain model that it was trained from."
+    )
+
+
+def _vocabulary_size(path: Path) -> int | None:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return values.get("vocab_size", values.get("text_config", {}).get("vocab_size"))
+    except (ValueError, AttributeError):  # the backbone's configuration is what counts
+        return None
+
+
+__all__ = ["read_backbone_config", "refuse_comem", "refuse_other_vocabulary"]
