@@ -17,6 +17,7 @@ from .hub import bank_folder
 from .index import Index, open_index
 from .integrity import check_files, copy_bank
 from .items import StoredItems
+from .processes import Processes
 from .rows import ItemRows
 from .search import BankSearch
 from .vectors import MemoryVectors
@@ -63,15 +64,19 @@ class MemoryBank:
         dtype: str = "float32",
         shard_size: int = SHARD_SIZE,
         overwrite: bool = False,
+        on_error: str = "skip",
+        distributed: bool = False,
     ) -> "MemoryBank":
         """Encode items and write them as a memory bank.
 
         Work is kept in `<output_dir>.staging` until the bank is whole. An interrupted build goes on when it is called
         again with the same items and settings; with others it is refused. Items without an id get one made of their
-        content; the same id twice is refused. A batch that runs out of memory is halved.
+        content. An item that is there twice is stored once; of others with the same id only the first can be used. A
+        batch that runs out of memory is halved.
 
         Args:
-            items (`Iterable[MemoryItem]`): The items.
+            items (`Iterable[MemoryItem]`): The items, or mappings of their fields, read one after the other; see
+                `comem_hf.bank.sources` for files, folders and data sets.
             model (`CoMemForConditionalGeneration`): Its memory encoder encodes them.
             processor (`CoMemProcessor`): Its processor.
             output_dir (`str` or `os.PathLike`): Folder of the bank, new or empty.
@@ -85,15 +90,23 @@ class MemoryBank:
             shard_size (`int`, defaults to 1024): Items per file, and the most that an interruption can cost.
             overwrite (`bool`, defaults to `False`): Replace a bank in `output_dir`, and discard an unfinished build
                 with other settings.
+            on_error (`str`, defaults to `"skip"`): `"skip"` leaves out items that cannot be used and lists them, with
+                the reason, in `skipped.jsonl` of the bank; `"raise"` stops at the first.
+            distributed (`bool`, defaults to `False`): Share the work among the processes of `accelerate launch` or
+                `torchrun`, which all call this with the same arguments. The bank is the same as that of one process.
 
         Returns:
             `MemoryBank`: Ready to search.
 
         Raises:
-            ValueError: If an item is unusable (its number is named) or `output_dir` cannot be used.
+            ValueError: If an item is unusable and `on_error` is `"raise"` (its number is named), if no item is usable,
+                or `output_dir` cannot be used.
+            OSError: If no space is left; called again when there is, it goes on.
         """
         resolved = resolve_embedder(embedder, model, processor)
-        builder = BankBuilder(model, processor, resolved, batch_size, dtype, shard_size)
+        builder = BankBuilder(
+            model, processor, resolved, batch_size, dtype, shard_size, on_error, Processes(distributed)
+        )
         builder.build(items, Path(output_dir), overwrite)
         return cls.from_pretrained(output_dir, model=model, processor=processor, embedder=resolved)
 

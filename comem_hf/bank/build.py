@@ -1,7 +1,8 @@
 """Building a memory bank: encode items shard by shard, so that an interrupted build goes on where it stopped."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+import operator
+from collections.abc import Iterable, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -11,24 +12,27 @@ import torch
 from safetensors.numpy import load_file, save_file
 from transformers.utils import logging
 
-from comem_hf.modeling.memory_item import MemoryItem, load_image
+from comem_hf.modeling.memory_item import MemoryItem
 
 from .card import write_card
 from .config import CARD_NAME, INDEX_NAME, BankConfig, items_name, memory_name
 from .durable import write_durably
 from .embedder import Embedder
-from .halving import ShrinkingBatch
+from .encode import ItemEncoder
 from .index import FlatIndex
+from .inputs import InputRow, read_rows
 from .items import write_items
-from .precision import check_precision, pack, unpack
+from .precision import check_precision
+from .processes import Processes
 from .record import ItemRecord
-from .staging import Staging
+from .skipped import SKIPPED_NAME, item_label, write_skipped
+from .staging import Staging, embeddings_name
 from .vectors import write_memory
 
 
-SHARD_SIZE = 1024
+logger = logging.get_logger(__name__)
 
-MAX_ASPECT_RATIO = 200  # of Qwen2-VL's image processor, whose own error does not say which image
+SHARD_SIZE = 1024
 
 
 class BankBuilder:
@@ -41,25 +45,44 @@ class BankBuilder:
         batch_size (`int`): Items per encoder pass; halved when memory runs out.
         dtype (`str`): Of the stored memory vectors.
         shard_size (`int`): Items per file; at most this many are lost when a build is interrupted.
+        on_error (`str`): What to do with an item that cannot be used: `"skip"` or `"raise"`.
+        processes (`Processes`): Those that build the bank together, each its share of the shards.
     """
 
-    def __init__(self, model, processor, embedder: Embedder, batch_size: int, dtype: str, shard_size: int):
+    def __init__(
+        self,
+        model,
+        processor,
+        embedder: Embedder,
+        batch_size: int,
+        dtype: str,
+        shard_size: int,
+        on_error: str,
+        processes: Processes,
+    ):
         check_precision(dtype, model.config.get_text_config().hidden_size)
         if not isinstance(shard_size, int) or shard_size < 1:
             raise ValueError(f"`shard_size` must be a positive integer, got {shard_size!r}.")
+        if on_error not in ("skip", "raise"):
+            raise ValueError(f"`on_error` must be 'skip' or 'raise', got {on_error!r}.")
         self.model = model
         self.processor = processor
         self.embedder = embedder
-        self.batches = ShrinkingBatch(batch_size)
+        self.encoder = ItemEncoder(model, processor, embedder, batch_size, dtype)
         self.dtype = dtype
         self.shard_size = shard_size
+        self.on_error = on_error
+        self.processes = processes
 
     def build(self, items: Iterable[MemoryItem], output: Path, overwrite: bool = False) -> None:
         """Write a bank of `items` to `output`, or go on with an interrupted build of the same items.
 
+        A shard holds what is usable of `shard_size` consecutive items, so that every process knows its shards.
+
         Raises:
-            ValueError: If an item is unusable (its number is named), ids repeat, the items differ from those of the
-                interrupted build, or `output` cannot be used (see [`Staging`]).
+            ValueError: If no item is usable, or one is not and `on_error` is `"raise"`; if the items differ from those
+                of the interrupted build; or if `output` cannot be used (see [`Staging`]).
+            OSError: If no space is left; what is finished stays.
         """
         settings = {
             "memory_fingerprint": self.model.memory_fingerprint(),
@@ -68,91 +91,121 @@ class BankBuilder:
             "dtype": self.dtype,
             "shard_size": self.shard_size,
         }
-        total = len(items) if hasattr(items, "__len__") else None
-        records = self._read(items)
-        with (
-            Staging(output, settings, overwrite) as staging,
-            logging.tqdm(total=total, unit="item", desc="Encoding memories") as progress,
-            _eval_mode(self.model),
-        ):
-            number, resumed = 0, len(staging.shards)
-            while shard := list(islice(records, self.shard_size)):
-                if number < resumed:
-                    _check_unchanged(staging, number, shard)
-                else:
-                    self._write_shard(staging, number, shard)
-                number += 1
-                progress.update(len(shard))
-            if number < resumed:
-                raise _changed(staging, number)
-            if number == 0:
-                raise ValueError("There are no items to build a memory bank of.")
-            if not staging.published:
-                self._finish(staging)
-            staging.publish()
+        leader = self.processes.leader
+        with Staging(output, settings, overwrite, leader) as staging:
+            self.processes.wait()  # until the leader has opened the folder
+            staging.read_journal()
+            total = operator.length_hint(items) or None
+            with (
+                logging.tqdm(total=total, unit="item", desc="Encoding memories", disable=not leader) as progress,
+                _eval_mode(self.model),
+            ):
+                self._encode(items, staging, progress)
+            self.processes.wait()
+            if leader:
+                staging.read_journal()
+                if not staging.published:
+                    self._finish(staging)
+                staging.publish()
+            self.processes.wait()
 
-    def _read(self, items: Iterable[MemoryItem]) -> Iterator[tuple[int, ItemRecord]]:
-        numbers = {}
-        for number, item in enumerate(items):
-            if not isinstance(item, MemoryItem):
-                raise ValueError(f"Item {number} must be a MemoryItem, got {type(item).__name__}.")
-            with _naming_item(number, item.id):
-                self.embedder.check_item(item)
-                record = ItemRecord.from_item(item)
-            if record.id in numbers:
-                raise ValueError(
-                    f"Items {numbers[record.id]} and {number} have the same id {record.id!r}"
-                    f"{' (their content is the same)' if item.id is None else ''}; every item of a bank is unique."
-                )
-            numbers[record.id] = number
-            yield number, record
+    def _encode(self, items: Iterable[MemoryItem], staging: Staging, progress) -> None:
+        """Encode this process's share of the shards that are not finished yet."""
+        rows = read_rows(items, self.embedder)
+        number, skipped, published = 0, 0, staging.published
+        while shard := list(islice(rows, self.shard_size)):
+            done = 0
+            if number in staging.shards or published:
+                self._check_finished(staging, number, shard)
+            elif self.processes.owns(number):
+                done = self._write_shard(staging, number, shard, progress)
+            progress.update(len(shard) - done)
+            if number in staging.shards and staging.shards[number]["skipped"]:
+                skipped += len(staging.shards[number]["skipped"])
+                progress.set_postfix(skipped=skipped)
+            number += 1
+        if missing := [shard for shard in staging.shards if shard >= number]:
+            raise self._changed(staging, missing[0])
 
-    def _encode(self, rows: list[tuple[int, ItemRecord]]) -> tuple[torch.Tensor, np.ndarray]:
-        items = []
-        for number, record in rows:
-            with _naming_item(number, record.id):
-                name = "its image" if record.image_name is None else f"its image {record.image_name!r}"
-                image = None if record.image is None else load_image(record.image, name)
-                if image is not None and max(image.size) > MAX_ASPECT_RATIO * min(image.size):
-                    raise ValueError(
-                        f"{name} is {image.width} x {image.height} pixels; one side may be at most {MAX_ASPECT_RATIO} "
-                        "times the other."
-                    )
-                items.append(MemoryItem(image=image, text=record.text, id=record.id))
-        memory_inputs = self.processor.process_memories([items])
-        embeddings = self.embedder.embed_items(items, memory_inputs)
-        with torch.inference_mode():
-            memory = self.model.encode_memory(memory_inputs.to(self.model.device))
-        memory = memory.cpu()
-        stored = unpack(pack(memory, self.dtype), self.dtype)
-        for (number, record), vectors, embedding in zip(rows, stored, embeddings, strict=True):
-            if not (torch.isfinite(vectors).all() and np.isfinite(embedding).all()):
-                raise ValueError(f"Item {number} (id {record.id!r}): its vectors in {self.dtype} are not finite.")
-        return memory, embeddings
+    def _write_shard(self, staging: Staging, number: int, rows: Sequence[InputRow], progress) -> int:
+        """Encode and store a shard; the number of items that went through the encoder."""
+        problems = {row.number: row.problem for row in rows if row.problem is not None}
+        self._check_problems(rows, problems)
+        usable = [row for row in rows if row.problem is None and not row.repeated]
+        encoded = self.encoder.encode([row.record for row in usable], progress.update)
+        problems |= {row.number: one.problem for row, one in zip(usable, encoded, strict=True) if one.problem}
+        self._check_problems(rows, problems)
+        records = [row.record for row in usable if row.number not in problems]
+        files = {}
+        if records:
+            memory = torch.stack([one.memory for one in encoded if one.problem is None])
+            embeddings = np.stack([one.embedding for one in encoded if one.problem is None])
+            contents = {
+                memory_name(number): lambda path: write_memory(path, memory, self.dtype),
+                items_name(number): lambda path: write_items(path, records),
+                embeddings_name(number): lambda path: save_file({"embeddings": embeddings}, path),
+            }
+            files = {name: staging.write(name, write) for name, write in contents.items()}
+        skipped = [
+            {"item": row.number, "id": row.id, "reason": problems[row.number]}
+            for row in rows
+            if row.number in problems
+        ]
+        staging.finish_shard(
+            number,
+            {
+                "num_items": len(records),
+                "input_items": len(rows),
+                "digest": _digest(records),
+                "skipped": skipped,
+                "repeated": [row.number for row in rows if row.repeated],
+                "files": files,
+            },
+        )
+        return len(usable)
 
-    def _write_shard(self, staging: Staging, shard: int, rows: list[tuple[int, ItemRecord]]) -> None:
-        memory, embeddings = zip(*self.batches.apply(self._encode, rows), strict=True)
-        contents = {
-            f"bank/{memory_name(shard)}": lambda path: write_memory(path, torch.cat(memory), self.dtype),
-            f"bank/{items_name(shard)}": lambda path: write_items(path, [record for _, record in rows]),
-            _embeddings_name(shard): lambda path: save_file({"embeddings": np.concatenate(embeddings)}, path),
-        }
-        files = {name: write_durably(staging.folder / name, write) for name, write in contents.items()}
-        staging.finish_shard({"num_items": len(rows), "digest": _digest(rows), "files": files})
+    def _check_problems(self, rows: Sequence[InputRow], problems: dict[int, str]) -> None:
+        if self.on_error == "raise" and problems:
+            row = next(row for row in rows if row.number in problems)
+            raise ValueError(f"{item_label(row.number, row.id)}: {problems[row.number]}")
+
+    def _check_finished(self, staging: Staging, number: int, rows: Sequence[InputRow]) -> None:
+        """Compare the items of a finished shard with those it was made of, skipped ones left out."""
+        if number not in staging.shards:
+            raise ValueError(f"{str(staging.output)!r} already holds a memory bank, of fewer items.")
+        shard = staging.shards[number]
+        self._check_problems(rows, {entry["item"]: entry["reason"] for entry in shard["skipped"]})
+        left_out = {*(entry["item"] for entry in shard["skipped"]), *shard["repeated"]}
+        records = [row.record for row in rows if row.number not in left_out]
+        if len(rows) != shard["input_items"] or None in records or _digest(records) != shard["digest"]:
+            raise self._changed(staging, number)
+
+    def _changed(self, staging: Staging, number: int) -> ValueError:
+        first = number * self.shard_size
+        last = first + staging.shards[number]["input_items"] - 1
+        return ValueError(
+            f"{str(staging.folder)!r} holds an unfinished build of other items: items {first} to {last} have changed. "
+            "Give the same items to resume it, or remove that folder to start again."
+        )
 
     def _finish(self, staging: Staging) -> None:
+        """Put the bank together out of all shards."""
+        shards = [shard for shard in staging.shards.values() if shard["num_items"]]
+        skipped = [entry for shard in staging.shards.values() for entry in shard["skipped"]]
+        total = sum(shard["input_items"] for shard in staging.shards.values())
+        if not shards:
+            if not skipped:
+                raise ValueError("There are no items to build a memory bank of.")
+            first = f"{item_label(skipped[0]['item'], skipped[0]['id'])}: {skipped[0]['reason']}"
+            raise ValueError(f"None of the {total} items can be used. {first}")
         index = None
-        for shard in range(len(staging.shards)):
-            embeddings = load_file(staging.folder / _embeddings_name(shard))["embeddings"]
-            if index is None:
-                index = FlatIndex(embeddings.shape[1])
-            index.add(embeddings)
-        files = {
-            name.removeprefix("bank/"): entry
-            for shard in staging.shards
-            for name, entry in shard["files"].items()
-            if name.startswith("bank/")
-        }
+        for number, shard in staging.shards.items():
+            if shard["num_items"]:
+                embeddings = load_file(staging.work / embeddings_name(number))["embeddings"]
+                if index is None:
+                    index = FlatIndex(embeddings.shape[1])
+                index.add(embeddings)
+        files = staging.collect()
         files[INDEX_NAME] = write_durably(staging.bank / INDEX_NAME, index.save)
         config = BankConfig(
             num_items=len(index),
@@ -163,21 +216,16 @@ class BankBuilder:
             model=_model_reference(self.model),
             embedder=self.embedder.settings,
             embedding_size=index.embedding_size,
-            shard_sizes=[shard["num_items"] for shard in staging.shards],
+            shard_sizes=[shard["num_items"] for shard in shards],
             files=files,
         )
         config.files[CARD_NAME] = write_durably(staging.bank / CARD_NAME, lambda path: write_card(path, config))
+        write_skipped(staging.bank, skipped)
         config.save(staging.bank)
-
-
-@contextmanager
-def _naming_item(number: int, item_id: str | None):
-    """Say which item an error is about."""
-    try:
-        yield
-    except (ValueError, OSError) as error:
-        label = f"Item {number}" if item_id is None else f"Item {number} (id {item_id!r})"
-        raise ValueError(f"{label}: {error}") from error
+        if skipped:
+            logger.warning(
+                f"{len(skipped)} of {total} items were skipped; {str(staging.output / SKIPPED_NAME)!r} says why."
+            )
 
 
 @contextmanager
@@ -190,26 +238,8 @@ def _eval_mode(model):
         model.train(training)
 
 
-def _embeddings_name(shard: int) -> str:
-    return f"work/embeddings-{shard:05d}.safetensors"
-
-
-def _digest(rows: list[tuple[int, ItemRecord]]) -> str:
-    return hashlib.sha256("\n".join(record.digest for _, record in rows).encode()).hexdigest()
-
-
-def _check_unchanged(staging: Staging, shard: int, rows: list[tuple[int, ItemRecord]]) -> None:
-    if staging.shards[shard]["digest"] != _digest(rows):
-        raise _changed(staging, shard)
-
-
-def _changed(staging: Staging, shard: int) -> ValueError:
-    first = sum(entry["num_items"] for entry in staging.shards[:shard])
-    last = first + staging.shards[shard]["num_items"] - 1
-    return ValueError(
-        f"{str(staging.folder)!r} holds an unfinished build of other items: items {first} to {last} have changed. "
-        "Give the same items to resume it, or remove that folder to start again."
-    )
+def _digest(records: Sequence[ItemRecord]) -> str:
+    return hashlib.sha256("\n".join(record.digest for record in records).encode()).hexdigest()
 
 
 def _model_reference(model) -> dict:

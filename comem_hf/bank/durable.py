@@ -1,5 +1,6 @@
 """Files that are either whole or not there: write beside, fsync, rename."""
 
+import errno
 import hashlib
 import os
 from collections.abc import Callable
@@ -15,6 +16,9 @@ def write_durably(path: Path, write: Callable[[Path], object]) -> dict:
 
     Returns:
         `dict`: `{"sha256": str, "size": int}` of the file.
+
+    Raises:
+        OSError: With `errno.ENOSPC` and what to do, whatever library found out that no space is left.
     """
     unfinished = path.with_name(f"{path.name}.unfinished")
     try:
@@ -23,11 +27,19 @@ def write_durably(path: Path, write: Callable[[Path], object]) -> dict:
             os.fsync(file.fileno())
         entry = file_entry(unfinished)
         os.replace(unfinished, path)
-    except BaseException:
+    except BaseException as error:
         unfinished.unlink(missing_ok=True)
+        if _is_no_space(error):
+            message = f"No space left to write {str(path)!r}; free some and do the same again"
+            raise OSError(errno.ENOSPC, message) from error
         raise
     sync_folder(path.parent)
     return entry
+
+
+def _is_no_space(error: BaseException) -> bool:
+    # safetensors and FAISS have errors of their own, with the system's words in them.
+    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error)
 
 
 def file_entry(path: Path) -> dict:

@@ -3,49 +3,59 @@
 import json
 import os
 import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from .config import CONFIG_NAME
+from .config import CONFIG_NAME, items_name, memory_name
 from .durable import file_entry, sync_folder, write_durably
 
 
-JOURNAL_NAME = "journal.jsonl"
-_OURS = {JOURNAL_NAME, f"{JOURNAL_NAME}.unfinished", "bank", "work", "lock", "replaced"}
+SETTINGS_NAME = "build.json"
+_OURS = {"journal", "bank", "work", "lock", "replaced", "discarded"}
+
+
+def embeddings_name(shard: int) -> str:
+    """File name of a shard's embeddings, which only the build needs."""
+    return f"embeddings-{shard:05d}.safetensors"
 
 
 class Staging:
     """`<output>.staging`, from which a build is resumed at any moment and published by one rename.
 
-    It holds `journal.jsonl` (line 1: the settings; then one line per finished shard), `bank/` (files of the bank)
-    and `work/` (files that only the build needs). A journal line is written after the files it names are on disk.
-    One process at a time may hold it, as a context manager.
+    It holds `journal/` (`build.json`: the settings; then one file per finished shard, by which any number of processes
+    can take part), `work/` (files of the shards) and `bank/` (where the bank is put together). A shard gets into the
+    journal after its files are on disk. One build at a time may hold it, as a context manager.
 
     Args:
         output (`Path`): Folder of the finished bank.
         settings (`dict[str, object]`): JSON values that decide what a shard holds; a build with others is refused.
         overwrite (`bool`): Replace a bank in `output`, and discard an unfinished build that cannot be resumed.
+        leader (`bool`): Whether this process opens, finishes and removes the folder; the others only add shards.
 
     Raises:
         ValueError: If `output` is taken, another process builds it, or an unfinished build has other settings.
     """
 
-    def __init__(self, output: Path, settings: dict, overwrite: bool = False):
+    def __init__(self, output: Path, settings: dict, overwrite: bool = False, leader: bool = True):
         self.output = output
         self.folder = output.with_name(f"{output.name}.staging")
+        self.journal = self.folder / "journal"
         self.bank = self.folder / "bank"
         self.work = self.folder / "work"
         self.settings = settings
         self.overwrite = overwrite
-        self.shards: list[dict] = []
-        self._finished = False
+        self.leader = leader
+        self.shards: dict[int, dict] = {}
         self._lock = FileLock(self.folder / "lock")
 
     def __enter__(self) -> "Staging":
+        if not self.leader:
+            return self
         if self.folder.exists() and not {entry.name for entry in self.folder.iterdir()} <= _OURS:
             raise ValueError(f"{str(self.folder)!r} is in the way: it is not the work folder of a build.")
-        _check_output(self.output, self.overwrite or (self.folder / JOURNAL_NAME).exists())
+        _check_output(self.output, self.overwrite or self.journal.exists())
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
             self._lock.acquire(timeout=0)
@@ -59,25 +69,50 @@ class Staging:
         return self
 
     def __exit__(self, *exception) -> None:
+        if not self.leader:
+            return
+        self.read_journal()
+        resumable = any(shard["num_items"] for shard in self.shards.values())
         self._lock.release()
-        if not self.shards or not (self.folder / JOURNAL_NAME).exists():  # nothing to resume
+        if not resumable:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
     def published(self) -> bool:
         """Whether the bank has its final name already and only this folder was left behind."""
-        return self._finished and not self.bank.exists() and (self.output / CONFIG_NAME).is_file()
+        if self.bank.exists() or not (self.output / CONFIG_NAME).is_file():
+            return False
+        return self._read_settings().get("finished", False)
 
-    def finish_shard(self, shard: dict) -> None:
-        """Note a shard in the journal; `shard["files"]` names files of this folder that are on disk."""
-        self._append({"shard": shard})
-        self.shards.append(shard)
+    def read_journal(self) -> None:
+        """Learn of the shards that are finished by now, by this process or another."""
+        paths = self.journal.glob("[0-9]*.json")
+        self.shards = {int(path.stem): json.loads(path.read_text(encoding="utf-8")) for path in sorted(paths)}
+
+    def write(self, name: str, write: Callable[[Path], object]) -> dict:
+        """Write a file of an unfinished shard; its entry for `finish_shard`."""
+        return write_durably(self.work / name, write)
+
+    def finish_shard(self, number: int, shard: dict) -> None:
+        """Note a shard in the journal; `shard["files"]` gives the entries of its files, `shard["num_items"]` its items
+        (without items it has no files)."""
+        self._note(f"{number:05d}.json", shard)
+        self.shards[number] = shard
+
+    def collect(self) -> dict[str, dict]:
+        """Move the shards into the bank, numbered without those that have no items; the entries of their files."""
+        files = {}
+        for path, final, entry in self._files():
+            if final is not None:
+                if path.exists():
+                    os.replace(path, final)
+                files[final.name] = entry
+        return files
 
     def publish(self) -> None:
         """Give the bank its final name, replacing an older bank there, and empty this folder."""
         if not self.published:
-            self._append({"finished": True})
-            self._finished = True
+            self._note(SETTINGS_NAME, {**self.settings, "finished": True})
             sync_folder(self.bank)
             if self.output.exists():
                 os.replace(self.output, self.folder / "replaced")
@@ -85,35 +120,37 @@ class Staging:
             sync_folder(self.output.parent)
         for leftover in ("replaced", "work"):
             shutil.rmtree(self.folder / leftover, ignore_errors=True)
-        (self.folder / JOURNAL_NAME).unlink()
+        self._discard_journal()
+        self.shards = {}
 
     def _open(self) -> None:
-        lines = self._read_journal()
-        self._finished = any("finished" in line for line in lines)
-        if lines and (problem := self._problem(lines)):
+        shutil.rmtree(self.folder / "discarded", ignore_errors=True)
+        if (problem := self._problem()) is not None:
             if not self.overwrite:
                 raise ValueError(f"{problem}, or pass `overwrite=True` to start again.")
-            lines, self._finished = [], False
+            self._discard_journal()
             if (self.folder / "replaced").exists() and not self.output.exists():
                 os.replace(self.folder / "replaced", self.output)  # back, until the new bank is whole
-        if not self.published:
-            _check_output(self.output, self.overwrite)
-        self.shards = [line["shard"] for line in lines if "shard" in line]
         if self.published:
+            self.read_journal()
             return
-        finished_files = {name for shard in self.shards for name in shard["files"]}
-        for folder in (self.bank, self.work):
+        _check_output(self.output, self.overwrite)
+        for folder in (self.journal, self.bank, self.work):
             folder.mkdir(exist_ok=True)
+        if not (self.journal / SETTINGS_NAME).exists():
+            self._note(SETTINGS_NAME, self.settings)
+        self.read_journal()
+        ours = {_present(path, final) for path, final, _ in self._files()}
+        for folder in (self.bank, self.work):
             for path in folder.iterdir():  # what a dead process left of an unfinished shard
-                if f"{folder.name}/{path.name}" not in finished_files:
+                if path not in ours:
                     path.unlink()
-        if not lines:
-            text = json.dumps({"settings": self.settings}) + "\n"
-            write_durably(self.folder / JOURNAL_NAME, lambda path: path.write_text(text, encoding="utf-8"))
 
-    def _problem(self, lines: list[dict]) -> str | None:
+    def _problem(self) -> str | None:
         """Why the unfinished build cannot go on, and what would let it, or `None`."""
-        before = lines[0]["settings"]
+        if not (self.journal / SETTINGS_NAME).exists():
+            return None
+        before = self._read_settings()
         for name, value in self.settings.items():
             if before.get(name) != value:
                 return (
@@ -122,27 +159,39 @@ class Staging:
                 )
         if self.published:
             return f"{str(self.output)!r} already holds a memory bank" if self.overwrite else None
-        for shard in (line["shard"] for line in lines if "shard" in line):
-            for name, entry in shard["files"].items():
-                path = self.folder / name
-                if not path.is_file() or file_entry(path) != entry:
-                    return f"{str(path)!r} of an unfinished build is missing or damaged. Restore it"
+        self.read_journal()
+        for path, final, entry in self._files():
+            present = _present(path, final)
+            if not present.is_file() or file_entry(present) != entry:
+                return f"{str(present)!r} of an unfinished build is missing or damaged. Restore it"
         return None
 
-    def _read_journal(self) -> list[dict]:
-        path = self.folder / JOURNAL_NAME
-        if not path.exists():
-            return []
-        whole, _, torn = path.read_bytes().rpartition(b"\n")
-        if torn:  # the process died within its last line, which therefore does not count
-            os.truncate(path, len(whole) + 1)
-        return [json.loads(line) for line in whole.splitlines()]
+    def _files(self) -> Iterator[tuple[Path, Path | None, dict]]:
+        """Place in the work folder, place in the bank if it goes there, and entry of each file of finished shards."""
+        final = 0
+        for number, shard in sorted(self.shards.items()):
+            names = {memory_name(number): memory_name(final), items_name(number): items_name(final)}
+            for name, entry in shard["files"].items():
+                yield self.work / name, self.bank / names[name] if name in names else None, entry
+            final += bool(shard["num_items"])
 
-    def _append(self, line: dict) -> None:
-        with open(self.folder / JOURNAL_NAME, "a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+    def _note(self, name: str, content: dict) -> None:
+        text = json.dumps(content) + "\n"
+        write_durably(self.journal / name, lambda path: path.write_text(text, encoding="utf-8"))
+
+    def _read_settings(self) -> dict:
+        path = self.journal / SETTINGS_NAME
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+    def _discard_journal(self) -> None:
+        """Forget the build at one stroke: what else lies here means nothing without the journal."""
+        os.replace(self.journal, self.folder / "discarded")
+        shutil.rmtree(self.folder / "discarded", ignore_errors=True)
+
+
+def _present(path: Path, final: Path | None) -> Path:
+    """Where a file of a finished shard lies: in the work folder until the shards are collected."""
+    return path if final is None or path.exists() else final
 
 
 def _check_output(output: Path, replaceable: bool) -> None:

@@ -23,6 +23,9 @@ def build_bank(
     dtype: Annotated[
         str, typer.Option(help="Of the stored vectors: float32, bfloat16, float16, int8 or int4.")
     ] = "float32",
+    on_error: Annotated[
+        str, typer.Option(help="'skip' leaves out items that cannot be used and lists them in OUTPUT; 'raise' stops.")
+    ] = "skip",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a bank in OUTPUT.")] = False,
 ) -> None:
     """Encode items and write them as a memory bank.
@@ -50,6 +53,7 @@ def build_bank(
         batch_size=batch_size,
         dtype=dtype,
         overwrite=overwrite,
+        on_error=on_error,
     )
     print_table("bank", ("", ""), [("folder", output), ("items", len(bank))])
 

@@ -1,11 +1,27 @@
 """A small bank, and how to build more of them."""
 
+import io
 from functools import partial
 
+import PIL.Image
 import pytest
 
 from comem_hf import MemoryBank, MemoryItem
 from tests.conftest import make_image, make_model
+
+
+def bomb() -> bytes:
+    """A small file with more pixels than Pillow opens."""
+    buffer = io.BytesIO()
+    PIL.Image.new("1", (20000, 10000)).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def truncated_image() -> bytes:
+    """A file whose header is good, and whose end is missing."""
+    buffer = io.BytesIO()
+    make_image(1).resize((200, 200)).save(buffer, format="PNG")
+    return buffer.getvalue()[:-200]
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """Building a bank: what is stored, and what is refused."""
 
-import io
 import json
 
 import PIL.Image
@@ -8,6 +7,7 @@ import pytest
 import torch
 
 from comem_hf import MemoryBank, MemoryItem
+from tests.bank.conftest import bomb, truncated_image
 from tests.conftest import make_image
 
 
@@ -71,8 +71,27 @@ def test_items_without_id_get_one_from_their_content(build, tmp_path):
     assert len(set(first)) == 4
 
 
-def test_items_may_come_from_a_generator(build, items, bank, tmp_path):
-    assert build((item for item in items), output_dir=tmp_path / "bank").ids == bank.ids
+def test_items_may_come_from_a_generator_and_as_mappings(build, items, bank, tmp_path):
+    assert build((vars(item) for item in items), output_dir=tmp_path / "bank").ids == bank.ids
+
+
+def test_batches_sorted_by_length_give_every_item_its_own_vectors_in_the_old_order(build, tmp_path):
+    sizes = [(56, 56), (28, 28), (84, 28), (28, 28), (56, 28), (28, 84), (56, 56)]
+    items = [
+        MemoryItem(image=make_image(seed, size), text="word " * (7 * seed % 5), id=str(seed))
+        for seed, size in enumerate(sizes)
+    ]
+    sorted_bank = build(items, output_dir=tmp_path / "sorted", batch_size=3, shard_size=7)
+    single = build(items, output_dir=tmp_path / "single", batch_size=1, shard_size=7)
+    assert sorted_bank.ids == single.ids == [item.id for item in items]
+    torch.testing.assert_close(
+        sorted_bank.memory_inputs([single.ids])["memory_embeds"],
+        single.memory_inputs([single.ids])["memory_embeds"],
+        atol=1e-5,
+        rtol=1e-5,
+    )
+    for item in items:
+        assert sorted_bank.search(image=item.image, k=1)[0].item.id == item.id
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
@@ -96,26 +115,14 @@ def test_a_model_in_training_mode_is_read_without_dropout_and_stays_in_it(build,
     )
 
 
-def _bomb() -> bytes:
-    buffer = io.BytesIO()
-    PIL.Image.new("1", (20000, 10000)).save(buffer, format="PNG")
-    return buffer.getvalue()
-
-
-def _truncated() -> bytes:
-    buffer = io.BytesIO()
-    make_image(1).resize((200, 200)).save(buffer, format="PNG")
-    return buffer.getvalue()[:-200]
-
-
 @pytest.mark.parametrize(
     "content, message",
     [
         (None, r"Item 1 \(id 'bad'\): cannot read image '.*picture.png': No such file or directory\."),
         (b"", r"Item 1 \(id 'bad'\): its image 'picture.png' is not a readable picture"),
         (b"no picture at all", r"Item 1 \(id 'bad'\): its image 'picture.png' is not a readable picture"),
-        (_truncated(), r"Item 1 \(id 'bad'\): its image 'picture.png' is not a readable picture"),
-        (_bomb(), r"Item 1 \(id 'bad'\): its image 'picture.png' is too large to be opened safely"),
+        (truncated_image(), r"Item 1 \(id 'bad'\): its image 'picture.png' is not a readable picture"),
+        (bomb(), r"Item 1 \(id 'bad'\): its image 'picture.png' is too large to be opened safely"),
     ],
     ids=["missing", "empty", "no picture", "truncated", "decompression bomb"],
 )
@@ -125,7 +132,7 @@ def test_an_unusable_image_is_refused_by_item_number_and_leaves_no_bank(build, t
         path.write_bytes(content)
     items = [MemoryItem(image=make_image(0), id="good"), MemoryItem(image=path, id="bad")]
     with pytest.raises(ValueError, match=message):
-        build(items, output_dir=tmp_path / "bank")
+        build(items, output_dir=tmp_path / "bank", on_error="raise")
     assert not (tmp_path / "bank").exists()
 
 
@@ -134,7 +141,7 @@ def test_an_image_that_is_too_narrow_is_refused_by_item_number(build, tmp_path, 
     items = [MemoryItem(image=make_image(0)), MemoryItem(image=make_image(1, size), id="line")]
     message = rf"Item 1 \(id 'line'\): its image is {shown} pixels; one side may be at most 200 times the other\."
     with pytest.raises(ValueError, match=message):
-        build(items, output_dir=tmp_path / "bank")
+        build(items, output_dir=tmp_path / "bank", on_error="raise")
     assert not (tmp_path / "bank").exists()
     assert len(build([MemoryItem(image=make_image(1, (800, 4)))], output_dir=tmp_path / "bank")) == 1
 
@@ -143,7 +150,7 @@ def test_a_build_goes_on_after_a_bad_image_is_repaired(build, tmp_path):
     items = [MemoryItem(image=make_image(seed), id=str(seed)) for seed in range(4)]
     items.append(MemoryItem(image=tmp_path / "late.png", id="late"))
     with pytest.raises(ValueError, match="Item 4"):
-        build(items, output_dir=tmp_path / "bank")
+        build(items, output_dir=tmp_path / "bank", on_error="raise")
     make_image(9).save(tmp_path / "late.png")
     assert len(build(items, output_dir=tmp_path / "bank")) == 5
 
@@ -155,30 +162,27 @@ def test_a_build_goes_on_after_a_bad_image_is_repaired(build, tmp_path):
             MemoryItem(text="Only text."),
             r"Item 1: it has no image, and embedder 'backbone' finds items by their image",
         ),
-        (MemoryItem(image=make_image(1), id="same"), r"Items 0 and 1 have the same id 'same'; every item"),
+        (
+            MemoryItem(image=make_image(1), id="same"),
+            r"Item 1 \(id 'same'\): its id 'same' is that of item 0 already\.",
+        ),
         (MemoryItem(image=make_image(1), metadata={"x": {1}}), r"Item 1: `metadata` cannot be written as JSON"),
         (MemoryItem(image=make_image(1), metadata=["x"]), r"Item 1: `metadata` must be a dict, got list"),
         (MemoryItem(image=make_image(1), id=""), r"Item 1 \(id ''\): `id` must be a non-empty string, got ''"),
-        ("text", r"Item 1 must be a MemoryItem, got str"),
+        ("text", r"Item 1: A memory item must be a MemoryItem or a mapping of its fields, got 'text'"),
     ],
 )
 def test_an_unusable_item_is_refused_by_number(build, tmp_path, item, message):
     with pytest.raises(ValueError, match=message):
-        build([MemoryItem(image=make_image(0), id="same"), item], output_dir=tmp_path / "bank")
+        build([MemoryItem(image=make_image(0), id="same"), item], output_dir=tmp_path / "bank", on_error="raise")
     assert not (tmp_path / "bank").exists()
-
-
-def test_the_same_content_twice_is_refused(build, tmp_path):
-    items = [MemoryItem(image=make_image(0), text="a"), MemoryItem(image=make_image(0), text="a")]
-    with pytest.raises(ValueError, match=r"Items 0 and 1 have the same id '\w{32}' \(their content is the same\)"):
-        build(items, output_dir=tmp_path / "bank")
 
 
 def test_vectors_that_are_not_finite_are_refused_by_item(build, items, model, monkeypatch, tmp_path):
     encode = model.encode_memory
     monkeypatch.setattr(model, "encode_memory", lambda inputs: encode(inputs).index_fill(0, torch.tensor([1]), 1e30))
     with pytest.raises(ValueError, match=r"Item 1 \(id 'item-1'\): its vectors in float16 are not finite"):
-        build(items, output_dir=tmp_path / "bank", dtype="float16")
+        build(items, output_dir=tmp_path / "bank", dtype="float16", batch_size=3, on_error="raise")
 
 
 @pytest.mark.parametrize(
@@ -187,6 +191,7 @@ def test_vectors_that_are_not_finite_are_refused_by_item(build, items, model, mo
         ({"batch_size": 0}, "`batch_size` must be a positive integer, got 0"),
         ({"dtype": "int3"}, "`dtype` must be one of float32, bfloat16, float16, int8, int4, got 'int3'"),
         ({"shard_size": 0}, "`shard_size` must be a positive integer, got 0"),
+        ({"on_error": "ignore"}, "`on_error` must be 'skip' or 'raise', got 'ignore'"),
     ],
 )
 def test_settings_out_of_range_are_refused(build, items, tmp_path, settings, message):

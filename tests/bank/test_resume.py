@@ -1,6 +1,5 @@
 """A build that is interrupted at any moment is resumed, and ends as if it had not been."""
 
-import json
 import os
 import signal
 import subprocess
@@ -11,7 +10,7 @@ import pytest
 from filelock import FileLock
 
 from comem_hf import MemoryBank, MemoryItem
-from comem_hf.bank.staging import JOURNAL_NAME
+from comem_hf.bank.staging import Staging
 
 
 class Interruption(BaseException):
@@ -45,7 +44,7 @@ def interrupt(monkeypatch):
 @pytest.fixture
 def unfinished(build, items, interrupt, monkeypatch, tmp_path):
     """An output folder whose build was interrupted in its third shard."""
-    interrupt(8)
+    interrupt(12)
     with pytest.raises(Interruption):
         build(items, output_dir=tmp_path / "bank")
     monkeypatch.undo()
@@ -58,14 +57,16 @@ def test_a_build_interrupted_at_any_file_ends_as_an_undisturbed_one(
     calls = interrupt(-1)
     build(items, output_dir=tmp_path / "counted")
     monkeypatch.undo()
-    assert len(calls) == 14  # the journal, three files for each of three shards, index, card, config, the folder
+    # The journal's settings; three files and a journal entry of each of three shards; two files of each into the bank;
+    # index, card, config; the journal's end; the folder; the journal away.
+    assert len(calls) == 1 + 3 * 4 + 3 * 2 + 3 + 1 + 1 + 1
     for number in range(1, len(calls) + 1):
         output = tmp_path / f"bank-{number}"
         interrupt(number)
         with pytest.raises(Interruption):
             build(items, output_dir=output)
         monkeypatch.undo()
-        assert not output.exists()
+        assert output.exists() == (number == len(calls))
         build(items, output_dir=output)
         assert contents(output) == contents(bank.folder), number
         assert not output.with_name(f"{output.name}.staging").exists()
@@ -89,12 +90,11 @@ from comem_hf import CoMemForConditionalGeneration, CoMemProcessor, MemoryBank
 from comem_hf.bank.staging import Staging
 
 finish_shard = Staging.finish_shard
-def die_after_the_second(self, shard):
-    finish_shard(self, shard)
+def die_after_the_second(self, number, shard):
+    finish_shard(self, number, shard)
     if len(self.shards) == 2:
-        (self.bank / "memory-00002.safetensors.unfinished").write_bytes(b"torn")
-        with open(self.folder / "journal.jsonl", "a") as journal:
-            journal.write('{{"shard": {{"num_it')
+        (self.work / "memory-00002.safetensors.unfinished").write_bytes(b"torn")
+        (self.journal / "00002.json.unfinished").write_text('{{"num_it')
         os.kill(os.getpid(), signal.SIGKILL)
 Staging.finish_shard = die_after_the_second
 folder = {str(tmp_path / "model")!r}
@@ -137,7 +137,7 @@ def test_overwrite_starts_an_unfinished_build_again(build, items, unfinished):
 
 
 def test_a_damaged_file_of_an_unfinished_build_is_refused_by_name(build, items, unfinished):
-    damaged = unfinished.with_name("bank.staging") / "bank" / "memory-00000.safetensors"
+    damaged = unfinished.with_name("bank.staging") / "work" / "memory-00000.safetensors"
     damaged.write_bytes(damaged.read_bytes()[:-1] + b"!")
     with pytest.raises(ValueError, match="memory-00000.safetensors' of an unfinished build is missing or damaged"):
         build(items, output_dir=unfinished)
@@ -158,7 +158,7 @@ def test_a_foreign_folder_in_the_place_of_the_work_folder_is_left_alone(build, i
 
 
 def test_the_old_bank_stays_until_the_new_one_is_whole(build, items, interrupt, monkeypatch, tmp_path):
-    for number in (1, 4, 13, 14):  # the journal, a shard, the config, the renaming of the old bank
+    for number in (1, 4, 22, 23, 24):  # the journal, a shard, the config, the journal's end, the old bank away
         output = tmp_path / f"bank-{number}"
         build(items[:2], output_dir=output)
         interrupt(number)
@@ -172,7 +172,7 @@ def test_the_old_bank_stays_until_the_new_one_is_whole(build, items, interrupt, 
 def between_renames(build, items, interrupt, monkeypatch, tmp_path):
     """An output folder whose old bank has given up its name, and whose new bank has not got it yet."""
     build(items[:2], output_dir=tmp_path / "bank")
-    interrupt(15)
+    interrupt(25)
     with pytest.raises(Interruption):
         build(items, output_dir=tmp_path / "bank", overwrite=True)
     monkeypatch.undo()
@@ -193,18 +193,17 @@ def test_an_old_bank_comes_back_when_the_new_one_is_given_up(build, items, betwe
 
 
 def test_a_build_killed_while_cleaning_up_is_finished_by_the_next(build, items, monkeypatch, tmp_path):
-    unlink = Path.unlink
+    def die(self):
+        assert (tmp_path / "bank").is_dir()
+        raise Interruption
 
-    def die_at_the_journal(path, *arguments, **options):
-        if path.name == JOURNAL_NAME:
-            raise Interruption
-        unlink(path, *arguments, **options)
-
-    monkeypatch.setattr(Path, "unlink", die_at_the_journal)
+    monkeypatch.setattr(Staging, "_discard_journal", die)
     with pytest.raises(Interruption):
-        build(items, output_dir=tmp_path / "bank")
+        build(items[:6], output_dir=tmp_path / "bank")
     monkeypatch.undo()
-    journal = (tmp_path / "bank.staging" / JOURNAL_NAME).read_text().splitlines()
-    assert json.loads(journal[-1]) == {"finished": True}
-    assert len(build(items, output_dir=tmp_path / "bank")) == 7
+    with pytest.raises(ValueError, match="unfinished build of other items: items 3 to 5 have changed"):
+        build(items[:5], output_dir=tmp_path / "bank")
+    with pytest.raises(ValueError, match="already holds a memory bank, of fewer items"):
+        build(items, output_dir=tmp_path / "bank")
+    assert len(build(items[:6], output_dir=tmp_path / "bank")) == 6
     assert [path.name for path in tmp_path.iterdir()] == ["bank"]

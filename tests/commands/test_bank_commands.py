@@ -36,7 +36,8 @@ def test_build_bank_names_the_line_of_a_bad_item(comem, items_file, model_folder
     first = json.loads(items_file.read_text().splitlines()[0])
     first["image"] = str(items_file.parent / first["image"])
     (tmp_path / "items.jsonl").write_text(json.dumps(first) + "\n" + line)
-    code, _, error = comem("build-bank", tmp_path / "items.jsonl", tmp_path / "bank", "--model", model_folder)
+    arguments = ("build-bank", tmp_path / "items.jsonl", tmp_path / "bank", "--model", model_folder)
+    code, _, error = comem(*arguments, "--on-error", "raise")
     assert code == 2
     assert message in error.splitlines()[-1]
     assert not (tmp_path / "bank").exists()

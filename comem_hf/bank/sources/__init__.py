@@ -1,0 +1,1 @@
+"""Where items come from: each source gives them lazily, one after the other."""

@@ -1,0 +1,166 @@
+"""Items that cannot be used: left out, reported, and no reason to stop."""
+
+import json
+import os
+
+import pytest
+import torch
+
+from comem_hf import MemoryBank, MemoryItem
+from comem_hf.bank.skipped import read_skipped
+from comem_hf.bank.sources.unreadable import UnreadableItem
+from tests.bank.conftest import bomb, truncated_image
+from tests.conftest import make_image
+
+
+@pytest.fixture(scope="session")
+def mixed() -> list:
+    """Seven good items among eleven that cannot be used."""
+    return [
+        MemoryItem(image=make_image(0), id="good-0"),
+        MemoryItem(image=b"", id="empty"),
+        MemoryItem(image=bomb(), id="bomb"),
+        MemoryItem(image=make_image(1), id="good-1"),
+        MemoryItem(image="gone.png", id="missing"),
+        MemoryItem(image=make_image(1, (4000, 4)), id="line"),
+        {"id": "nothing"},
+        MemoryItem(text="Only text.", id="text"),
+        UnreadableItem("line 9 is not valid JSON."),
+        *(MemoryItem(image=make_image(seed), id=f"good-{seed}") for seed in (2, 3, 4)),
+        MemoryItem(image=make_image(9), id="good-0"),
+        MemoryItem(image=truncated_image(), id="torn"),
+        MemoryItem(image=make_image(9), metadata={"x": float("nan")}),
+        MemoryItem(image=make_image(5), id="good-5"),
+        3,
+        MemoryItem(image=make_image(6), id="good-6"),
+    ]
+
+
+REASONS = {
+    1: "its image is not a readable picture",
+    2: "its image is too large to be opened safely",
+    4: "cannot read image 'gone.png': No such file",
+    5: "its image is 4000 x 4 pixels",
+    6: "A memory item needs an image, a text or both",
+    7: "it has no image, and embedder 'backbone'",
+    8: "line 9 is not valid JSON.",
+    12: "its id 'good-0' is that of item 0 already.",
+    13: "its image is not a readable picture",
+    14: "`metadata` cannot be written as JSON",
+    16: "A memory item must be a MemoryItem or a mapping",
+}
+
+
+def test_unusable_items_are_skipped_and_reported_with_number_id_and_reason(build, mixed, tmp_path):
+    bank = build(mixed, output_dir=tmp_path / "bank")
+    assert bank.ids == [f"good-{seed}" for seed in range(7)]
+    for seed in range(7):
+        assert bank.search(image=make_image(seed), k=1)[0].item.id == f"good-{seed}"
+    skipped = read_skipped(bank.folder)
+    assert [entry["item"] for entry in skipped] == list(REASONS)
+    assert all(entry["reason"].startswith(REASONS[entry["item"]]) for entry in skipped)
+    assert [entry["id"] for entry in skipped][:6] == ["empty", "bomb", "missing", "line", "nothing", "text"]
+    bank.verify()
+
+
+def test_the_rest_is_as_if_the_unusable_items_had_not_been_there(build, mixed, tmp_path):
+    bank = build(mixed, output_dir=tmp_path / "bank", batch_size=1)
+    clean = build(
+        [MemoryItem(image=make_image(seed), id=f"good-{seed}") for seed in range(7)],
+        output_dir=tmp_path / "clean",
+        batch_size=1,
+    )
+    assert torch.equal(
+        bank.memory_inputs([bank.ids])["memory_embeds"], clean.memory_inputs([clean.ids])["memory_embeds"]
+    )
+
+
+def test_shards_of_which_nothing_is_left_leave_no_gap_in_the_numbers(build, mixed, tmp_path):
+    bank = build(mixed, output_dir=tmp_path / "bank", shard_size=1)
+    assert bank.config.shard_sizes == [1] * 7
+    assert len(MemoryBank.from_pretrained(tmp_path / "bank").ids) == 7
+
+
+def test_a_summary_is_logged_and_the_report_is_not_part_of_the_bank(build, mixed, items, caplog, tmp_path):
+    bank = build(mixed, output_dir=tmp_path / "bank")
+    assert "11 of 18 items were skipped" in caplog.text
+    assert "skipped.jsonl" not in json.loads((bank.folder / "bank_config.json").read_text())["files"]
+    bank.save_pretrained(tmp_path / "copy")
+    assert not (tmp_path / "copy" / "skipped.jsonl").exists()
+    assert not (build(items, output_dir=tmp_path / "clean").folder / "skipped.jsonl").exists()
+
+
+@pytest.mark.parametrize("given_id", ["twin", None])
+def test_an_item_that_is_there_twice_is_stored_once(build, given_id, tmp_path):
+    items = [MemoryItem(image=make_image(0), text="a", id=given_id) for _ in range(8)]
+    bank = build(items, output_dir=tmp_path / "bank", on_error="raise")
+    assert len(bank) == 1 and not read_skipped(bank.folder)
+
+
+def test_vectors_that_are_not_finite_cost_one_item(build, items, model, monkeypatch, tmp_path):
+    encode = model.encode_memory
+    monkeypatch.setattr(model, "encode_memory", lambda inputs: encode(inputs).index_fill(0, torch.tensor([0]), 1e30))
+    bank = build(items[:3], output_dir=tmp_path / "bank", dtype="float16", batch_size=3)
+    assert bank.ids == ["item-0", "item-1"]  # the longest comes first into the batch
+    assert read_skipped(bank.folder) == [
+        {"item": 2, "id": "item-2", "reason": "its vectors in float16 are not finite."}
+    ]
+
+
+def test_a_build_of_nothing_usable_is_an_error_that_names_the_first_reason(build, tmp_path):
+    items = [MemoryItem(text=f"Text {number}.", id=f"text-{number}") for number in range(5)]
+    with pytest.raises(ValueError, match=r"None of the 5 items can be used. Item 0 \(id 'text-0'\): it has no image"):
+        build(items, output_dir=tmp_path / "bank")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_resumed_build_skips_the_same_items(build, mixed, monkeypatch, tmp_path):
+    class Interruption(BaseException):
+        pass
+
+    undisturbed = build(mixed, output_dir=tmp_path / "undisturbed").folder
+    replace, calls = os.replace, []
+
+    def fail_at_the_thirteenth(*arguments):
+        calls.append(arguments)
+        if len(calls) == 13:
+            raise Interruption
+        replace(*arguments)
+
+    monkeypatch.setattr(os, "replace", fail_at_the_thirteenth)
+    with pytest.raises(Interruption):
+        build(mixed, output_dir=tmp_path / "bank")
+    monkeypatch.undo()
+    repaired = [
+        MemoryItem(image=make_image(8), id="empty") if number == 1 else item for number, item in enumerate(mixed)
+    ]
+    resumed = build(repaired, output_dir=tmp_path / "bank").folder  # item 1 was skipped, and stays so
+    for path in undisturbed.iterdir():
+        assert path.read_bytes() == (resumed / path.name).read_bytes(), path.name
+
+
+def test_a_build_that_stopped_at_a_bad_item_goes_on_by_skipping_it(build, mixed, tmp_path):
+    mixed = [*mixed[9:12], *mixed]
+    with pytest.raises(ValueError, match=r"Item 4 \(id 'empty'\)"):
+        build(mixed, output_dir=tmp_path / "bank", on_error="raise")
+    assert len(build(mixed, output_dir=tmp_path / "bank")) == 7
+
+
+def test_no_space_left_is_said_and_costs_nothing_that_is_finished(build, items, bank, monkeypatch, tmp_path):
+    import comem_hf.bank.build as module
+
+    write_items = module.write_items
+
+    def full_at_the_third(path, records):
+        if "00002" in path.name:
+            raise RuntimeError("Error: No space left on device (os error 28)")  # as FAISS and safetensors say it
+        write_items(path, records)
+
+    monkeypatch.setattr(module, "write_items", full_at_the_third)
+    with pytest.raises(OSError, match="No space left to write '.*items-00002.parquet'; free some and do the same"):
+        build(items, output_dir=tmp_path / "bank")
+    monkeypatch.undo()
+    assert not (tmp_path / "bank").exists()
+    resumed = build(items, output_dir=tmp_path / "bank")
+    for path in bank.folder.iterdir():
+        assert path.read_bytes() == (resumed.folder / path.name).read_bytes(), path.name
