@@ -1,8 +1,11 @@
 """Finding and loading the backbone that a memory encoder was made for."""
 
+import json
 import os
 from typing import Any
 
+import torch
+from safetensors import SafetensorError
 from transformers import (
     MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING,
     AutoModelForImageTextToText,
@@ -15,6 +18,7 @@ from transformers.utils.hub import extract_commit_hash
 from .configuration_comem import CoMemConfig
 from .loading_checks_comem import refuse_loading_errors, refuse_other_shape, refuse_other_weights
 from .local_paths_comem import is_local
+from .tensor_files_comem import open_tensors
 
 
 HUB_ARGUMENTS = ("cache_dir", "force_download", "local_files_only", "token", "revision", "subfolder")
@@ -22,6 +26,32 @@ HUB_ARGUMENTS = ("cache_dir", "force_download", "local_files_only", "token", "re
 OWN_ARGUMENTS = ("revision", "subfolder", "key_mapping", "trust_remote_code", "code_revision", "adapter_kwargs")
 
 logger = logging.get_logger(__name__)
+
+
+def load_backbone(name: str | os.PathLike, **kwargs) -> PreTrainedModel:
+    """
+    Loads a plain vision-language model, but none that lacks weights, which transformers would draw at random.
+
+    Args:
+        name (`str` or `os.PathLike`): Folder or repository.
+        **kwargs: As for [`~transformers.PreTrainedModel.from_pretrained`].
+
+    Raises:
+        `ValueError`: If weights are missing, of another shape, truncated or corrupt, or if `dtype` is none.
+    """
+    dtype = kwargs.get("dtype")
+    if isinstance(dtype, str) and dtype != "auto" and not isinstance(getattr(torch, dtype, None), torch.dtype):
+        raise ValueError(f"`dtype` must be 'auto' or a type of torch such as 'bfloat16', got {dtype!r}.")
+    try:
+        backbone, info = AutoModelForImageTextToText.from_pretrained(
+            name, **{**kwargs, "output_loading_info": True, "ignore_mismatched_sizes": True}
+        )
+    except (SafetensorError, json.JSONDecodeError, KeyError):
+        open_tensors(name, **{key: kwargs[key] for key in HUB_ARGUMENTS if key in kwargs})  # says in what file
+        raise
+    missing = set(info["missing_keys"]) - backbone.get_expanded_tied_weights_keys(all_submodels=True).keys()
+    refuse_loading_errors(name, {**info, "missing_keys": missing, "unexpected_keys": ()})
+    return backbone
 
 
 def named_backbone(
@@ -63,7 +93,7 @@ def named_backbone(
         if attention:
             arguments["attn_implementation"] = attention
         try:
-            backbone = AutoModelForImageTextToText.from_pretrained(name, revision=revision, **arguments)
+            backbone = load_backbone(name, revision=revision, **arguments)
         except OSError as error:
             raise OSError(
                 f"The backbone of {path}, {str(name)!r} at revision {revision!r}, cannot be loaded "
@@ -142,5 +172,6 @@ __all__ = [
     "commit_in_cache",
     "commit_of",
     "enclosed_backbone",
+    "load_backbone",
     "named_backbone",
 ]

@@ -170,6 +170,8 @@ class CoMemCheckpointMixin:
     def _load_whole(cls, path: str | os.PathLike | None, *args, hub_kwargs: dict[str, Any], **kwargs):
         kwargs.setdefault("key_mapping", KEY_MAPPING)
         kwargs["ignore_mismatched_sizes"] = True  # and refused below, in one sentence
+        if path is not None:
+            kwargs.setdefault("use_safetensors", True)  # never a pickle that lies in their place
         try:
             model, info = super().from_pretrained(path, *args, output_loading_info=True, **kwargs)
         except (SafetensorError, json.JSONDecodeError, KeyError):
@@ -247,6 +249,8 @@ def _is_memory_only(path: str | os.PathLike, config: Any, hub_kwargs: dict[str, 
             f"{path} holds a model of type {values.get('model_type')!r}, not 'comem'; "
             "`CoMemForConditionalGeneration.from_backbone` puts a new memory encoder on a plain backbone."
         )
+    if not values.get("backbone_config"):
+        raise ValueError(f"config.json of {path} lacks `backbone_config`; restore the file, or save the model again.")
     return values.get("memory_only", False)
 
 

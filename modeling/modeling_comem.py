@@ -12,7 +12,7 @@ from transformers.processing_utils import Unpack
 from transformers.utils import TransformersKwargs, can_return_tuple
 
 from .adapter_comem import shared_weight_keys
-from .backbone_comem import commit_in_cache, commit_of
+from .backbone_comem import commit_in_cache, commit_of, load_backbone
 from .checkpoint_comem import CoMemCheckpointMixin
 from .configuration_comem import CoMemConfig
 from .generation_comem import CoMemGenerationMixin, MemoryInCache
@@ -88,10 +88,13 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemPromptMixin, CoMe
             backbone_kwargs (`dict`, *optional*): Arguments for the backbone's `from_pretrained`, such as `dtype`.
             **config: Fields of [`CoMemConfig`]. Of a loaded model from the Hub, give `backbone_revision` if it is not
                 the latest commit that the cache has.
+
+        Raises:
+            `ValueError`: If the backbone's files lack weights, or if a field is wrong.
         """
         if not isinstance(backbone, PreTrainedModel):
             name, backbone_kwargs = backbone, backbone_kwargs or {}
-            backbone = AutoModelForImageTextToText.from_pretrained(name, **backbone_kwargs)
+            backbone = load_backbone(name, **backbone_kwargs)
             config.setdefault("backbone_revision", commit_of(name, backbone_kwargs))
         name = config.setdefault("backbone_name_or_path", backbone.config.name_or_path or None)
         if "backbone_revision" not in config:
