@@ -100,7 +100,10 @@ def _recovered(
     held = {name for name in published.backbone if name.startswith("model.")}
     missing = sorted((weights.keys() | held) - published.encoder.keys())
     if missing:
-        raise ValueError(f"{published.source} lacks {len(missing)} tensors of the encoder, such as {missing[:4]}.")
+        raise ValueError(
+            f"{published.source} lacks {len(missing)} tensors of the encoder, such as {missing[:4]}; download it "
+            "again."
+        )
     for name, tensor in published.encoder.items():
         base = published.backbone.get(name)
         if base is None or base.shape != tensor.shape:

@@ -44,10 +44,8 @@ def output_folder(
     partial, replaced = _beside(output), _beside(output)
     parents = _missing(output.parent)
     try:
-        try:
+        with _told_as_unwritable(output):
             partial.mkdir(parents=True)
-        except OSError as error:
-            raise OSError(f"Cannot write to {output} ({error.strerror}); choose another folder.") from error
         yield partial
         _put_in_place(partial, output, replaced)
     except (OSError, SafetensorError) as error:
@@ -55,12 +53,14 @@ def output_folder(
             raise OSError(sentence) from error
         raise
     finally:
-        for leftover in (partial, replaced):
-            shutil.rmtree(leftover, ignore_errors=True)
-        if replaced.exists():
-            logger.warning(f"The folder that {output} replaced could not be removed; delete {replaced}.")
-        if not output.exists():
-            _remove_empty(parents)
+        try:
+            for leftover in (partial, replaced):
+                shutil.rmtree(leftover, ignore_errors=True)
+        finally:  # removing can be interrupted, too
+            if replaced.exists():
+                logger.warning(f"The folder that {output} replaced could not be removed; delete {replaced}.")
+            if not os.path.exists(output):
+                _remove_empty(parents)
 
 
 def _check(output: Path, overwrite: bool, inputs: tuple[str | os.PathLike | None, ...], kind: str):
@@ -71,8 +71,11 @@ def _check(output: Path, overwrite: bool, inputs: tuple[str | os.PathLike | None
         folder = Path(folder).resolve()
         if real == folder or folder in real.parents or real in folder.parents:
             raise ValueError(f"`output` {str(output)!r} must lie apart from {str(folder)!r}, which is read.")
-    if not os.path.lexists(output):
-        return
+    with _told_as_unwritable(output):
+        try:
+            output.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            return
     if not output.is_dir() or output.is_symlink():
         raise ValueError(f"`output` must be a folder or not exist, got {str(output)!r}.")
     if os.path.ismount(output):
@@ -82,6 +85,14 @@ def _check(output: Path, overwrite: bool, inputs: tuple[str | os.PathLike | None
     if not overwrite:
         raise ValueError(f"`output` {str(output)!r} is not empty; pass `overwrite=True` (--overwrite) to replace it.")
     refuse_unless_replaceable(output, kind)
+
+
+@contextmanager
+def _told_as_unwritable(output: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OSError(f"Cannot write to {output} ({error.strerror}); choose another folder.") from error
 
 
 def _beside(output: Path) -> Path:
@@ -119,10 +130,10 @@ def _sentence(error: OSError | SafetensorError, output: Path, partial: Path) -> 
         return reason and f"Nothing was written to {output}: {reason[1]}."
     if error.errno is None:  # of our own, or of transformers
         return None
-    path = None if error.filename is None else Path(os.fsdecode(error.filename))
-    if path is None or {partial, output} & {path, *path.parents}:
+    paths = [Path(os.fsdecode(name)) for name in (error.filename, error.filename2) if name is not None]
+    if not paths or any({partial, output} & {path, *path.parents} for path in paths):
         return f"Nothing was written to {output}: {error.strerror}."
-    return f"Cannot read {path} ({error.strerror})."
+    return f"Cannot read {paths[0]} ({error.strerror})."
 
 
 __all__ = ["output_folder"]

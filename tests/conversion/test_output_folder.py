@@ -149,6 +149,19 @@ def test_a_name_of_the_greatest_length_is_no_trouble(tmp_path):
     assert contents(tmp_path) == {"x" * 255 + "/config.json": b""}
 
 
+def test_a_name_that_is_too_long_is_told(tmp_path):
+    with pytest.raises(OSError, match=r"^Cannot write to .*xxx \(File name too long\); choose another folder\.$"):
+        with output_folder(tmp_path / ("x" * 256)):
+            pass
+
+
+def test_a_disk_that_fills_up_while_copying_is_not_said_to_be_unreadable(tmp_path):
+    with pytest.raises(OSError, match="^Nothing was written to .*out: No space left on device.$"):
+        with output_folder(tmp_path / "out") as folder:
+            # as shutil.copy tells it
+            raise OSError(28, "No space left on device", str(tmp_path / "source.py"), None, str(folder / "source.py"))
+
+
 def test_parents_made_for_nothing_are_removed(tmp_path):
     (tmp_path / "mine").mkdir()
     with pytest.raises(ValueError, match="stop"):
