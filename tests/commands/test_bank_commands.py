@@ -30,6 +30,7 @@ def test_build_bank_refuses_a_folder_that_has_a_bank(comem, items_file, bank_fol
         ('{"image": 3}', r"items.jsonl', line 2: `image` must be a path, got 3."),
         ('{"text": 3}', r"items.jsonl', line 2: `text` must be a string, got int."),
         ('{"image": "gone.png"}', r"Item 1: cannot read image"),
+        ("\xff", r"items.jsonl', line 2: Expecting value"),
     ],
 )
 def test_build_bank_names_the_line_of_a_bad_item(comem, items_file, model_folder, tmp_path, line, message):
@@ -41,6 +42,26 @@ def test_build_bank_names_the_line_of_a_bad_item(comem, items_file, model_folder
     assert code == 2
     assert message in error.splitlines()[-1]
     assert not (tmp_path / "bank").exists()
+
+
+def test_build_bank_skips_bad_items_and_says_how_many(comem, items_file, model_folder, tmp_path):
+    (tmp_path / "items.jsonl").write_text(f'{{"id": "x"}}\n{{"image": "{items_file.parent}/pictures/0.png"}}\n[1]\n')
+    code, output, _ = comem("build-bank", tmp_path / "items.jsonl", tmp_path / "bank", "--model", model_folder)
+    assert (code, output.splitlines()[1:]) == (0, ["bank\titems\t1", "bank\tskipped\t2"])
+    reasons = [json.loads(line)["reason"] for line in (tmp_path / "bank" / "skipped.jsonl").read_text().splitlines()]
+    assert reasons[1].endswith("items.jsonl', line 3: expected a JSON object, got '[1]'.")
+
+
+def test_build_bank_reads_a_folder_of_images(comem, items_file, model_folder, tmp_path):
+    arguments = ("build-bank", items_file.parent / "pictures", tmp_path / "bank", "--model", model_folder)
+    assert comem(*arguments, "--shard-size", 3)[0] == 0
+    assert MemoryBank.from_pretrained(tmp_path / "bank").config.shard_sizes == [3, 1]
+
+
+def test_build_bank_refuses_what_is_no_source(comem, model_folder, tmp_path):
+    (tmp_path / "items.csv").write_text("image")
+    code, _, error = comem("build-bank", tmp_path / "items.csv", tmp_path / "bank", "--model", model_folder)
+    assert code == 2 and "is no source of items: give a .jsonl file, a .tsv" in error
 
 
 def test_build_bank_names_an_items_file_that_is_missing(comem, model_folder, tmp_path):

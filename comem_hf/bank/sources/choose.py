@@ -1,0 +1,66 @@
+"""Which source a name means."""
+
+from pathlib import Path
+
+from .columns import read_dataset
+from .image_folder import read_image_folder
+from .json_lines import read_jsonl
+from .lazy import LazyItems
+from .wit import read_wit
+
+
+HUB_PREFIX = "hf://datasets/"
+
+
+def open_source(
+    source: str | Path,
+    *,
+    images: str | Path | None = None,
+    split: str = "train",
+    image_column: str | None = None,
+    text_column: str | None = None,
+    id_column: str | None = None,
+) -> LazyItems:
+    """Items of a file, a folder or a data set on the Hub.
+
+    Args:
+        source (`str` or `Path`): A `.jsonl` file ([`read_jsonl`]), a `.tsv` or `.tsv.gz` file of WIT ([`read_wit`]), a
+            folder of images ([`read_image_folder`]), or `hf://datasets/USER/NAME`, with `@REVISION` if wanted,
+            streamed ([`read_dataset`]).
+        images (`str` or `Path`, *optional*): Folder of a WIT file's images.
+        split (`str`, defaults to `"train"`): Of a data set on the Hub.
+        image_column, text_column, id_column (`str`, *optional*): Columns of a data set on the Hub; guessed if not
+            given.
+
+    Raises:
+        ValueError: If it is none of these, cannot be read, or an option is given that it has no use for.
+    """
+    name = str(source)
+    path = Path(name)
+    on_hub, wit = name.startswith(HUB_PREFIX), name.lower().endswith((".tsv", ".tsv.gz"))
+    if images is not None and not wit:
+        raise ValueError(f"`images` is for WIT files, not for {name!r}.")
+    columns = {"image": image_column, "text": text_column, "id": id_column}
+    if not on_hub and (split != "train" or any(columns.values())):
+        raise ValueError(f"Split and columns can be chosen for {HUB_PREFIX}USER/NAME, not for {name!r}.")
+    if on_hub:
+        return read_dataset(_stream(name.removeprefix(HUB_PREFIX), split), **columns)
+    if path.is_dir():
+        return read_image_folder(path)
+    if wit:
+        return read_wit(path, images)
+    if path.suffix.lower() == ".jsonl":
+        return read_jsonl(path)
+    raise ValueError(
+        f"{name!r} is no source of items: give a .jsonl file, a .tsv or .tsv.gz file of WIT, a folder of images, or "
+        f"{HUB_PREFIX}USER/NAME."
+    )
+
+
+def _stream(name: str, split: str):
+    try:
+        from datasets import load_dataset
+    except ImportError as error:
+        raise ValueError("Reading a data set from the Hub needs datasets: pip install datasets.") from error
+    name, _, revision = name.partition("@")
+    return load_dataset(name, revision=revision or None, split=split, streaming=True)

@@ -1,0 +1,92 @@
+"""Items of a `datasets.Dataset`, in memory, on disk or streamed."""
+
+import math
+from collections.abc import Iterator
+from datetime import date, time, timedelta
+from functools import partial
+
+from comem_hf.modeling.memory_item import MemoryItem
+
+from .lazy import LazyItems, make_item
+from .unreadable import UnreadableItem
+from .wit import WIT_TEXT_COLUMNS, wit_text
+
+
+_GUESSES = {
+    "image": ("image", "img", "picture", "jpg", "png", "webp"),
+    "text": ("text", "caption", "description", "txt"),
+    "id": ("id", "image_id", "__key__"),
+}
+
+
+def read_dataset(dataset, image: str | None = None, text: str | None = None, id: str | None = None) -> LazyItems:
+    """Items of a data set: one column is the image, one the text, one the id; the others become metadata.
+
+    Columns that are not given are guessed by their names (`image`, `text` or `caption`, `id`, ...). With the columns
+    of WIT the text is title and description. Images are taken as they are stored, and are not decoded.
+
+    Args:
+        dataset (`datasets.Dataset` or `datasets.IterableDataset`): One split.
+        image, text, id (`str`, *optional*): Names of the columns.
+
+    Raises:
+        ValueError: If it is no data set, a column is unknown, or neither an image nor a text was found.
+    """
+    import datasets
+
+    if not isinstance(dataset, (datasets.Dataset, datasets.IterableDataset)):
+        raise ValueError(
+            "`dataset` must be a `datasets.Dataset` or `IterableDataset`, that is one split, "
+            f"got {type(dataset).__name__}."
+        )
+    features = dataset.features
+    if features is None:  # of a stream that does not know them before it is read
+        features = dict.fromkeys(next(iter(dataset), {}))
+    columns = {}
+    for role, given in (("image", image), ("text", text), ("id", id)):
+        if given is not None and given not in features:
+            raise ValueError(f"The data set has no column {given!r}; its columns are {', '.join(features)}.")
+        columns[role] = given or next((name for name in _GUESSES[role] if name in features), None)
+    wit = columns["text"] is None and all(name in features for name in WIT_TEXT_COLUMNS)
+    if columns["image"] is None and columns["text"] is None and not wit:
+        raise ValueError(
+            f"No column of the data set looks like an image or a text ({', '.join(features)}); name them with "
+            "`image=` and `text=`."
+        )
+    media = {name for name, feature in features.items() if isinstance(feature, (datasets.Image, datasets.Audio))}
+    if columns["image"] in media:
+        dataset = dataset.cast_column(columns["image"], datasets.Image(decode=False))
+    if media - {columns["image"]}:
+        dataset = dataset.remove_columns(sorted(media - {columns["image"]}))
+    labels = {name: feature.names for name, feature in features.items() if isinstance(feature, datasets.ClassLabel)}
+    count = (lambda: len(dataset)) if isinstance(dataset, datasets.Dataset) else (lambda: None)
+    return LazyItems(partial(_items, dataset, columns, wit, labels), count)
+
+
+def _items(dataset, columns: dict, wit: bool, labels: dict) -> Iterator[MemoryItem | UnreadableItem]:
+    for number, row in enumerate(dataset):
+        fields = {role: None if name is None else row.pop(name) for role, name in columns.items()}
+        if wit:
+            fields["text"] = wit_text(row)
+        if isinstance(fields["image"], dict):
+            fields["image"] = fields["image"]["bytes"] or fields["image"]["path"]
+        if fields["id"] is not None:
+            fields["id"] = str(fields["id"])
+        for name, names in labels.items():
+            if row.get(name) is not None and row[name] >= 0:
+                row[name] = names[row[name]]
+        metadata = {name: _plain(value) for name, value in row.items() if not isinstance(value, bytes)}
+        yield make_item(f"row {number} of the data set", **fields, metadata=metadata)
+
+
+def _plain(value):
+    """As JSON has it: no dates, no numbers that are none."""
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, (date, time, timedelta)):  # a datetime is a date, too
+        return str(value) if isinstance(value, timedelta) else value.isoformat()
+    return value

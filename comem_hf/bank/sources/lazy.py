@@ -1,0 +1,43 @@
+"""Items that are made one after the other, as often as they are asked for."""
+
+from collections.abc import Callable, Iterator
+
+from comem_hf.modeling.memory_item import MemoryItem
+
+from .unreadable import UnreadableItem
+
+
+class LazyItems:
+    """An iterable of items that knows, where that is cheap, how many there will be.
+
+    Args:
+        read (`Callable[[], Iterator[MemoryItem | UnreadableItem]]`): Starts from the first item at each call.
+        count (`Callable[[], int | None]`): About how many items there are; `None` if nobody knows.
+    """
+
+    def __init__(
+        self, read: Callable[[], Iterator[MemoryItem | UnreadableItem]], count: Callable[[], int | None] = lambda: None
+    ):
+        self._read = read
+        self._count = count
+
+    def __iter__(self) -> Iterator[MemoryItem | UnreadableItem]:
+        return self._read()
+
+    def __length_hint__(self) -> int:
+        """For progress bars; a source that does not know it has 0."""
+        return self._count() or 0
+
+
+def make_item(where: str, **fields) -> MemoryItem | UnreadableItem:
+    """An item of these fields, or what is wrong with it.
+
+    Args:
+        where (`str`): Place of the entry in the source, for the message.
+        fields: Of [`MemoryItem`].
+    """
+    try:
+        return MemoryItem(**fields)
+    except ValueError as error:
+        item_id = fields.get("id")
+        return UnreadableItem(f"{where}: {error}", item_id if isinstance(item_id, str) else None)
