@@ -11,10 +11,9 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
 )
 from huggingface_hub.utils import validate_repo_id
-from transformers import PreTrainedConfig
+from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.utils import CONFIG_NAME
 
-from ..modeling import CoMemForConditionalGeneration
 from .peft_config import ADAPTER_CONFIG
 
 
@@ -60,10 +59,10 @@ def check_origin(argument: str, origin: str | os.PathLike | None):
         return  # an adapter, which has another file
 
 
-def named_backbones(model: str | os.PathLike | CoMemForConditionalGeneration) -> tuple[str, ...]:
+def named_backbones(model: str | os.PathLike | PreTrainedModel) -> tuple[str, ...]:
     """Returns the backbone that a model of this package names in its configuration, if any, before it is loaded."""
-    if isinstance(model, CoMemForConditionalGeneration):
-        name = model.config.backbone_name_or_path
+    if isinstance(model, PreTrainedModel):
+        name = getattr(model.config, "backbone_name_or_path", None)
     else:
         name = PreTrainedConfig.get_config_dict(model)[0].get("backbone_name_or_path")
     return (name,) if isinstance(name, str) else ()
