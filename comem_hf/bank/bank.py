@@ -12,9 +12,10 @@ from comem_hf.modeling.memory_item import MemoryItem
 from .build import SHARD_SIZE, BankBuilder
 from .config import BankConfig
 from .embedder import Embedder, resolve_embedder
+from .faiss_index import open_index
 from .hit import MemoryHit
 from .hub import bank_folder
-from .index import Index, open_index
+from .index import Index
 from .integrity import check_files, copy_bank
 from .items import StoredItems
 from .processes import Processes
@@ -23,7 +24,7 @@ from .search import BankSearch
 from .vectors import MemoryVectors
 
 
-# Files up to this size are hashed whenever a bank is opened (a fraction of a second); `verify` hashes all.
+# Banks up to this size are hashed whenever they are opened (a fraction of a second); `verify` hashes any.
 _HASHED_AT_OPENING = 64 * 2**20
 
 
@@ -63,6 +64,8 @@ class MemoryBank:
         batch_size: int = 32,
         dtype: str = "float32",
         shard_size: int = SHARD_SIZE,
+        metric: str = "cosine",
+        index_factory: str | None = None,
         overwrite: bool = False,
         on_error: str = "skip",
         distributed: bool = False,
@@ -88,6 +91,10 @@ class MemoryBank:
                 `"int8"` with a scale per vector (a quarter of the bytes) or `"int4"` with a scale per 32 numbers (a
                 seventh).
             shard_size (`int`, defaults to 1024): Items per file, and the most that an interruption can cost.
+            metric (`str`, defaults to `"cosine"`): How embeddings are compared: `"cosine"` or `"l2"` (Euclidean
+                distance).
+            index_factory (`str`, *optional*): FAISS factory string of the index, such as `"IVF4096,SQ8"` or
+                `"HNSW32"`; if not given, one by the number of items (see [`default_factory`]).
             overwrite (`bool`, defaults to `False`): Replace a bank in `output_dir`, and discard an unfinished build
                 with other settings.
             on_error (`str`, defaults to `"skip"`): `"skip"` leaves out items that cannot be used and lists them, with
@@ -104,8 +111,9 @@ class MemoryBank:
             OSError: If no space is left; called again when there is, it goes on.
         """
         resolved = resolve_embedder(embedder, model, processor)
+        processes = Processes(distributed)
         builder = BankBuilder(
-            model, processor, resolved, batch_size, dtype, shard_size, on_error, Processes(distributed)
+            model, processor, resolved, batch_size, dtype, shard_size, on_error, processes, metric, index_factory
         )
         builder.build(items, Path(output_dir), overwrite)
         return cls.from_pretrained(output_dir, model=model, processor=processor, embedder=resolved)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 from transformers.utils import logging
 
 from comem_hf.modeling.memory_item import MemoryItem
@@ -19,7 +19,8 @@ from .config import CARD_NAME, INDEX_NAME, BankConfig, items_name, memory_name
 from .durable import write_durably
 from .embedder import Embedder
 from .encode import ItemEncoder
-from .index import FlatIndex
+from .index import check_metric
+from .index_build import EMBEDDINGS_KEY, StoredEmbeddings, build_index
 from .inputs import InputRow, read_rows
 from .items import write_items
 from .precision import check_precision
@@ -47,6 +48,8 @@ class BankBuilder:
         shard_size (`int`): Items per file; at most this many are lost when a build is interrupted.
         on_error (`str`): What to do with an item that cannot be used: `"skip"` or `"raise"`.
         processes (`Processes`): Those that build the bank together, each its share of the shards.
+        metric (`str`): How embeddings are compared: `"cosine"` or `"l2"`.
+        index_factory (`str` or `None`): FAISS factory string of the index; `None` for one by the number of items.
     """
 
     def __init__(
@@ -59,7 +62,10 @@ class BankBuilder:
         shard_size: int,
         on_error: str,
         processes: Processes,
+        metric: str,
+        index_factory: str | None,
     ):
+        check_metric(metric)
         check_precision(dtype, model.config.get_text_config().hidden_size)
         if not isinstance(shard_size, int) or shard_size < 1:
             raise ValueError(f"`shard_size` must be a positive integer, got {shard_size!r}.")
@@ -73,6 +79,8 @@ class BankBuilder:
         self.shard_size = shard_size
         self.on_error = on_error
         self.processes = processes
+        self.metric = metric
+        self.index_factory = index_factory
 
     def build(self, items: Iterable[MemoryItem], output: Path, overwrite: bool = False) -> None:
         """Write a bank of `items` to `output`, or go on with an interrupted build of the same items.
@@ -143,7 +151,7 @@ class BankBuilder:
             contents = {
                 memory_name(number): lambda path: write_memory(path, memory, self.dtype),
                 items_name(number): lambda path: write_items(path, records),
-                embeddings_name(number): lambda path: save_file({"embeddings": embeddings}, path),
+                embeddings_name(number): lambda path: save_file({EMBEDDINGS_KEY: embeddings}, path),
             }
             files = {name: staging.write(name, write) for name, write in contents.items()}
         skipped = [
@@ -198,13 +206,10 @@ class BankBuilder:
                 raise ValueError("There are no items to build a memory bank of.")
             first = f"{item_label(skipped[0]['item'], skipped[0]['id'])}: {skipped[0]['reason']}"
             raise ValueError(f"None of the {total} items can be used. {first}")
-        index = None
-        for number, shard in staging.shards.items():
-            if shard["num_items"]:
-                embeddings = load_file(staging.work / embeddings_name(number))["embeddings"]
-                if index is None:
-                    index = FlatIndex(embeddings.shape[1])
-                index.add(embeddings)
+        embeddings = [embeddings_name(number) for number, shard in staging.shards.items() if shard["num_items"]]
+        index, found = build_index(
+            StoredEmbeddings([staging.work / name for name in embeddings]), self.metric, self.index_factory
+        )
         files = staging.collect()
         files[INDEX_NAME] = write_durably(staging.bank / INDEX_NAME, index.save)
         config = BankConfig(
@@ -218,6 +223,8 @@ class BankBuilder:
             embedding_size=index.embedding_size,
             shard_sizes=[shard["num_items"] for shard in shards],
             files=files,
+            metric=self.metric,
+            index={"file": INDEX_NAME, **found},
         )
         config.files[CARD_NAME] = write_durably(staging.bank / CARD_NAME, lambda path: write_card(path, config))
         write_skipped(staging.bank, skipped)

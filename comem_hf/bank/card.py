@@ -26,7 +26,8 @@ Made with `comem_hf`: each item (image and text) is stored together with the {nu
 | memory encoder | {model} |
 | its fingerprint | `{memory_fingerprint}` |
 | embedder | {embedder} |
-| embeddings | {embedding_size} numbers, cosine similarity, exact search |
+| embeddings | {embedding_size} numbers, compared by {metric} |
+| index | {index} |
 | size of the memory vectors | {memory_bytes:,} bytes |
 
 The vectors only mean something to the model with that fingerprint; `comem_hf` refuses any other.
@@ -47,6 +48,8 @@ def write_card(path: Path, config: BankConfig) -> None:
         **vars(config),
         "model": _name(config.model) or "a model that is not on the Hub",
         "embedder": _name(config.embedder) or f"`{config.embedder['type']}`",
+        "metric": {"cosine": "cosine similarity", "l2": "Euclidean distance"}[config.metric],
+        "index": _index(config.index),
         "memory_bytes": config.num_items
         * bytes_per_item(config.memory_dtype, config.num_memory_tokens, config.hidden_size),
     }
@@ -58,3 +61,12 @@ def _name(reference: dict) -> str | None:
         return None
     revision = reference.get("revision")
     return f"`{reference['id']}`" + (f" at revision `{revision}`" if revision else "")
+
+
+def _index(index: dict) -> str:
+    if index["factory"] == "Flat":
+        return "exact"
+    recall = (
+        "" if index.get("recall") is None else f", finds {index['recall']:.1%} of the exact ten nearest neighbours"
+    )
+    return f"FAISS `{index['factory']}`{recall}"

@@ -4,10 +4,10 @@ import hashlib
 import json
 import re
 from dataclasses import asdict, dataclass, field, fields
-from functools import cached_property
 from pathlib import Path
 
 from .durable import write_durably
+from .index import check_metric
 from .precision import MEMORY_DTYPES
 
 
@@ -16,7 +16,9 @@ INDEX_NAME = "index.faiss"
 CARD_NAME = "README.md"
 FORMAT_VERSION = 1
 
-_FILE_NAME = re.compile(r"index\.faiss|README\.md|memory-\d{5,}\.safetensors|items-\d{5,}\.parquet")
+_INDEX_NAME = re.compile(r"index(-\d{5,})?\.faiss")
+_FILE_NAME = re.compile(r"index(-\d{5,})?\.faiss|README\.md|memory-\d{5,}\.safetensors|items-\d{5,}\.parquet")
+_EXACT = {"file": INDEX_NAME, "factory": "Flat", "nprobe": None, "recall": 1.0}
 _COUNTS = ("num_items", "num_memory_tokens", "hidden_size", "embedding_size")
 
 
@@ -46,7 +48,10 @@ class BankConfig:
         embedding_size (`int`): Length of an embedding.
         shard_sizes (`list[int]`): Items per shard, in the order of the rows of the index.
         files (`dict[str, dict]`): `{"sha256": str, "size": int}` of every file but this one.
-        metric (`str`): `"cosine"`: embeddings are L2-normalised and compared by inner product.
+        metric (`str`): How embeddings are compared: `"cosine"` or `"l2"` (Euclidean distance).
+        index (`dict`): `{"file": str, "factory": str, "nprobe": int or None, "recall": float}`: the index's file, its
+            FAISS factory string, the inverted lists that a search looks through where there are such, and the share
+            of the exact ten nearest neighbours that it found when it was built.
         format_version (`int`): Version of the layout; newer ones are refused.
     """
 
@@ -61,6 +66,7 @@ class BankConfig:
     shard_sizes: list[int]
     files: dict[str, dict] = field(default_factory=dict)
     metric: str = "cosine"
+    index: dict = field(default_factory=_EXACT.copy)
     format_version: int = FORMAT_VERSION
 
     def __post_init__(self):
@@ -70,15 +76,15 @@ class BankConfig:
                 raise ValueError(f"`{name}` must be a positive integer, got {value!r}.")
         if self.memory_dtype not in MEMORY_DTYPES:
             raise ValueError(f"`memory_dtype` must be one of {', '.join(MEMORY_DTYPES)}, got {self.memory_dtype!r}.")
-        if self.metric != "cosine":
-            raise ValueError(f"`metric` must be 'cosine', got {self.metric!r}.")
+        check_metric(self.metric)
         if not isinstance(self.memory_fingerprint, str) or not self.memory_fingerprint:
             raise ValueError(f"`memory_fingerprint` must be a non-empty string, got {self.memory_fingerprint!r}.")
-        for name in ("model", "embedder", "files"):
+        for name in ("model", "embedder", "files", "index"):
             if not isinstance(getattr(self, name), dict):
                 raise ValueError(f"`{name}` must be a mapping, got {getattr(self, name)!r}.")
         if not isinstance(self.embedder.get("type"), str):
             raise ValueError(f"`embedder` must have a 'type', got {self.embedder!r}.")
+        _check_index(self.index)
         if not all(isinstance(size, int) and size > 0 for size in self.shard_sizes):
             raise ValueError(f"`shard_sizes` must be positive integers, got {self.shard_sizes!r}.")
         if sum(self.shard_sizes) != self.num_items:
@@ -88,15 +94,19 @@ class BankConfig:
         for name, entry in self.files.items():
             if not _FILE_NAME.fullmatch(name):
                 raise ValueError(f"`files` names {name!r}, which is not a file of a memory bank.")
-            if not (isinstance(entry, dict) and {"sha256", "size"} <= entry.keys()):
+            if not (isinstance(entry, dict) and "sha256" in entry and isinstance(entry.get("size"), int)):
                 raise ValueError(f"`files` must give 'sha256' and 'size' of {name!r}, got {entry!r}.")
 
     def data_files(self) -> list[str]:
         """Names of the files that hold the bank's data: the index, then memory and items of each shard."""
         shards = range(len(self.shard_sizes))
-        return [INDEX_NAME, *(memory_name(shard) for shard in shards), *(items_name(shard) for shard in shards)]
+        return [
+            self.index["file"],
+            *(memory_name(shard) for shard in shards),
+            *(items_name(shard) for shard in shards),
+        ]
 
-    @cached_property
+    @property
     def state(self) -> str:
         """Digest of the checksums of the data files: another one is another bank."""
         checksums = "".join(self.files[name]["sha256"] for name in self.data_files())
@@ -138,3 +148,13 @@ class BankConfig:
         if unlisted:
             raise ValueError(f"{str(path)!r} is damaged: `files` lacks {unlisted[0]!r}.")
         return config
+
+
+def _check_index(index: dict) -> None:
+    if not _INDEX_NAME.fullmatch(str(index.get("file"))):
+        raise ValueError(f"`index` must name its 'file', 'index.faiss' or 'index-00001.faiss', got {index!r}.")
+    if not isinstance(index.get("factory"), str):
+        raise ValueError(f"`index` must have a 'factory', a FAISS factory string, got {index!r}.")
+    nprobe = index.get("nprobe")
+    if nprobe is not None and (not isinstance(nprobe, int) or isinstance(nprobe, bool) or nprobe < 1):
+        raise ValueError(f"`index` must have a positive integer or null as 'nprobe', got {nprobe!r}.")

@@ -13,7 +13,7 @@ from .tower import tower_features
 
 
 class Embedder(ABC):
-    """Turns items and queries into L2-normalised float32 vectors of shape (inputs, embedding size).
+    """Turns items and queries into finite float32 vectors of shape (inputs, embedding size), of any length.
 
     `settings` goes into `bank_config.json`: a bank is searched with the embedder that has the same settings.
     """
@@ -104,7 +104,7 @@ class BackboneEmbedder(Embedder):
         with torch.inference_mode():
             features = tower_features(self.model, memory_inputs, self.layer)
             pooled = [functional.adaptive_avg_pool2d(image, self.grid).flatten() for image in features]
-            return normalise(torch.stack(pooled))
+            return _to_numpy(torch.stack(pooled))
 
 
 class ModelEmbedder(Embedder):
@@ -145,15 +145,15 @@ class ModelEmbedder(Embedder):
         pixels = pixels.to(self.model.device, self.model.dtype)
         with torch.inference_mode():
             if hasattr(self.model, "get_image_features"):
-                return normalise(_pooled(self.model.get_image_features(pixel_values=pixels)))
-            return normalise(_pooled(self.model(pixel_values=pixels)))
+                return _to_numpy(_pooled(self.model.get_image_features(pixel_values=pixels)))
+            return _to_numpy(_pooled(self.model(pixel_values=pixels)))
 
     def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
         if not self.embeds_text:
             return super().embed_texts(texts)
         inputs = self.tokenizer(list(texts), padding=True, truncation=True, return_tensors="pt").to(self.model.device)
         with torch.inference_mode():
-            return normalise(_pooled(self.model.get_text_features(**inputs)))
+            return _to_numpy(_pooled(self.model.get_text_features(**inputs)))
 
 
 def resolve_embedder(embedder, model, processor) -> Embedder:
@@ -172,9 +172,8 @@ def resolve_embedder(embedder, model, processor) -> Embedder:
     return ModelEmbedder.from_pretrained(str(embedder))
 
 
-def normalise(features: torch.Tensor) -> np.ndarray:
-    """L2-normalised float32 rows on the CPU."""
-    return functional.normalize(features.float(), dim=-1).cpu().numpy()
+def _to_numpy(features: torch.Tensor) -> np.ndarray:
+    return features.float().cpu().numpy()
 
 
 def _pooled(output) -> torch.Tensor:

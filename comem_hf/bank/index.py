@@ -1,15 +1,39 @@
-"""Nearest-neighbour search over item embeddings."""
+"""What a memory bank asks of a search index."""
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from .config import INDEX_NAME, BankConfig
+
+METRICS = ("cosine", "l2")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Rows that a search may return.
+
+    Args:
+        bits (`np.ndarray`): Bitmap of all rows, uint8 of shape (rows / 8, rounded up); row 0 is the lowest bit.
+        count (`int`): Rows that are set.
+    """
+
+    bits: np.ndarray
+    count: int
+
+    @classmethod
+    def of(cls, mask: np.ndarray) -> "Selection":
+        """The rows where a boolean array of shape (rows,) is true."""
+        return cls(np.packbits(mask, bitorder="little"), int(np.count_nonzero(mask)))
 
 
 class Index(ABC):
-    """What a memory bank asks of a search index; rows count from 0 in the order of `add`."""
+    """From embeddings to ids, which are rows of the bank; an id stays with its vector whatever is added or removed.
+
+    Embeddings are float32 arrays of shape (vectors, embedding size), of any length: where the metric is cosine, the
+    index normalises them.
+    """
 
     @abstractmethod
     def __len__(self) -> int:
@@ -21,19 +45,29 @@ class Index(ABC):
         """Length of a vector."""
 
     @abstractmethod
-    def add(self, embeddings: np.ndarray) -> None:
-        """Append L2-normalised float32 vectors of shape (items, embedding size)."""
+    def add(self, embeddings: np.ndarray, ids: np.ndarray) -> None:
+        """Add vectors under new ids, int64 of shape (vectors,)."""
 
     @abstractmethod
-    def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Scores and rows of the best `k` vectors per query, best first.
+    def remove(self, ids: np.ndarray) -> None:
+        """Forget the vectors of some ids.
+
+        Raises:
+            ValueError: If this kind of index cannot forget.
+        """
+
+    @abstractmethod
+    def search(self, queries: np.ndarray, k: int, among: Selection | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Scores and ids of the best vectors per query, best first.
 
         Args:
-            queries (`np.ndarray`): L2-normalised float32, shape (queries, embedding size).
-            k (`int`): At most `len(self)`.
+            queries (`np.ndarray`): Shape (queries, embedding size).
+            k (`int`): Hits per query.
+            among (`Selection`, *optional*): Ids that may be hits; all if not given.
 
         Returns:
-            Two arrays of shape (queries, k): cosine similarities and rows.
+            Two arrays of shape (queries, hits), hits being `k` or as many as there are: scores (cosine similarity, or
+            minus the Euclidean distance) and ids. What an index did not find has the id -1 and comes last.
         """
 
     @abstractmethod
@@ -41,67 +75,12 @@ class Index(ABC):
         """Write the index to one file."""
 
 
-class FlatIndex(Index):
-    """Exact search with FAISS' `IndexFlatIP`.
-
-    Args:
-        embedding_size (`int`): Length of a vector.
-    """
-
-    def __init__(self, embedding_size: int):
-        import faiss
-
-        self._faiss = faiss.IndexFlatIP(embedding_size)
-
-    def __len__(self) -> int:
-        return self._faiss.ntotal
-
-    @property
-    def embedding_size(self) -> int:
-        return self._faiss.d
-
-    def add(self, embeddings: np.ndarray) -> None:
-        self._faiss.add(np.ascontiguousarray(embeddings, dtype=np.float32))
-
-    def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        return self._faiss.search(np.ascontiguousarray(queries, dtype=np.float32), k)
-
-    def save(self, path: Path) -> None:
-        import faiss
-
-        faiss.write_index(self._faiss, str(path))
-
-    @classmethod
-    def load(cls, path: Path) -> "FlatIndex":
-        """Read an index written by `save`.
-
-        Raises:
-            ValueError: If the file is damaged or holds an index of another kind.
-        """
-        import faiss
-
-        try:
-            stored = faiss.read_index(str(path))
-        except RuntimeError as error:
-            raise ValueError(f"{str(path)!r} is not a readable FAISS index.") from error
-        if not isinstance(stored, faiss.IndexFlat) or stored.metric_type != faiss.METRIC_INNER_PRODUCT:
-            raise ValueError(f"{str(path)!r} must hold a flat inner-product index, got {type(stored).__name__}.")
-        index = cls.__new__(cls)
-        index._faiss = stored
-        return index
+def check_metric(metric: str) -> None:
+    """Raises a `ValueError` if there is no such metric."""
+    if metric not in METRICS:
+        raise ValueError(f"`metric` must be one of {', '.join(METRICS)}, got {metric!r}.")
 
 
-def open_index(folder: Path, config: BankConfig) -> Index:
-    """The index of a bank.
-
-    Raises:
-        ValueError: If its file is damaged, or does not hold what `config` says.
-    """
-    path = folder / INDEX_NAME
-    index = FlatIndex.load(path)
-    if (len(index), index.embedding_size) != (config.num_items, config.embedding_size):
-        raise ValueError(
-            f"{str(path)!r} must hold {config.num_items} vectors of {config.embedding_size} numbers, "
-            f"got {len(index)} of {index.embedding_size}."
-        )
-    return index
+def unit_rows(vectors: np.ndarray) -> np.ndarray:
+    """Vectors divided by their length; zeros stay zeros."""
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)

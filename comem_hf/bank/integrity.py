@@ -1,5 +1,6 @@
 """Checks of a bank's files against `bank_config.json`, and copies that are checked."""
 
+import math
 import os
 import shutil
 import tempfile
@@ -9,25 +10,27 @@ from .config import CARD_NAME, CONFIG_NAME, BankConfig
 from .durable import file_entry, sync_folder
 
 
-def check_files(folder: Path, config: BankConfig, hash_up_to: float = float("inf")) -> None:
+def check_files(folder: Path, config: BankConfig, hash_up_to: float = math.inf) -> None:
     """Compare the data files of a bank with their sizes and checksums; the card may be edited freely.
 
     Args:
         folder (`Path`): The bank.
         config (`BankConfig`): Its configuration.
-        hash_up_to (`float`): Files of more bytes are only checked for their size.
+        hash_up_to (`float`): Files of a bank of more bytes are only checked for their size.
 
     Raises:
         ValueError: Naming the first file that is missing or differs.
     """
-    for name in config.data_files():
+    names = config.data_files()
+    hashed = sum(config.files[name]["size"] for name in names) <= hash_up_to
+    for name in names:
         path, entry = folder / name, config.files[name]
         if not path.is_file():
             raise ValueError(f"The bank {str(folder)!r} is incomplete: {name} is missing.")
         size = path.stat().st_size
         if size != entry["size"]:
             raise ValueError(f"{str(path)!r} is damaged: it has {size} bytes, {CONFIG_NAME} says {entry['size']}.")
-        if size <= hash_up_to and file_entry(path) != entry:
+        if hashed and file_entry(path) != entry:
             raise ValueError(f"{str(path)!r} is damaged: its sha256 is not the one in {CONFIG_NAME}.")
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from .config import BankConfig
 from .embedder import BackboneEmbedder, Embedder, ModelEmbedder
 from .hit import MemoryHit
-from .index import Index
+from .index import Index, unit_rows
 from .items import StoredItems
 
 
@@ -25,6 +25,7 @@ class BankSearch:
         self.config = config
         self.index = index
         self.items = items
+        self.state = config.state
         self._embedder: Embedder | None = None
 
     def attach(self, model=None, processor=None, embedder: Embedder | None = None) -> None:
@@ -50,7 +51,7 @@ class BankSearch:
         found = iter(self.items.read(rows.flatten().tolist()))
         hits = [
             [
-                MemoryHit(next(found), float(score), rank, int(row), self.config.state)
+                MemoryHit(next(found), float(score), rank, int(row), self.state)
                 for rank, (score, row) in enumerate(zip(query_scores, query_rows, strict=True))
             ]
             for query_scores, query_rows in zip(scores, rows, strict=True)
@@ -64,12 +65,14 @@ class BankSearch:
             embeddings.append(embedder.embed_images(queries["image"]))
         if "text" in queries:
             embeddings.append(embedder.embed_texts(queries["text"]))
-        mean = np.mean(embeddings, axis=0)
+        mean = np.mean(
+            [unit_rows(each) for each in embeddings] if self.config.metric == "cosine" else embeddings, axis=0
+        )
         if mean.shape[1] != self.config.embedding_size:
             raise ValueError(
                 f"The embedder gives {mean.shape[1]} numbers per query, the bank holds {self.config.embedding_size}."
             )
-        return mean / np.maximum(np.linalg.norm(mean, axis=-1, keepdims=True), 1e-12)
+        return mean
 
     def _load_embedder(self) -> Embedder:
         settings = self.config.embedder

@@ -140,8 +140,17 @@ def test_a_newer_format_is_refused_with_both_versions(copy):
         ({"shard_sizes": [2, 2, 2, 1]}, "`files` lacks 'memory-00003.safetensors'"),
         ({"hidden_size": -1}, "`hidden_size` must be a positive integer, got -1"),
         ({"memory_dtype": "int3"}, "`memory_dtype` must be one of float32, bfloat16, float16, int8, int4, got 'int3'"),
-        ({"metric": "l2"}, "`metric` must be 'cosine', got 'l2'"),
+        ({"metric": "l1"}, "`metric` must be one of cosine, l2, got 'l1'"),
+        ({"metric": "l2"}, "index.faiss' is damaged: IndexFlatIP does not compare by 'l2'"),
+        ({"index": {}}, "`index` must name its 'file', 'index.faiss' or 'index-00001.faiss', got {}"),
+        ({"index": {"file": "../index.faiss", "factory": "Flat"}}, "`index` must name its 'file', .*'../index.faiss'"),
+        ({"index": {"file": "index.faiss"}}, "`index` must have a 'factory', a FAISS factory string, got {"),
+        ({"index": {"file": "index.faiss", "factory": "Flat", "nprobe": 0}}, "integer or null as 'nprobe', got 0"),
         ({"files": {}}, "`files` lacks 'index.faiss'"),
+        (
+            {"files": {"index.faiss": {"sha256": "", "size": "1"}}},
+            "`files` must give 'sha256' and 'size' of 'index.fa",
+        ),
         ({"files": {"index.faiss": 3}}, "`files` must give 'sha256' and 'size' of 'index.faiss', got 3"),
         ({"embedder": {}}, "`embedder` must have a 'type', got {}"),
         ({"memory_fingerprint": None}, "`memory_fingerprint` must be a non-empty string, got None"),
@@ -163,11 +172,29 @@ def test_a_file_name_that_leaves_the_folder_is_refused(copy, name):
 
 def test_an_index_of_another_kind_or_none_at_all_is_refused(copy):
     replace_file(copy, "index.faiss", lambda path: faiss.write_index(faiss.IndexFlatL2(64), str(path)))
-    with pytest.raises(ValueError, match="must hold a flat inner-product index, got IndexFlatL2"):
+    with pytest.raises(ValueError, match="index.faiss' is damaged: IndexFlatL2 does not compare by 'cosine'"):
         MemoryBank.from_pretrained(copy)
     replace_file(copy, "index.faiss", lambda path: path.write_bytes(b"no index at all"))
     with pytest.raises(ValueError, match="is not a readable FAISS index"):
         MemoryBank.from_pretrained(copy)
+
+
+def test_an_index_that_refers_to_another_file_is_refused(copy, tmp_path):
+    index = faiss.index_factory(128, "IVF1,Flat", faiss.METRIC_INNER_PRODUCT)
+    index.train(np.ones((64, 128), dtype=np.float32))
+    elsewhere = faiss.OnDiskInvertedLists(1, index.code_size, str(tmp_path / "lists"))
+    index.replace_invlists(elsewhere, False)
+    index.add(np.ones((7, 128), dtype=np.float32))
+    replace_file(copy, "index.faiss", lambda path: faiss.write_index(index, str(path)))
+    with pytest.raises(ValueError, match="index.faiss' is damaged: it refers to the file '.*lists'"):
+        MemoryBank.from_pretrained(copy)
+
+
+def test_a_bank_of_the_first_layout_opens_as_an_exact_one(bank, copy):
+    config = json.loads((copy / "bank_config.json").read_text())
+    del config["index"]
+    (copy / "bank_config.json").write_text(json.dumps(config))
+    assert MemoryBank.from_pretrained(copy).config.index == bank.config.index
 
 
 def test_an_index_of_another_length_is_refused(copy):
