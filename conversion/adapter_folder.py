@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 
 from ..modeling import CoMemForConditionalGeneration
 from ..modeling.adapter_comem import lora_factors, lora_layers
-from ..modeling.checkpoint_comem import without_local_paths
+from ..modeling.local_paths_comem import without_local_paths
 from .origins import check_origin, named_backbones
 from .output_folder import output_folder
 from .replaceable import ADAPTER, ADAPTER_METADATA

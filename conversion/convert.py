@@ -14,7 +14,7 @@ from transformers.utils import logging
 from ..modeling import CoMemConfig, CoMemForConditionalGeneration, CoMemProcessor
 from ..modeling.adapter_comem import linear_layer_names
 from ..modeling.backbone_comem import commit_of
-from ..modeling.checkpoint_comem import without_local_paths
+from ..modeling.local_paths_comem import without_local_paths
 from ..modeling.remote_code_comem import model_auto_map
 from ..modeling.resampler_comem import CoMemResampler
 from .assumptions import assumptions, named_backbone

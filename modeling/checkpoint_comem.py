@@ -254,4 +254,4 @@ def _is_memory_only(path: str | os.PathLike, config: Any, hub_kwargs: dict[str, 
     return values.get("memory_only", False)
 
 
-__all__ = ["CoMemCheckpointMixin", "to_checkpoint_keys", "without_local_paths"]
+__all__ = ["CoMemCheckpointMixin"]
