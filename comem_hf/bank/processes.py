@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+import torch
+
 
 class Processes:
     """One process, or all those that `accelerate launch` or `torchrun` started.
@@ -25,7 +27,7 @@ class Processes:
                 "Building a bank with several processes needs accelerate: pip install accelerate."
             ) from error
         # The processes meet at the beginning and at the end only, which may be days apart.
-        self._state = PartialState(timeout=timedelta(days=365))
+        self._state = PartialState(cpu=not torch.cuda.is_available(), timeout=timedelta(days=365))
         self.rank, self.count = self._state.process_index, self._state.num_processes
 
     @property
