@@ -1,34 +1,28 @@
 """Building a memory bank: encode items shard by shard, so that an interrupted build goes on where it stopped."""
 
-import hashlib
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
-import torch
-from safetensors.numpy import save_file
 from transformers.utils import logging
 
 from comem_hf.modeling.memory_item import MemoryItem
 
 from .card import write_card
-from .config import CARD_NAME, INDEX_NAME, BankConfig, items_name, memory_name
+from .config import CARD_NAME, INDEX_NAME, BankConfig
 from .durable import write_durably
 from .embedder import Embedder
 from .encode import ItemEncoder
 from .index import check_metric
-from .index_build import EMBEDDINGS_KEY, StoredEmbeddings, build_index
-from .inputs import InputRow, read_rows
-from .items import write_items
+from .index_build import StoredEmbeddings, build_index
+from .inputs import read_rows
 from .precision import check_precision
 from .processes import Processes
-from .record import ItemRecord
+from .shard_build import ShardBuilder, changed_items
 from .skipped import SKIPPED_NAME, item_label, write_skipped
 from .staging import Staging, embeddings_name
-from .vectors import write_memory
 
 
 logger = logging.get_logger(__name__)
@@ -69,15 +63,12 @@ class BankBuilder:
         check_precision(dtype, model.config.get_text_config().hidden_size)
         if not isinstance(shard_size, int) or shard_size < 1:
             raise ValueError(f"`shard_size` must be a positive integer, got {shard_size!r}.")
-        if on_error not in ("skip", "raise"):
-            raise ValueError(f"`on_error` must be 'skip' or 'raise', got {on_error!r}.")
         self.model = model
         self.processor = processor
         self.embedder = embedder
-        self.encoder = ItemEncoder(model, processor, embedder, batch_size, dtype)
+        self.shards = ShardBuilder(ItemEncoder(model, processor, embedder, batch_size, dtype), on_error)
         self.dtype = dtype
         self.shard_size = shard_size
-        self.on_error = on_error
         self.processes = processes
         self.metric = metric
         self.index_factory = index_factory
@@ -124,77 +115,16 @@ class BankBuilder:
         while shard := list(islice(rows, self.shard_size)):
             done = 0
             if number in staging.shards or published:
-                self._check_finished(staging, number, shard)
+                self.shards.check(staging, number, shard)
             elif self.processes.owns(number):
-                done = self._write_shard(staging, number, shard, progress)
+                done = self.shards.write(staging, number, shard, progress.update)
             progress.update(len(shard) - done)
             if number in staging.shards and staging.shards[number]["skipped"]:
                 skipped += len(staging.shards[number]["skipped"])
                 progress.set_postfix(skipped=skipped)
             number += 1
         if missing := [shard for shard in staging.shards if shard >= number]:
-            raise self._changed(staging, missing[0])
-
-    def _write_shard(self, staging: Staging, number: int, rows: Sequence[InputRow], progress) -> int:
-        """Encode and store a shard; the number of items that went through the encoder."""
-        problems = {row.number: row.problem for row in rows if row.problem is not None}
-        self._check_problems(rows, problems)
-        usable = [row for row in rows if row.problem is None and not row.repeated]
-        encoded = self.encoder.encode([row.record for row in usable], progress.update)
-        problems |= {row.number: one.problem for row, one in zip(usable, encoded, strict=True) if one.problem}
-        self._check_problems(rows, problems)
-        records = [row.record for row in usable if row.number not in problems]
-        files = {}
-        if records:
-            memory = torch.stack([one.memory for one in encoded if one.problem is None])
-            embeddings = np.stack([one.embedding for one in encoded if one.problem is None])
-            contents = {
-                memory_name(number): lambda path: write_memory(path, memory, self.dtype),
-                items_name(number): lambda path: write_items(path, records),
-                embeddings_name(number): lambda path: save_file({EMBEDDINGS_KEY: embeddings}, path),
-            }
-            files = {name: staging.write(name, write) for name, write in contents.items()}
-        skipped = [
-            {"item": row.number, "id": row.id, "reason": problems[row.number]}
-            for row in rows
-            if row.number in problems
-        ]
-        staging.finish_shard(
-            number,
-            {
-                "num_items": len(records),
-                "input_items": len(rows),
-                "digest": _digest(records),
-                "skipped": skipped,
-                "repeated": [row.number for row in rows if row.repeated],
-                "files": files,
-            },
-        )
-        return len(usable)
-
-    def _check_problems(self, rows: Sequence[InputRow], problems: dict[int, str]) -> None:
-        if self.on_error == "raise" and problems:
-            row = next(row for row in rows if row.number in problems)
-            raise ValueError(f"{item_label(row.number, row.id)}: {problems[row.number]}")
-
-    def _check_finished(self, staging: Staging, number: int, rows: Sequence[InputRow]) -> None:
-        """Compare the items of a finished shard with those it was made of, skipped ones left out."""
-        if number not in staging.shards:
-            raise ValueError(f"{str(staging.output)!r} already holds a memory bank, of fewer items.")
-        shard = staging.shards[number]
-        self._check_problems(rows, {entry["item"]: entry["reason"] for entry in shard["skipped"]})
-        left_out = {*(entry["item"] for entry in shard["skipped"]), *shard["repeated"]}
-        records = [row.record for row in rows if row.number not in left_out]
-        if len(rows) != shard["input_items"] or None in records or _digest(records) != shard["digest"]:
-            raise self._changed(staging, number)
-
-    def _changed(self, staging: Staging, number: int) -> ValueError:
-        first = number * self.shard_size
-        last = first + staging.shards[number]["input_items"] - 1
-        return ValueError(
-            f"{str(staging.folder)!r} holds an unfinished build of other items: items {first} to {last} have changed. "
-            "Give the same items to resume it, or remove that folder to start again."
-        )
+            raise changed_items(staging, missing[0])
 
     def _finish(self, staging: Staging) -> None:
         """Put the bank together out of all shards."""
@@ -243,10 +173,6 @@ def _eval_mode(model):
         yield
     finally:
         model.train(training)
-
-
-def _digest(records: Sequence[ItemRecord]) -> str:
-    return hashlib.sha256("\n".join(record.digest for record in records).encode()).hexdigest()
 
 
 def _model_reference(model) -> dict:

@@ -37,8 +37,20 @@ def build_together(model, tiny_processor):
 
         def run(rank, wrap):
             embedder = BackboneEmbedder(model, tiny_processor)
-            builder = BankBuilder(model, tiny_processor, embedder, 2, "float32", 3, "skip", Thread(rank, barrier))
-            builder.encoder.encode = wrap(builder.encoder.encode)
+            builder = BankBuilder(
+                model,
+                tiny_processor,
+                embedder,
+                batch_size=2,
+                dtype="float32",
+                shard_size=3,
+                on_error="skip",
+                processes=Thread(rank, barrier),
+                metric="cosine",
+                index_factory=None,
+            )
+            encoder = builder.shards.encoder
+            encoder.encode = wrap(encoder.encode)
             try:
                 builder.build(items, output)
             except (Interruption, Exception) as error:

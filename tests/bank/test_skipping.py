@@ -147,7 +147,7 @@ def test_a_build_that_stopped_at_a_bad_item_goes_on_by_skipping_it(build, mixed,
 
 
 def test_no_space_left_is_said_and_costs_nothing_that_is_finished(build, items, bank, monkeypatch, tmp_path):
-    import comem_hf.bank.build as module
+    import comem_hf.bank.shard_build as module
 
     write_items = module.write_items
 
