@@ -14,7 +14,7 @@ from .config import BankConfig
 from .embedder import Embedder, resolve_embedder
 from .faiss_index import open_index
 from .hit import MemoryHit
-from .hub import bank_folder
+from .hub import HubFiles, hub_files
 from .index import Index
 from .integrity import check_files, copy_bank
 from .items import StoredItems
@@ -44,11 +44,13 @@ class MemoryBank:
     ```
     """
 
-    def __init__(self, folder: Path, config: BankConfig, index: Index):
+    def __init__(self, folder: Path, config: BankConfig, index: Index, remote: HubFiles | None = None):
         self.folder = folder
         self.config = config
-        self._items = StoredItems(folder, config)
-        self._vectors = MemoryVectors(folder, config)
+        self._remote = remote
+        fetch = None if remote is None else remote.fetch
+        self._items = StoredItems(folder, config, fetch)
+        self._vectors = MemoryVectors(folder, config, fetch)
         self._rows = ItemRows(folder, self._items, config.state)
         self._search = BankSearch(config, index, self._items)
 
@@ -128,6 +130,7 @@ class MemoryBank:
         processor=None,
         embedder: Embedder | None = None,
         repo_type: str = "dataset",
+        memories: str = "eager",
         **hub_options,
     ) -> "MemoryBank":
         """Open a memory bank.
@@ -137,16 +140,21 @@ class MemoryBank:
             revision (`str`, *optional*): Branch, tag or commit of the repository.
             model, processor, embedder (*optional*): Passed to [`MemoryBank.attach`] when any is given.
             repo_type (`str`, defaults to `"dataset"`): Kind of Hub repository: `"dataset"` or `"model"`.
-            hub_options: Passed to `huggingface_hub.snapshot_download` (`token`, `cache_dir`, ...).
+            memories (`str`, defaults to `"eager"`): Of a repository: `"eager"` downloads the whole bank, `"lazy"` its
+                index, and memory and items of hits when they are first used (asking for an item by its id gets the
+                items of all).
+            hub_options: Passed to `huggingface_hub.hf_hub_download` (`token`, `cache_dir`, `local_files_only`, ...).
 
         Raises:
             ValueError: If this is no bank, a file is missing, damaged or of another length, or the format is newer.
             OSError: If the repository cannot be read.
         """
-        folder = bank_folder(repo_or_dir, revision, repo_type, **hub_options)
+        remote = hub_files(repo_or_dir, revision, repo_type, memories, _HASHED_AT_OPENING, **hub_options)
+        folder = Path(repo_or_dir) if remote is None else remote.folder
         config = BankConfig.load(folder)
-        check_files(folder, config, hash_up_to=_HASHED_AT_OPENING)
-        bank = cls(folder, config, open_index(folder, config))
+        if remote is None:
+            check_files(folder, config, hash_up_to=_HASHED_AT_OPENING)
+        bank = cls(folder, config, open_index(folder, config), remote)
         if model is not None or processor is not None or embedder is not None:
             bank.attach(model, processor, embedder=embedder)
         return bank
@@ -257,6 +265,7 @@ class MemoryBank:
         Raises:
             ValueError: Naming the first file that is missing or differs.
         """
+        self._fetch_all()
         check_files(self.folder, self.config)
 
     def save_pretrained(self, save_directory: str | os.PathLike) -> None:
@@ -265,4 +274,9 @@ class MemoryBank:
         Raises:
             ValueError: If the folder is not empty, or a file of this bank is damaged.
         """
+        self._fetch_all()
         copy_bank(self.folder, self.config, Path(save_directory))
+
+    def _fetch_all(self) -> None:
+        if self._remote is not None:
+            self._remote.fetch(self.config.data_files())

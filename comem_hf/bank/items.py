@@ -3,6 +3,7 @@
 import json
 import threading
 from collections import defaultdict
+from collections.abc import Callable
 from itertools import accumulate
 from pathlib import Path
 
@@ -57,11 +58,13 @@ class StoredItems:
     Args:
         folder (`Path`): The bank.
         config (`BankConfig`): Its configuration, which the shards must match.
+        fetch (`Callable[[list[str]], None]`, *optional*): Called with names of files before they are first read.
     """
 
-    def __init__(self, folder: Path, config: BankConfig):
+    def __init__(self, folder: Path, config: BankConfig, fetch: Callable[[list[str]], None] | None = None):
         self.folder = folder
         self.config = config
+        self.fetch = fetch
         self._files = {}
         self._lock = threading.Lock()
 
@@ -72,8 +75,11 @@ class StoredItems:
             ValueError: If a shard is damaged or a stored image cannot be opened.
         """
         items = [None] * len(rows)
+        shards = group_by_shard(rows, self.config.shard_sizes)
+        if self.fetch is not None:  # all at once, and before the lock: other threads go on reading
+            self.fetch([items_name(shard) for shard in shards])
         with self._lock:  # a pyarrow file is not made for concurrent reads
-            for shard, places in group_by_shard(rows, self.config.shard_sizes).items():
+            for shard, places in shards.items():
                 file, group_ends = self._open(shard)
                 groups = defaultdict(list)
                 for place, row in places:
@@ -88,10 +94,13 @@ class StoredItems:
 
     def read_ids(self) -> list[str]:
         """Ids of all items, in the order of rows."""
+        shards = range(len(self.config.shard_sizes))
+        if self.fetch is not None:
+            self.fetch([items_name(shard) for shard in shards])
         with self._lock:
             return [
                 item_id
-                for shard in range(len(self.config.shard_sizes))
+                for shard in shards
                 for item_id in self._open(shard)[0].read(columns=["id"]).column("id").to_pylist()
             ]
 

@@ -1,6 +1,7 @@
 """Stored memory vectors: safetensors shards, read memory-mapped."""
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -23,11 +24,13 @@ class MemoryVectors:
     Args:
         folder (`Path`): The bank.
         config (`BankConfig`): Its configuration, which the shards must match.
+        fetch (`Callable[[list[str]], None]`, *optional*): Called with names of files before they are first read.
     """
 
-    def __init__(self, folder: Path, config: BankConfig):
+    def __init__(self, folder: Path, config: BankConfig, fetch: Callable[[list[str]], None] | None = None):
         self.folder = folder
         self.config = config
+        self.fetch = fetch
         self.dtype = config.memory_dtype
         self._shards = {}
         self._lock = threading.Lock()
@@ -39,7 +42,10 @@ class MemoryVectors:
         """
         dtype = getattr(torch, self.dtype) if self.dtype in FLOAT_DTYPES else torch.float32
         memory = torch.empty((len(rows), self.config.num_memory_tokens, self.config.hidden_size), dtype=dtype)
-        for shard, places in group_by_shard(rows, self.config.shard_sizes).items():
+        groups = group_by_shard(rows, self.config.shard_sizes)
+        if self.fetch is not None:  # all at once, and before the lock: other threads go on reading
+            self.fetch([memory_name(shard) for shard in groups])
+        for shard, places in groups.items():
             stored = self._open(shard)
             for place, row in places:
                 memory[place] = unpack({key: part[row] for key, part in stored.items()}, self.dtype)

@@ -40,6 +40,7 @@ class RoutedHandler(BaseHTTPRequestHandler):
 
     def answer(self):
         url = urlsplit(self.path)
+        self.server.requests.append((self.command, unquote(url.path)))
         self.query = {key: values[-1] for key, values in parse_qs(url.query).items()}
         self.body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         method = "GET" if self.command == "HEAD" else self.command

@@ -35,6 +35,8 @@ class HubServer(ThreadingHTTPServer):
         self.tokens = tokens
         self.repositories: dict[tuple[str, str], Repository] = {}
         self.lfs_objects: dict[str, bytes] = {}
+        self.requests: list[tuple[str, str]] = []
+        """Method and path of every request."""
         self.lock = threading.Lock()
 
     @property
