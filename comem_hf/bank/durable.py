@@ -22,7 +22,11 @@ def write_durably(path: Path, write: Callable[[Path], object]) -> dict:
     """
     unfinished = path.with_name(f"{path.name}.unfinished")
     try:
+        unfinished.unlink(missing_ok=True)  # of a process that died
+        unfinished.touch()
+        mode = unfinished.stat().st_mode
         write(unfinished)
+        unfinished.chmod(mode)  # safetensors makes files that only their owner may read
         with open(unfinished, "rb+") as file:
             os.fsync(file.fileno())
         entry = file_entry(unfinished)

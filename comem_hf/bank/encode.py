@@ -128,7 +128,12 @@ class ItemEncoder:
 
 def _load(record: ItemRecord) -> MemoryItem:
     name = "its image" if record.image_name is None else f"its image {record.image_name!r}"
-    image = None if record.image is None else load_image(record.image, name)
+    try:
+        image = None if record.image is None else load_image(record.image, name)
+    except (ValueError, MemoryError):
+        raise
+    except Exception as error:  # of damaged files Pillow raises what its decoders happen to stumble over
+        raise ValueError(f"{name} cannot be decoded: {error!r}.") from error
     if image is not None and max(image.size) > MAX_ASPECT_RATIO * min(image.size):
         raise ValueError(
             f"{name} is {image.width} x {image.height} pixels; one side may be at most {MAX_ASPECT_RATIO} times the "

@@ -51,7 +51,10 @@ class ItemRecord:
         if image is not None:
             content.update(b"file" + image)
         elif item.image is not None:
-            image = _encode_png(item.image)
+            try:
+                image = _encode_png(item.image)
+            except (OSError, SyntaxError) as error:  # opened, but not read before
+                raise ValueError(f"its image is not a readable picture: {error}") from error
             content.update(f"pixels {item.image.mode} {item.image.size}".encode() + item.image.tobytes())
         if not isinstance(item.metadata or {}, dict):
             raise ValueError(f"`metadata` must be a dict, got {type(item.metadata).__name__}.")
@@ -62,6 +65,11 @@ class ItemRecord:
         item_id = item.id if item.id is not None else content.hexdigest()[:32]
         if not isinstance(item_id, str) or not item_id:
             raise ValueError(f"`id` must be a non-empty string, got {item.id!r}.")
+        for name, text in (("id", item_id), ("text", item.text), ("image", image_name), ("metadata", metadata)):
+            try:
+                (text or "").encode()
+            except UnicodeEncodeError as error:
+                raise ValueError(f"`{name}` is no valid Unicode: {error}.") from error
         content.update(json.dumps([item_id, image_name, metadata]).encode())
         return cls(item_id, item.text, image, image_name, metadata, content.hexdigest())
 

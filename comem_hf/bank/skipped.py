@@ -19,7 +19,9 @@ def write_skipped(folder: Path, skipped: Sequence[dict]) -> None:
     """
     if skipped:
         lines = "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in skipped)
-        write_durably(folder / SKIPPED_NAME, lambda path: path.write_text(lines, encoding="utf-8"))
+        # A lone surrogate, which UTF-8 does not have, becomes its escape in JSON.
+        content = lines.encode("utf-8", errors="backslashreplace")
+        write_durably(folder / SKIPPED_NAME, lambda path: path.write_bytes(content))
 
 
 def read_skipped(folder: Path) -> list[dict]:

@@ -2,7 +2,9 @@
 
 import hashlib
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from comem_hf.bank.durable import write_durably
 from comem_hf.bank.shards import group_by_shard
@@ -34,3 +36,9 @@ def test_rows_are_found_in_their_shards():
 def test_a_row_outside_the_bank_is_refused(row):
     with pytest.raises(IndexError, match=f"Row {row} lies outside a bank of 6 items"):
         group_by_shard([row], [3, 1, 2])
+
+
+def test_files_may_be_read_by_whom_other_new_files_may_be_read(tmp_path):
+    (tmp_path / "plain").touch()
+    write_durably(tmp_path / "file", lambda path: save_file({"x": np.zeros(3)}, path))
+    assert (tmp_path / "file").stat().st_mode == (tmp_path / "plain").stat().st_mode

@@ -1,12 +1,16 @@
 """Items that cannot be used: left out, reported, and no reason to stop."""
 
+import io
 import json
 import os
 
+import PIL.Image
 import pytest
 import torch
 
 from comem_hf import MemoryBank, MemoryItem
+from comem_hf.bank import encode
+from comem_hf.bank.record import ItemRecord
 from comem_hf.bank.skipped import read_skipped
 from comem_hf.bank.sources.unreadable import UnreadableItem
 from tests.bank.conftest import bomb, truncated_image
@@ -15,7 +19,7 @@ from tests.conftest import make_image
 
 @pytest.fixture(scope="session")
 def mixed() -> list:
-    """Seven good items among eleven that cannot be used."""
+    """Seven good items among fourteen that cannot be used."""
     return [
         MemoryItem(image=make_image(0), id="good-0"),
         MemoryItem(image=b"", id="empty"),
@@ -32,6 +36,9 @@ def mixed() -> list:
         MemoryItem(image=make_image(9), metadata={"x": float("nan")}),
         MemoryItem(image=make_image(5), id="good-5"),
         3,
+        MemoryItem(image=make_image(9), text="\ud800"),
+        MemoryItem(image=make_image(9), id="\udfff"),
+        MemoryItem(image=PIL.Image.open(io.BytesIO(truncated_image())), id="torn, opened"),
         MemoryItem(image=make_image(6), id="good-6"),
     ]
 
@@ -48,6 +55,9 @@ REASONS = {
     13: "its image is not a readable picture",
     14: "`metadata` cannot be written as JSON",
     16: "A memory item must be a MemoryItem or a mapping",
+    17: "`text` is no valid Unicode",
+    18: "`id` is no valid Unicode",
+    19: "its image is not a readable picture",
 }
 
 
@@ -83,7 +93,7 @@ def test_shards_of_which_nothing_is_left_leave_no_gap_in_the_numbers(build, mixe
 
 def test_a_summary_is_logged_and_the_report_is_not_part_of_the_bank(build, mixed, items, caplog, tmp_path):
     bank = build(mixed, output_dir=tmp_path / "bank")
-    assert "11 of 18 items were skipped" in caplog.text
+    assert "14 of 21 items were skipped" in caplog.text
     assert "skipped.jsonl" not in json.loads((bank.folder / "bank_config.json").read_text())["files"]
     bank.save_pretrained(tmp_path / "copy")
     assert not (tmp_path / "copy" / "skipped.jsonl").exists()
@@ -97,9 +107,26 @@ def test_an_item_that_is_there_twice_is_stored_once(build, given_id, tmp_path):
     assert len(bank) == 1 and not read_skipped(bank.folder)
 
 
+def test_a_decoder_that_fails_in_its_own_way_costs_one_item(build, items, monkeypatch, tmp_path):
+    load_image = encode.load_image
+
+    def fail_at_one(image, name):
+        if image == bad:
+            raise NotImplementedError("Unimplemented pixel format 0")
+        return load_image(image, name)
+
+    bad = ItemRecord.from_item(items[1]).image
+    monkeypatch.setattr(encode, "load_image", fail_at_one)
+    bank = build(items, output_dir=tmp_path / "bank")
+    assert bank.ids == [item.id for item in items if item is not items[1]]
+    assert "Unimplemented pixel format 0" in read_skipped(bank.folder)[0]["reason"]
+
+
 def test_vectors_that_are_not_finite_cost_one_item(build, items, model, monkeypatch, tmp_path):
-    encode = model.encode_memory
-    monkeypatch.setattr(model, "encode_memory", lambda inputs: encode(inputs).index_fill(0, torch.tensor([0]), 1e30))
+    encode_memory = model.encode_memory
+    monkeypatch.setattr(
+        model, "encode_memory", lambda inputs: encode_memory(inputs).index_fill(0, torch.tensor([0]), 1e30)
+    )
     bank = build(items[:3], output_dir=tmp_path / "bank", dtype="float16", batch_size=3)
     assert bank.ids == ["item-0", "item-1"]  # the longest comes first into the batch
     assert read_skipped(bank.folder) == [

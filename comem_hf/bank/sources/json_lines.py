@@ -38,7 +38,7 @@ def read_objects(path: Path) -> Iterator[tuple[str, dict | UnreadableItem]]:
                 row = json.loads(text)
                 if not isinstance(row, dict):
                     raise ValueError(f"expected a JSON object, got {text[:80]!r}.")
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 row = UnreadableItem(f"{where}: {error}")
             yield where, row
 
