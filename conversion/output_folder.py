@@ -126,8 +126,10 @@ def _put_in_place(partial: Path, output: Path, replaced: Path):
 def _sentence(error: OSError | SafetensorError, output: Path, partial: Path) -> str | None:
     """Says whether reading or writing failed; `None` if the error's own message is a sentence already."""
     if isinstance(error, SafetensorError):
-        reason = re.match(r"Error while serializing: I/O error: (.+?)(?: \(os error \d+\))?$", str(error))
-        return reason and f"Nothing was written to {output}: {reason[1]}."
+        # The second form is that of safetensors before 0.6.
+        form = r'Error while serializing: (?:I/O error: (.+?)(?: \(os error \d+\))?|IoError\(.*message: "(.+?)".*)$'
+        reason = re.match(form, str(error))
+        return reason and f"Nothing was written to {output}: {reason[1] or reason[2]}."
     if error.errno is None:  # of our own, or of transformers
         return None
     paths = [Path(os.fsdecode(name)) for name in (error.filename, error.filename2) if name is not None]

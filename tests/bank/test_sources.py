@@ -89,7 +89,7 @@ def test_a_dataset_is_read_by_columns_that_are_guessed(streaming, tmp_path):
             "kind": datasets.ClassLabel(names=["flag", "map"]),
             "area": datasets.Value("float64"),
             "seen": datasets.Value("timestamp[s]"),
-            "tags": datasets.List(datasets.Value("string")),
+            "tags": [datasets.Value("string")],
             "raw": datasets.Value("binary"),
             "thumb": datasets.Image(),
         }
