@@ -1,12 +1,12 @@
 """Memory banks: items, the memory vectors a model made of them, and an index to find them by."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
 
-from comem_hf.modeling.memory_inputs import MemoryInputs, pad_items
+from comem_hf.modeling.memory_inputs import MemoryInputs
 from comem_hf.modeling.memory_item import MemoryItem
 
 from .build import SHARD_SIZE, BankBuilder
@@ -18,6 +18,7 @@ from .hub import HubFiles, hub_files
 from .index import Index
 from .integrity import check_files, copy_bank
 from .items import StoredItems
+from .memory_inputs import stored_memory_inputs
 from .processes import Processes
 from .rows import ItemRows
 from .search import BankSearch
@@ -186,23 +187,34 @@ class MemoryBank:
         return self
 
     def search(
-        self, image=None, text: str | Sequence[str] | None = None, k: int = 3
+        self,
+        image=None,
+        text: str | Sequence[str] | None = None,
+        k: int = 3,
+        *,
+        text_weight: float = 0.5,
+        where: Mapping[str, object] | None = None,
     ) -> list[MemoryHit] | list[list[MemoryHit]]:
         """Find the items nearest to a query.
 
         Args:
             image (PIL image, path, or list of these, *optional*): What to look for.
-            text (`str` or list of them, *optional*): What to look for, where the embedder has a text side. With both,
-                the query is the mean of the two embeddings.
-            k (`int`, defaults to 3): Hits per query; more than the bank holds gives all.
+            text (`str` or list of them, *optional*): What to look for, where the embedder has a text side.
+            k (`int`, defaults to 3): Hits per query; fewer where no more items are there or fit `where`.
+            text_weight (`float`, defaults to 0.5): With both image and text, the weight of the text's embedding, 0 to
+                1; the image's has the rest.
+            where (`dict`, *optional*): Only items whose metadata has these values: `{"language": "en", "source": ["a",
+                "b"]}` means English ones of source a or b. The first search with a filter reads the metadata of the
+                whole bank, seconds per million items; its result is remembered.
 
         Returns:
             `list[MemoryHit]`, best first; a list of such lists if the query was a list.
 
         Raises:
-            ValueError: If there is no query, an image is unreadable, or the embedder is missing or has no text side.
+            ValueError: If there is no query, an image is unreadable, the embedder is missing or has no text side, or
+                `text_weight` or `where` is of no use.
         """
-        return self._search.search(image, text, k)
+        return self._search.search(image, text, k, text_weight, where)
 
     def memory_inputs(
         self, hits: Sequence[Sequence["MemoryHit | str"]], dtype: torch.dtype | None = None
@@ -223,21 +235,7 @@ class MemoryBank:
             ValueError: If there is no sample, a hit comes from another bank, an id is unknown, or stored vectors are
                 not finite.
         """
-        if isinstance(hits, (str, MemoryHit)) or any(isinstance(sample, (str, MemoryHit)) for sample in hits):
-            raise ValueError("`hits` must be a list with one list of hits per sample: `memory_inputs([hits])`.")
-        if len(hits) == 0:
-            raise ValueError("`hits` must have one list per sample, got none; a sample without hits is an empty list.")
-        rows = [[self._rows.row(hit) for hit in sample] for sample in hits]
-        flat = [row for sample in rows for row in sample]
-        vectors = self._vectors.read(flat)
-        finite = torch.isfinite(vectors).flatten(1).all(dim=1)
-        if not finite.all():
-            row = flat[finite.tolist().index(False)]
-            item_id = self._items.read([row])[0].id
-            raise ValueError(f"Bank item {item_id!r} (row {row}) has stored vectors that are not finite.")
-        counts = torch.tensor([len(sample) for sample in rows])
-        memory_embeds, item_mask = pad_items(vectors.to(dtype or vectors.dtype), counts)
-        return MemoryInputs({"memory_embeds": memory_embeds, "item_mask": item_mask})
+        return stored_memory_inputs(hits, self._rows, self._items, self._vectors, dtype)
 
     @property
     def ids(self) -> list[str]:

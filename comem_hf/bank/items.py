@@ -2,8 +2,10 @@
 
 import json
 import threading
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from .shards import group_by_shard
 
 # A hit reads one row group: small groups keep that cheap, 32 rows keep the footer small.
 ROWS_PER_GROUP = 32
+
+_OPEN_FILES = 256  # systems allow a process some hundreds or thousands
 
 
 def _schema():
@@ -49,7 +53,9 @@ def write_items(path: Path, records: list[ItemRecord]) -> None:
         "metadata": [record.metadata for record in records],
     }
     table = pa.table(columns, schema=_schema())
-    pq.write_table(table, path, row_group_size=ROWS_PER_GROUP, compression="zstd", use_dictionary=False)
+    # Nothing reads the statistics, and they would be most of the footer, which is read with the first item.
+    options = {"compression": "zstd", "use_dictionary": False, "write_statistics": False}
+    pq.write_table(table, path, row_group_size=ROWS_PER_GROUP, **options)
 
 
 class StoredItems:
@@ -65,7 +71,7 @@ class StoredItems:
         self.folder = folder
         self.config = config
         self.fetch = fetch
-        self._files = {}
+        self._open = lru_cache(_OPEN_FILES)(self._open_shard)
         self._lock = threading.Lock()
 
     def read(self, rows: list[int]) -> list[MemoryItem]:
@@ -83,26 +89,28 @@ class StoredItems:
                 file, group_ends = self._open(shard)
                 groups = defaultdict(list)
                 for place, row in places:
-                    group = next(number for number, end in enumerate(group_ends) if row < end)
+                    group = bisect_right(group_ends, row)
                     start = group_ends[group - 1] if group else 0
                     groups[group].append((place, row - start))
                 for group, members in groups.items():
-                    table = file.read_row_group(group)
+                    table = file.read_row_group(group, use_threads=False)  # starting them takes longer than reading
                     for place, row in members:
                         items[place] = self._to_item(table.slice(row, 1).to_pylist()[0])
         return items
 
     def read_ids(self) -> list[str]:
         """Ids of all items, in the order of rows."""
+        return [item_id for column in self.read_column("id") for item_id in column.to_pylist()]
+
+    def read_column(self, name: str) -> Iterator:
+        """One column of all items, a `pyarrow.ChunkedArray` per shard."""
         shards = range(len(self.config.shard_sizes))
         if self.fetch is not None:
             self.fetch([items_name(shard) for shard in shards])
-        with self._lock:
-            return [
-                item_id
-                for shard in shards
-                for item_id in self._open(shard)[0].read(columns=["id"]).column("id").to_pylist()
-            ]
+        for shard in shards:
+            with self._lock:
+                column = self._open(shard)[0].read(columns=[name], use_threads=False).column(name)
+            yield column
 
     @staticmethod
     def _to_item(row: dict) -> MemoryItem:
@@ -112,22 +120,21 @@ class StoredItems:
         except ValueError as error:
             raise ValueError(f"Stored item {row['id']!r}: {error}") from error
 
-    def _open(self, shard: int):
+    def _open_shard(self, shard: int):
+        """A shard's Parquet file, and the row of the shard at which each of its row groups ends."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        if shard not in self._files:
-            path = self.folder / items_name(shard)
-            try:
-                file = pq.ParquetFile(path, memory_map=True)
-            except pa.ArrowException as error:
-                raise ValueError(f"{str(path)!r} is damaged: {error}") from error
-            expected = self.config.shard_sizes[shard]
-            if file.metadata.num_rows != expected or not file.schema_arrow.equals(_schema()):
-                raise ValueError(
-                    f"{str(path)!r} must hold {expected} rows of id, text, image and metadata, "
-                    f"got {file.metadata.num_rows} rows of {', '.join(file.schema_arrow.names)}."
-                )
-            sizes = (file.metadata.row_group(group).num_rows for group in range(file.metadata.num_row_groups))
-            self._files[shard] = (file, list(accumulate(sizes)))
-        return self._files[shard]
+        path = self.folder / items_name(shard)
+        try:
+            file = pq.ParquetFile(path, memory_map=True)
+        except pa.ArrowException as error:
+            raise ValueError(f"{str(path)!r} is damaged: {error}") from error
+        expected = self.config.shard_sizes[shard]
+        if file.metadata.num_rows != expected or not file.schema_arrow.equals(_schema()):
+            raise ValueError(
+                f"{str(path)!r} must hold {expected} rows of id, text, image and metadata, "
+                f"got {file.metadata.num_rows} rows of {', '.join(file.schema_arrow.names)}."
+            )
+        sizes = (file.metadata.row_group(group).num_rows for group in range(file.metadata.num_row_groups))
+        return file, list(accumulate(sizes))

@@ -1,12 +1,14 @@
 """Searching a memory bank: from pictures and texts to hits."""
 
+import numbers
 import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from .config import BankConfig
 from .embedder import BackboneEmbedder, Embedder, ModelEmbedder
+from .filter import MetadataFilter
 from .hit import MemoryHit
 from .index import Index, unit_rows
 from .items import StoredItems
@@ -26,6 +28,7 @@ class BankSearch:
         self.index = index
         self.items = items
         self.state = config.state
+        self._filter = MetadataFilter(items)
         self._embedder: Embedder | None = None
 
     def attach(self, model=None, processor=None, embedder: Embedder | None = None) -> None:
@@ -41,38 +44,50 @@ class BankSearch:
                 raise ValueError(f"The bank was made with the embedder {settings}, got {embedder.settings}.")
             self._embedder = embedder
 
-    def search(self, image, text: str | Sequence[str] | None, k: int) -> list[MemoryHit] | list[list[MemoryHit]]:
+    def search(
+        self,
+        image,
+        text: str | Sequence[str] | None,
+        k: int,
+        text_weight: float,
+        where: Mapping[str, object] | None,
+    ) -> list[MemoryHit] | list[list[MemoryHit]]:
         """See [`MemoryBank.search`]."""
         k = _positive_integer(k)
+        if not isinstance(text_weight, numbers.Real) or not 0 <= text_weight <= 1:
+            raise ValueError(f"`text_weight` must be a number from 0 to 1, got {text_weight!r}.")
         queries, single = _as_lists(image, text)
         if not next(iter(queries.values())):
             return []
-        scores, rows = self.index.search(self._embed(queries), min(k, self.config.num_items))
-        found = iter(self.items.read(rows.flatten().tolist()))
+        among = None if where is None else self._filter.select(where)
+        scores, rows = self.index.search(self._embed(queries, text_weight), k, among)
+        found = iter(self.items.read(rows[rows >= 0].tolist()))
         hits = [
             [
                 MemoryHit(next(found), float(score), rank, int(row), self.state)
                 for rank, (score, row) in enumerate(zip(query_scores, query_rows, strict=True))
+                if row >= 0
             ]
             for query_scores, query_rows in zip(scores, rows, strict=True)
         ]
         return hits[0] if single else hits
 
-    def _embed(self, queries: dict[str, Sequence]) -> np.ndarray:
+    def _embed(self, queries: dict[str, Sequence], text_weight: float) -> np.ndarray:
         embedder = self._embedder or self._load_embedder()
-        embeddings = []
+        parts = []
         if "image" in queries:
-            embeddings.append(embedder.embed_images(queries["image"]))
+            parts.append(embedder.embed_images(queries["image"]))
         if "text" in queries:
-            embeddings.append(embedder.embed_texts(queries["text"]))
-        mean = np.mean(
-            [unit_rows(each) for each in embeddings] if self.config.metric == "cosine" else embeddings, axis=0
-        )
-        if mean.shape[1] != self.config.embedding_size:
+            parts.append(embedder.embed_texts(queries["text"]))
+        if self.config.metric == "cosine":  # lengths mean nothing, so they are no weights
+            parts = [unit_rows(part) for part in parts]
+        embeddings = parts[0] if len(parts) == 1 else (1 - text_weight) * parts[0] + text_weight * parts[1]
+        if embeddings.shape[1] != self.config.embedding_size:
             raise ValueError(
-                f"The embedder gives {mean.shape[1]} numbers per query, the bank holds {self.config.embedding_size}."
+                f"The embedder gives {embeddings.shape[1]} numbers per query, the bank holds "
+                f"{self.config.embedding_size}."
             )
-        return mean
+        return embeddings
 
     def _load_embedder(self) -> Embedder:
         settings = self.config.embedder

@@ -1,0 +1,64 @@
+"""Filters: which rows of a bank have given values in their metadata."""
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+
+import numpy as np
+
+from .index import Selection
+from .items import StoredItems
+
+
+_REMEMBERED = 64  # filters; each takes a bit per item
+
+
+class MetadataFilter:
+    """Finds the rows that a `where` of [`MemoryBank.search`] means, and remembers them.
+
+    The first use of a filter reads the metadata of all items, which takes seconds per million of them.
+
+    Args:
+        items (`StoredItems`): Items of the bank.
+        live (`np.ndarray`, *optional*): Which rows have not been removed, bool of shape (rows,); all if not given.
+    """
+
+    def __init__(self, items: StoredItems, live: np.ndarray | None = None):
+        self.items = items
+        self.live = live
+        self._select = lru_cache(_REMEMBERED)(self._read)
+
+    def select(self, where: Mapping[str, object]) -> Selection:
+        """The rows whose metadata has, for each field of `where`, its value or one of its list of values.
+
+        Raises:
+            ValueError: If `where` is no mapping from names to JSON values.
+        """
+        if not isinstance(where, Mapping) or not where or not all(isinstance(name, str) for name in where):
+            raise ValueError(f"`where` must map names of metadata fields to values, got {where!r}.")
+        return self._select(tuple(sorted((name, _alternatives(name, value)) for name, value in where.items())))
+
+    def _read(self, conditions: tuple[tuple[str, frozenset[str]], ...]) -> Selection:
+        parts = []
+        for column in self.items.read_column("metadata"):
+            encoded = column.combine_chunks().dictionary_encode()  # equal metadata is parsed once
+            fits = np.array([_fits(json.loads(text), conditions) for text in encoded.dictionary.to_pylist()])
+            parts.append(fits[encoded.indices.to_numpy()])
+        fitting = np.concatenate(parts)
+        return Selection.of(fitting if self.live is None else fitting & self.live)
+
+
+def _alternatives(name: str, value) -> tuple[str, ...]:
+    values = value if isinstance(value, (list, tuple, set, frozenset)) else [value]
+    try:
+        return tuple(sorted({_as_text(each) for each in values}))
+    except TypeError as error:
+        raise ValueError(f"`where[{name!r}]` must be a JSON value or a list of them, got {value!r}.") from error
+
+
+def _fits(metadata: dict, conditions) -> bool:
+    return all(name in metadata and _as_text(metadata[name]) in values for name, values in conditions)
+
+
+def _as_text(value) -> str:
+    return json.dumps(value, sort_keys=True)  # tells 1 from true and from "1"
