@@ -23,6 +23,10 @@ def build_bank(
     dtype: Annotated[
         str, typer.Option(help="Of the stored vectors: float32, bfloat16, float16, int8 or int4.")
     ] = "float32",
+    metric: Annotated[str, typer.Option(help="How embeddings are compared: cosine or l2.")] = "cosine",
+    index: Annotated[
+        str | None, typer.Option(help="FAISS factory string of the index [default: by the number of items].")
+    ] = None,
     on_error: Annotated[
         str, typer.Option(help="'skip' leaves out items that cannot be used and lists them in OUTPUT; 'raise' stops.")
     ] = "skip",
@@ -66,6 +70,8 @@ def build_bank(
         batch_size=batch_size,
         shard_size=shard_size,
         dtype=dtype,
+        metric=metric,
+        index_factory=index,
         overwrite=overwrite,
         on_error=on_error,
         distributed=distributed,

@@ -40,6 +40,7 @@ def describe_bank(folder: Path) -> list[tuple[str, object]]:
         ("memory per item", f"{config.num_memory_tokens} x {config.hidden_size} {config.memory_dtype}"),
         ("size on disk", f"{size / 2**20:.1f} MiB"),
         ("embedder", config.embedder.get("id") or config.embedder["type"]),
+        ("index", f"{config.index['factory']}, {config.metric}"),
         ("model", config.model["id"] or "not on the Hub"),
         ("memory fingerprint", config.memory_fingerprint),
     ]

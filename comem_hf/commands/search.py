@@ -1,5 +1,6 @@
 """`comem search`: the items of a memory bank that are nearest to a picture or a text."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -16,12 +17,20 @@ def search(
         str | None, typer.Option(help="Folder or Hub id of the bank's model [default: the embedded model].")
     ] = None,
     top_k: Annotated[int, typer.Option(min=1, help="Items to show.")] = 3,
+    text_weight: Annotated[
+        float, typer.Option(min=0, max=1, help="Weight of the text where picture and text are given.")
+    ] = 0.5,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(help="FIELD=VALUE: only items with this metadata; a field given twice may have either value."),
+    ] = None,
 ) -> None:
     """Find the items of a memory bank that are nearest to a picture.
 
     Example:
 
         comem search --image flag.png --top-k 5
+        comem search my-bank --image cat.png --where language=en --where language=de
     """
     from .loading import load_model, open_bank
     from .output import HIT_COLUMNS, hit_rows, print_table
@@ -31,4 +40,24 @@ def search(
     opened = open_bank(bank)
     if opened.config.embedder["type"] == "backbone":
         opened.attach(*load_model(model))
-    print_table("memory", HIT_COLUMNS, hit_rows(opened.search(image=image, text=text, k=top_k)))
+    hits = opened.search(image=image, text=text, k=top_k, text_weight=text_weight, where=read_conditions(where))
+    print_table("memory", HIT_COLUMNS, hit_rows(hits))
+
+
+def read_conditions(conditions: list[str] | None) -> dict[str, list] | None:
+    """`FIELD=VALUE` strings as the `where` of a search; a value that is no JSON is a string.
+
+    Raises:
+        ValueError: If one has no `=`.
+    """
+    where = {}
+    for condition in conditions or ():
+        name, equals, text = condition.partition("=")
+        if not equals:
+            raise ValueError(f"`--where` must be FIELD=VALUE, got {condition!r}.")
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = text
+        where.setdefault(name, []).append(value)
+    return where or None

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from comem_hf import MemoryBank
+from comem_hf.commands.search import read_conditions
 from tests.conftest import make_backbone
 
 
@@ -54,8 +55,9 @@ def test_build_bank_skips_bad_items_and_says_how_many(comem, items_file, model_f
 
 def test_build_bank_reads_a_folder_of_images(comem, items_file, model_folder, tmp_path):
     arguments = ("build-bank", items_file.parent / "pictures", tmp_path / "bank", "--model", model_folder)
-    assert comem(*arguments, "--shard-size", 3)[0] == 0
-    assert MemoryBank.from_pretrained(tmp_path / "bank").config.shard_sizes == [3, 1]
+    assert comem(*arguments, "--shard-size", 3, "--metric", "l2", "--index", "HNSW8")[0] == 0
+    config = MemoryBank.from_pretrained(tmp_path / "bank").config
+    assert (config.shard_sizes, config.metric, config.index["factory"]) == ([3, 1], "l2", "HNSW8")
 
 
 def test_build_bank_refuses_what_is_no_source(comem, model_folder, tmp_path):
@@ -79,6 +81,22 @@ def test_search_prints_the_hits(comem, default, picture, model_folder, bank_fold
     assert (rank, item_id, text) == ("1", "item-2", "Fact 2.")
     assert 0.9 < float(score) <= 1.0
     assert len(output.splitlines()) == 2
+
+
+def test_search_finds_among_items_with_the_metadata_asked_for(comem, bank_folder, model_folder, picture):
+    arguments = ("search", bank_folder, "--image", picture, "--model", model_folder, "--top-k", 9)
+    assert len(comem(*arguments, "--where", "source=other", "--where", "source=test")[1].splitlines()) == 4
+    assert comem(*arguments, "--where", "source=other")[1] == ""
+    assert comem(*arguments, "--where", "source") == (2, "", "Error: `--where` must be FIELD=VALUE, got 'source'.\n")
+
+
+def test_conditions_are_json_where_they_can_be():
+    assert read_conditions(["year=2000", "year=2001", "language=en", 'id="7"', "a=b=c"]) == {
+        "year": [2000, 2001],
+        "language": ["en"],
+        "id": ["7"],
+        "a": ["b=c"],
+    }
 
 
 def test_search_without_a_query_or_without_a_bank_is_refused(comem, default, tmp_path, picture):
