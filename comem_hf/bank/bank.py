@@ -10,23 +10,15 @@ from comem_hf.modeling.memory_inputs import MemoryInputs
 from comem_hf.modeling.memory_item import MemoryItem
 
 from .build import SHARD_SIZE, BankBuilder
+from .change import add_items, remove_items
 from .config import BankConfig
 from .embedder import Embedder, resolve_embedder
-from .faiss_index import open_index
 from .hit import MemoryHit
 from .hub import HubFiles, hub_files
-from .index import Index
 from .integrity import check_files, copy_bank
-from .items import StoredItems
 from .memory_inputs import stored_memory_inputs
 from .processes import Processes
-from .rows import ItemRows
-from .search import BankSearch
-from .vectors import MemoryVectors
-
-
-# Banks up to this size are hashed whenever they are opened (a fraction of a second); `verify` hashes any.
-_HASHED_AT_OPENING = 64 * 2**20
+from .state import HASHED_AT_OPENING, BankState
 
 
 class MemoryBank:
@@ -45,15 +37,12 @@ class MemoryBank:
     ```
     """
 
-    def __init__(self, folder: Path, config: BankConfig, index: Index, remote: HubFiles | None = None):
+    def __init__(self, folder: Path, remote: HubFiles | None = None):
         self.folder = folder
-        self.config = config
         self._remote = remote
-        fetch = None if remote is None else remote.fetch
-        self._items = StoredItems(folder, config, fetch)
-        self._vectors = MemoryVectors(folder, config, fetch)
-        self._rows = ItemRows(folder, self._items, config.state)
-        self._search = BankSearch(config, index, self._items)
+        self._state = BankState.open(folder, remote)  # replaced as a whole; a method reads it once, so sees no mix
+        self._model = None
+        self._processor = None
 
     @classmethod
     def build(
@@ -150,12 +139,8 @@ class MemoryBank:
             ValueError: If this is no bank, a file is missing, damaged or of another length, or the format is newer.
             OSError: If the repository cannot be read.
         """
-        remote = hub_files(repo_or_dir, revision, repo_type, memories, _HASHED_AT_OPENING, **hub_options)
-        folder = Path(repo_or_dir) if remote is None else remote.folder
-        config = BankConfig.load(folder)
-        if remote is None:
-            check_files(folder, config, hash_up_to=_HASHED_AT_OPENING)
-        bank = cls(folder, config, open_index(folder, config), remote)
+        remote = hub_files(repo_or_dir, revision, repo_type, memories, HASHED_AT_OPENING, **hub_options)
+        bank = cls(Path(repo_or_dir) if remote is None else remote.folder, remote)
         if model is not None or processor is not None or embedder is not None:
             bank.attach(model, processor, embedder=embedder)
         return bank
@@ -176,14 +161,76 @@ class MemoryBank:
             ValueError: If the model has another memory encoder, or the embedder is another.
         """
         if model is not None:
-            fingerprint = model.memory_fingerprint()
-            if fingerprint != self.config.memory_fingerprint:
-                raise ValueError(
-                    f"The bank {str(self.folder)!r} was made by the memory encoder {self.config.memory_fingerprint}, "
-                    f"but this model's is {fingerprint}: its vectors would mean nothing to it. Use the bank's own "
-                    "model, or build the bank again."
-                )
-        self._search.attach(model, processor, embedder)
+            self._state.check_model(model)
+        self._state.search.attach(model, processor, embedder)
+        self._model, self._processor = model or self._model, processor or self._processor
+        return self
+
+    def add(
+        self,
+        items: Iterable[MemoryItem],
+        *,
+        model=None,
+        processor=None,
+        batch_size: int = 32,
+        on_error: str = "skip",
+    ) -> list[dict]:
+        """Encode items and add them to the bank, all at once for whoever reads it.
+
+        An item that the bank holds already is passed over. Others who have the bank open see it as it was until they
+        `reload` it; an interrupted `add` changes nothing.
+
+        Args:
+            items (`Iterable[MemoryItem]`): As in [`MemoryBank.build`].
+            model, processor (*optional*): Passed to [`MemoryBank.attach`] when given.
+            batch_size (`int`, defaults to 32): Items per encoder pass.
+            on_error (`str`, defaults to `"skip"`): `"skip"` leaves out items that cannot be used; `"raise"` stops at
+                the first, with the bank as it was.
+
+        Returns:
+            `list[dict]`: `{"item": number from 0, "id": str or None, "reason": str}` of each item that was left out.
+
+        Raises:
+            ValueError: If no model is attached, or it is not the one that encoded the bank; if the bank holds another
+                item of the same id; or if another process is changing the bank.
+            OSError: If no space is left, with the bank as it was.
+        """
+        if model is not None or processor is not None:
+            self.attach(model, processor)
+        skipped = add_items(self._state, items, self._model, self._processor, batch_size, on_error)
+        self.reload()
+        return skipped
+
+    def remove(self, ids: Sequence[str]) -> None:
+        """Remove items: they are not found any more, and hits on them are refused.
+
+        What is stored of them stays in the files; [`MemoryBank.merge`] makes a bank without it. Others who have the
+        bank open see it as it was until they `reload` it.
+
+        Args:
+            ids (`list[str]`): Ids of the items.
+
+        Raises:
+            ValueError: If the bank has no item of an id, if no item would be left, or if another process is changing
+                the bank; it stays as it was.
+        """
+        remove_items(self._state, ids)
+        self.reload()
+
+    def reload(self) -> "MemoryBank":
+        """See what has been added and removed by others since the bank was opened.
+
+        Hits of before can still be used, unless their item has been removed.
+
+        Returns:
+            `MemoryBank`: This bank.
+
+        Raises:
+            ValueError: If the bank is damaged, or another one is in its place.
+        """
+        state = BankState.open(self.folder, self._remote)
+        state.search.take_over(self._state.search)
+        self._state = state
         return self
 
     def search(
@@ -214,7 +261,7 @@ class MemoryBank:
             ValueError: If there is no query, an image is unreadable, the embedder is missing or has no text side, or
                 `text_weight` or `where` is of no use.
         """
-        return self._search.search(image, text, k, text_weight, where)
+        return self._state.search.search(image, text, k, text_weight, where)
 
     def memory_inputs(
         self, hits: Sequence[Sequence["MemoryHit | str"]], dtype: torch.dtype | None = None
@@ -235,16 +282,23 @@ class MemoryBank:
             ValueError: If there is no sample, a hit comes from another bank, an id is unknown, or stored vectors are
                 not finite.
         """
-        return stored_memory_inputs(hits, self._rows, self._items, self._vectors, dtype)
+        state = self._state
+        return stored_memory_inputs(hits, state.rows, state.items, state.vectors, dtype)
+
+    @property
+    def config(self) -> BankConfig:
+        """What the bank is made of."""
+        return self._state.config
 
     @property
     def ids(self) -> list[str]:
         """Ids of all items, in the order of rows."""
-        return list(self._rows.by_id)
+        return list(self._state.rows.by_id)
 
     def __getitem__(self, item_id: str) -> MemoryItem:
         """The item with the given id."""
-        return self._items.read([self._rows.row(item_id)])[0]
+        state = self._state
+        return state.items.read([state.rows.row(item_id)])[0]
 
     def __len__(self) -> int:
         return self.config.num_items

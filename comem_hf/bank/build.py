@@ -2,7 +2,6 @@
 
 import operator
 from collections.abc import Iterable
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from .card import write_card
 from .config import CARD_NAME, INDEX_NAME, BankConfig
 from .durable import write_durably
 from .embedder import Embedder
-from .encode import ItemEncoder
+from .encode import ItemEncoder, eval_mode
 from .index import check_metric
 from .index_build import StoredEmbeddings, build_index
 from .inputs import read_rows
@@ -97,7 +96,7 @@ class BankBuilder:
             total = operator.length_hint(items) or None
             with (
                 logging.tqdm(total=total, unit="item", desc="Encoding memories", disable=not leader) as progress,
-                _eval_mode(self.model),
+                eval_mode(self.model),
             ):
                 self._encode(items, staging, progress)
             self.processes.wait()
@@ -163,16 +162,6 @@ class BankBuilder:
             logger.warning(
                 f"{len(skipped)} of {total} items were skipped; {str(staging.output / SKIPPED_NAME)!r} says why."
             )
-
-
-@contextmanager
-def _eval_mode(model):
-    training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(training)
 
 
 def _model_reference(model) -> dict:

@@ -3,12 +3,14 @@
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from .durable import write_durably
 from .index import check_metric
 from .precision import MEMORY_DTYPES
+from .shards import group_by_shard
 
 
 CONFIG_NAME = "bank_config.json"
@@ -17,7 +19,10 @@ CARD_NAME = "README.md"
 FORMAT_VERSION = 1
 
 _INDEX_NAME = re.compile(r"index(-\d{5,})?\.faiss")
-_FILE_NAME = re.compile(r"index(-\d{5,})?\.faiss|README\.md|memory-\d{5,}\.safetensors|items-\d{5,}\.parquet")
+_REMOVED_NAME = re.compile(r"removed-\d{5,}\.safetensors")
+FILE_NAME = re.compile(
+    rf"{_INDEX_NAME.pattern}|{_REMOVED_NAME.pattern}|README\.md|memory-\d{{5,}}\.safetensors|items-\d{{5,}}\.parquet"
+)
 _EXACT = {"file": INDEX_NAME, "factory": "Flat", "nprobe": None, "recall": 1.0}
 _COUNTS = ("num_items", "num_memory_tokens", "hidden_size", "embedding_size")
 
@@ -32,12 +37,22 @@ def items_name(shard: int) -> str:
     return f"items-{shard:05d}.parquet"
 
 
+def index_name(generation: int) -> str:
+    """File name of the index of a bank that has been added to."""
+    return f"index-{generation:05d}.faiss"
+
+
+def removed_name(generation: int) -> str:
+    """File name of the list of removed rows."""
+    return f"removed-{generation:05d}.safetensors"
+
+
 @dataclass
 class BankConfig:
     """Description of a memory bank, stored as `bank_config.json`.
 
     Args:
-        num_items (`int`): Items in the bank.
+        num_items (`int`): Items in the bank, removed ones not counted.
         num_memory_tokens (`int`): Memory vectors per item.
         hidden_size (`int`): Length of a memory vector.
         memory_dtype (`str`): How memory vectors are stored: `"float32"`, `"bfloat16"`, `"float16"`, `"int8"` or
@@ -46,12 +61,15 @@ class BankConfig:
         model (`dict`): `{"id": str or None, "revision": str or None}` of that model.
         embedder (`dict`): `{"type": "backbone" or "model", "id", "revision", ...}`: what embeds queries.
         embedding_size (`int`): Length of an embedding.
-        shard_sizes (`list[int]`): Items per shard, in the order of the rows of the index.
+        shard_sizes (`list[int]`): Rows per shard, removed ones included: a row is a place in the shards, one after
+            the other, and so never changes.
         files (`dict[str, dict]`): `{"sha256": str, "size": int}` of every file but this one.
         metric (`str`): How embeddings are compared: `"cosine"` or `"l2"` (Euclidean distance).
         index (`dict`): `{"file": str, "factory": str, "nprobe": int or None, "recall": float}`: the index's file, its
             FAISS factory string, the inverted lists that a search looks through where there are such, and the share
             of the exact ten nearest neighbours that it found when it was built.
+        generation (`int`): How often the bank has been changed since it was built.
+        removed (`str` or `None`): Name of the file that lists the removed rows, if there are any.
         format_version (`int`): Version of the layout; newer ones are refused.
     """
 
@@ -67,6 +85,8 @@ class BankConfig:
     files: dict[str, dict] = field(default_factory=dict)
     metric: str = "cosine"
     index: dict = field(default_factory=_EXACT.copy)
+    generation: int = 0
+    removed: str | None = None
     format_version: int = FORMAT_VERSION
 
     def __post_init__(self):
@@ -87,30 +107,45 @@ class BankConfig:
         _check_index(self.index)
         if not all(isinstance(size, int) and size > 0 for size in self.shard_sizes):
             raise ValueError(f"`shard_sizes` must be positive integers, got {self.shard_sizes!r}.")
-        if sum(self.shard_sizes) != self.num_items:
+        if not isinstance(self.generation, int) or isinstance(self.generation, bool) or self.generation < 0:
+            raise ValueError(f"`generation` must be an integer from 0, got {self.generation!r}.")
+        if self.removed is not None and not _REMOVED_NAME.fullmatch(str(self.removed)):
+            raise ValueError(f"`removed` must be a name such as 'removed-00001.safetensors', got {self.removed!r}.")
+        if self.num_items > self.num_rows or (self.num_items < self.num_rows) != (self.removed is not None):
             raise ValueError(
-                f"`shard_sizes` add up to {sum(self.shard_sizes)} items, but `num_items` is {self.num_items}."
+                f"`shard_sizes` add up to {self.num_rows} items, but `num_items` is {self.num_items}"
+                + (f" and `removed` {self.removed!r}." if self.removed else ".")
             )
         for name, entry in self.files.items():
-            if not _FILE_NAME.fullmatch(name):
+            if not FILE_NAME.fullmatch(name):
                 raise ValueError(f"`files` names {name!r}, which is not a file of a memory bank.")
             if not (isinstance(entry, dict) and "sha256" in entry and isinstance(entry.get("size"), int)):
                 raise ValueError(f"`files` must give 'sha256' and 'size' of {name!r}, got {entry!r}.")
 
+    @property
+    def num_rows(self) -> int:
+        """Items that the shards hold, removed ones included."""
+        return sum(self.shard_sizes)
+
     def data_files(self) -> list[str]:
-        """Names of the files that hold the bank's data: the index, then memory and items of each shard."""
+        """Names of the files that hold the bank's data: index, removed rows, then memory and items of each shard."""
         shards = range(len(self.shard_sizes))
         return [
             self.index["file"],
+            *([self.removed] if self.removed else []),
             *(memory_name(shard) for shard in shards),
             *(items_name(shard) for shard in shards),
         ]
 
-    @property
-    def state(self) -> str:
-        """Digest of the checksums of the data files: another one is another bank."""
-        checksums = "".join(self.files[name]["sha256"] for name in self.data_files())
-        return hashlib.sha256(checksums.encode()).hexdigest()
+    def row_digests(self, rows: Sequence[int]) -> list[str]:
+        """For each row a digest of its shard and its place there: it stays whatever is added or removed, and no other
+        item has the same."""
+        digests = [""] * len(rows)
+        for shard, places in group_by_shard(rows, self.shard_sizes).items():
+            checksums = self.files[memory_name(shard)]["sha256"] + self.files[items_name(shard)]["sha256"]
+            for place, row in places:
+                digests[place] = hashlib.sha256(f"{checksums} {row}".encode()).hexdigest()
+        return digests
 
     def save(self, folder: Path) -> None:
         """Write `bank_config.json` into `folder`, whole or not at all."""

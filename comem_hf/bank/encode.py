@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -124,6 +125,17 @@ class ItemEncoder:
             Encoded(vectors, embedding) if good else Encoded(problem=f"its vectors in {self.dtype} are not finite.")
             for vectors, embedding, good in zip(memory, embeddings, finite, strict=True)
         ]
+
+
+@contextmanager
+def eval_mode(model):
+    """Eval mode for as long as items are encoded."""
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)
 
 
 def _load(record: ItemRecord) -> MemoryItem:

@@ -212,9 +212,9 @@ def open_index(folder: Path, config: BankConfig, writable: bool = False) -> Fais
     """
     path = folder / config.index["file"]
     index = FaissIndex.load(path, config.metric, config.index.get("nprobe"), writable)
-    if (len(index), index.embedding_size) != (config.num_items, config.embedding_size):
+    if (len(index), index.embedding_size) != (config.num_rows, config.embedding_size):
         raise ValueError(
-            f"{str(path)!r} must hold {config.num_items} vectors of {config.embedding_size} numbers, "
+            f"{str(path)!r} must hold {config.num_rows} vectors of {config.embedding_size} numbers, "
             f"got {len(index)} of {index.embedding_size}."
         )
     return index

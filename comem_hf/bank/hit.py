@@ -14,8 +14,9 @@ class MemoryHit:
         score (`float`): Cosine similarity of the query's and the item's embedding, -1 to 1.
         rank (`int`): 0 for the best hit of its query.
         row (`int`, *optional*): Position of the item in the bank.
-        bank (`str`, *optional*): Digest of the bank state that the row belongs to; other banks refuse the hit. A hit
-            made without it stands for the item of that id.
+        bank (`str`, *optional*): Digest of the file and the place in it that the row stands for (see
+            [`BankConfig.row_digests`]); a bank with something else there refuses the hit. A hit made without it
+            stands for the item of that id.
     """
 
     item: MemoryItem

@@ -26,6 +26,10 @@ def check_files(folder: Path, config: BankConfig, hash_up_to: float = math.inf) 
     for name in names:
         path, entry = folder / name, config.files[name]
         if not path.is_file():
+            if BankConfig.load(folder) != config:
+                raise ValueError(
+                    f"The bank {str(folder)!r} has been changed since it was opened; `reload()` it first."
+                )
             raise ValueError(f"The bank {str(folder)!r} is incomplete: {name} is missing.")
         size = path.stat().st_size
         if size != entry["size"]:
@@ -47,9 +51,12 @@ def copy_bank(source: Path, config: BankConfig, target: Path) -> None:
     copy = unfinished / "bank"  # a folder in the temporary one, so that it gets the usual permissions
     try:
         copy.mkdir()
-        for name in (*config.data_files(), CARD_NAME, CONFIG_NAME):
-            if (source / name).is_file():
-                shutil.copyfile(source / name, copy / name)
+        config.save(copy)  # not the file, which may be that of a later state by now
+        check_files(source, config, hash_up_to=0)
+        for name in config.data_files():
+            shutil.copyfile(source / name, copy / name)
+        if (source / CARD_NAME).is_file():
+            shutil.copyfile(source / CARD_NAME, copy / CARD_NAME)
         check_files(copy, config)
         os.replace(copy, target)
     finally:

@@ -80,7 +80,15 @@ class StoredItems:
         Raises:
             ValueError: If a shard is damaged or a stored image cannot be opened.
         """
-        items = [None] * len(rows)
+        return [self._to_item(record) for record in self.read_records(rows)]
+
+    def read_records(self, rows: list[int]) -> list[ItemRecord]:
+        """The same as they are stored, images not opened.
+
+        Raises:
+            ValueError: If a shard is damaged.
+        """
+        records = [None] * len(rows)
         shards = group_by_shard(rows, self.config.shard_sizes)
         if self.fetch is not None:  # all at once, and before the lock: other threads go on reading
             self.fetch([items_name(shard) for shard in shards])
@@ -95,8 +103,8 @@ class StoredItems:
                 for group, members in groups.items():
                     table = file.read_row_group(group, use_threads=False)  # starting them takes longer than reading
                     for place, row in members:
-                        items[place] = self._to_item(table.slice(row, 1).to_pylist()[0])
-        return items
+                        records[place] = self._to_record(table.slice(row, 1).to_pylist()[0])
+        return records
 
     def read_ids(self) -> list[str]:
         """Ids of all items, in the order of rows."""
@@ -113,12 +121,16 @@ class StoredItems:
             yield column
 
     @staticmethod
-    def _to_item(row: dict) -> MemoryItem:
+    def _to_record(row: dict) -> ItemRecord:
         image = row["image"] or {"bytes": None, "path": None}
+        return ItemRecord(row["id"], row["text"], image["bytes"], image["path"], row["metadata"])
+
+    @staticmethod
+    def _to_item(record: ItemRecord) -> MemoryItem:
         try:
-            return ItemRecord(row["id"], row["text"], image["bytes"], image["path"], row["metadata"]).to_item()
+            return record.to_item()
         except ValueError as error:
-            raise ValueError(f"Stored item {row['id']!r}: {error}") from error
+            raise ValueError(f"Stored item {record.id!r}: {error}") from error
 
     def _open_shard(self, shard: int):
         """A shard's Parquet file, and the row of the shard at which each of its row groups ends."""

@@ -3,7 +3,7 @@
 import hashlib
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PIL import Image
@@ -72,6 +72,10 @@ class ItemRecord:
                 raise ValueError(f"`{name}` is no valid Unicode: {error}.") from error
         content.update(json.dumps([item_id, image_name, metadata]).encode())
         return cls(item_id, item.text, image, image_name, metadata, content.hexdigest())
+
+    def same_content(self, other: "ItemRecord") -> bool:
+        """Whether two records are the same but for the digest, which stored ones lack."""
+        return replace(self, digest="") == replace(other, digest="")
 
     def to_item(self) -> MemoryItem:
         """The item, its image opened from the stored bytes and decoded when it is first used.

@@ -10,7 +10,7 @@ from .config import BankConfig
 from .embedder import BackboneEmbedder, Embedder, ModelEmbedder
 from .filter import MetadataFilter
 from .hit import MemoryHit
-from .index import Index, unit_rows
+from .index import Index, Selection, unit_rows
 from .items import StoredItems
 
 
@@ -21,14 +21,15 @@ class BankSearch:
         config (`BankConfig`): Of the bank.
         index (`Index`): From embeddings to rows.
         items (`StoredItems`): From rows to items.
+        live (`np.ndarray`, *optional*): Which rows may be hits, bool of shape (rows,); all if not given.
     """
 
-    def __init__(self, config: BankConfig, index: Index, items: StoredItems):
+    def __init__(self, config: BankConfig, index: Index, items: StoredItems, live: np.ndarray | None = None):
         self.config = config
         self.index = index
         self.items = items
-        self.state = config.state
-        self._filter = MetadataFilter(items)
+        self._live = None if live is None else Selection.of(live)
+        self._filter = MetadataFilter(items, live)
         self._embedder: Embedder | None = None
 
     def attach(self, model=None, processor=None, embedder: Embedder | None = None) -> None:
@@ -43,6 +44,20 @@ class BankSearch:
             if embedder.settings != settings:
                 raise ValueError(f"The bank was made with the embedder {settings}, got {embedder.settings}.")
             self._embedder = embedder
+
+    def take_over(self, other: "BankSearch") -> None:
+        """Use the embedder of another state of the same bank.
+
+        Raises:
+            ValueError: If the other is a state of another bank.
+        """
+        for name in ("memory_fingerprint", "embedder", "metric"):
+            before, now = getattr(other.config, name), getattr(self.config, name)
+            if before != now:
+                raise ValueError(
+                    f"Another bank is in the place of this one: `{name}` was {before!r} and is {now!r}; open it anew."
+                )
+        self._embedder = other._embedder
 
     def search(
         self,
@@ -59,12 +74,13 @@ class BankSearch:
         queries, single = _as_lists(image, text)
         if not next(iter(queries.values())):
             return []
-        among = None if where is None else self._filter.select(where)
+        among = self._live if where is None else self._filter.select(where)
         scores, rows = self.index.search(self._embed(queries, text_weight), k, among)
-        found = iter(self.items.read(rows[rows >= 0].tolist()))
+        found_rows = rows[rows >= 0].tolist()
+        found, digests = iter(self.items.read(found_rows)), iter(self.config.row_digests(found_rows))
         hits = [
             [
-                MemoryHit(next(found), float(score), rank, int(row), self.state)
+                MemoryHit(next(found), float(score), rank, int(row), next(digests))
                 for rank, (score, row) in enumerate(zip(query_scores, query_rows, strict=True))
                 if row >= 0
             ]
@@ -73,7 +89,7 @@ class BankSearch:
         return hits[0] if single else hits
 
     def _embed(self, queries: dict[str, Sequence], text_weight: float) -> np.ndarray:
-        embedder = self._embedder or self._load_embedder()
+        embedder = self.embedder()
         parts = []
         if "image" in queries:
             parts.append(embedder.embed_images(queries["image"]))
@@ -89,7 +105,14 @@ class BankSearch:
             )
         return embeddings
 
-    def _load_embedder(self) -> Embedder:
+    def embedder(self) -> Embedder:
+        """What embeds items and queries, loaded by its name if none was attached.
+
+        Raises:
+            ValueError: If none was attached and it cannot be loaded.
+        """
+        if self._embedder is not None:
+            return self._embedder
         settings = self.config.embedder
         if settings["type"] == BackboneEmbedder.type:
             raise ValueError(

@@ -3,17 +3,15 @@
 import hashlib
 from collections.abc import Callable, Sequence
 
-import numpy as np
-import torch
 from safetensors.numpy import save_file
 
 from .config import items_name, memory_name
 from .encode import ItemEncoder
+from .encode_rows import check_on_error, check_problems, encode_rows
 from .index_build import EMBEDDINGS_KEY
 from .inputs import InputRow
 from .items import write_items
 from .record import ItemRecord
-from .skipped import item_label
 from .staging import Staging, embeddings_name
 from .vectors import write_memory
 
@@ -27,8 +25,7 @@ class ShardBuilder:
     """
 
     def __init__(self, encoder: ItemEncoder, on_error: str):
-        if on_error not in ("skip", "raise"):
-            raise ValueError(f"`on_error` must be 'skip' or 'raise', got {on_error!r}.")
+        check_on_error(on_error)
         self.encoder = encoder
         self.on_error = on_error
 
@@ -47,40 +44,27 @@ class ShardBuilder:
         Raises:
             ValueError: If an item cannot be used and `on_error` is `"raise"`.
         """
-        problems = {row.number: row.problem for row in rows if row.problem is not None}
-        self._check_problems(rows, problems)
-        usable = [row for row in rows if row.problem is None and not row.repeated]
-        encoded = self.encoder.encode([row.record for row in usable], progress)
-        problems |= {row.number: one.problem for row, one in zip(usable, encoded, strict=True) if one.problem}
-        self._check_problems(rows, problems)
-        records = [row.record for row in usable if row.number not in problems]
+        encoded = encode_rows(self.encoder, rows, self.on_error, progress)
         files = {}
-        if records:
-            memory = torch.stack([one.memory for one in encoded if one.problem is None])
-            embeddings = np.stack([one.embedding for one in encoded if one.problem is None])
+        if encoded.records:
             contents = {
-                memory_name(number): lambda path: write_memory(path, memory, self.encoder.dtype),
-                items_name(number): lambda path: write_items(path, records),
-                embeddings_name(number): lambda path: save_file({EMBEDDINGS_KEY: embeddings}, path),
+                memory_name(number): lambda path: write_memory(path, encoded.memory, self.encoder.dtype),
+                items_name(number): lambda path: write_items(path, encoded.records),
+                embeddings_name(number): lambda path: save_file({EMBEDDINGS_KEY: encoded.embeddings}, path),
             }
             files = {name: staging.write(name, write) for name, write in contents.items()}
-        skipped = [
-            {"item": row.number, "id": row.id, "reason": problems[row.number]}
-            for row in rows
-            if row.number in problems
-        ]
         staging.finish_shard(
             number,
             {
-                "num_items": len(records),
+                "num_items": len(encoded.records),
                 "input_items": len(rows),
-                "digest": _digest(records),
-                "skipped": skipped,
+                "digest": _digest(encoded.records),
+                "skipped": encoded.skipped,
                 "repeated": [row.number for row in rows if row.repeated],
                 "files": files,
             },
         )
-        return len(usable)
+        return encoded.tried
 
     def check(self, staging: Staging, number: int, rows: Sequence[InputRow]) -> None:
         """Compare the items of a finished shard with those it was made of, except those that were skipped.
@@ -91,16 +75,11 @@ class ShardBuilder:
         if number not in staging.shards:
             raise ValueError(f"{str(staging.output)!r} already holds a memory bank, of fewer items.")
         shard = staging.shards[number]
-        self._check_problems(rows, {entry["item"]: entry["reason"] for entry in shard["skipped"]})
+        check_problems(rows, {entry["item"]: entry["reason"] for entry in shard["skipped"]}, self.on_error)
         left_out = {*(entry["item"] for entry in shard["skipped"]), *shard["repeated"]}
         records = [row.record for row in rows if row.number not in left_out]
         if len(rows) != shard["input_items"] or None in records or _digest(records) != shard["digest"]:
             raise changed_items(staging, number)
-
-    def _check_problems(self, rows: Sequence[InputRow], problems: dict[int, str]) -> None:
-        if self.on_error == "raise" and problems:
-            row = next(row for row in rows if row.number in problems)
-            raise ValueError(f"{item_label(row.number, row.id)}: {problems[row.number]}")
 
 
 def changed_items(staging: Staging, number: int) -> ValueError:

@@ -60,8 +60,8 @@ def test_a_filter_holds_for_every_query_of_a_list(mixed):
 
 def test_metadata_is_read_once_per_filter(mixed, model, tiny_processor, monkeypatch):
     bank = MemoryBank.from_pretrained(mixed.folder, model=model, processor=tiny_processor)
-    read, names = bank._items.read_column, []
-    monkeypatch.setattr(bank._items, "read_column", lambda name: names.append(name) or read(name))
+    read, names = bank._state.items.read_column, []
+    monkeypatch.setattr(bank._state.items, "read_column", lambda name: names.append(name) or read(name))
     for where in ({"language": ["en", "de"], "year": 2000}, {"year": [2000], "language": ("de", "en")}):
         assert len(bank.search(image=make_image(0), k=9, where=where)) == 5
     assert names == ["metadata"]

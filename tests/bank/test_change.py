@@ -1,0 +1,329 @@
+"""Adding to a bank and removing from it: readers see the bank before or after, never something between."""
+
+import errno
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from comem_hf import MemoryBank, MemoryItem
+from comem_hf.bank import durable, state, writer
+from comem_hf.bank.record import ItemRecord
+from comem_hf.bank.writer import BankWriter
+from tests.bank.test_hub import publish
+from tests.conftest import make_image
+
+
+@pytest.fixture
+def mine(copy, model, tiny_processor) -> MemoryBank:
+    """A copy of the bank, ready to be changed."""
+    return MemoryBank.from_pretrained(copy, model=model, processor=tiny_processor)
+
+
+@pytest.fixture(scope="session")
+def new_items() -> list[MemoryItem]:
+    return [MemoryItem(image=make_image(seed), text=f"New fact {seed}.", id=f"new-{seed}") for seed in range(20, 25)]
+
+
+def contents(folder) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != ".writer.lock"}
+
+
+def test_added_items_are_found_as_if_they_had_been_built_in(mine, build, items, new_items, tmp_path):
+    mine.add(new_items, batch_size=2)
+    whole = build([*items, *new_items], output_dir=tmp_path / "whole")
+    assert mine.ids == whole.ids and len(mine) == 12
+    for item in (items[3], *new_items):
+        found, expected = mine.search(image=item.image, k=4), whole.search(image=item.image, k=4)
+        assert [hit.item.id for hit in found] == [hit.item.id for hit in expected]
+        assert found[0].item.id == item.id and found[0].item.text == item.text
+        np.testing.assert_allclose([hit.score for hit in found], [hit.score for hit in expected], atol=1e-6)
+        torch.testing.assert_close(
+            mine.memory_inputs([found])["memory_embeds"], whole.memory_inputs([expected])["memory_embeds"]
+        )
+    assert mine["new-22"].text == "New fact 22."
+    assert (mine.config.generation, mine.config.shard_sizes) == (1, [3, 3, 1, 5])
+    assert "# Memory bank of 12 items" in (mine.folder / "README.md").read_text()
+    assert MemoryBank.from_pretrained(mine.folder).config == mine.config
+
+
+def test_removed_items_are_seen_nowhere(mine, items):
+    hits = mine.search(image=items[4].image, k=7)
+    mine.remove(["item-4", "item-0"])
+    assert len(mine) == 5 and mine.ids == [f"item-{number}" for number in (1, 2, 3, 5, 6)]
+    for bank in (mine, MemoryBank.from_pretrained(mine.folder, model=mine._model, processor=mine._processor)):
+        found = [hit.item.id for hit in bank.search(image=items[4].image, k=7)]
+        assert found == [hit.item.id for hit in hits if hit.item.id not in ("item-4", "item-0")]
+        for use in (lambda bank=bank: bank["item-4"], lambda bank=bank: bank.memory_inputs([["item-4"]])):
+            with pytest.raises(ValueError, match="has no item 'item-4'"):
+                use()
+        assert "item-4" not in [hit.item.id for hit in bank.search(image=items[4].image, k=7, where={"n": [3, 4]})]
+        with pytest.raises(ValueError, match="The item 'item-4' has been removed from the bank"):
+            bank.memory_inputs([hits])
+    assert "# Memory bank of 5 items" in (mine.folder / "README.md").read_text()
+
+
+def test_hits_of_before_are_good_as_long_as_their_items_are_there(mine, items, new_items):
+    hits = mine.search(image=items[2].image, k=2)
+    before = mine.memory_inputs([hits])["memory_embeds"]
+    mine.remove(["item-4"])
+    mine.add(new_items)
+    torch.testing.assert_close(mine.memory_inputs([hits])["memory_embeds"], before)
+
+
+def test_a_removed_id_can_be_used_again(mine):
+    other = MemoryItem(image=make_image(30), text="Better.", id="item-1")
+    with pytest.raises(ValueError, match=r"Item 0 \(id 'item-1'\): the bank .* `remove\(\['item-1'\]\)` it first"):
+        mine.add([other])
+    mine.remove(["item-1"])
+    mine.add([other])
+    assert mine["item-1"].text == "Better."
+    assert mine.search(image=other.image, k=1)[0].item.text == "Better."
+    assert mine.ids == ["item-0", *(f"item-{number}" for number in range(2, 7)), "item-1"]
+
+
+def test_items_that_are_there_already_are_passed_over(mine, items, new_items):
+    before = contents(mine.folder)
+    assert mine.add(items) == []
+    assert contents(mine.folder) == before and mine.config.generation == 0
+    mine.add([items[0], new_items[0], items[1], new_items[0]])
+    assert mine.ids[7:] == ["new-20"]
+
+
+def test_items_that_cannot_be_used_are_skipped_or_stop_the_addition(mine, new_items, tmp_path):
+    (tmp_path / "empty.png").touch()
+    bad = MemoryItem(image=tmp_path / "empty.png", text="Nothing.", id="bad")
+    with pytest.raises(ValueError, match=r"Item 1 \(id 'bad'\): its image 'empty.png'"):
+        mine.add([new_items[0], bad], on_error="raise")
+    assert len(mine) == 7 and mine.config.generation == 0
+    skipped = mine.add([new_items[0], bad, new_items[1]])
+    assert [(entry["item"], entry["id"]) for entry in skipped] == [(1, "bad")]
+    assert mine.ids[7:] == ["new-20", "new-21"]
+    with pytest.raises(ValueError, match="`on_error` must be 'skip' or 'raise', got 'ignore'"):
+        mine.add(new_items, on_error="ignore")
+
+
+def test_adding_needs_the_model_that_made_the_bank(copy, model, other_model, tiny_processor, new_items):
+    bank = MemoryBank.from_pretrained(copy)
+    with pytest.raises(ValueError, match="`add` encodes items with the model that made this bank"):
+        bank.add(new_items)
+    with pytest.raises(ValueError, match="was made by the memory encoder .* but this model's is"):
+        bank.add(new_items, model=other_model, processor=tiny_processor)
+    bank.add(new_items, model=model, processor=tiny_processor)
+    assert len(bank) == 12
+
+
+@pytest.mark.parametrize(
+    "ids, message",
+    [
+        (["item-1", "no-such", "nor-this"], "has no item 'no-such'"),
+        ("item-1", r"`ids` must be a list of ids, got 'item-1'"),
+        ([f"item-{number}" for number in range(7)], "No item would be left in the bank"),
+    ],
+)
+def test_what_cannot_be_removed_leaves_the_bank_as_it_was(mine, ids, message):
+    before = contents(mine.folder)
+    with pytest.raises(ValueError, match=message):
+        mine.remove(ids)
+    assert contents(mine.folder) == before
+    assert len(mine) == 7
+
+
+def test_nothing_to_add_or_remove_changes_nothing(mine):
+    before = contents(mine.folder)
+    mine.remove([])
+    mine.add([])
+    assert contents(mine.folder) == before
+
+
+def test_other_readers_see_the_old_state_until_they_reload(mine, items, new_items):
+    reader = MemoryBank.from_pretrained(mine.folder, model=mine._model, processor=mine._processor)
+    before = reader.search(image=new_items[0].image, k=7)
+    mine.add(new_items)
+    mine.remove(["item-4"])
+    mine.add([MemoryItem(image=make_image(40), text="Last.", id="last")])
+    assert not (mine.folder / "index.faiss").exists()  # the reader has it open
+    assert reader.search(image=new_items[0].image, k=7) == before
+    assert len(reader) == 7 and reader["item-4"].id == "item-4"
+    reader.reload()
+    assert reader.ids == mine.ids and reader.config.generation == 3
+    assert reader.search(image=new_items[0].image, k=1)[0].item.id == "new-20"
+
+
+def test_a_state_that_goes_while_it_is_opened_is_opened_anew(mine, new_items, monkeypatch):
+    """The writer is done with two changes between the reader's look at the config and at the files."""
+    check_files, calls = state.check_files, []
+
+    def late_check(folder, config, **options):
+        calls.append(config.generation)
+        if len(calls) == 1:
+            monkeypatch.setattr(state, "check_files", check_files)
+            mine.add(new_items[:2])
+            mine.add(new_items[2:])
+            monkeypatch.setattr(state, "check_files", late_check)
+        check_files(folder, config, **options)
+
+    monkeypatch.setattr(state, "check_files", late_check)
+    assert len(MemoryBank.from_pretrained(mine.folder)) == 12
+    assert calls == [0, 2]
+
+
+def test_another_bank_in_the_place_of_this_one_is_refused(mine, build, items, other_model, tiny_processor):
+    MemoryBank.build(items, model=other_model, processor=tiny_processor, output_dir=mine.folder, overwrite=True)
+    with pytest.raises(ValueError, match="Another bank is in the place of this one: `memory_fingerprint` was"):
+        mine.reload()
+    assert len(mine) == 7
+
+
+def test_a_bank_in_a_repository_is_not_changed(hub, bank):
+    publish(hub, bank.folder)
+    with pytest.raises(ValueError, match="is a commit of a Hub repository, which stays as it is"):
+        MemoryBank.from_pretrained("ann/bank").remove(["item-1"])
+
+
+def test_only_one_process_changes_a_bank_at_a_time(mine, new_items):
+    with (
+        BankWriter(mine.folder),
+        pytest.raises(ValueError, match="Another process is changing .*; wait for it to end"),
+    ):
+        mine.remove(["item-1"])
+    mine.remove(["item-1"])
+
+
+@pytest.mark.parametrize("step", range(5))  # memory, items, index, card, config
+def test_a_full_disk_leaves_the_bank_as_it_was(mine, new_items, monkeypatch, step):
+    before, written = contents(mine.folder), []
+
+    def full(descriptor):
+        written.append(descriptor)
+        if len(written) > step:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    real, sync_folder = os.fsync, durable.sync_folder
+    monkeypatch.setattr(durable, "sync_folder", lambda folder: None)
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left to write .*; free some and do the same again") as error:
+        mine.add(new_items)
+    assert error.value.errno == errno.ENOSPC
+    monkeypatch.setattr(os, "fsync", real)
+    monkeypatch.setattr(durable, "sync_folder", sync_folder)
+    after = contents(mine.folder)
+    assert {name: after[name] for name in before if name != "README.md"} == {
+        name: before[name] for name in before if name != "README.md"
+    }
+    assert after.keys() == before.keys()
+    MemoryBank.from_pretrained(mine.folder)
+    mine.add(new_items)
+    assert len(mine) == 12
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from comem_hf.bank.config import BankConfig
+from comem_hf.bank.writer import BankWriter
+from tests.bank.test_change import change
+
+BankConfig.save = lambda self, folder: os._exit(9)
+change(Path(sys.argv[1]))
+"""
+
+
+def change(folder):
+    """Add an item and remove another."""
+    with BankWriter(folder) as bank:
+        bank.append([ItemRecord("x", "text", None, None, "{}")], torch.zeros(1, 8, 64), np.ones((1, 128), np.float32))
+        bank.remove([0])
+        bank.commit()
+
+
+def check_that_a_dead_writer_has_changed_nothing(bank, before, new_items):
+    """The bank is as it was, and the next writer removes what the dead one left, and nothing else."""
+    (bank.folder / "items-00009.parquet.unfinished").write_bytes(b"half")
+    (bank.folder / "notes.txt").write_text("mine")
+    after = contents(bank.folder)
+    assert len(after) > len(before) + 2
+    assert all(after[name] == before[name] for name in before if name != "README.md")
+    assert MemoryBank.from_pretrained(bank.folder).ids == bank.ids
+    bank.remove(["item-2"])
+    assert contents(bank.folder).keys() == before.keys() | {"removed-00001.safetensors", "notes.txt"}
+    bank.add(new_items)
+    assert len(bank) == 11 and "x" not in bank.ids
+
+
+@pytest.mark.parametrize("name", ["memory-00003.safetensors", "index-00001.faiss", "removed-00001.safetensors"])
+def test_a_writer_that_dies_leaves_the_bank_as_it_was_and_the_next_one_clears_up(mine, new_items, monkeypatch, name):
+    before, write_durably = contents(mine.folder), durable.write_durably
+
+    def die(path, write):
+        entry = write_durably(path, write)
+        if path.name == name:
+            raise KeyboardInterrupt
+        return entry
+
+    with monkeypatch.context() as dying:
+        dying.setattr(writer, "write_durably", die)
+        dying.setattr(BankWriter, "__exit__", lambda self, *exception: self._lock.release())
+        with pytest.raises(KeyboardInterrupt):
+            change(mine.folder)
+    check_that_a_dead_writer_has_changed_nothing(mine, before, new_items)
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_while_writing_leaves_the_bank_as_it_was(mine, new_items):
+    before = contents(mine.folder)
+    assert subprocess.run([sys.executable, "-c", KILLED, str(mine.folder)]).returncode == 9
+    check_that_a_dead_writer_has_changed_nothing(mine, before, new_items)
+
+
+def test_an_edited_card_is_left_alone(mine, new_items):
+    (mine.folder / "README.md").write_text("My own words.")
+    mine.add(new_items)
+    assert (mine.folder / "README.md").read_text() == "My own words."
+
+
+def test_threads_that_search_while_the_bank_changes_see_whole_states(mine, items, new_items):
+    """Each answer is that of the bank with the new items or without them."""
+    queries = [item.image for item in new_items]
+    without = [[hit.item.id for hit in hits] for hits in mine.search(image=queries, k=3)]
+    mine.add(new_items)
+    within = [[hit.item.id for hit in hits] for hits in mine.search(image=queries, k=3)]
+    assert without != within
+    seen, stop = [], threading.Event()
+
+    def read():
+        while not stop.is_set():
+            seen.append([[hit.item.id for hit in hits] for hits in mine.search(image=queries, k=3)])
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    for _ in range(3):
+        mine.remove([item.id for item in new_items])
+        mine.add(new_items)
+    stop.set()
+    thread.join()
+    assert seen and all(answer in (without, within) for answer in seen)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int4"])
+def test_integers_are_added_as_integers(build, items, new_items, tmp_path, dtype, model, tiny_processor):
+    bank = build(items[:2], output_dir=tmp_path / "bank", dtype=dtype)
+    bank.add(new_items[:1])
+    assert bank.memory_inputs([["item-0", "new-20"]])["memory_embeds"].isfinite().all()
+    assert writer.memory_name(1) in bank.config.files
+
+
+def test_a_reader_of_an_old_state_is_told_when_its_files_are_gone(mine, new_items, tmp_path):
+    reader = MemoryBank.from_pretrained(mine.folder)
+    mine.add(new_items)
+    reader.save_pretrained(tmp_path / "old")
+    assert len(MemoryBank.from_pretrained(tmp_path / "old")) == 7
+    mine.remove(["item-4"])
+    with pytest.raises(ValueError, match=r"has been changed since it was opened; `reload\(\)` it"):
+        reader.save_pretrained(tmp_path / "new")
+    reader.reload().save_pretrained(tmp_path / "new")
+    assert MemoryBank.from_pretrained(tmp_path / "new").ids == mine.ids
