@@ -1,5 +1,6 @@
 """Several processes build a bank together, and it is the bank of one."""
 
+import copy
 import os
 import subprocess
 import sys
@@ -36,11 +37,11 @@ def build_together(model, tiny_processor):
         barrier, errors = threading.Barrier(len(wraps)), []
 
         def run(rank, wrap):
-            embedder = BackboneEmbedder(model, tiny_processor)
+            processor = copy.deepcopy(tiny_processor)  # early tokenizers may be used by one thread only
             builder = BankBuilder(
                 model,
-                tiny_processor,
-                embedder,
+                processor,
+                BackboneEmbedder(model, processor),
                 batch_size=2,
                 dtype="float32",
                 shard_size=3,
