@@ -252,7 +252,7 @@ class MemoryBank:
                 1; the image's has the rest.
             where (`dict`, *optional*): Only items whose metadata has these values: `{"language": "en", "source": ["a",
                 "b"]}` means English ones of source a or b. The first search with a filter reads the metadata of the
-                whole bank, seconds per million items; its result is remembered.
+                whole bank, a second or more per million items; what it finds is remembered.
 
         Returns:
             `list[MemoryHit]`, best first; a list of such lists if the query was a list.

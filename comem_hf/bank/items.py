@@ -5,7 +5,7 @@ import threading
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import accumulate
 from pathlib import Path
 
@@ -19,9 +19,11 @@ from .shards import group_by_shard
 # A hit reads one row group: small groups keep that cheap, 32 rows keep the footer small.
 ROWS_PER_GROUP = 32
 
-_OPEN_FILES = 256  # systems allow a process some hundreds or thousands
+# Footers that are kept, about 40 kB each; files are closed after each read, as systems allow a thousand or so.
+_KEPT_FOOTERS = 2048
 
 
+@cache
 def _schema():
     import pyarrow as pa
 
@@ -71,7 +73,7 @@ class StoredItems:
         self.folder = folder
         self.config = config
         self.fetch = fetch
-        self._open = lru_cache(_OPEN_FILES)(self._open_shard)
+        self._footer = lru_cache(_KEPT_FOOTERS)(self._read_footer)
         self._lock = threading.Lock()
 
     def read(self, rows: list[int]) -> list[MemoryItem]:
@@ -132,8 +134,14 @@ class StoredItems:
         except ValueError as error:
             raise ValueError(f"Stored item {record.id!r}: {error}") from error
 
-    def _open_shard(self, shard: int):
+    def _open(self, shard: int):
         """A shard's Parquet file, and the row of the shard at which each of its row groups ends."""
+        import pyarrow.parquet as pq
+
+        metadata, group_ends = self._footer(shard)
+        return pq.ParquetFile(self.folder / items_name(shard), metadata=metadata, memory_map=True), group_ends
+
+    def _read_footer(self, shard: int):
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -149,4 +157,4 @@ class StoredItems:
                 f"got {file.metadata.num_rows} rows of {', '.join(file.schema_arrow.names)}."
             )
         sizes = (file.metadata.row_group(group).num_rows for group in range(file.metadata.num_row_groups))
-        return file, list(accumulate(sizes))
+        return file.metadata, list(accumulate(sizes))
