@@ -18,6 +18,7 @@ from .hub import HubFiles, hub_files
 from .integrity import check_files, copy_bank
 from .memory_inputs import stored_memory_inputs
 from .processes import Processes
+from .publish import BankPublisher
 from .state import HASHED_AT_OPENING, BankState
 
 
@@ -328,6 +329,47 @@ class MemoryBank:
         """
         self._fetch_all()
         copy_bank(self.folder, self.config, Path(save_directory))
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        repo_type: str = "dataset",
+        private: bool | None = None,
+        license: str | None = None,
+        commit_message: str | None = None,
+        revision: str | None = None,
+        token: str | bool | None = None,
+        create_pr: bool = False,
+    ):
+        """Push the bank to a Hub repository: files that are new or differ from those there, and a card.
+
+        Files of an older bank there are deleted, others left alone. Readers see the bank before or the bank after, and
+        an interrupted push goes on when it is called again. The card is generated, unless this bank's `README.md` has
+        been edited (then it is pushed) or the repository's has been (then it stays).
+
+        Args:
+            repo_id (`str`): Id of the repository, made if it is not there.
+            repo_type (`str`, defaults to `"dataset"`): `"dataset"` or `"model"`.
+            private (`bool`, *optional*): Whether a new repository is private; if not given, its owner's default.
+            license (`str`, *optional*): Licence of the items, by the Hub's identifier (`"cc-by-sa-4.0"`). If not
+                given, the one in the bank's or else the repository's `bank_config.json`.
+            commit_message (`str`, *optional*): First line of the commit.
+            revision (`str`, *optional*): Branch to push to, made if it is not there; defaults to the main one.
+            token (`str` or `bool`, *optional*): Token of a user who may write there; defaults to the stored one.
+            create_pr (`bool`, defaults to `False`): Open a pull request instead.
+
+        Returns:
+            `huggingface_hub.CommitInfo`: The commit (`oid`, `commit_url`, `pr_url`); where nothing has changed, the
+            latest one.
+
+        Raises:
+            ValueError: If a file of this bank is damaged, or `private` is asked for and the repository is public.
+            OSError: If the repository cannot be written.
+        """
+        fetch = self._remote and self._remote.fetch
+        publisher = BankPublisher(self.folder, self.config, fetch, repo_id, repo_type, token)
+        return publisher.push(private, license, commit_message, revision, create_pr)
 
     def _fetch_all(self) -> None:
         if self._remote is not None:

@@ -23,6 +23,7 @@ _REMOVED_NAME = re.compile(r"removed-\d{5,}\.safetensors")
 FILE_NAME = re.compile(
     rf"{_INDEX_NAME.pattern}|{_REMOVED_NAME.pattern}|README\.md|memory-\d{{5,}}\.safetensors|items-\d{{5,}}\.parquet"
 )
+_LICENSE = re.compile(r"[\w.-]+")
 _EXACT = {"file": INDEX_NAME, "factory": "Flat", "nprobe": None, "recall": 1.0}
 _COUNTS = ("num_items", "num_memory_tokens", "hidden_size", "embedding_size")
 
@@ -70,6 +71,7 @@ class BankConfig:
             of the exact ten nearest neighbours that it found when it was built.
         generation (`int`): How often the bank has been changed since it was built.
         removed (`str` or `None`): Name of the file that lists the removed rows, if there are any.
+        license (`str`, *optional*): Licence of the items, by the Hub's identifier (`"cc-by-sa-4.0"`).
         format_version (`int`): Version of the layout; newer ones are refused.
     """
 
@@ -87,6 +89,7 @@ class BankConfig:
     index: dict = field(default_factory=_EXACT.copy)
     generation: int = 0
     removed: str | None = None
+    license: str | None = None
     format_version: int = FORMAT_VERSION
 
     def __post_init__(self):
@@ -116,6 +119,8 @@ class BankConfig:
                 f"`shard_sizes` add up to {self.num_rows} items, but `num_items` is {self.num_items}"
                 + (f" and `removed` {self.removed!r}." if self.removed else ".")
             )
+        if self.license is not None and not _LICENSE.fullmatch(str(self.license)):
+            raise ValueError(f"`license` must be an identifier such as 'cc-by-sa-4.0', got {self.license!r}.")
         for name, entry in self.files.items():
             if not FILE_NAME.fullmatch(name):
                 raise ValueError(f"`files` names {name!r}, which is not a file of a memory bank.")
@@ -147,10 +152,13 @@ class BankConfig:
                 digests[place] = hashlib.sha256(f"{checksums} {row}".encode()).hexdigest()
         return digests
 
+    def to_json(self) -> str:
+        """The text of `bank_config.json`."""
+        return json.dumps(asdict(self), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
     def save(self, folder: Path) -> None:
         """Write `bank_config.json` into `folder`, whole or not at all."""
-        text = json.dumps(asdict(self), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-        write_durably(folder / CONFIG_NAME, lambda path: path.write_text(text, encoding="utf-8"))
+        write_durably(folder / CONFIG_NAME, lambda path: path.write_text(self.to_json(), encoding="utf-8"))
 
     @classmethod
     def load(cls, folder: Path) -> "BankConfig":

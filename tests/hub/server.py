@@ -21,7 +21,7 @@ class HubServer(ThreadingHTTPServer):
     """
     Models and data sets, in memory, on a free port of 127.0.0.1 as long as the `with` block lasts.
 
-    Not there: Xet (clients need `HF_HUB_DISABLE_XET=1`), pull requests, gated repositories, uploads in parts.
+    Not there: Xet (clients need `HF_HUB_DISABLE_XET=1`), discussions and merges of pull requests, gated repositories.
 
     Args:
         tokens (`dict[str, str]`): User of each token. Users write under their own name only, and nobody else sees
@@ -37,6 +37,8 @@ class HubServer(ThreadingHTTPServer):
         self.lfs_objects: dict[str, bytes] = {}
         self.requests: list[tuple[str, str]] = []
         """Method and path of every request."""
+        self.committed: list[tuple[set[str], set[str]]] = []
+        """Paths added and paths deleted by every commit."""
         self.lock = threading.Lock()
 
     @property
@@ -45,7 +47,7 @@ class HubServer(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
     def __enter__(self) -> "HubServer":
-        threading.Thread(target=self.serve_forever, daemon=True).start()
+        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
         return self
 
     def __exit__(self, *exception):
@@ -198,9 +200,15 @@ class HubHandler(RoutedHandler):
                 deleted.append(value["path"])
             elif value.get("parentCommit", repository.branches.get(revision)) != repository.branches.get(revision):
                 raise HubError(412, message="A commit has happened since.")
+        page = f"{self.server.endpoint}/{'datasets/' if kind == 'datasets' else ''}{name}"
+        answer = {"success": True, "hookOutput": ""}
+        if self.query.get("create_pr"):
+            number = 1 + sum(branch.startswith("refs/pr/") for branch in repository.branches)
+            repository.branches[f"refs/pr/{number}"] = repository.resolve(revision)
+            revision, answer["pullRequestUrl"] = f"refs/pr/{number}", f"{page}/discussions/{number}"
         commit = repository.commit(revision, added, tuple(deleted))
-        url = f"{self.server.endpoint}/{'datasets/' if kind == 'datasets' else ''}{name}/commit/{commit}"
-        return {"success": True, "commitOid": commit, "commitUrl": url, "hookOutput": ""}
+        self.server.committed.append((set(added), set(deleted)))
+        return {**answer, "commitOid": commit, "commitUrl": f"{page}/commit/{commit}"}
 
     @route("GET", RAW + "/resolve/(?P<revision>[^/]+)/(?P<path>.+)")
     def resolve(self, kind: str, name: str, revision: str, path: str):
