@@ -19,7 +19,7 @@ from .index_build import StoredEmbeddings, build_index
 from .inputs import read_rows
 from .precision import check_precision
 from .processes import Processes
-from .shard_build import ShardBuilder, changed_items
+from .shard_build import ShardBuilder, changed_items, input_digest
 from .skipped import SKIPPED_NAME, item_label, write_skipped
 from .staging import Staging, embeddings_name
 
@@ -92,31 +92,40 @@ class BankBuilder:
         leader = self.processes.leader
         with Staging(output, settings, overwrite, leader) as staging:
             self.processes.wait()  # until the leader has opened the folder
-            staging.read_journal()
+            staging.wait_for(0)
             total = operator.length_hint(items) or None
             with (
                 logging.tqdm(total=total, unit="item", desc="Encoding memories", disable=not leader) as progress,
                 eval_mode(self.model),
             ):
-                self._encode(items, staging, progress)
+                number, others = self._encode(items, staging, progress)
             self.processes.wait()
             if leader:
-                staging.read_journal()
+                staging.wait_for(number)
+                for shard, digest in others.items():
+                    if staging.shards[shard]["input_digest"] != digest:
+                        raise ValueError("The processes got different items: give all of them the same, in one order.")
                 if not staging.published:
                     self._finish(staging)
                 staging.publish()
             self.processes.wait()
 
-    def _encode(self, items: Iterable[MemoryItem], staging: Staging, progress) -> None:
-        """Encode this process's share of the shards that are not finished yet."""
+    def _encode(self, items: Iterable[MemoryItem], staging: Staging, progress) -> tuple[int, dict[int, str]]:
+        """Encode this process's share of the shards that are not finished yet.
+
+        Returns:
+            Number of shards, and the digests of the items of those that other processes encode.
+        """
         rows = read_rows(items, self.embedder)
-        number, skipped, published = 0, 0, staging.published
+        number, skipped, published, others = 0, 0, staging.published, {}
         while shard := list(islice(rows, self.shard_size)):
             done = 0
             if number in staging.shards or published:
                 self.shards.check(staging, number, shard)
             elif self.processes.owns(number):
                 done = self.shards.write(staging, number, shard, progress.update)
+            else:
+                others[number] = input_digest(shard)
             progress.update(len(shard) - done)
             if number in staging.shards and staging.shards[number]["skipped"]:
                 skipped += len(staging.shards[number]["skipped"])
@@ -124,6 +133,7 @@ class BankBuilder:
             number += 1
         if missing := [shard for shard in staging.shards if shard >= number]:
             raise changed_items(staging, missing[0])
+        return number, others
 
     def _finish(self, staging: Staging) -> None:
         """Put the bank together out of all shards."""

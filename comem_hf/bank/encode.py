@@ -69,7 +69,7 @@ class ItemEncoder:
         """
         if not records:
             return []
-        lengths = self._lengths(records)
+        lengths = self.lengths(records)
         order = sorted(range(len(records)), key=lambda place: -lengths[place])
 
         def encode_batch(batch: Sequence[ItemRecord]) -> list[Encoded]:
@@ -81,7 +81,7 @@ class ItemEncoder:
         results = dict(zip(order, (encoded for batch in batches for encoded in batch), strict=True))
         return [results[place] for place in range(len(records))]
 
-    def _lengths(self, records: Sequence[ItemRecord]) -> list[int]:
+    def lengths(self, records: Sequence[ItemRecord]) -> list[int]:
         """About how many tokens each record will take."""
         texts = self._text_lengths([(record.text or "")[:MAX_ITEM_CHARACTERS] for record in records])
         return [text + self._image_length(record.image) for text, record in zip(texts, records, strict=True)]

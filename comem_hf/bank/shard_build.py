@@ -58,6 +58,7 @@ class ShardBuilder:
             {
                 "num_items": len(encoded.records),
                 "input_items": len(rows),
+                "input_digest": input_digest(rows),
                 "digest": _digest(encoded.records),
                 "skipped": encoded.skipped,
                 "repeated": [row.number for row in rows if row.repeated],
@@ -90,6 +91,11 @@ def changed_items(staging: Staging, number: int) -> ValueError:
         f"{str(staging.folder)!r} holds an unfinished build of other items: items {first} to {last} have changed. "
         "Give the same items to resume it, or remove that folder to start again."
     )
+
+
+def input_digest(rows: Sequence[InputRow]) -> str:
+    """Digest of items as they came in, usable or not."""
+    return hashlib.sha256("\n".join(row.record.digest if row.record else "" for row in rows).encode()).hexdigest()
 
 
 def _digest(records: Sequence[ItemRecord]) -> str:

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from .durable import file_entry, sync_folder, write_durably
 
 
 SETTINGS_NAME = "build.json"
+_PATIENCE = 120  # seconds; a network file system may show new files a minute late
 _OURS = {"journal", "bank", "work", "lock", "replaced", "discarded"}
 
 
@@ -88,6 +90,22 @@ class Staging:
         """Learn of the shards that are finished by now, by this process or another."""
         paths = self.journal.glob("[0-9]*.json")
         self.shards = {int(path.stem): json.loads(path.read_text(encoding="utf-8")) for path in sorted(paths)}
+
+    def wait_for(self, shards: int) -> None:
+        """Learn of the first shards, which the processes have finished together.
+
+        Raises:
+            ValueError: If they do not appear, as on a disk that is not shared.
+        """
+        deadline = time.monotonic() + _PATIENCE
+        self.read_journal()
+        while len(self.shards) < shards or not (self.journal / SETTINGS_NAME).exists():
+            if time.monotonic() > deadline:
+                raise ValueError(
+                    f"{str(self.folder)!r} lacks what other processes have written: all must share its file system."
+                )
+            time.sleep(0.2)
+            self.read_journal()
 
     def write(self, name: str, write: Callable[[Path], object]) -> dict:
         """Write a file of an unfinished shard; its entry for `finish_shard`."""

@@ -11,6 +11,7 @@ import pytest
 from comem_hf.bank.build import BankBuilder
 from comem_hf.bank.embedder import BackboneEmbedder
 from comem_hf.bank.processes import Processes
+from comem_hf.bank.staging import Staging
 from tests.conftest import make_image
 
 
@@ -33,7 +34,8 @@ class Thread(Processes):
 def build_together(model, tiny_processor):
     """Builds a bank with as many threads as `encode` has functions, through which each encodes its records."""
 
-    def build(items, output, wraps):
+    def build(items, outputs, wraps):
+        """`outputs` and `items` may be lists: one for each process."""
         barrier, errors = threading.Barrier(len(wraps)), []
 
         def run(rank, wrap):
@@ -53,7 +55,8 @@ def build_together(model, tiny_processor):
             encoder = builder.shards.encoder
             encoder.encode = wrap(encoder.encode)
             try:
-                builder.build(items, output)
+                mine = items[rank] if isinstance(items[0], list) else items
+                builder.build(mine, outputs[rank] if isinstance(outputs, list) else outputs)
             except (Interruption, Exception) as error:
                 barrier.abort()  # as the launcher ends the other processes
                 errors.append(error)
@@ -112,6 +115,36 @@ def test_a_build_that_several_processes_began_is_finished_by_one(build_together,
     journal = tmp_path / "bank.staging" / "journal"
     assert sorted(path.name for path in journal.iterdir()) == ["00001.json", "build.json"]
     build(items, output_dir=tmp_path / "bank")
+    assert contents(tmp_path / "bank") == contents(bank.folder)
+
+
+def as_it_is(encode):
+    return encode
+
+
+def test_processes_with_different_items_are_told_so(build_together, items, tmp_path):
+    errors = build_together([items, items[::-1]], tmp_path / "bank", [as_it_is] * 2)
+    assert any("The processes got different items" in str(error) for error in errors)
+    assert not (tmp_path / "bank").exists()
+
+
+def test_processes_that_do_not_share_a_disk_are_told_so(build_together, items, monkeypatch, tmp_path):
+    monkeypatch.setattr("comem_hf.bank.staging._PATIENCE", 0.5)
+    errors = build_together(items, [tmp_path / "here" / "bank", tmp_path / "there" / "bank"], [as_it_is] * 2)
+    assert any("there/bank.staging' lacks what other processes have written" in str(error) for error in errors)
+
+
+def test_shards_that_appear_late_are_waited_for(build_together, items, bank, monkeypatch, tmp_path):
+    read_journal, reads = Staging.read_journal, []
+
+    def read_late(self):
+        read_journal(self)
+        reads.append(len(self.shards))
+        if len(self.shards) == 3 and reads.count(3) < 3:  # as a network file system may show them
+            self.shards.popitem()
+
+    monkeypatch.setattr(Staging, "read_journal", read_late)
+    assert build_together(items, tmp_path / "bank", [as_it_is] * 2) == []
     assert contents(tmp_path / "bank") == contents(bank.folder)
 
 
