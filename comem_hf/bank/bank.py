@@ -15,11 +15,13 @@ from .config import BankConfig
 from .embedder import Embedder, resolve_embedder
 from .hit import MemoryHit
 from .hub import HubFiles, hub_files
-from .integrity import check_files, copy_bank
+from .integrity import copy_bank
 from .memory_inputs import stored_memory_inputs
+from .merge import merge_banks
 from .processes import Processes
 from .publish import BankPublisher
 from .state import HASHED_AT_OPENING, BankState
+from .verify import verify_bank
 
 
 class MemoryBank:
@@ -218,6 +220,46 @@ class MemoryBank:
         remove_items(self._state, ids)
         self.reload()
 
+    @classmethod
+    def merge(
+        cls,
+        banks: Sequence["MemoryBank | str | os.PathLike"],
+        output_dir: str | os.PathLike,
+        *,
+        on_conflict: str = "raise",
+        shard_size: int = SHARD_SIZE,
+        index_factory: str | None = None,
+    ) -> "MemoryBank":
+        """Make one bank of several that one memory encoder made; of a single one, a copy without what was removed.
+
+        Nothing is encoded: memory vectors are copied, and embeddings are those that the indexes keep, which `Flat`
+        and `HNSW` keep exactly. The index is trained anew for the number of items.
+
+        Args:
+            banks (`list[MemoryBank]`): The banks, or their folders or Hub ids. They stay as they are.
+            output_dir (`str` or `os.PathLike`): Folder of the merged bank, new or empty.
+            on_conflict (`str`, defaults to `"raise"`): What to do about different items of the same id: `"raise"`, or
+                take that of the `"first"` bank. Of equal ones the first is taken in any case.
+            shard_size (`int`, defaults to 1024): Items per file.
+            index_factory (`str`, *optional*): As in [`MemoryBank.build`].
+
+        Returns:
+            `MemoryBank`: The merged bank, with the model of the first if that is a bank with one attached.
+
+        Raises:
+            ValueError: If the banks differ in memory encoder, embedder, dtype or metric, if they hold different items
+                of the same id, or `output_dir` is not empty.
+            OSError: If no space is left; nothing is left in `output_dir`.
+        """
+        opened = [bank if isinstance(bank, cls) else cls.from_pretrained(bank) for bank in banks]
+        for bank in opened:
+            bank._fetch_all()
+        merge_banks([bank._state for bank in opened], Path(output_dir), on_conflict, shard_size, index_factory)
+        merged = cls(Path(output_dir))
+        merged._state.search.take_over(opened[0]._state.search)
+        merged._model, merged._processor = opened[0]._model, opened[0]._processor
+        return merged
+
     def reload(self) -> "MemoryBank":
         """See what has been added and removed by others since the bank was opened.
 
@@ -312,14 +354,18 @@ class MemoryBank:
             f"folder={str(self.folder)!r})"
         )
 
-    def verify(self) -> None:
-        """Read every file and compare it with its checksum.
+    def verify(self) -> dict[str, int | bool]:
+        """Read the whole bank and check it: checksums, counts, vectors, items and, if one is attached, the model.
+
+        Returns:
+            `dict`: What was checked: `generation`, `items`, `removed` rows, `shards`, `files`, `bytes`, and whether
+            there was a `model`.
 
         Raises:
-            ValueError: Naming the first file that is missing or differs.
+            ValueError: Naming the first thing that is wrong.
         """
         self._fetch_all()
-        check_files(self.folder, self.config)
+        return verify_bank(self._state, self._model)
 
     def save_pretrained(self, save_directory: str | os.PathLike) -> None:
         """Copy the bank to another folder, new or empty.

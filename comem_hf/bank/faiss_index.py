@@ -168,6 +168,14 @@ class FaissIndex(Index):
             scores = -np.sqrt(np.maximum(scores, 0))  # FAISS gives squares
         return scores, ids
 
+    def vectors(self, first: int, count: int) -> np.ndarray:
+        vectors = np.full((count, self.embedding_size), np.nan, dtype=np.float32)
+        try:
+            self._faiss.reconstruct_n(first, count, vectors)
+        except RuntimeError as error:
+            raise ValueError(f"{_kind(self._faiss)} lacks ids between {first} and {first + count - 1}.") from error
+        return vectors
+
     def save(self, path: Path) -> None:
         import faiss
 

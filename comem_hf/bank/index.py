@@ -71,6 +71,15 @@ class Index(ABC):
         """
 
     @abstractmethod
+    def vectors(self, first: int, count: int) -> np.ndarray:
+        """The vectors of `count` ids from `first` on, as the index keeps them: exactly or, where it compresses them,
+        nearly.
+
+        Raises:
+            ValueError: If the index lacks one of them.
+        """
+
+    @abstractmethod
     def save(self, path: Path) -> None:
         """Write the index to one file."""
 

@@ -4,19 +4,26 @@ import math
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from .config import CARD_NAME, CONFIG_NAME, BankConfig
 from .durable import file_entry, sync_folder
 
 
-def check_files(folder: Path, config: BankConfig, hash_up_to: float = math.inf) -> None:
+def check_files(
+    folder: Path,
+    config: BankConfig,
+    hash_up_to: float = math.inf,
+    progress: Callable[[int], object] = lambda size: None,
+) -> None:
     """Compare the data files of a bank with their sizes and checksums; the card may be edited freely.
 
     Args:
         folder (`Path`): The bank.
         config (`BankConfig`): Its configuration.
         hash_up_to (`float`): Files of a bank of more bytes are only checked for their size.
+        progress (`Callable[[int], object]`, *optional*): Called with the size of each file that is checked.
 
     Raises:
         ValueError: Naming the first file that is missing or differs.
@@ -36,6 +43,13 @@ def check_files(folder: Path, config: BankConfig, hash_up_to: float = math.inf) 
             raise ValueError(f"{str(path)!r} is damaged: it has {size} bytes, {CONFIG_NAME} says {entry['size']}.")
         if hashed and file_entry(path) != entry:
             raise ValueError(f"{str(path)!r} is damaged: its sha256 is not the one in {CONFIG_NAME}.")
+        progress(size)
+
+
+def check_empty(target: Path, argument: str) -> None:
+    """Raises a `ValueError` that names the argument if `target` is anything but new or an empty folder."""
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise ValueError(f"`{argument}` {str(target)!r} exists and is not an empty folder.")
 
 
 def copy_bank(source: Path, config: BankConfig, target: Path) -> None:
@@ -44,8 +58,7 @@ def copy_bank(source: Path, config: BankConfig, target: Path) -> None:
     Raises:
         ValueError: If `target` is not empty, or a file of the bank is damaged.
     """
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise ValueError(f"`save_directory` {str(target)!r} exists and is not an empty folder.")
+    check_empty(target, "save_directory")
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(prefix=f"{target.name}.unfinished-", dir=target.parent))
     copy = unfinished / "bank"  # a folder in the temporary one, so that it gets the usual permissions

@@ -9,7 +9,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from .config import BankConfig, memory_name
-from .precision import FLOAT_DTYPES, pack, stored_shapes, unpack
+from .precision import pack, stored_shapes, unpack
 from .shards import group_by_shard
 
 
@@ -40,15 +40,21 @@ class MemoryVectors:
         Vectors of the given rows, shape (rows, memory tokens, hidden), on the CPU: in the stored dtype if that is
         floating-point, else in float32.
         """
-        dtype = getattr(torch, self.dtype) if self.dtype in FLOAT_DTYPES else torch.float32
-        memory = torch.empty((len(rows), self.config.num_memory_tokens, self.config.hidden_size), dtype=dtype)
+        return unpack(self.read_stored(rows), self.dtype)
+
+    def read_stored(self, rows: list[int]) -> dict[str, torch.Tensor]:
+        """The same as it is stored: what [`pack`] makes of vectors of these rows."""
+        config = self.config
+        shapes = stored_shapes(self.dtype, len(rows), config.num_memory_tokens, config.hidden_size)
+        memory = {key: torch.empty(shape, dtype=dtype) for key, (dtype, shape) in shapes.items()}
         groups = group_by_shard(rows, self.config.shard_sizes)
         if self.fetch is not None:  # all at once, and before the lock: other threads go on reading
             self.fetch([memory_name(shard) for shard in groups])
         for shard, places in groups.items():
             stored = self._open(shard)
             for place, row in places:
-                memory[place] = unpack({key: part[row] for key, part in stored.items()}, self.dtype)
+                for key, part in stored.items():
+                    memory[key][place] = part[row]
         return memory
 
     def _open(self, shard: int):

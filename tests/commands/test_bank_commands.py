@@ -117,6 +117,30 @@ def test_info_says_that_a_model_and_its_bank_fit(comem, model_folder, bank_folde
     assert model["memory per item"] == "8 x 64" and bank["memory per item"] == "8 x 64 float32"
 
 
+def test_info_of_a_bank_says_what_it_holds_and_verifies_it(comem, bank_folder, tmp_path):
+    folder = tmp_path / "bank"
+    MemoryBank.from_pretrained(bank_folder).save_pretrained(folder)
+    MemoryBank.from_pretrained(folder).remove(["item-2"])
+    code, output, _ = comem("info", folder)
+    facts = dict(line.split("\t")[1:] for line in output.splitlines())
+    assert code == 0 and "verified" not in facts
+    names = ("items", "removed items", "generation", "shards", "index")
+    assert [facts[name] for name in names] == ["3", "1", "1", "1", "Flat, cosine"]
+    assert {"size on disk", "size of memory", "size of items", "size of index"} <= facts.keys()
+    code, output, _ = comem("info", folder, "--verify")
+    assert code == 0 and output.endswith("verified\t4 files, all 4 rows\n")
+    content = bytearray((folder / "items-00000.parquet").read_bytes())
+    content[50] ^= 1
+    (folder / "items-00000.parquet").write_bytes(content)
+    code, _, error = comem("info", "--verify", folder)
+    assert code == 2 and "items-00000.parquet' is damaged" in error
+
+
+def test_only_banks_are_verified(comem, model_folder):
+    code, _, error = comem("info", "--verify", model_folder)
+    assert code == 2 and error.endswith("is no memory bank: only banks can be verified.\n")
+
+
 def test_info_of_another_model_or_folder_is_refused(comem, tmp_path):
     code, _, error = comem("info", tmp_path)
     assert code == 2 and "is neither a model nor a memory bank" in error

@@ -1,0 +1,151 @@
+"""Making one bank of several, or of one without what has been removed from it."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.numpy import save_file
+from safetensors.torch import save_file as save_tensors
+from transformers.utils import logging
+
+from .card import write_card
+from .config import CARD_NAME, INDEX_NAME, BankConfig, items_name, memory_name
+from .durable import sync_folder, write_durably
+from .index_build import EMBEDDINGS_KEY, StoredEmbeddings, build_index
+from .integrity import check_empty
+from .items import write_items
+from .staging import embeddings_name
+from .state import BankState
+
+
+_MUST_AGREE = ("memory_fingerprint", "embedder", "memory_dtype", "metric", "num_memory_tokens", "hidden_size")
+ON_CONFLICT = ("raise", "first")
+_RANGE = 2**16  # vectors that are taken out of an index at once, however few of them are wanted
+
+
+def merge_banks(
+    banks: Sequence[BankState], output: Path, on_conflict: str, shard_size: int, index_factory: str | None
+) -> None:
+    """See [`MemoryBank.merge`]; `banks` must have all their files there."""
+    if on_conflict not in ON_CONFLICT:
+        raise ValueError(f"`on_conflict` must be 'raise' or 'first', got {on_conflict!r}.")
+    if not isinstance(shard_size, int) or shard_size < 1:
+        raise ValueError(f"`shard_size` must be a positive integer, got {shard_size!r}.")
+    if not banks:
+        raise ValueError("There are no banks to merge.")
+    _check_alike(banks)
+    check_empty(output, "output_dir")
+    chosen = _choose(banks, on_conflict)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(prefix=f"{output.name}.unfinished-", dir=output.parent))
+    try:
+        _write(banks, chosen, unfinished, shard_size, index_factory)
+        os.replace(unfinished / "bank", output)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    sync_folder(output.parent)
+
+
+def _check_alike(banks: Sequence[BankState]) -> None:
+    first = banks[0]
+    for bank in banks[1:]:
+        for name in _MUST_AGREE:
+            expected, found = getattr(first.config, name), getattr(bank.config, name)
+            if found != expected:
+                raise ValueError(
+                    f"Banks can only be merged if they are alike, but `{name}` is {expected!r} in "
+                    f"{str(first.folder)!r} and {found!r} in {str(bank.folder)!r}."
+                )
+
+
+def _choose(banks: Sequence[BankState], on_conflict: str) -> list[list[int]]:
+    """Rows of each bank that go into the merged one: of items with the same id only the first."""
+    seen: dict[str, tuple[BankState, int]] = {}
+    chosen = []
+    for bank in banks:
+        rows = []
+        for item_id, row in bank.rows.by_id.items():
+            other, other_row = seen.setdefault(item_id, (bank, row))
+            if other is bank:
+                rows.append(row)
+            elif on_conflict == "raise":
+                record, known = bank.items.read_records([row])[0], other.items.read_records([other_row])[0]
+                if not record.same_content(known):
+                    raise ValueError(
+                        f"{str(other.folder)!r} and {str(bank.folder)!r} hold different items of the id {item_id!r}: "
+                        "remove one of them, or pass `on_conflict='first'` to keep that of the first."
+                    )
+        chosen.append(rows)
+    return chosen
+
+
+def _write(banks, chosen, folder: Path, shard_size: int, index_factory: str | None) -> None:
+    target = folder / "bank"  # a folder in the temporary one, so that it gets the usual permissions
+    target.mkdir()
+    config = banks[0].config
+    files, shard_sizes, embeddings = {}, [], []
+    total = sum(len(rows) for rows in chosen)
+    with logging.tqdm(total=total, unit="item", desc="Merging") as progress:
+        for shard, parts in enumerate(_shards(chosen, shard_size)):
+            records = [record for bank, rows in parts for record in banks[bank].items.read_records(rows)]
+            memory = [banks[bank].vectors.read_stored(rows) for bank, rows in parts]
+            stored = {key: torch.cat([part[key] for part in memory]) for key in memory[0]}
+            vectors = np.concatenate([_embeddings(banks[bank], rows) for bank, rows in parts])
+            contents = {
+                memory_name(shard): lambda path, stored=stored: save_tensors(stored, path),
+                items_name(shard): lambda path, records=records: write_items(path, records),
+            }
+            files |= {name: write_durably(target / name, write) for name, write in contents.items()}
+            embeddings.append(folder / embeddings_name(shard))
+            save_file({EMBEDDINGS_KEY: vectors}, embeddings[-1])
+            shard_sizes.append(len(records))
+            progress.update(len(records))
+    index, found = build_index(StoredEmbeddings(embeddings), config.metric, index_factory)
+    files[INDEX_NAME] = write_durably(target / INDEX_NAME, index.save)
+    merged = BankConfig(
+        num_items=total,
+        num_memory_tokens=config.num_memory_tokens,
+        hidden_size=config.hidden_size,
+        memory_dtype=config.memory_dtype,
+        memory_fingerprint=config.memory_fingerprint,
+        model=config.model,
+        embedder=config.embedder,
+        embedding_size=config.embedding_size,
+        shard_sizes=shard_sizes,
+        files=files,
+        metric=config.metric,
+        index={"file": INDEX_NAME, **found},
+    )
+    merged.files[CARD_NAME] = write_durably(target / CARD_NAME, lambda path: write_card(path, merged))
+    merged.save(target)
+
+
+def _shards(chosen: Sequence[list[int]], shard_size: int) -> Iterator[list[tuple[int, list[int]]]]:
+    """The rows of each new shard: (number of a bank, its rows) of every bank that has a part in it."""
+    parts, missing = [], shard_size
+    for bank, rows in enumerate(chosen):
+        start = 0
+        while start < len(rows):
+            part = rows[start : start + missing]
+            parts.append((bank, part))
+            start, missing = start + len(part), missing - len(part)
+            if missing == 0:
+                yield parts
+                parts, missing = [], shard_size
+    if parts:
+        yield parts
+
+
+def _embeddings(bank: BankState, rows: list[int]) -> np.ndarray:
+    """Embeddings of ascending rows, as the index keeps them."""
+    rows = np.array(rows)
+    parts = []
+    for first in range(rows[0], rows[-1] + 1, _RANGE):
+        wanted = rows[(rows >= first) & (rows < first + _RANGE)]
+        if len(wanted):
+            parts.append(bank.index.vectors(int(wanted[0]), int(wanted[-1] - wanted[0]) + 1)[wanted - wanted[0]])
+    return np.concatenate(parts)

@@ -1,0 +1,75 @@
+"""Reading a whole bank to see that it is what it says."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from transformers.utils import logging
+
+from .integrity import check_files
+from .state import BankState
+
+
+_VECTORS = 2**16  # of the index, at a time
+_ITEMS = 256  # with their memory vectors, at a time
+
+
+def verify_bank(bank: BankState, model=None) -> dict[str, int | bool]:
+    """See [`MemoryBank.verify`].
+
+    Args:
+        bank (`BankState`): The bank; all its files must be there.
+        model (`CoMemForConditionalGeneration`, *optional*): The model that is to have made it.
+    """
+    config = bank.config
+    names = config.data_files()
+    if model is not None:
+        bank.check_model(model)
+    size = sum(config.files[name]["size"] for name in names)
+    with logging.tqdm(total=size, unit="B", unit_scale=True, desc="Comparing checksums") as progress:
+        check_files(bank.folder, config, progress=progress.update)
+    bank.rows.by_id  # noqa: B018 -- which refuses an id that is there twice
+    with logging.tqdm(total=config.num_rows, unit="item", desc="Reading items") as progress:
+        for first, count in _ranges(config.num_rows, _VECTORS):
+            _check_finite(bank, first, bank.index.vectors(first, count), "an embedding that is")
+        for first, count in _ranges(config.num_rows, _ITEMS):
+            rows = list(range(first, first + count))
+            memory = bank.vectors.read(rows)
+            _check_finite(bank, first, memory.flatten(1).float().numpy(), "memory vectors that are")
+            _check_items(bank, rows)
+            progress.update(count)
+    return {
+        "generation": config.generation,
+        "items": config.num_items,
+        "removed": len(bank.removed),
+        "shards": len(config.shard_sizes),
+        "files": len(names),
+        "bytes": size,
+        "model": model is not None,
+    }
+
+
+def _ranges(number: int, length: int) -> Iterator[tuple[int, int]]:
+    """First number and length of consecutive parts of a range."""
+    for first in range(0, number, length):
+        yield first, min(length, number - first)
+
+
+def _check_finite(bank: BankState, first: int, vectors: np.ndarray, what: str) -> None:
+    good = np.isfinite(vectors).all(axis=1)
+    if not good.all():
+        row = first + int(np.argmin(good))
+        item_id = bank.items.read_records([row])[0].id
+        raise ValueError(f"Bank item {item_id!r} (row {row}) has {what} not finite.")
+
+
+def _check_items(bank: BankState, rows: list[int]) -> None:
+    bank.items.read(rows)  # which opens the images
+    for row, record in zip(rows, bank.items.read_records(rows), strict=True):
+        name = record.image_name
+        # A bank opens no image by its name, but others who read the Parquet file might.
+        if name is not None and (record.image is None or Path(name).name != name or "\\" in name):
+            raise ValueError(
+                f"Bank item {record.id!r} (row {row}) refers to the image {name!r}; an image must be in the bank "
+                "itself, under a name without a folder."
+            )
