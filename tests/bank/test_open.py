@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import faiss
 import numpy as np
@@ -10,8 +11,9 @@ import safetensors.torch
 import torch
 
 from comem_hf import MemoryBank
-from comem_hf.bank.config import FORMAT_VERSION
+from comem_hf.bank.config import FORMAT_VERSION, BankConfig
 from comem_hf.bank.durable import file_entry
+from comem_hf.bank.integrity import check_files
 
 
 def change_config(folder, **values):
@@ -99,6 +101,25 @@ def test_a_file_cut_short_is_found(copy, name):
     os.truncate(copy / name, 100)
     with pytest.raises(ValueError, match=f"{name}' is damaged: it has 100 bytes, bank_config.json says"):
         MemoryBank.from_pretrained(copy)
+
+
+def test_a_large_bank_is_hashed_only_by_verify(copy):
+    content = bytearray((copy / "items-00002.parquet").read_bytes())
+    content[len(content) // 2] ^= 1
+    (copy / "items-00002.parquet").write_bytes(content)
+    config = BankConfig.load(copy)
+    size = sum(config.files[name]["size"] for name in config.data_files())
+    check_files(copy, config, hash_up_to=size - 1)
+    with pytest.raises(ValueError, match="items-00002.parquet' is damaged: its sha256"):
+        check_files(copy, config, hash_up_to=size)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts the open files of Linux")
+def test_reading_items_leaves_no_file_open(copy):
+    bank = MemoryBank.from_pretrained(copy)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    items = [bank[item_id] for item_id in bank.ids]
+    assert len(items) == 7 and len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_a_folder_that_is_no_bank_is_refused(tmp_path):
