@@ -7,6 +7,7 @@ import json
 import operator
 
 import datasets
+import fsspec
 import pytest
 
 from comem_hf.bank.sources import (
@@ -116,6 +117,17 @@ def test_a_dataset_is_read_by_columns_that_are_guessed(streaming, tmp_path):
     assert items[0].metadata == {"kind": "map", "area": 1.5, "seen": "2024-05-06T00:00:00", "tags": ["a"]}
     assert items[1].metadata["area"] is None
     assert operator.length_hint(source) == (0 if streaming else 3)
+
+
+def test_images_that_a_stream_gives_as_addresses_are_fetched(tmp_path):
+    make_image(3).save(tmp_path / "3.png")
+    with fsspec.open("memory://flags/3.png", "wb") as file:
+        file.write((tmp_path / "3.png").read_bytes())
+    features = datasets.Features({"image": datasets.Image(), "text": datasets.Value("string")})
+    rows = {"image": ["memory://flags/3.png", "memory://flags/gone.png"], "text": ["Three.", "Gone."]}
+    items = list(read_dataset(datasets.Dataset.from_dict(rows, features=features).to_iterable_dataset()))
+    assert items[0].load_image().tobytes() == make_image(3).tobytes()
+    assert items[1].reason.startswith("row 1 of the data set: cannot read its image")
 
 
 def test_columns_of_a_dataset_may_be_named_and_unknown_ones_are_refused():

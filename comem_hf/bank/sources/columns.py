@@ -68,15 +68,31 @@ def _items(dataset, columns: dict, wit: bool, labels: dict) -> Iterator[MemoryIt
         fields = {role: None if name is None else row.pop(name) for role, name in columns.items()}
         if wit:
             fields["text"] = wit_text(row)
+        where = f"row {number} of the data set"
         if isinstance(fields["image"], dict):
-            fields["image"] = fields["image"]["bytes"] or fields["image"]["path"]
+            try:
+                fields["image"] = _encoded_image(fields["image"])
+            except (OSError, ValueError) as error:
+                yield UnreadableItem(f"{where}: cannot read its image: {error}.")
+                continue
         if fields["id"] is not None:
             fields["id"] = str(fields["id"])
         for name, names in labels.items():
             if row.get(name) is not None and row[name] >= 0:
                 row[name] = names[row[name]]
         metadata = {name: _plain(value) for name, value in row.items() if not isinstance(value, bytes)}
-        yield make_item(f"row {number} of the data set", **fields, metadata=metadata)
+        yield make_item(where, **fields, metadata=metadata)
+
+
+def _encoded_image(image: dict) -> bytes | str | None:
+    """The file's content, or where it lies on this machine; a stream of image files has addresses (`hf://...`)."""
+    content, path = image["bytes"], image["path"]
+    if content is not None or path is None or "://" not in path:
+        return path if content is None else content
+    import fsspec
+
+    with fsspec.open(path, "rb") as file:
+        return file.read()
 
 
 def _plain(value):
