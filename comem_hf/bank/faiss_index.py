@@ -91,11 +91,10 @@ class FaissIndex(Index):
             raise ValueError(f"{str(path)!r} is damaged: {error}") from error
         if index._ivf is not None:
             lists = faiss.downcast_InvertedLists(index._ivf.invlists)
-            if isinstance(lists, faiss.OnDiskInvertedLists) and lists.filename not in (
-                "",
-                str(path),
-            ):  # lists elsewhere
-                raise ValueError(f"{str(path)!r} is damaged: it refers to the file {lists.filename!r}.")
+            if isinstance(lists, faiss.OnDiskInvertedLists):
+                if lists.filename not in ("", str(path)):
+                    raise ValueError(f"{str(path)!r} is damaged: it refers to the file {lists.filename!r}.")
+                lists.prefetch_nthread = 0  # starting threads takes longer than a search; the system reads ahead
         return index
 
     def __len__(self) -> int:

@@ -11,7 +11,8 @@ class MemoryHit:
 
     Args:
         item (`MemoryItem`): The stored item; its image is opened from the bank's own copy, never from a path.
-        score (`float`): Cosine similarity of the query's and the item's embedding, -1 to 1.
+        score (`float`): How near the item is to the query, by their embeddings: cosine similarity, -1 to 1, or
+            minus the Euclidean distance in a bank with the metric `"l2"`.
         rank (`int`): 0 for the best hit of its query.
         row (`int`, *optional*): Position of the item in the bank.
         bank (`str`, *optional*): Digest of the file and the place in it that the row stands for (see
