@@ -5,6 +5,8 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 
 from .durable import write_durably
@@ -132,6 +134,11 @@ class BankConfig:
         """Items that the shards hold, removed ones included."""
         return sum(self.shard_sizes)
 
+    @cached_property
+    def shard_ends(self) -> list[int]:
+        """Row at which each shard ends."""
+        return list(accumulate(self.shard_sizes))
+
     def data_files(self) -> list[str]:
         """Names of the files that hold the bank's data: index, removed rows, then memory and items of each shard."""
         shards = range(len(self.shard_sizes))
@@ -146,7 +153,7 @@ class BankConfig:
         """For each row a digest of its shard and its place there: it stays whatever is added or removed, and no other
         item has the same."""
         digests = [""] * len(rows)
-        for shard, places in group_by_shard(rows, self.shard_sizes).items():
+        for shard, places in group_by_shard(rows, self.shard_ends).items():
             checksums = self.files[memory_name(shard)]["sha256"] + self.files[items_name(shard)]["sha256"]
             for place, row in places:
                 digests[place] = hashlib.sha256(f"{checksums} {row}".encode()).hexdigest()

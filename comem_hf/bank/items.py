@@ -91,7 +91,7 @@ class StoredItems:
             ValueError: If a shard is damaged.
         """
         records = [None] * len(rows)
-        shards = group_by_shard(rows, self.config.shard_sizes)
+        shards = group_by_shard(rows, self.config.shard_ends)
         if self.fetch is not None:  # all at once, and before the lock: other threads go on reading
             self.fetch([items_name(shard) for shard in shards])
         with self._lock:  # a pyarrow file is not made for concurrent reads

@@ -53,7 +53,7 @@ class ItemRows:
                 raise ValueError("A hit without `row` and `bank` stands for the item of its id, but the id is None.")
             hit = hit.item.id
         if isinstance(hit, MemoryHit):
-            if not 0 <= hit.row < self.config.num_rows or hit.bank != self.config.row_digests([hit.row])[0]:
+            if not 0 <= hit.row < self.config.shard_ends[-1] or hit.bank != self.config.row_digests([hit.row])[0]:
                 raise ValueError(f"The hit on item {hit.item.id!r} comes from another bank than {str(self.folder)!r}.")
             if not self._is_live(hit.row):
                 raise ValueError(f"The item {hit.item.id!r} has been removed from the bank {str(self.folder)!r}.")

@@ -47,7 +47,7 @@ class MemoryVectors:
         config = self.config
         shapes = stored_shapes(self.dtype, len(rows), config.num_memory_tokens, config.hidden_size)
         memory = {key: torch.empty(shape, dtype=dtype) for key, (dtype, shape) in shapes.items()}
-        groups = group_by_shard(rows, self.config.shard_sizes)
+        groups = group_by_shard(rows, self.config.shard_ends)
         if self.fetch is not None:  # all at once, and before the lock: other threads go on reading
             self.fetch([memory_name(shard) for shard in groups])
         for shard, places in groups.items():
