@@ -139,7 +139,7 @@ class StoredItems:
         import pyarrow.parquet as pq
 
         metadata, group_ends = self._footer(shard)
-        return pq.ParquetFile(self.folder / items_name(shard), metadata=metadata, memory_map=True), group_ends
+        return pq.ParquetFile(self.folder / items_name(shard), metadata=metadata, pre_buffer=False), group_ends
 
     def _read_footer(self, shard: int):
         import pyarrow as pa
@@ -147,7 +147,7 @@ class StoredItems:
 
         path = self.folder / items_name(shard)
         try:
-            file = pq.ParquetFile(path, memory_map=True)
+            file = pq.ParquetFile(path, pre_buffer=False)  # buffering hands the reading to another thread
         except pa.ArrowException as error:
             raise ValueError(f"{str(path)!r} is damaged: {error}") from error
         expected = self.config.shard_sizes[shard]
