@@ -327,3 +327,24 @@ def test_a_reader_of_an_old_state_is_told_when_its_files_are_gone(mine, new_item
         reader.save_pretrained(tmp_path / "new")
     reader.reload().save_pretrained(tmp_path / "new")
     assert MemoryBank.from_pretrained(tmp_path / "new").ids == mine.ids
+
+
+@pytest.mark.parametrize("factory", ["IVF2,SQ8", "HNSW8", "SQ8", "RR128,IVF2,Flat"])
+def test_any_index_is_added_to_and_read_on_when_its_file_is_gone(model, tiny_processor, new_items, tmp_path, factory):
+    many = [MemoryItem(image=make_image(seed), text="A fact.", id=f"many-{seed}") for seed in range(100, 200)]
+    bank = MemoryBank.build(
+        many, model=model, processor=tiny_processor, output_dir=tmp_path / "bank", index_factory=factory
+    )
+    reader = MemoryBank.from_pretrained(bank.folder, model=model, processor=tiny_processor)
+    queries = [item.image for item in (*many[::10], *new_items)]
+    before = reader.search(image=queries, k=3)
+    bank.remove(["many-100", "many-110"])
+    bank.add(new_items)
+    bank.remove(["new-20"])
+    assert not (bank.folder / "index.faiss").exists()
+    assert reader.search(image=queries, k=3) == before
+    for each in (bank, reader.reload()):
+        found = [hits[0].item.id for hits in each.search(image=queries, k=1)]
+        assert found[2:10] == [item.id for item in many[20::10]] and found[11:] == [f"new-{n}" for n in range(21, 25)]
+        assert not {"many-100", "many-110", "new-20"} & set(found)
+    assert bank.verify()["removed"] == 3
