@@ -233,7 +233,8 @@ class MemoryBank:
         """Make one bank of several that one memory encoder made; of a single one, a copy without what was removed.
 
         Nothing is encoded: memory vectors are copied, and embeddings are those that the indexes keep, which `Flat`
-        and `HNSW` keep exactly. The index is trained anew for the number of items.
+        and `HNSW` keep exactly. The index is trained anew for the number of items. A licence is kept if all banks have
+        it.
 
         Args:
             banks (`list[MemoryBank]`): The banks, or their folders or Hub ids. They stay as they are.

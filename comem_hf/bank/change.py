@@ -10,8 +10,10 @@ from transformers.utils import logging
 from comem_hf.modeling.memory_item import MemoryItem
 
 from .build import SHARD_SIZE
+from .config import BankConfig
 from .encode import ItemEncoder, eval_mode
 from .encode_rows import check_on_error, encode_rows
+from .index_rule import default_factory
 from .inputs import InputRow, read_rows
 from .skipped import item_label
 from .state import BankState
@@ -64,7 +66,7 @@ def add_items(
             total += len(shard)
             if encoded.records:
                 writer.append(encoded.records, encoded.memory, encoded.embeddings)
-        writer.commit()
+        _check_index_fits(writer.before.config, writer.commit())
     if skipped:
         first = f"{item_label(skipped[0]['item'], skipped[0]['id'])}: {skipped[0]['reason']}"
         logger.warning(f"{len(skipped)} of {total} items were skipped. {first}")
@@ -79,6 +81,17 @@ def remove_items(bank: BankState, ids: Sequence[str]) -> None:
     with BankWriter(bank.folder) as writer:
         writer.remove([writer.before.rows.row(item_id) for item_id in ids])
         writer.commit()
+
+
+def _check_index_fits(before: BankConfig, after: BankConfig) -> None:
+    """Say so when a bank gets too large for the kind of index that its size called for."""
+    size, factory = before.embedding_size, before.index["factory"]
+    fitting = default_factory(after.num_rows, size)
+    if default_factory(before.num_rows, size) == factory != fitting:
+        logger.warning(
+            f"With {after.num_items} items the bank has outgrown its index {factory!r}, and will be searched slowly: "
+            f"`MemoryBank.merge([bank], output_dir)` makes one with {fitting!r}."
+        )
 
 
 def _check_writable(bank: BankState) -> None:

@@ -101,7 +101,7 @@ def _write(banks, chosen, folder: Path, shard_size: int, index_factory: str | No
             }
             files |= {name: write_durably(target / name, write) for name, write in contents.items()}
             embeddings.append(folder / embeddings_name(shard))
-            save_file({EMBEDDINGS_KEY: vectors}, embeddings[-1])
+            write_durably(embeddings[-1], lambda path, vectors=vectors: save_file({EMBEDDINGS_KEY: vectors}, path))
             shard_sizes.append(len(records))
             progress.update(len(records))
     index, found = build_index(StoredEmbeddings(embeddings), config.metric, index_factory)
@@ -119,6 +119,7 @@ def _write(banks, chosen, folder: Path, shard_size: int, index_factory: str | No
         files=files,
         metric=config.metric,
         index={"file": INDEX_NAME, **found},
+        license=config.license if len({bank.config.license for bank in banks}) == 1 else None,
     )
     merged.files[CARD_NAME] = write_durably(target / CARD_NAME, lambda path: write_card(path, merged))
     merged.save(target)

@@ -92,16 +92,19 @@ class BankWriter:
         """Take rows out of the bank; what is stored of them stays until the bank is merged into another."""
         self._removed = np.union1d(self._removed, np.asarray(rows, dtype=np.int64))
 
-    def commit(self) -> None:
+    def commit(self) -> BankConfig:
         """Make the change part of the bank, if there is any; nothing can be changed after that.
+
+        Returns:
+            `BankConfig`: Configuration of the bank as it is now.
 
         Raises:
             ValueError: If no item would be left, or something else than a writer has replaced the bank meanwhile.
             OSError: If no space is left.
         """
-        if self._index is None and len(self._removed) == len(self.before.removed):
-            return
         before = self.before.config
+        if self._index is None and len(self._removed) == len(self.before.removed):
+            return before
         num_items = sum(self._shard_sizes) - len(self._removed)
         if num_items < 1:
             raise ValueError(f"No item would be left in the bank {str(self.folder)!r}; delete the folder instead.")
@@ -128,6 +131,7 @@ class BankWriter:
         if BankConfig.load(self.folder) != before:
             raise ValueError(f"The bank {str(self.folder)!r} has been replaced by another meanwhile; open that one.")
         after.save(self.folder)
+        return after
 
     def _write(self, name: str, write) -> None:
         self._files[name] = write_durably(self.folder / name, write)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from comem_hf import MemoryBank, MemoryItem
-from comem_hf.bank import durable, state, writer
+from comem_hf.bank import change, durable, index_rule, state, writer
 from comem_hf.bank.record import ItemRecord
 from comem_hf.bank.writer import BankWriter
 from tests.bank.test_hub import publish
@@ -226,14 +226,14 @@ import os, sys
 from pathlib import Path
 from comem_hf.bank.config import BankConfig
 from comem_hf.bank.writer import BankWriter
-from tests.bank.test_change import change
+from tests.bank.test_change import change_bank
 
 BankConfig.save = lambda self, folder: os._exit(9)
-change(Path(sys.argv[1]))
+change_bank(Path(sys.argv[1]))
 """
 
 
-def change(folder):
+def change_bank(folder):
     """Add an item and remove another."""
     with BankWriter(folder) as bank:
         bank.append([ItemRecord("x", "text", None, None, "{}")], torch.zeros(1, 8, 64), np.ones((1, 128), np.float32))
@@ -269,7 +269,7 @@ def test_a_writer_that_dies_leaves_the_bank_as_it_was_and_the_next_one_clears_up
         dying.setattr(writer, "write_durably", die)
         dying.setattr(BankWriter, "__exit__", lambda self, *exception: self._lock.release())
         with pytest.raises(KeyboardInterrupt):
-            change(mine.folder)
+            change_bank(mine.folder)
     check_that_a_dead_writer_has_changed_nothing(mine, before, new_items)
 
 
@@ -348,3 +348,15 @@ def test_any_index_is_added_to_and_read_on_when_its_file_is_gone(model, tiny_pro
         assert found[2:10] == [item.id for item in many[20::10]] and found[11:] == [f"new-{n}" for n in range(21, 25)]
         assert not {"many-100", "many-110", "new-20"} & set(found)
     assert bank.verify()["removed"] == 3
+
+
+def test_a_bank_that_outgrows_its_index_is_told_so(mine, new_items, monkeypatch):
+    warnings = []
+    monkeypatch.setattr(change.logger, "warning", warnings.append)
+    monkeypatch.setattr(index_rule, "EXACT_UP_TO", 10)
+    mine.add(new_items[:2])
+    assert warnings == []
+    mine.add(new_items[2:])
+    assert len(warnings) == 1 and "12 items the bank has outgrown its index 'Flat'" in warnings[0]
+    mine.add([MemoryItem(image=make_image(60), text="One more.")])
+    assert len(warnings) == 1

@@ -5,6 +5,8 @@ import pytest
 import torch
 
 from comem_hf import MemoryBank, MemoryItem
+from comem_hf.bank import durable, merge
+from tests.bank.test_open import change_config
 from tests.conftest import make_image
 
 
@@ -112,3 +114,26 @@ def test_a_bank_is_not_merged_over_other_files(bank, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(ValueError, match="`output_dir` .* exists and is not an empty folder"):
         MemoryBank.merge([bank], tmp_path)
+
+
+def test_the_licence_is_kept_if_all_banks_have_it(copy, second, tmp_path):
+    second.save_pretrained(tmp_path / "second")
+    change_config(copy, license="cc-by-4.0")
+    assert MemoryBank.merge([copy], tmp_path / "one").config.license == "cc-by-4.0"
+    assert MemoryBank.merge([copy, tmp_path / "second"], tmp_path / "both").config.license is None
+
+
+@pytest.mark.parametrize("name", ["items-00001.parquet", "embeddings-00002.safetensors", "index.faiss"])
+def test_a_full_disk_while_merging_leaves_nothing_behind(bank, tmp_path, monkeypatch, name):
+    write_durably = durable.write_durably
+
+    def full(path, write):
+        def no_space(unfinished):
+            raise RuntimeError("write failed: No space left on device")  # as FAISS and safetensors say it
+
+        return write_durably(path, no_space if path.name == name else write)
+
+    monkeypatch.setattr(merge, "write_durably", full)
+    with pytest.raises(OSError, match="No space left to write .*; free some and do the same again"):
+        MemoryBank.merge([bank], tmp_path / "merged", shard_size=2)
+    assert not list(tmp_path.iterdir())
