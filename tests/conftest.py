@@ -15,6 +15,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 from comem_hf import CoMemForConditionalGeneration, CoMemProcessor
 from tests.deprecations import DeprecationLog
+from tests.hub.server import HubServer
 
 
 collect_ignore = ["peer"]  # for `make peer-tests`, under settings of its own
@@ -156,3 +157,19 @@ def tiny_backbone(family):
 @pytest.fixture(scope="session")
 def tiny_model(family) -> CoMemForConditionalGeneration:
     return make_model(family)
+
+
+@pytest.fixture
+def hub(monkeypatch, tmp_path):
+    """A Hub of which Ann is the user of this process, with an empty cache."""
+    for name, value in (("HF_HUB_OFFLINE", False), ("HF_HUB_DISABLE_XET", True)):
+        monkeypatch.setattr(f"huggingface_hub.constants.{name}", value)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_TOKEN", "ann's")
+    with HubServer({"ann's": "ann", "bob's": "bob"}) as server:
+        monkeypatch.setattr("huggingface_hub.hf_api.api.endpoint", server.endpoint)  # of functions of the module
+        monkeypatch.setattr("transformers.utils.hub._hf_api", None, raising=False)  # made when it is first used
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", server.endpoint)
+        template = server.endpoint + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
+        yield server

@@ -13,6 +13,7 @@ from .convert import convert
 from .evaluate import evaluate
 from .info import info
 from .merge import merge
+from .push import push
 from .search import search
 from .train import train
 
@@ -47,5 +48,5 @@ def _clean_up_when_terminated(context: typer.Context) -> None:
             context.call_on_close(lambda number=number: signal.signal(number, signal.SIG_DFL))
 
 
-for _command in (ask, build_bank, search, train, convert, merge, evaluate, info):
+for _command in (ask, build_bank, search, train, convert, merge, push, evaluate, info):
     app.command(name=_command.__name__.replace("_", "-"))(_command)

@@ -8,7 +8,6 @@ import pytest
 
 from comem_hf import MemoryBank, MemoryItem
 from tests.conftest import make_image, make_model
-from tests.hub.server import HubServer
 
 
 def bomb() -> bytes:
@@ -62,17 +61,3 @@ def copy(bank, tmp_path):
     """Folder of a copy of the bank, for tests that damage it."""
     bank.save_pretrained(tmp_path / "copy")
     return tmp_path / "copy"
-
-
-@pytest.fixture
-def hub(monkeypatch, tmp_path):
-    """A Hub of which Ann is the user of this process, with an empty cache."""
-    for name, value in (("HF_HUB_OFFLINE", False), ("HF_HUB_DISABLE_XET", True)):
-        monkeypatch.setattr(f"huggingface_hub.constants.{name}", value)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("HF_TOKEN", "ann's")
-    with HubServer({"ann's": "ann", "bob's": "bob"}) as server:
-        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", server.endpoint)
-        template = server.endpoint + "/{repo_id}/resolve/{revision}/{filename}"
-        monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
-        yield server
