@@ -166,7 +166,8 @@ class MemoryBank:
         if model is not None:
             self._state.check_model(model)
         self._state.search.attach(model, processor, embedder)
-        self._model, self._processor = model or self._model, processor or self._processor
+        self._model = self._model if model is None else model
+        self._processor = self._processor if processor is None else processor
         return self
 
     def add(
@@ -272,9 +273,10 @@ class MemoryBank:
         Raises:
             ValueError: If the bank is damaged, or another one is in its place.
         """
-        state = BankState.open(self.folder, self._remote)
-        state.search.take_over(self._state.search)
-        self._state = state
+        if BankConfig.load(self.folder) != self.config:
+            state = BankState.open(self.folder, self._remote)
+            state.search.take_over(self._state.search)
+            self._state = state
         return self
 
     def search(

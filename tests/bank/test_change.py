@@ -360,3 +360,8 @@ def test_a_bank_that_outgrows_its_index_is_told_so(mine, new_items, monkeypatch)
     assert len(warnings) == 1 and "12 items the bank has outgrown its index 'Flat'" in warnings[0]
     mine.add([MemoryItem(image=make_image(60), text="One more.")])
     assert len(warnings) == 1
+
+
+def test_a_bank_that_has_not_changed_is_not_opened_again(mine, monkeypatch):
+    monkeypatch.setattr(state.BankState, "open", lambda *arguments: pytest.fail("opened"))
+    mine.reload()
