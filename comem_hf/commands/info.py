@@ -61,7 +61,6 @@ def describe_bank(folder: Path, verify: bool = False) -> list[tuple[str, object]
         ("size on disk", _mebibytes(sum(sizes.values()))),
         *((f"size of {part}", _mebibytes(size)) for part, size in sizes.items()),
         ("embedder", config.embedder.get("id") or config.embedder["type"]),
-        ("index", f"{config.index['factory']}, {config.metric}"),
         ("model", config.model["id"] or "not on the Hub"),
         ("memory fingerprint", config.memory_fingerprint),
     ]

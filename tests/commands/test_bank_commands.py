@@ -124,8 +124,9 @@ def test_info_of_a_bank_says_what_it_holds_and_verifies_it(comem, bank_folder, t
     code, output, _ = comem("info", folder)
     facts = dict(line.split("\t")[1:] for line in output.splitlines())
     assert code == 0 and "verified" not in facts
+    assert len(facts) == len(output.splitlines())
     names = ("items", "removed items", "generation", "shards", "index")
-    assert [facts[name] for name in names] == ["3", "1", "1", "1", "Flat, cosine"]
+    assert [facts[name] for name in names] == ["3", "1", "1", "1", "Flat, cosine, recall 1.000"]
     assert {"size on disk", "size of memory", "size of items", "size of index"} <= facts.keys()
     code, output, _ = comem("info", folder, "--verify")
     assert code == 0 and output.endswith("verified\t4 files, all 4 rows\n")
