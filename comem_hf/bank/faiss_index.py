@@ -42,6 +42,8 @@ class FaissIndex(Index):
             isinstance(index, faiss.IndexIDMap) and not isinstance(core, faiss.IndexFlat)
         ):
             raise ValueError(f"{_kind(index)} is no index of a bank: use Flat, SQ, IVF or HNSW, without an IDMap.")
+        if isinstance(core, faiss.IndexIVFFastScan):  # FAISS crashes when it reads their vectors out of a mapped file
+            raise ValueError(f"{_kind(index)} is no index of a bank: use PQ without `fs`.")
         if index.metric_type != _faiss_metric(metric):
             raise ValueError(f"{_kind(index)} does not compare by {metric!r}.")
         self._core = core

@@ -4,7 +4,7 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from .config import CARD_NAME, CONFIG_NAME, BankConfig
@@ -16,6 +16,7 @@ def check_files(
     config: BankConfig,
     hash_up_to: float = math.inf,
     progress: Callable[[int], object] = lambda size: None,
+    names: Sequence[str] | None = None,
 ) -> None:
     """Compare the data files of a bank with their sizes and checksums; the card may be edited freely.
 
@@ -24,11 +25,12 @@ def check_files(
         config (`BankConfig`): Its configuration.
         hash_up_to (`float`): Files of a bank of more bytes are only checked for their size.
         progress (`Callable[[int], object]`, *optional*): Called with the size of each file that is checked.
+        names (`list[str]`, *optional*): Which of the data files; all if not given.
 
     Raises:
         ValueError: Naming the first file that is missing or differs.
     """
-    names = config.data_files()
+    names = config.data_files() if names is None else names
     hashed = sum(config.files[name]["size"] for name in names) <= hash_up_to
     for name in names:
         path, entry = folder / name, config.files[name]

@@ -13,6 +13,7 @@ from comem_hf.modeling.memory_item import MemoryItem
 
 from .config import BankConfig, items_name
 from .record import ItemRecord
+from .replaced import ReplacementCheck
 from .shards import group_by_shard
 
 
@@ -73,6 +74,7 @@ class StoredItems:
         self.folder = folder
         self.config = config
         self.fetch = fetch
+        self._replacement = ReplacementCheck(folder, config)
         self._footer = lru_cache(_KEPT_FOOTERS)(self._read_footer)
         self._lock = threading.Lock()
 
@@ -106,6 +108,7 @@ class StoredItems:
                     table = file.read_row_group(group, use_threads=False)  # starting them takes longer than reading
                     for place, row in members:
                         records[place] = self._to_record(table.slice(row, 1).to_pylist()[0])
+        self._replacement.check(items_name(shard) for shard in shards)
         return records
 
     def read_ids(self) -> list[str]:
@@ -120,6 +123,7 @@ class StoredItems:
         for shard in shards:
             with self._lock:
                 column = self._open(shard)[0].read(columns=[name], use_threads=False).column(name)
+            self._replacement.check([items_name(shard)])
             yield column
 
     @staticmethod
@@ -148,7 +152,9 @@ class StoredItems:
         path = self.folder / items_name(shard)
         try:
             file = pq.ParquetFile(path, pre_buffer=False)  # buffering hands the reading to another thread
-        except pa.ArrowException as error:
+        except FileNotFoundError:
+            raise
+        except (pa.ArrowException, OSError) as error:
             raise ValueError(f"{str(path)!r} is damaged: {error}") from error
         expected = self.config.shard_sizes[shard]
         if file.metadata.num_rows != expected or not file.schema_arrow.equals(_schema()):

@@ -16,7 +16,7 @@ from .card import write_card
 from .config import CARD_NAME, INDEX_NAME, BankConfig, items_name, memory_name
 from .durable import sync_folder, write_durably
 from .index_build import EMBEDDINGS_KEY, StoredEmbeddings, build_index
-from .integrity import check_empty
+from .integrity import check_empty, check_files
 from .items import write_items
 from .staging import embeddings_name
 from .state import BankState
@@ -39,6 +39,8 @@ def merge_banks(
         raise ValueError("There are no banks to merge.")
     _check_alike(banks)
     check_empty(output, "output_dir")
+    for bank in banks:  # else damage would be copied under a checksum that is right
+        check_files(bank.folder, bank.config)
     chosen = _choose(banks, on_conflict)
     output.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(prefix=f"{output.name}.unfinished-", dir=output.parent))

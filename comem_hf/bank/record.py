@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 from comem_hf.modeling.memory_item import MemoryItem
 
@@ -52,10 +52,13 @@ class ItemRecord:
             content.update(b"file" + image)
         elif item.image is not None:
             try:
-                image = _encode_png(item.image)
+                picture = ImageOps.exif_transpose(item.image)  # PNG keeps no orientation
+                image = _encode_png(picture)
             except (OSError, SyntaxError) as error:  # opened, but not read before
                 raise ValueError(f"its image is not a readable picture: {error}") from error
-            content.update(f"pixels {item.image.mode} {item.image.size}".encode() + item.image.tobytes())
+            content.update(f"pixels {picture.mode} {picture.size}".encode() + picture.tobytes())
+            if picture.mode in ("P", "PA"):
+                content.update(repr((picture.getpalette(), picture.info.get("transparency"))).encode())
         if not isinstance(item.metadata or {}, dict):
             raise ValueError(f"`metadata` must be a dict, got {type(item.metadata).__name__}.")
         try:

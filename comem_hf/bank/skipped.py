@@ -29,7 +29,7 @@ def read_skipped(folder: Path) -> list[dict]:
     path = folder / SKIPPED_NAME
     if not path.is_file():
         return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
 
 
 def item_label(number: int, item_id: str | None) -> str:

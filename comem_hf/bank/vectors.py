@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 
 from .config import BankConfig, memory_name
 from .precision import pack, stored_shapes, unpack
+from .replaced import ReplacementCheck
 from .shards import group_by_shard
 
 
@@ -32,6 +33,7 @@ class MemoryVectors:
         self.config = config
         self.fetch = fetch
         self.dtype = config.memory_dtype
+        self._replacement = ReplacementCheck(folder, config)
         self._shards = {}
         self._lock = threading.Lock()
 
@@ -55,6 +57,7 @@ class MemoryVectors:
             for place, row in places:
                 for key, part in stored.items():
                     memory[key][place] = part[row]
+        self._replacement.check(memory_name(shard) for shard in groups)
         return memory
 
     def _open(self, shard: int):

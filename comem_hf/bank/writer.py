@@ -12,6 +12,7 @@ from .card import write_card
 from .config import CARD_NAME, CONFIG_NAME, FILE_NAME, BankConfig, index_name, items_name, memory_name, removed_name
 from .durable import file_entry, write_durably
 from .faiss_index import open_index
+from .integrity import check_files
 from .items import write_items
 from .record import ItemRecord
 from .removed import write_removed
@@ -84,6 +85,8 @@ class BankWriter:
         self._write(memory_name(shard), lambda path: write_memory(path, memory, config.memory_dtype))
         self._write(items_name(shard), lambda path: write_items(path, list(records)))
         if self._index is None:
+            # Else damage would be written again under a checksum that is right.
+            check_files(self.folder, config, names=[config.index["file"]])
             self._index = open_index(self.folder, config, writable=True)
         self._index.add(embeddings, np.arange(start, start + len(records)))
         self._shard_sizes.append(len(records))

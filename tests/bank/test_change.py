@@ -365,3 +365,18 @@ def test_a_bank_that_outgrows_its_index_is_told_so(mine, new_items, monkeypatch)
 def test_a_bank_that_has_not_changed_is_not_opened_again(mine, monkeypatch):
     monkeypatch.setattr(state.BankState, "open", lambda *arguments: pytest.fail("opened"))
     mine.reload()
+
+
+@pytest.mark.parametrize("name", ["index.faiss", "memory-00000.safetensors"])
+def test_damage_is_never_written_again_under_a_new_checksum(copy, model, tiny_processor, tmp_path, monkeypatch, name):
+    monkeypatch.setattr("comem_hf.bank.state.HASHED_AT_OPENING", 0)  # as of a bank too large to be hashed
+    content = bytearray((copy / name).read_bytes())
+    content[-5] ^= 1
+    (copy / name).write_bytes(content)
+    damaged = MemoryBank.from_pretrained(copy, model=model, processor=tiny_processor)
+    with pytest.raises(ValueError, match=f"{name}' is damaged"):
+        MemoryBank.merge([damaged], tmp_path / "merged")
+    if name == "index.faiss":
+        with pytest.raises(ValueError, match="index.faiss' is damaged"):
+            damaged.add([MemoryItem(image=make_image(99), text="New.")])
+    assert not (tmp_path / "merged").exists()

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from comem_hf import MemoryItem
+
 
 @pytest.mark.slow
 def test_readers_get_no_wrong_answer_while_a_writer_changes_the_bank_and_is_killed():
@@ -17,3 +19,16 @@ def test_readers_get_no_wrong_answer_while_a_writer_changes_the_bank_and_is_kill
     assert done.returncode == 0, done.stdout + done.stderr
     assert counts["wrong answers"] == "0"
     assert all(int(counts[name]) > 0 for name in ("generations written", "searches", "reloads", "generations"))
+
+
+def test_a_bank_that_is_replaced_while_it_is_open_is_never_mixed_with_the_new_one(build, items, tmp_path, other_model):
+    opened = build(items, output_dir=tmp_path / "bank")
+    others = [MemoryItem(image=item.image, text=f"Other {item.text}", id=item.id) for item in items]
+    build(others, output_dir=tmp_path / "bank", model=other_model, overwrite=True)
+    for read in (
+        lambda: opened.search(image=items[3].image, k=2),
+        lambda: opened.memory_inputs([["item-3"]]),
+        lambda: opened["item-3"],
+    ):
+        with pytest.raises(ValueError, match="Another bank has been put in the place of .*; open it again"):
+            read()

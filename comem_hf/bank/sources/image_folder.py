@@ -60,7 +60,7 @@ def _listed(folder: Path) -> Iterator[MemoryItem | UnreadableItem]:
             continue
         name = row.get("file_name")
         # Others' folders are downloaded: no line of theirs may fetch a file from elsewhere into a bank.
-        if not isinstance(name, str) or not (root / name).resolve().is_relative_to(root):
+        if not isinstance(name, str) or "\0" in name or not (root / name).resolve().is_relative_to(root):
             yield UnreadableItem(f"{where}: `file_name` must be a path inside the folder, got {name!r:.80}.")
             continue
         texts = [row.pop(caption) for caption in CAPTION_NAMES if caption in row]

@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import os
 import zlib
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -70,19 +71,27 @@ def _items(path: Path, images: Path | None) -> Iterator[MemoryItem | UnreadableI
             if row is None:
                 return
             metadata = {name: value for name in _METADATA if (value := _value(row.get(name)))}
-            image = _image(row, path.parent, images)
+            try:
+                image = _image(row, path.parent, images)
+            except ValueError as error:
+                yield UnreadableItem(f"{where}: {error}")
+                continue
             yield make_item(where, image=image, text=wit_text(row), metadata=metadata)
 
 
 def _image(row: Mapping[str, str], folder: Path, images: Path | None) -> Path | None:
     if name := _value(row.get("image_path")):
-        return folder / name
+        path = folder / name
+        # Others' files name these: none may fetch a file from elsewhere into a bank.
+        if not os.path.abspath(path).startswith(os.path.abspath(folder) + os.sep):
+            raise ValueError(f"`image_path` must be a path inside the folder, got {name!r:.80}.")
+        return path
     url = _value(row.get("image_url"))
     if images is None or url is None:
         return None
     name = urlsplit(url).path.rpartition("/")[2]
     names = [each for each in (name, unquote(name)) if Path(each).name == each]  # `%2F` leads to no other folder
-    return next((images / each for each in names if (images / each).is_file()), None)
+    return next((images / each for each in names if os.path.isfile(images / each)), None)
 
 
 def _value(value: object) -> str | None:

@@ -1,0 +1,38 @@
+"""Whether another bank has been put in the place of one that is open."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from .config import CONFIG_NAME, BankConfig
+
+
+class ReplacementCheck:
+    """Shards are opened when they are needed, by their names, which another bank in the same folder has as well.
+
+    Args:
+        folder (`Path`): The bank.
+        config (`BankConfig`): Its configuration when it was opened.
+    """
+
+    def __init__(self, folder: Path, config: BankConfig):
+        self.folder = folder
+        self.config = config
+        self._seen = None
+
+    def check(self, names: Iterable[str]) -> None:
+        """To be called after files were read. A bank is replaced as a whole: what was there until now is ours.
+
+        Raises:
+            ValueError: If a file of these names is another one now.
+        """
+        try:
+            stat = (self.folder / CONFIG_NAME).stat()
+            mark = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
+        except OSError:
+            mark = None
+        if mark is not None and mark == self._seen:
+            return
+        files = BankConfig.load(self.folder).files
+        if any(files.get(name) != self.config.files[name] for name in names):
+            raise ValueError(f"Another bank has been put in the place of {str(self.folder)!r}; open it again.")
+        self._seen = mark
