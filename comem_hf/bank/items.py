@@ -108,7 +108,7 @@ class StoredItems:
                     table = file.read_row_group(group, use_threads=False)  # starting them takes longer than reading
                     for place, row in members:
                         records[place] = self._to_record(table.slice(row, 1).to_pylist()[0])
-        self._replacement.check(items_name(shard) for shard in shards)
+        self._replacement.check()
         return records
 
     def read_ids(self) -> list[str]:
@@ -123,7 +123,7 @@ class StoredItems:
         for shard in shards:
             with self._lock:
                 column = self._open(shard)[0].read(columns=[name], use_threads=False).column(name)
-            self._replacement.check([items_name(shard)])
+            self._replacement.check()
             yield column
 
     @staticmethod

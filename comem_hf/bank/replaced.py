@@ -1,9 +1,8 @@
 """Whether another bank has been put in the place of one that is open."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
-from .config import CONFIG_NAME, BankConfig
+from .config import CONFIG_NAME, BankConfig, items_name, memory_name
 
 
 class ReplacementCheck:
@@ -19,11 +18,11 @@ class ReplacementCheck:
         self.config = config
         self._seen = None
 
-    def check(self, names: Iterable[str]) -> None:
-        """To be called after files were read. A bank is replaced as a whole: what was there until now is ours.
+    def check(self) -> None:
+        """To be called after shards were read. A bank is replaced as a whole: what was there until now is ours.
 
         Raises:
-            ValueError: If a file of these names is another one now.
+            ValueError: If any shard is another one now.
         """
         try:
             stat = (self.folder / CONFIG_NAME).stat()
@@ -33,6 +32,8 @@ class ReplacementCheck:
         if mark is not None and mark == self._seen:
             return
         files = BankConfig.load(self.folder).files
+        shards = range(len(self.config.shard_sizes))
+        names = (name_of(shard) for name_of in (memory_name, items_name) for shard in shards)
         if any(files.get(name) != self.config.files[name] for name in names):
             raise ValueError(f"Another bank has been put in the place of {str(self.folder)!r}; open it again.")
         self._seen = mark

@@ -57,7 +57,7 @@ class MemoryVectors:
             for place, row in places:
                 for key, part in stored.items():
                     memory[key][place] = part[row]
-        self._replacement.check(memory_name(shard) for shard in groups)
+        self._replacement.check()
         return memory
 
     def _open(self, shard: int):

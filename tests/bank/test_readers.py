@@ -21,6 +21,15 @@ def test_readers_get_no_wrong_answer_while_a_writer_changes_the_bank_and_is_kill
     assert all(int(counts[name]) > 0 for name in ("generations written", "searches", "reloads", "generations"))
 
 
+def test_a_new_bank_that_begins_with_the_same_items_is_not_mixed_with_the_open_one(build, items, tmp_path):
+    opened = build(items, output_dir=tmp_path / "bank")
+    last = MemoryItem(image=items[-1].image, text="Another fact.", id=items[-1].id)
+    build([*items[:-1], last], output_dir=tmp_path / "bank", overwrite=True)
+    for item_id in ("item-0", items[-1].id):  # of the first shard, which is the same, then of the last
+        with pytest.raises(ValueError, match="Another bank has been put in the place of"):
+            opened.memory_inputs([[item_id]])
+
+
 def test_a_bank_that_is_replaced_while_it_is_open_is_never_mixed_with_the_new_one(build, items, tmp_path, other_model):
     opened = build(items, output_dir=tmp_path / "bank")
     others = [MemoryItem(image=item.image, text=f"Other {item.text}", id=item.id) for item in items]
