@@ -6,14 +6,12 @@ from pathlib import Path
 
 from peft import LoraConfig
 from safetensors.torch import save_file
-from transformers import PreTrainedModel
 
 from ..modeling import CoMemForConditionalGeneration
 from ..modeling.adapter_comem import lora_factors, lora_layers
 from ..modeling.local_paths_comem import without_local_paths
-from .origins import check_origin, named_backbones
-from .output_folder import output_folder
 from .replaceable import ADAPTER, ADAPTER_METADATA
+from .written_out import written_out
 
 
 WEIGHTS_NAME = "adapter_model.safetensors"
@@ -47,13 +45,7 @@ def export_adapter(
     Raises:
         `ValueError`: If `output` is taken, or if the memory encoder has full weights of its own.
     """
-    source = None if isinstance(model, PreTrainedModel) else model
-    check_origin("model", source)
-    check_origin("backbone", backbone)
-    inputs = (source, backbone, *named_backbones(model))
-    with output_folder(output, overwrite, inputs, kind=ADAPTER) as folder:
-        if source is not None:
-            model = CoMemForConditionalGeneration.from_pretrained(source, backbone=backbone)
+    with written_out(model, output, backbone, overwrite, ADAPTER) as (model, folder, _):
         if model.config.encoder != "adapter":
             raise ValueError(
                 f"Only a model with `encoder='adapter'` has an adapter to export, this one has "

@@ -13,10 +13,9 @@ from ..modeling.adapter_comem import lora_change, lora_layers
 from ..modeling.loading_checks_comem import refuse_bad_numbers
 from ..modeling.local_paths_comem import without_local_paths
 from ..modeling.placement_comem import is_offloaded, is_quantized
-from .origins import check_origin, named_backbones
-from .output_folder import output_folder
 from .replaceable import MERGE_REPORT, MERGED
 from .report import public_name, write_report
+from .written_out import written_out
 
 
 def merge_encoder(
@@ -50,13 +49,7 @@ def merge_encoder(
     Raises:
         `ValueError`: If `output` is taken, or if weights are quantized, offloaded or not numbers.
     """
-    source = None if isinstance(model, PreTrainedModel) else model
-    check_origin("model", source)
-    check_origin("backbone", backbone)
-    inputs = (source, backbone, *named_backbones(model))
-    with output_folder(output, overwrite, inputs, kind=MERGED) as folder:
-        if source is not None:
-            model = CoMemForConditionalGeneration.from_pretrained(source, backbone=backbone)
+    with written_out(model, output, backbone, overwrite, MERGED) as (model, folder, source):
         shell, weights = _merged(model, in_place=source is not None)
         refuse_bad_numbers(source or "the model", weights)
         shell.save_pretrained(folder, state_dict=weights, max_shard_size=max_shard_size)

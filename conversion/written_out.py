@@ -1,0 +1,45 @@
+"""A model to be written out in another form, and the folder for it."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from transformers import PreTrainedModel
+
+from ..modeling import CoMemForConditionalGeneration
+from .origins import check_origin, named_backbones
+from .output_folder import output_folder
+
+
+@contextmanager
+def written_out(
+    model: str | os.PathLike | CoMemForConditionalGeneration,
+    output: str | os.PathLike,
+    backbone: str | os.PathLike | None,
+    overwrite: bool,
+    kind: str,
+) -> Iterator[tuple[CoMemForConditionalGeneration, Path, str | os.PathLike | None]]:
+    """
+    Checks what can be checked beforehand, then loads a model.
+
+    Args:
+        model (`str`, `os.PathLike` or [`CoMemForConditionalGeneration`]): Folder, repository or loaded model.
+        output (`str` or `os.PathLike`): Folder to write, apart from all that is read.
+        backbone (`str` or `os.PathLike`, *optional*): The backbone of a memory-only checkpoint.
+        overwrite (`bool`), kind (`str`): As for [`output_folder`].
+
+    Yields:
+        The model, the folder that becomes `output`, and where the model was loaded from, if it was not loaded before.
+    """
+    source = None if isinstance(model, PreTrainedModel) else model
+    check_origin("model", source)
+    check_origin("backbone", backbone)
+    inputs = (source, backbone, *named_backbones(model))
+    with output_folder(output, overwrite, inputs, kind=kind) as folder:
+        if source is not None:
+            model = CoMemForConditionalGeneration.from_pretrained(source, backbone=backbone)
+        yield model, folder, source
+
+
+__all__ = ["written_out"]
