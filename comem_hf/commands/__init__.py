@@ -9,7 +9,7 @@ def main(arguments: list[str] | None = None) -> None:
     Args:
         arguments (`list[str]`, *optional*): Words of the command line; those of the process if not given.
     """
-    from .app import app
+    from .application import app
 
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     debug = "--debug" in arguments

@@ -25,6 +25,7 @@ def ask(
     if not question.strip():
         raise ValueError("The question is empty.")
 
+    from comem_hf.answering import generate_answers, question_inputs
     from comem_hf.modeling.memory_item import load_image
 
     from .loading import load_model, open_bank
@@ -41,33 +42,12 @@ def ask(
         hits = memory.search(image=picture, k=top_k)
         memory_inputs = memory.memory_inputs([hits])
     with watch.step("answer without memory"):
-        without = generate_answer(loaded, processor, picture, question, max_new_tokens)
+        inputs = question_inputs(processor, [question], [picture])
+        [without] = generate_answers(loaded, processor, inputs, max_new_tokens)
     with watch.step("answer with memory"):
-        answer = generate_answer(loaded, processor, picture, question, max_new_tokens, memory_inputs)
+        inputs = question_inputs(processor, [question], [picture], memory_inputs=memory_inputs)
+        [answer] = generate_answers(loaded, processor, inputs, max_new_tokens)
 
     print_table("answer", ("", question), [("without memory", without), ("with memory", answer)])
     print_table("memory", HIT_COLUMNS, hit_rows(hits))
     print_table("time", ("step", "time"), watch.rows())
-
-
-def generate_answer(model, processor, image, question: str, max_new_tokens: int, memory_inputs=None) -> str:
-    """Greedy answer of a model to a question about an image.
-
-    Args:
-        model (`CoMemForConditionalGeneration`): The model.
-        processor (`CoMemProcessor`): Its processor.
-        image (`PIL.Image.Image`): The picture.
-        question (`str`): The question.
-        max_new_tokens (`int`): Longest answer.
-        memory_inputs (`MemoryInputs`, *optional*): Memory for one sample.
-
-    Returns:
-        `str`: The answer, stripped.
-    """
-    content = [{"type": "image"}, {"type": "text", "text": question}]
-    prompt = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
-    inputs = processor(text=[prompt], images=[image], return_tensors="pt").to(model.device)
-    if memory_inputs is not None:
-        inputs["memory_inputs"] = memory_inputs.to(model.device)
-    output = model.generate(**inputs, max_new_tokens=max_new_tokens, do_sample=False)
-    return processor.batch_decode(output[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)[0].strip()

@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from PIL import Image
 from tqdm import tqdm
 
+from ..answering import count_positions, generate_answers, question_inputs
 from ..bank import MemoryBank, MemoryHit
-from ..modeling.memory_item import MemoryItem
 from .disturbances import DISTURBANCES
 from .questions import Question, exact_match
 
@@ -78,8 +77,8 @@ def evaluate(
         for start in tqdm(range(0, len(questions), batch_size), desc=way, leave=False):
             part = slice(start, start + batch_size)
             inputs = _inputs(way, processor, bank, questions[part], pictures[part], hits[part])
-            answers += _answer(model, processor, inputs, max_new_tokens)
-            positions += _count_positions(inputs)
+            answers += generate_answers(model, processor, inputs, max_new_tokens)
+            positions += count_positions(inputs)
         right = sum(exact_match(answer, question.answer) for answer, question in zip(answers, questions, strict=True))
         scores.append(Score(way, right / len(questions), positions / len(questions), tuple(answers)))
     return scores
@@ -102,51 +101,13 @@ def _inputs(
     pictures: list[Image.Image],
     hits: list[list[MemoryHit]],
 ):
+    items = memory = None
     if way == "RAG, true item":
-        in_prompt = [[bank[question.item_id]] for question in questions]
+        items = [[bank[question.item_id]] for question in questions]
     elif way == "RAG, top-k":
-        in_prompt = [[hit.item for hit in found] for found in hits]
-    else:
-        in_prompt = [[] for _ in questions]
-    images = [
-        image for items, picture in zip(in_prompt, pictures, strict=True) for image in (*_images(items), picture)
-    ]
-    prompts = [
-        processor.apply_chat_template(_messages(items, question.question), add_generation_prompt=True)
-        for items, question in zip(in_prompt, questions, strict=True)
-    ]
-    inputs = processor(text=prompts, images=images, padding=True, return_tensors="pt")
-    if way == "memory, true item":
-        inputs["memory_inputs"] = bank.memory_inputs([[question.item_id] for question in questions])
+        items = [[hit.item for hit in found] for found in hits]
+    elif way == "memory, true item":
+        memory = bank.memory_inputs([[question.item_id] for question in questions])
     elif way == "memory, top-k":
-        inputs["memory_inputs"] = bank.memory_inputs(hits)
-    return inputs
-
-
-def _messages(items: list[MemoryItem], question: str) -> list[dict]:
-    """A user turn per item, its picture first, then the question's turn."""
-    turns = [
-        ([{"type": "image"}] if item.image is not None else []) + [{"type": "text", "text": item.text or ""}]
-        for item in items
-    ]
-    turns.append([{"type": "image"}, {"type": "text", "text": question}])
-    return [{"role": "user", "content": content} for content in turns]
-
-
-def _images(items: list[MemoryItem]) -> list[Image.Image]:
-    return [item.load_image() for item in items if item.image is not None]
-
-
-def _count_positions(inputs) -> int:
-    positions = int(inputs["attention_mask"].sum())
-    memory = inputs.get("memory_inputs")
-    if memory is not None:
-        positions += int(memory["item_mask"].sum()) * memory["memory_embeds"].shape[2]
-    return positions
-
-
-@torch.inference_mode()
-def _answer(model, processor, inputs, max_new_tokens: int) -> list[str]:
-    inputs = inputs.to(model.device)
-    output = model.generate(**inputs, max_new_tokens=max_new_tokens, do_sample=False)
-    return processor.batch_decode(output[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+        memory = bank.memory_inputs(hits)
+    return question_inputs(processor, [question.question for question in questions], pictures, items, memory)

@@ -59,7 +59,7 @@ def test_evaluate_counts_the_right_answers(evaluate, questions_file, tmp_path, m
     def answer(model, processor, inputs, max_new_tokens):
         return [" fact 0. "] * len(inputs["input_ids"])
 
-    monkeypatch.setattr("comem_hf.evaluation.ways._answer", answer)
+    monkeypatch.setattr("comem_hf.evaluation.ways.generate_answers", answer)
     code, output, _ = evaluate("--questions", questions_file)
     assert code == 0
     for line in (line.split("\t") for line in output.splitlines()):

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from comem_hf import CoMemForConditionalGeneration, CoMemProcessor, MemoryBank
-from comem_hf.commands.ask import generate_answer
+from comem_hf.answering import generate_answers, question_inputs
 from comem_hf.default import PARTS, default_path
 from comem_hf.evaluation import evaluate, exact_match, load_questions, recall_at_1
 
@@ -74,7 +74,8 @@ def test_with_another_countrys_memory_it_answers_for_that_country(model, process
         assert asked.kind == other.kind
         memory = bank.memory_inputs([[other.item_id]])
         flag = bank[asked.item_id].load_image()
-        answer = generate_answer(model, processor, flag, asked.question, max_new_tokens=32, memory_inputs=memory)
+        inputs = question_inputs(processor, [asked.question], [flag], memory_inputs=memory)
+        [answer] = generate_answers(model, processor, inputs)
         right.append(exact_match(answer, other.answer))
     assert sum(right) / len(right) >= 0.9
 

@@ -3,7 +3,7 @@
 import pytest
 
 from comem_hf.commands import main
-from comem_hf.commands.app import app
+from comem_hf.commands.application import app
 
 
 COMMANDS = [command.name for command in app.registered_commands]

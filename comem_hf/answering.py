@@ -1,0 +1,78 @@
+"""A question to a model: its prompt, the positions that this takes, and the greedy answer."""
+
+from collections.abc import Sequence
+
+import torch
+from PIL import Image
+
+from .modeling.memory_item import MemoryItem
+
+
+def question_inputs(
+    processor,
+    questions: Sequence[str],
+    pictures: Sequence[Image.Image],
+    items: Sequence[Sequence[MemoryItem]] | None = None,
+    memory_inputs=None,
+):
+    """Inputs of `generate` for questions about pictures.
+
+    Args:
+        processor (`CoMemProcessor`): The model's processor.
+        questions (`Sequence[str]`): A question per sample.
+        pictures (`Sequence[PIL.Image.Image]`): What it is about.
+        items (`Sequence[Sequence[MemoryItem]]`, *optional*): Items to paste into the prompt as they are (retrieval
+            without memory): each is a user's turn before the question's, its picture first.
+        memory_inputs (`MemoryInputs`, *optional*): Memory of the samples.
+
+    Returns:
+        `BatchFeature`: The processor's, with `memory_inputs` where there is memory.
+    """
+    items = [()] * len(questions) if items is None else items
+    prompts = [
+        processor.apply_chat_template(_messages(pasted, question), add_generation_prompt=True)
+        for pasted, question in zip(items, questions, strict=True)
+    ]
+    images = [
+        image
+        for pasted, picture in zip(items, pictures, strict=True)
+        for image in (*(item.load_image() for item in pasted if item.image is not None), picture)
+    ]
+    inputs = processor(text=prompts, images=images, padding=True, return_tensors="pt")
+    if memory_inputs is not None:
+        inputs["memory_inputs"] = memory_inputs
+    return inputs
+
+
+def count_positions(inputs) -> int:
+    """Positions in front of the answers of a batch: prompt tokens, image tokens included, and memory vectors."""
+    positions = int(inputs["attention_mask"].sum())
+    memory = inputs.get("memory_inputs")
+    if memory is not None:
+        positions += int(memory["item_mask"].sum()) * memory["memory_embeds"].shape[2]
+    return positions
+
+
+@torch.inference_mode()
+def generate_answers(model, processor, inputs, max_new_tokens: int = 32) -> list[str]:
+    """Greedy answers, stripped.
+
+    Args:
+        model (`CoMemForConditionalGeneration`): The model.
+        processor (`CoMemProcessor`): Its processor.
+        inputs (`BatchFeature`): As [`question_inputs`] makes them.
+        max_new_tokens (`int`, defaults to 32): Longest answer.
+    """
+    inputs = inputs.to(model.device)
+    output = model.generate(**inputs, max_new_tokens=max_new_tokens, do_sample=False)
+    answers = processor.batch_decode(output[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+    return [answer.strip() for answer in answers]
+
+
+def _messages(items: Sequence[MemoryItem], question: str) -> list[dict]:
+    turns = [
+        ([{"type": "image"}] if item.image is not None else []) + [{"type": "text", "text": item.text or ""}]
+        for item in items
+    ]
+    turns.append([{"type": "image"}, {"type": "text", "text": question}])
+    return [{"role": "user", "content": content} for content in turns]
