@@ -122,7 +122,7 @@ def write_bank(folder: Path, work: Path, items: int) -> np.ndarray:
         files=files,
         index={"file": INDEX_NAME, **found},
     )
-    config.files[CARD_NAME] = write_durably(folder / CARD_NAME, lambda path: write_card(path, config))
+    config.files[CARD_NAME] = write_card(folder, config)
     config.save(folder)
     for kind in ("memory", "items", "index"):
         size = sum(entry["size"] for name, entry in files.items() if name.startswith(kind))

@@ -165,7 +165,7 @@ class BankBuilder:
             metric=self.metric,
             index={"file": INDEX_NAME, **found},
         )
-        config.files[CARD_NAME] = write_durably(staging.bank / CARD_NAME, lambda path: write_card(path, config))
+        config.files[CARD_NAME] = write_card(staging.bank, config)
         write_skipped(staging.bank, skipped)
         config.save(staging.bank)
         if skipped:

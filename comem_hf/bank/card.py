@@ -1,9 +1,11 @@
 """The card of a memory bank: `README.md` of its folder."""
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from .config import BankConfig
+from .config import CARD_NAME, BankConfig
+from .durable import file_entry, write_durably
 
 
 _TEMPLATE = """\
@@ -45,6 +47,7 @@ inputs["memory_inputs"] = bank.memory_inputs([hits])
 With `memories="lazy"`, `from_pretrained` downloads the index only ({index_size}), and memory and items of hits when
 they are first used.
 """
+_SIGNATURE = "<!-- Written by comem_hf, which renews this card unless somebody has edited it: {digest} -->\n"
 
 
 def render_card(
@@ -53,7 +56,7 @@ def render_card(
     repo_type: str = "dataset",
     contents: Mapping[str, str] | None = None,
 ) -> str:
-    """The card of a bank that `config` describes.
+    """The card of a bank that `config` describes, signed so that [`is_edited`] knows it.
 
     Args:
         config (`BankConfig`): The bank.
@@ -78,12 +81,44 @@ def render_card(
         "size": ", ".join(f"{part} {_bytes(size)}" for part, size in sizes.items()),
         "arguments": f'"{repo_id}"' + ("" if repo_type == "dataset" else f', repo_type="{repo_type}"'),
     }
-    return _TEMPLATE.format(**values)
+    text = _TEMPLATE.format(**values) + "\n"
+    return text + _signature(text.encode()).decode()
 
 
-def write_card(path: Path, config: BankConfig) -> None:
-    """Write the card of a bank that `config` describes."""
-    path.write_text(render_card(config), encoding="utf-8")
+def write_card(folder: Path, config: BankConfig) -> dict:
+    """Write the card of a bank into its folder; its entry for `config.files`."""
+    card = render_card(config).encode()
+    return write_durably(folder / CARD_NAME, lambda path: path.write_bytes(card))
+
+
+def card_entry(config: BankConfig) -> dict:
+    """What [`write_card`] will return."""
+    card = render_card(config).encode()
+    return {"sha256": hashlib.sha256(card).hexdigest(), "size": len(card)}
+
+
+def is_edited(path: Path, config: BankConfig) -> bool:
+    """Whether a card is somebody's own work: neither the one that `config` lists nor any that [`render_card`] made.
+
+    A writer that died, or is at work, leaves a generated card of another state: it can be told from words that must
+    not be lost.
+    """
+    if not path.is_file() or file_entry(path) == config.files.get(CARD_NAME):
+        return False
+    text, mark, _ = (card := path.read_bytes()).rpartition(b"<!--")
+    return not mark or card != text + _signature(text)
+
+
+def card_for(folder: Path, config: BankConfig) -> bytes:
+    """The card in `folder` if it is of the state that `config` describes, or somebody's own; else a new one."""
+    path = folder / CARD_NAME
+    if path.is_file() and (file_entry(path) == config.files.get(CARD_NAME) or is_edited(path, config)):
+        return path.read_bytes()
+    return render_card(config).encode()
+
+
+def _signature(text: bytes) -> bytes:
+    return _SIGNATURE.format(digest=hashlib.sha256(text).hexdigest()).encode()
 
 
 def _name(reference: dict) -> str | None:

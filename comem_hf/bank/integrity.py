@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from .card import card_for
 from .config import CARD_NAME, CONFIG_NAME, BankConfig
 from .durable import file_entry, sync_folder
 
@@ -70,8 +71,7 @@ def copy_bank(source: Path, config: BankConfig, target: Path) -> None:
         check_files(source, config, hash_up_to=0)
         for name in config.data_files():
             shutil.copyfile(source / name, copy / name)
-        if (source / CARD_NAME).is_file():
-            shutil.copyfile(source / CARD_NAME, copy / CARD_NAME)
+        (copy / CARD_NAME).write_bytes(card_for(source, config))
         check_files(copy, config)
         os.replace(copy, target)
     finally:

@@ -123,7 +123,7 @@ def _write(banks, chosen, folder: Path, shard_size: int, index_factory: str | No
         index={"file": INDEX_NAME, **found},
         license=config.license if len({bank.config.license for bank in banks}) == 1 else None,
     )
-    merged.files[CARD_NAME] = write_durably(target / CARD_NAME, lambda path: write_card(path, merged))
+    merged.files[CARD_NAME] = write_card(target, merged)
     merged.save(target)
 
 

@@ -8,10 +8,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+from transformers.utils import logging
 
 from .config import CONFIG_NAME, items_name, memory_name
 from .durable import file_entry, sync_folder, write_durably
+from .writer_lock import lock_bank
 
+
+logger = logging.get_logger(__name__)
 
 SETTINGS_NAME = "build.json"
 _PATIENCE = 120  # seconds; a network file system may show new files a minute late
@@ -128,27 +132,43 @@ class Staging:
         return files
 
     def publish(self) -> None:
-        """Give the bank its final name, replacing an older bank there, and empty this folder."""
+        """Give the bank its final name, replacing an older bank there, and empty this folder.
+
+        Raises:
+            ValueError: If another process is changing the older bank.
+        """
         if not self.published:
-            self._note(SETTINGS_NAME, {**self.settings, "finished": True})
-            sync_folder(self.bank)
-            if self.output.exists():
-                os.replace(self.output, self.folder / "replaced")
-            os.replace(self.bank, self.output)
-            sync_folder(self.output.parent)
+            lock = lock_bank(self.output) if (self.output / CONFIG_NAME).is_file() else None
+            try:
+                self._note(SETTINGS_NAME, {**self.settings, "finished": True})
+                if lock is not None and os.name == "nt":
+                    lock.release()  # Windows moves no folder that has an open file
+                self._put_in_place()
+            finally:
+                if lock is not None:
+                    lock.release()
         for leftover in ("replaced", "work"):
             shutil.rmtree(self.folder / leftover, ignore_errors=True)
         self._discard_journal()
         self.shards = {}
 
+    def _put_in_place(self) -> None:
+        replaced = self.folder / "replaced"
+        sync_folder(self.bank)
+        if self.output.exists():
+            shutil.rmtree(replaced, ignore_errors=True)  # an older one yet, whose successor was put in place
+            os.replace(self.output, replaced)
+        os.replace(self.bank, self.output)
+        sync_folder(self.output.parent)
+        shutil.rmtree(replaced, ignore_errors=True)  # with its lock, so that nobody can take that any more
+
     def _open(self) -> None:
         shutil.rmtree(self.folder / "discarded", ignore_errors=True)
+        self._restore()
         if (problem := self._problem()) is not None:
             if not self.overwrite:
                 raise ValueError(f"{problem}, or pass `overwrite=True` to start again.")
             self._discard_journal()
-            if (self.folder / "replaced").exists() and not self.output.exists():
-                os.replace(self.folder / "replaced", self.output)  # back, until the new bank is whole
         if self.published:
             self.read_journal()
             return
@@ -163,6 +183,19 @@ class Staging:
             for path in folder.iterdir():  # what a dead process left of an unfinished shard
                 if path not in ours:
                     path.unlink()
+
+    def _restore(self) -> None:
+        """Bring back the older bank if a process died before the new one had its place."""
+        replaced = self.folder / "replaced"
+        if not (replaced / CONFIG_NAME).is_file() or (self.output / CONFIG_NAME).is_file():
+            return
+        if settings := self._read_settings():
+            self._note(SETTINGS_NAME, {**settings, "finished": False})
+        if self.output.exists():
+            self.output.rmdir()  # it is empty
+        os.replace(replaced, self.output)
+        sync_folder(self.output.parent)
+        logger.warning(f"{str(self.output)!r} is back: an interrupted build was about to replace this bank.")
 
     def _problem(self) -> str | None:
         """Why the unfinished build cannot go on, and what would let it, or `None`."""

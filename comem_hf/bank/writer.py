@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
+from transformers.utils import logging
 
-from .card import write_card
+from .card import card_entry, is_edited, write_card
 from .config import CARD_NAME, CONFIG_NAME, FILE_NAME, BankConfig, index_name, items_name, memory_name, removed_name
-from .durable import file_entry, write_durably
+from .durable import write_durably
 from .faiss_index import open_index
 from .integrity import check_files
 from .items import write_items
@@ -18,9 +18,10 @@ from .record import ItemRecord
 from .removed import write_removed
 from .state import BankState
 from .vectors import write_memory
+from .writer_lock import lock_bank
 
 
-_LOCK_NAME = ".writer.lock"
+logger = logging.get_logger(__name__)
 
 
 class BankWriter:
@@ -41,16 +42,11 @@ class BankWriter:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self._lock = FileLock(folder / _LOCK_NAME)
 
     def __enter__(self) -> "BankWriter":
+        self._lock = lock_bank(self.folder)
         try:
-            self._lock.acquire(timeout=0)
-        except Timeout:
-            raise ValueError(
-                f"Another process is changing the bank {str(self.folder)!r}; wait for it to end."
-            ) from None
-        try:
+            self._config = (self.folder / CONFIG_NAME).read_bytes()
             self.before = BankState.open(self.folder)
             self._clean(self.before.config)
         except BaseException:
@@ -64,10 +60,12 @@ class BankWriter:
         return self
 
     def __exit__(self, kind, *exception) -> None:
-        if kind is not None:
-            for name in self._files.keys() - BankConfig.load(self.folder).files.keys():
-                (self.folder / name).unlink(missing_ok=True)
-        self._lock.release()
+        try:
+            if kind is not None and self._is_in_place():
+                for name in self._files.keys() - BankConfig.load(self.folder).files.keys():
+                    (self.folder / name).unlink(missing_ok=True)
+        finally:
+            self._lock.release()
 
     def append(self, records: Sequence[ItemRecord], memory: torch.Tensor, embeddings: np.ndarray) -> None:
         """Write a new shard.
@@ -128,16 +126,32 @@ class BankWriter:
         )
         needed = {*after.data_files(), CARD_NAME}
         after.files = {name: entry for name, entry in (before.files | self._files).items() if name in needed}
-        card = self.folder / CARD_NAME
-        if card.is_file() and file_entry(card) == before.files.get(CARD_NAME):  # else somebody has edited it
-            after.files[CARD_NAME] = write_durably(card, lambda path: write_card(path, after))
-        if BankConfig.load(self.folder) != before:
-            raise ValueError(f"The bank {str(self.folder)!r} has been replaced by another meanwhile; open that one.")
+        renews_card = not is_edited(self.folder / CARD_NAME, before)
+        if renews_card:
+            after.files[CARD_NAME] = card_entry(after)
+        self._check_in_place()
         after.save(self.folder)
+        if renews_card:  # only now, as there must be no card of a state that never was
+            try:
+                write_card(self.folder, after)
+            except OSError as error:
+                logger.warning(f"The bank is changed, but its card was not renewed; the next change will: {error}")
         return after
 
     def _write(self, name: str, write) -> None:
+        self._check_in_place()
         self._files[name] = write_durably(self.folder / name, write)
+
+    def _check_in_place(self) -> None:
+        if not self._is_in_place():
+            raise ValueError(f"The bank {str(self.folder)!r} has been replaced by another meanwhile; open that one.")
+
+    def _is_in_place(self) -> bool:
+        """Whether the bank is still the one that was opened; the lock does not keep others from moving its folder."""
+        try:
+            return (self.folder / CONFIG_NAME).read_bytes() == self._config
+        except OSError:
+            return False
 
     def _clean(self, config: BankConfig) -> None:
         """Remove what dead writers and earlier states have left."""

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import torch
 
 from comem_hf import MemoryBank, MemoryItem
 from comem_hf.bank import change, durable, index_rule, state, writer
+from comem_hf.bank.config import BankConfig
 from comem_hf.bank.record import ItemRecord
 from comem_hf.bank.writer import BankWriter
 from tests.bank.test_hub import publish
@@ -194,7 +196,7 @@ def test_only_one_process_changes_a_bank_at_a_time(mine, new_items):
     mine.remove(["item-1"])
 
 
-@pytest.mark.parametrize("step", range(5))  # memory, items, index, card, config
+@pytest.mark.parametrize("step", range(4))  # memory, items, index, config
 def test_a_full_disk_leaves_the_bank_as_it_was(mine, new_items, monkeypatch, step):
     before, written = contents(mine.folder), []
 
@@ -211,11 +213,7 @@ def test_a_full_disk_leaves_the_bank_as_it_was(mine, new_items, monkeypatch, ste
     assert error.value.errno == errno.ENOSPC
     monkeypatch.setattr(os, "fsync", real)
     monkeypatch.setattr(durable, "sync_folder", sync_folder)
-    after = contents(mine.folder)
-    assert {name: after[name] for name in before if name != "README.md"} == {
-        name: before[name] for name in before if name != "README.md"
-    }
-    assert after.keys() == before.keys()
+    assert contents(mine.folder) == before
     MemoryBank.from_pretrained(mine.folder)
     mine.add(new_items)
     assert len(mine) == 12
@@ -247,7 +245,7 @@ def check_that_a_dead_writer_has_changed_nothing(bank, before, new_items):
     (bank.folder / "notes.txt").write_text("mine")
     after = contents(bank.folder)
     assert len(after) > len(before) + 2
-    assert all(after[name] == before[name] for name in before if name != "README.md")
+    assert all(after[name] == before[name] for name in before)
     assert MemoryBank.from_pretrained(bank.folder).ids == bank.ids
     bank.remove(["item-2"])
     assert contents(bank.folder).keys() == before.keys() | {"removed-00001.safetensors", "notes.txt"}
@@ -280,10 +278,92 @@ def test_a_process_that_is_killed_while_writing_leaves_the_bank_as_it_was(mine, 
     check_that_a_dead_writer_has_changed_nothing(mine, before, new_items)
 
 
-def test_an_edited_card_is_left_alone(mine, new_items):
-    (mine.folder / "README.md").write_text("My own words.")
+def test_an_edited_card_is_left_alone(mine, new_items, tmp_path):
+    card = mine.folder / "README.md"
+    for text in ("My own words.", card.read_text().replace("unknown", "cc0-1.0"), card.read_text() + "\nThanks.\n"):
+        card.write_text(text)
+        mine.remove([mine.ids[0]])
+        assert card.read_text() == text
+    mine.save_pretrained(tmp_path / "saved")
+    assert (tmp_path / "saved" / "README.md").read_text() == text
+
+
+@pytest.mark.parametrize("death", [KeyboardInterrupt, OSError])
+def test_a_card_that_a_writer_did_not_get_to_is_renewed_by_the_next(mine, new_items, monkeypatch, tmp_path, death):
+    before, warnings = (mine.folder / "README.md").read_bytes(), []
+    monkeypatch.setattr(writer.logger, "warning", warnings.append)
+
+    def die(folder, config):
+        assert BankConfig.load(mine.folder) == config  # a card is never ahead of its state
+        raise death("No space left")
+
+    with monkeypatch.context() as dying:
+        dying.setattr(writer, "write_card", die)
+        with pytest.raises(KeyboardInterrupt) if death is KeyboardInterrupt else nullcontext():
+            mine.add(new_items)
+    assert len(mine.reload()) == 12 and (mine.folder / "README.md").read_bytes() == before
+    assert len(warnings) == (death is OSError) and all("its card was not renewed" in text for text in warnings)
+    mine.save_pretrained(tmp_path / "saved")
+    assert "# Memory bank of 12 items" in (tmp_path / "saved" / "README.md").read_text()
+    mine.remove(["item-1"])
+    assert "# Memory bank of 11 items" in (mine.folder / "README.md").read_text()
+
+
+def test_a_copy_of_an_older_state_has_the_card_of_that_state(mine, new_items, tmp_path):
+    reader = MemoryBank.from_pretrained(mine.folder)
+    card = (mine.folder / "README.md").read_bytes()
     mine.add(new_items)
-    assert (mine.folder / "README.md").read_text() == "My own words."
+    assert "# Memory bank of 12 items" in (mine.folder / "README.md").read_text()
+    reader.save_pretrained(tmp_path / "old")
+    assert (tmp_path / "old" / "README.md").read_bytes() == card
+
+
+HOLDS = """
+import sys
+from filelock import FileLock
+
+with FileLock(sys.argv[1] + "/.writer.lock"):  # as a BankWriter does
+    print("holds it", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_a_bank_is_not_replaced_while_another_process_adds_to_it(mine, build, items):
+    command = [sys.executable, "-c", HOLDS, str(mine.folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "holds it\n"
+        with pytest.raises(ValueError, match="Another process is changing the bank .*; wait for it to end"):
+            build(items[:2], output_dir=mine.folder, overwrite=True)
+        assert len(MemoryBank.from_pretrained(mine.folder)) == 7
+        other.communicate("go on\n")
+    assert other.returncode == 0
+    assert len(build(items[:2], output_dir=mine.folder, overwrite=True)) == 2
+    assert not mine.folder.with_name("copy.staging").exists()
+
+
+def test_a_bank_is_not_replaced_while_this_process_adds_to_it(mine, build, items, new_items):
+    def unfold():
+        yield new_items[0]
+        build(items[:2], output_dir=mine.folder, overwrite=True)
+
+    with pytest.raises(ValueError, match="Another process is changing the bank"):
+        mine.add(unfold())
+    assert MemoryBank.from_pretrained(mine.folder).ids == mine.ids
+
+
+def test_nothing_is_written_into_a_bank_that_was_put_in_the_place_of_the_open_one(mine, build, items, tmp_path):
+    """By moving folders, which no lock prevents."""
+    build(items[:4], output_dir=tmp_path / "other")
+    with pytest.raises(ValueError, match="has been replaced by another meanwhile; open that one"):
+        with BankWriter(mine.folder) as bank:
+            os.replace(mine.folder, tmp_path / "away")
+            os.replace(tmp_path / "other", mine.folder)
+            before = contents(mine.folder)
+            bank.append(
+                [ItemRecord("x", "text", None, None, "{}")], torch.zeros(1, 8, 64), np.ones((1, 128), np.float32)
+            )
+    assert contents(mine.folder) == before
+    MemoryBank.from_pretrained(mine.folder).verify()
 
 
 def test_threads_that_search_while_the_bank_changes_see_whole_states(mine, items, new_items):

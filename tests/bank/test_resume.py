@@ -10,6 +10,7 @@ import pytest
 from filelock import FileLock
 
 from comem_hf import MemoryBank, MemoryItem
+from comem_hf.bank import staging
 from comem_hf.bank.staging import Staging
 
 
@@ -181,8 +182,66 @@ def between_renames(build, items, interrupt, monkeypatch, tmp_path):
 
 
 def test_a_build_interrupted_between_old_and_new_bank_is_finished_by_the_next(build, items, between_renames):
-    assert len(build(items, output_dir=between_renames)) == 7
+    assert len(build(items, output_dir=between_renames, overwrite=True)) == 7
     assert [path.name for path in between_renames.parent.iterdir()] == ["bank"]
+
+
+@pytest.mark.parametrize("others", [{}, {"dtype": "float16"}])
+def test_an_old_bank_comes_back_before_anything_is_refused(build, items, between_renames, monkeypatch, others):
+    warnings = []
+    monkeypatch.setattr(staging.logger, "warning", warnings.append)
+    with pytest.raises(ValueError, match="unfinished build with|already holds a memory bank; pass `overwrite=True`"):
+        build(items, output_dir=between_renames, **others)
+    assert len(MemoryBank.from_pretrained(between_renames)) == 2
+    assert len(warnings) == 1 and "bank' is back: an interrupted build was about to replace" in warnings[0]
+    assert len(build(items, output_dir=between_renames, overwrite=True)) == 7
+    assert [path.name for path in between_renames.parent.iterdir()] == ["bank"] and len(warnings) == 1
+
+
+def test_an_old_bank_is_not_taken_for_the_new_one_that_somebody_has_moved_away(build, items, monkeypatch, tmp_path):
+    build(items[:2], output_dir=tmp_path / "bank")
+
+    def die(self):
+        raise Interruption
+
+    monkeypatch.setattr(Staging, "_discard_journal", die)
+    monkeypatch.setattr(staging.shutil, "rmtree", lambda *arguments, **options: None)
+    with pytest.raises(Interruption):
+        build(items, output_dir=tmp_path / "bank", overwrite=True)
+    monkeypatch.undo()
+    os.replace(tmp_path / "bank", tmp_path / "moved")
+    with pytest.raises(ValueError, match="'.*bank.staging.*' of an unfinished build is missing or damaged"):
+        build(items, output_dir=tmp_path / "bank")
+    assert len(MemoryBank.from_pretrained(tmp_path / "bank")) == 2
+    assert len(build(items, output_dir=tmp_path / "bank", overwrite=True)) == 7
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_between_old_and_new_bank_loses_neither(build, items, tmp_path):
+    build(items[:2], output_dir=tmp_path / "bank")
+    program = f"""
+import os, signal
+from pathlib import Path
+from comem_hf.bank.staging import Staging
+
+replace = os.replace
+def replace_or_die(source, target):
+    if source == output.with_name("bank.staging") / "bank":
+        os.kill(os.getpid(), signal.SIGKILL)
+    replace(source, target)
+os.replace = replace_or_die
+output = Path({str(tmp_path / "bank")!r})
+with Staging(output, {{}}, overwrite=True) as staging:
+    staging.bank.joinpath("bank_config.json").touch()
+    staging.publish()
+"""
+    died = subprocess.run([sys.executable, "-c", program], capture_output=True)
+    assert died.returncode == -signal.SIGKILL, died.stderr.decode()
+    assert not (tmp_path / "bank").exists()
+    with pytest.raises(ValueError, match="There are no items"):
+        build([], output_dir=tmp_path / "bank", overwrite=True)
+    assert len(MemoryBank.from_pretrained(tmp_path / "bank")) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["bank"]
 
 
 def test_an_old_bank_comes_back_when_the_new_one_is_given_up(build, items, between_renames):
