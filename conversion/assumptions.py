@@ -21,7 +21,7 @@ def assumptions(published: PublishedCheckpoint, config: CoMemConfig, given: dict
     return [*_about_resampler(config.resampler_config, given or {}), *_about_backbone(published)]
 
 
-def named_backbone(published: PublishedCheckpoint) -> str | None:
+def adapter_backbone_name(published: PublishedCheckpoint) -> str | None:
     """Returns what an adapter folder calls its backbone, but not where that lay on the machine of its author."""
     name = published.adapter_backbone
     return Path(name).name if name and (os.path.isabs(name) or name.startswith((".", "~"))) else name
@@ -39,11 +39,11 @@ def _about_resampler(sizes: dict[str, Any], given: dict[str, Any]) -> list[str]:
 
 
 def _about_backbone(published: PublishedCheckpoint) -> list[str]:
-    name, given = named_backbone(published), public_name(published.backbone_source)
+    name, given = adapter_backbone_name(published), public_name(published.backbone_source)
     if published.lora is None or published.has_copy or name and Path(name).name.lower() == Path(given).name.lower():
         return []
     names = f"names {name!r} as its backbone" if name else "names no backbone"
     return [f"The adapter {names}; an adapter's weights cannot tell whether {given!r} is the right one."]
 
 
-__all__ = ["assumptions", "named_backbone"]
+__all__ = ["assumptions", "adapter_backbone_name"]

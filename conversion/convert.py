@@ -17,7 +17,7 @@ from ..modeling.backbone_comem import commit_of
 from ..modeling.local_paths_comem import without_local_paths
 from ..modeling.remote_code_comem import model_auto_map
 from ..modeling.resampler_comem import CoMemResampler
-from .assumptions import assumptions, named_backbone
+from .assumptions import adapter_backbone_name, assumptions
 from .encoder_weights import adapter_weights, separate_weights
 from .layouts import PublishedCheckpoint, read_published
 from .origins import check_origin
@@ -116,7 +116,7 @@ def convert_checkpoint(
             folder,
             source=public_name(source),
             backbone=backbone and public_name(backbone),
-            adapter_backbone=named_backbone(published),
+            adapter_backbone=adapter_backbone_name(published),
         )
     return report
 

@@ -59,7 +59,7 @@ def check_origin(argument: str, origin: str | os.PathLike | None):
         return  # an adapter, which has another file
 
 
-def named_backbones(model: str | os.PathLike | PreTrainedModel) -> tuple[str, ...]:
+def backbone_names(model: str | os.PathLike | PreTrainedModel) -> tuple[str, ...]:
     """Returns the backbone that a model of this package names in its configuration, if any, before it is loaded."""
     if isinstance(model, PreTrainedModel):
         name = getattr(model.config, "backbone_name_or_path", None)
@@ -72,4 +72,4 @@ def _first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
-__all__ = ["check_origin", "named_backbones"]
+__all__ = ["check_origin", "backbone_names"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from transformers import PreTrainedModel
 
 from ..modeling import CoMemForConditionalGeneration
-from .origins import check_origin, named_backbones
+from .origins import backbone_names, check_origin
 from .output_folder import output_folder
 
 
@@ -35,7 +35,7 @@ def written_out(
     source = None if isinstance(model, PreTrainedModel) else model
     check_origin("model", source)
     check_origin("backbone", backbone)
-    inputs = (source, backbone, *named_backbones(model))
+    inputs = (source, backbone, *backbone_names(model))
     with output_folder(output, overwrite, inputs, kind=kind) as folder:
         if source is not None:
             model = CoMemForConditionalGeneration.from_pretrained(source, backbone=backbone)
