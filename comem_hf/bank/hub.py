@@ -108,9 +108,10 @@ class HubFiles:
         with self._locks.setdefault(name, threading.Lock()):  # a thread that waits here gets a checked file
             if name in self._ready:
                 return
+            is_card = name == CARD_NAME  # which may be edited, and may be missing
             is_new = self._is_forced or not (self.folder / name).is_file()
-            is_there = not is_new or self._download(name) is not None
-            if name != CARD_NAME:  # which may be edited, and may be missing
+            is_there = not is_new or self._download(name, is_optional=is_card) is not None
+            if not is_card:
                 self._check(name, is_there, hashed=is_new or self._is_small)
             self._ready.add(name)
 

@@ -10,7 +10,9 @@ def repository_label(repo_id: str, repo_type: str) -> str:
     return f"the {repo_type} repository {repo_id!r}"
 
 
-def download(repo_id: str, repo_type: str, revision: str | None, name: str, **options) -> Path | None:
+def download(
+    repo_id: str, repo_type: str, revision: str | None, name: str, is_optional: bool = False, **options
+) -> Path | None:
     """Where a file of a bank lies in the cache of huggingface_hub, after downloading it if need be.
 
     Args:
@@ -18,6 +20,8 @@ def download(repo_id: str, repo_type: str, revision: str | None, name: str, **op
         repo_type (`str`): `"dataset"` or `"model"`.
         revision (`str` or `None`): Branch, tag or commit.
         name (`str`): Name of the file.
+        is_optional (`bool`, defaults to `False`): Whether a file that is neither cached nor reachable is like one that
+            the repository does not have.
         options: Passed to `huggingface_hub.hf_hub_download`.
 
     Returns:
@@ -53,6 +57,8 @@ def download(repo_id: str, repo_type: str, revision: str | None, name: str, **op
         ) from error
     # A thread that cannot connect makes huggingface_hub close the client of all: the others get what comes of that.
     except (LocalEntryNotFoundError, RuntimeError, AttributeError) as error:
+        if is_optional:
+            return None
         if name == CONFIG_NAME:
             raise OSError(f"No folder {repo_id!r} here, and {repository} is neither cached nor reachable.") from error
         raise OSError(

@@ -36,10 +36,7 @@ def check_files(
     for name in names:
         path, entry = folder / name, config.files[name]
         if not path.is_file():
-            if BankConfig.load(folder) != config:
-                raise ValueError(
-                    f"The bank {str(folder)!r} has been changed since it was opened; `reload()` it first."
-                )
+            check_unchanged(folder, config)
             raise ValueError(f"The bank {str(folder)!r} is incomplete: {name} is missing.")
         size = path.stat().st_size
         if size != entry["size"]:
@@ -47,6 +44,12 @@ def check_files(
         if hashed and file_entry(path) != entry:
             raise ValueError(f"{str(path)!r} is damaged: its sha256 is not the one in {CONFIG_NAME}.")
         progress(size)
+
+
+def check_unchanged(folder: Path, config: BankConfig) -> None:
+    """Raises a `ValueError` if the bank has another configuration by now, which is why a file may be gone."""
+    if BankConfig.load(folder) != config:
+        raise ValueError(f"The bank {str(folder)!r} has been changed since it was opened; `reload()` it first.")
 
 
 def check_empty(target: Path, argument: str) -> None:

@@ -16,6 +16,7 @@ from .contents import describe_items
 from .durable import file_entry
 from .hub import REPO_TYPES
 from .hub_download import download, repository_label
+from .integrity import check_files, check_unchanged
 
 
 logger = logging.get_logger(__name__)
@@ -72,11 +73,10 @@ class BankPublisher:
         """See [`MemoryBank.push_to_hub`]."""
         from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
-        if license is not None:
-            self.config = replace(self.config, license=license)
-        with _plain_errors(self.label):
+        config = self.config if license is None else replace(self.config, license=license)
+        with _plain_errors(self.label), self._reload_if_changed():
             head, present = self._open(private, revision)
-            config, card = self._describe(head, present)
+            config, card = self._describe(config, head, present)
             *parts, last = self._parts(config, present)
             message = commit_message or f"Push a memory bank of {config.num_items} items"
             commit = partial(self._commit, message=message, total=len(parts) + 1)
@@ -106,7 +106,15 @@ class BankPublisher:
         present = {entry.path: entry.lfs and entry.lfs.sha256 for entry in entries if isinstance(entry, RepoFile)}
         return head.sha, present
 
-    def _describe(self, head: str, present: Iterable[str]) -> tuple[BankConfig, bytes | None]:
+    @contextmanager
+    def _reload_if_changed(self) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError:
+            check_unchanged(self.folder, self.config)
+            raise
+
+    def _describe(self, config: BankConfig, head: str, present: Iterable[str]) -> tuple[BankConfig, bytes | None]:
         """Configuration and card to push; no card if the repository's has been edited and this bank's has not."""
         get = partial(download, **self.repository, revision=head, token=self.api.token)
         before = None
@@ -115,10 +123,11 @@ class BankPublisher:
                 before = BankConfig.load(get(name=CONFIG_NAME).parent)
             except ValueError as error:
                 logger.warning(f"The {CONFIG_NAME} of {self.label} is replaced, though it cannot be read: {error}")
-        license = self.config.license or (before.license if before else None)
-        config = replace(self.config, license=license, files=dict(self.config.files))
+        license = config.license or (before.license if before else None)
+        generated = [self.config, BankConfig.load(self.folder)]  # what is open, and what others have made of it since
+        config = replace(config, license=license, files=dict(config.files))
         card = self.folder / CARD_NAME
-        if card.is_file() and file_entry(card) != config.files.get(CARD_NAME):
+        if card.is_file() and file_entry(card) not in [each.files.get(CARD_NAME) for each in generated]:
             return config, card.read_bytes()
         if CARD_NAME in present and (before is None or file_entry(get(name=CARD_NAME)) != before.files.get(CARD_NAME)):
             return config, None
@@ -139,12 +148,7 @@ class BankPublisher:
         from huggingface_hub import CommitOperationAdd
 
         self.fetch(names)
-        for name in names:
-            if file_entry(self.folder / name) != self.config.files[name]:
-                raise ValueError(
-                    f"{str(self.folder / name)!r} is damaged, so it was not pushed: its sha256 is not the one in "
-                    f"{CONFIG_NAME}."
-                )
+        check_files(self.folder, self.config, names=names)
         return [CommitOperationAdd(name, str(self.folder / name)) for name in names]
 
     def _commit(

@@ -189,9 +189,12 @@ def test_a_file_that_the_repository_lacks_is_named(hub, bank, name):
         MemoryBank.from_pretrained("ann/bank")
 
 
-def test_a_repository_without_a_card_is_opened(hub, bank):
+def test_a_repository_without_a_card_is_opened_with_and_without_a_network(hub, bank, monkeypatch):
     publish(hub, bank.folder, **{"README.md": None})
     assert MemoryBank.from_pretrained("ann/bank").ids == bank.ids
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    for memories in ("eager", "lazy"):
+        assert MemoryBank.from_pretrained("ann/bank", memories=memories).ids == bank.ids
 
 
 def test_a_repository_that_is_no_bank_is_refused(hub, bank):
