@@ -44,7 +44,8 @@ def open_source(
     if not on_hub and (split != "train" or any(columns.values())):
         raise ValueError(f"Split and columns can be chosen for {HUB_PREFIX}USER/NAME, not for {name!r}.")
     if on_hub:
-        return read_dataset(_stream(name.removeprefix(HUB_PREFIX), split), **columns)
+        repository, _, revision = name.removeprefix(HUB_PREFIX).partition("@")
+        return read_dataset(_stream(repository, revision or None, split), **columns, repository=repository)
     if path.is_dir():
         return read_image_folder(path)
     if wit:
@@ -57,10 +58,11 @@ def open_source(
     )
 
 
-def _stream(name: str, split: str):
+def _stream(repository: str, revision: str | None, split: str):
+    if Path(repository).exists():  # which `datasets` would read instead
+        raise ValueError(f"{HUB_PREFIX}{repository} is hidden by {repository!r} here: change to another folder.")
     try:
         from datasets import load_dataset
     except ImportError as error:
         raise ValueError("Reading a data set from the Hub needs datasets: pip install datasets.") from error
-    name, _, revision = name.partition("@")
-    return load_dataset(name, revision=revision or None, split=split, streaming=True)
+    return load_dataset(repository, revision=revision, split=split, streaming=True)

@@ -1,6 +1,7 @@
 """Items of a `datasets.Dataset`, in memory, on disk or streamed."""
 
 import math
+import re
 from collections.abc import Iterator
 from datetime import date, time, timedelta
 from functools import partial
@@ -17,9 +18,12 @@ _GUESSES = {
     "text": ("text", "caption", "description", "txt"),
     "id": ("id", "image_id", "__key__"),
 }
+_ARCHIVES = ("zip", "tar", "gzip", "bz2", "xz", "lz4", "zstd")
 
 
-def read_dataset(dataset, image: str | None = None, text: str | None = None, id: str | None = None) -> LazyItems:
+def read_dataset(
+    dataset, image: str | None = None, text: str | None = None, id: str | None = None, repository: str | None = None
+) -> LazyItems:
     """Items of a data set: one column is the image, one the text, one the id; the others become metadata.
 
     Columns that are not given are guessed by their names (`image`, `text` or `caption`, `id`, ...). With the columns
@@ -28,6 +32,8 @@ def read_dataset(dataset, image: str | None = None, text: str | None = None, id:
     Args:
         dataset (`datasets.Dataset` or `datasets.IterableDataset`): One split.
         image, text, id (`str`, *optional*): Names of the columns.
+        repository (`str`, *optional*): Id of the Hub data set that this is. Its images are then bytes or files of that
+            repository: others wrote the paths in it, which may fetch no file of this machine into a bank.
 
     Raises:
         ValueError: If it is no data set, a column is unknown, or neither an image nor a text was found.
@@ -53,30 +59,49 @@ def read_dataset(dataset, image: str | None = None, text: str | None = None, id:
             f"No column of the data set looks like an image or a text ({', '.join(features)}); name them with "
             "`image=` and `text=`."
         )
-    media = {name for name, feature in features.items() if isinstance(feature, (datasets.Image, datasets.Audio))}
-    if columns["image"] in media:
+    media = [name for name, feature in features.items() if _holds_media(feature)]
+    if media and isinstance(dataset, datasets.IterableDataset):
+        dataset = dataset.decode(False)  # a stream from the Hub has a step that decodes before any cast
+        for name, feature in features.items():
+            if name not in media and dataset.features[name] != feature:  # JSON has been set to stay text as well
+                dataset = dataset.cast_column(name, feature)
+    if columns["image"] in media and isinstance(features[columns["image"]], datasets.Image):
         dataset = dataset.cast_column(columns["image"], datasets.Image(decode=False))
-    if media - {columns["image"]}:
-        dataset = dataset.remove_columns(sorted(media - {columns["image"]}))
+    if unused := [name for name in media if name != columns["image"]]:
+        dataset = dataset.remove_columns(unused)
     labels = {name: feature.names for name, feature in features.items() if isinstance(feature, datasets.ClassLabel)}
     count = (lambda: len(dataset)) if isinstance(dataset, datasets.Dataset) else (lambda: None)
-    return LazyItems(partial(_items, dataset, columns, wit, labels), count)
+    return LazyItems(partial(_items, dataset, columns, wit, labels, repository), count)
 
 
-def _items(dataset, columns: dict, wit: bool, labels: dict) -> Iterator[MemoryItem | UnreadableItem]:
+def _holds_media(feature) -> bool:
+    """Whether values are, or contain, files to decode."""
+    import pyarrow as pa
+
+    if isinstance(feature, dict):
+        return any(map(_holds_media, feature.values()))
+    if isinstance(feature, (list, tuple)):
+        return _holds_media(feature[0])
+    if hasattr(feature, "feature"):
+        return _holds_media(feature.feature)
+    return hasattr(feature, "decode_example") and pa.types.is_struct(feature.pa_type)  # of bytes and path
+
+
+def _items(
+    dataset, columns: dict, wit: bool, labels: dict, repository: str | None
+) -> Iterator[MemoryItem | UnreadableItem]:
     for number, row in enumerate(dataset):
         fields = {role: None if name is None else row.pop(name) for role, name in columns.items()}
         if wit:
             fields["text"] = wit_text(row)
         where = f"row {number} of the data set"
-        if isinstance(fields["image"], dict):
-            try:
-                fields["image"] = _encoded_image(fields["image"])
-            except (OSError, ValueError) as error:
-                yield UnreadableItem(f"{where}: cannot read its image: {error}.")
-                continue
         if fields["id"] is not None:
             fields["id"] = str(fields["id"])
+        try:
+            fields["image"] = _encoded_image(fields["image"], repository)
+        except (OSError, ValueError) as error:
+            yield UnreadableItem(f"{where}: cannot read its image: {error}.", fields["id"])
+            continue
         for name, names in labels.items():
             if row.get(name) is not None and row[name] >= 0:
                 row[name] = names[row[name]]
@@ -84,15 +109,35 @@ def _items(dataset, columns: dict, wit: bool, labels: dict) -> Iterator[MemoryIt
         yield make_item(where, **fields, metadata=metadata)
 
 
-def _encoded_image(image: dict) -> bytes | str | None:
+def _encoded_image(image: object, repository: str | None) -> object:
     """The file's content, or where it lies on this machine; a stream of image files has addresses (`hf://...`)."""
-    content, path = image["bytes"], image["path"]
-    if content is not None or path is None or "://" not in path:
-        return path if content is None else content
+    path = image
+    if isinstance(image, dict) and image.keys() & {"bytes", "path"}:
+        content, path = image.get("bytes"), image.get("path")
+        if isinstance(content, bytes):
+            return content
+        if content is not None:
+            raise ValueError(f"its `bytes` are of type {type(content).__name__}")
+    if not isinstance(path, str):
+        return path
+    if repository is not None and not _is_of(repository, path):
+        raise ValueError(f"{path!r:.200} is no file of the data set {repository!r}, and no other is opened for it")
+    if repository is None and (path is image or "://" not in path):
+        return path
     import fsspec
 
     with fsspec.open(path, "rb") as file:
         return file.read()
+
+
+def _is_of(repository: str, address: str) -> bool:
+    """Whether an address is that of a file of a Hub data set, or of one in an archive there (`zip://...::hf://...`)."""
+    *inner, file = address.split("::")
+    return (
+        re.fullmatch(rf"hf://datasets/{re.escape(repository)}(@[^/]+)?/.+", file) is not None
+        and all(each.partition("://")[0] in _ARCHIVES for each in inner)
+        and ".." not in address.split("/")
+    )
 
 
 def _plain(value):
