@@ -11,7 +11,7 @@ import torch
 from comem_hf import MemoryBank, MemoryItem
 from comem_hf.bank import encode
 from comem_hf.bank.record import ItemRecord
-from comem_hf.bank.skipped import read_skipped
+from comem_hf.bank.skipped import read_skipped, write_skipped
 from comem_hf.bank.sources.unreadable import UnreadableItem
 from tests.bank.conftest import bomb, truncated_image
 from tests.conftest import make_image
@@ -98,6 +98,13 @@ def test_a_summary_is_logged_and_the_report_is_not_part_of_the_bank(build, mixed
     bank.save_pretrained(tmp_path / "copy")
     assert not (tmp_path / "copy" / "skipped.jsonl").exists()
     assert not (build(items, output_dir=tmp_path / "clean").folder / "skipped.jsonl").exists()
+
+
+@pytest.mark.parametrize("character", ["\u2028", "\x85", "\x0b", "\n", "\0", "\ud800"])
+def test_a_report_is_read_back_whatever_characters_are_in_it(character, tmp_path):
+    entries = [{"item": number, "id": f"a{character}b", "reason": f"Not{character}good."} for number in range(2)]
+    write_skipped(tmp_path, entries)
+    assert read_skipped(tmp_path) == entries
 
 
 @pytest.mark.parametrize("given_id", ["twin", None])

@@ -67,6 +67,7 @@ def test_a_metadata_file_decides_which_images_are_items(folder):
         {"file_name": "../outside.png", "text": "..."},
         {"file_name": "/etc/passwd", "text": "..."},
         {"text": "No file."},
+        {"file_name": "b\0.png"},
         {"file_name": "gone.png"},
     ]
     (folder / "metadata.jsonl").write_text("\n".join(map(json.dumps, lines)))
@@ -74,9 +75,9 @@ def test_a_metadata_file_decides_which_images_are_items(folder):
     assert (items[0].id, items[0].text) == ("c", "A flag.")
     assert items[0].metadata == {"file_name": "sub/c.webp", "language": "en"}
     assert (items[1].text, items[1].id) == ("Another.", None)
-    for item in items[2:5]:
+    for item in items[2:6]:
         assert "`file_name` must be a path inside the folder, got" in item.reason
-    assert items[5].image == folder / "gone.png"  # the build says that it is missing
+    assert items[6].image == folder / "gone.png"  # the build says that it is missing
 
 
 @pytest.mark.parametrize("streaming", [False, True])
@@ -184,6 +185,29 @@ def test_wit_texts_fall_back_to_the_page_and_images_come_from_a_folder_only(name
     assert items[0].metadata == {"language": "en", "page_title": "Athens", "image_url": WIT[0][3]}
     assert "needs an image, a text or both" in items[4].reason
     assert all(item.image is None for item in list(read_wit(path))[:4])
+
+
+def test_a_wit_file_name_that_no_system_takes_costs_an_image_and_not_the_row(tmp_path):
+    (tmp_path / "pictures").mkdir()
+    names = ("x" * 300 + ".jpg", "%00.jpg", "%F0%9F%98%80" * 100 + ".jpg", "/" * 3, "..")
+    rows = [("Town", "", "", f"https://upload.example/a/{name}") for name in names]
+    items = list(read_wit(write_wit(tmp_path / "wit.tsv", rows), images=tmp_path / "pictures"))
+    assert [(item.text, item.image) for item in items] == [("Town", None)] * len(names)
+
+
+def test_a_wit_image_path_stays_inside_the_folder_of_the_file(tmp_path):
+    folder = tmp_path / "wit"
+    folder.mkdir()
+    inside = ["a.png", "sub/../a.png"]
+    outside = ["../private.png", str(tmp_path / "private.png"), "sub/../../private.png", "../wit-private/a.png", ".."]
+    with (folder / "wit.tsv").open("w", newline="") as file:
+        writer = csv.writer(file, delimiter="\t")
+        writer.writerow([*WIT_COLUMNS, "image_path"])
+        writer.writerows([["Town", "", "", "", name] for name in inside + outside])
+    items = list(read_wit(folder / "wit.tsv"))
+    assert [item.image for item in items[:2]] == [folder / name for name in inside]
+    assert all("`image_path` must be a path inside the folder, got" in item.reason for item in items[2:])
+    assert len(items) == 7
 
 
 def test_a_wit_field_too_long_for_the_csv_module_does_not_end_the_file(tmp_path):
