@@ -19,6 +19,15 @@ AutoModelForImageTextToText.register(CoMemConfig, CoMemForConditionalGeneration,
 AutoProcessor.register(CoMemConfig, CoMemProcessor, exist_ok=True)
 
 
+def _write_card(model, folder, repo_id: str, own_card: str | None) -> None:
+    from .cards.model_card import write_model_card
+
+    write_model_card(model, folder, repo_id, own_card)
+
+
+CoMemForConditionalGeneration.card_writer = _write_card
+
+
 def __getattr__(name: str):
     # The bank brings FAISS and Arrow, which the model alone does not need.
     if name in ("MemoryBank", "MemoryHit"):

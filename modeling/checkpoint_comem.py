@@ -3,8 +3,9 @@
 import functools
 import json
 import os
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
 
 import torch
 from safetensors import SafetensorError
@@ -41,6 +42,10 @@ class CoMemCheckpointMixin:
     A memory-only checkpoint lacks `backbone.*`.
     """
 
+    card_writer: ClassVar[Callable[..., None] | None] = None
+    """Called with the model, a folder about to be uploaded, the repository and the card (`README.md`) that the folder
+    had before; puts a card there. Without one, transformers' own card is uploaded."""
+
     def save_pretrained(self, save_directory: str | os.PathLike, *args, memory_only: bool = False, **kwargs):
         """
         Writes a checkpoint that plain `from_pretrained` reads.
@@ -65,6 +70,7 @@ class CoMemCheckpointMixin:
                 "goes on any copy of that backbone, quantized or not."
             )
         state_dict = kwargs.pop("state_dict", None)
+        is_whole = state_dict is None and self._is_whole()
         state_dict = to_checkpoint_keys(self.state_dict() if state_dict is None else state_dict)
         shared = to_checkpoint_keys(self.get_expanded_tied_weights_keys())
         state_dict = {key: tensor for key, tensor in state_dict.items() if key not in shared}
@@ -88,12 +94,19 @@ class CoMemCheckpointMixin:
         self.config.auto_map = model_auto_map(type(self))
         self.config.memory_only = memory_only
         self.config.backbone_checksum = checksum
+        self.config.memory_fingerprint = self.memory_fingerprint() if is_whole else None
+        own_card = Path(save_directory, "README.md")
+        if kwargs.get("push_to_hub") and own_card.is_file():  # transformers would write its own over it
+            self._upload_modified_files = functools.partial(
+                self._upload_modified_files, own_card=own_card.read_text(encoding="utf-8")
+            )
         try:
             # The "original format" would bring back key names of the backbone from before transformers 5.
             kwargs["save_original_format"] = False
             return super().save_pretrained(save_directory, *args, state_dict=state_dict, **kwargs)
         finally:
             self.config = config
+            self.__dict__.pop("_upload_modified_files", None)
 
     def push_to_hub(self, repo_id: str, *, memory_only: bool = False, **kwargs) -> str:
         """
@@ -115,6 +128,17 @@ class CoMemCheckpointMixin:
             return super().push_to_hub(repo_id, **kwargs)
         finally:
             del self.save_pretrained
+
+    def _upload_modified_files(self, working_dir: str | os.PathLike, repo_id: str, *args, own_card=None, **kwargs):
+        # The one place that all of transformers' ways to the Hub come through.
+        if self.card_writer is not None:
+            self.card_writer(Path(working_dir), repo_id, own_card)
+        return super()._upload_modified_files(working_dir, repo_id, *args, **kwargs)
+
+    def _is_whole(self) -> bool:
+        """Whether the weights are here, and as exact as a checkpoint has them."""
+        quantized = getattr(self.backbone, "hf_quantizer", None) is not None
+        return not quantized and not any(parameter.is_meta for parameter in self.parameters())
 
     def _refuse_to_push_local_backbone(self):
         name = self.config.backbone_name_or_path

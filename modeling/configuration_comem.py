@@ -74,6 +74,8 @@ class CoMemConfig(PreTrainedConfig):
             Where a memory-only checkpoint finds its backbone.
         backbone_checksum (`str`, *optional*):
             What a memory-only checkpoint knows its backbone's weights by; `None` if they were quantized or rounded.
+        memory_fingerprint (`str`, *optional*):
+            What memory banks know the saved model by, for readers of this file; a model is always asked for its own.
 
     Raises:
         `ValueError`: If a value is out of range or unknown; the message names the field and the value.
@@ -101,6 +103,7 @@ class CoMemConfig(PreTrainedConfig):
         backbone_name_or_path: str | None = None,
         backbone_revision: str | None = None,
         backbone_checksum: str | None = None,
+        memory_fingerprint: str | None = None,
         **kwargs,
     ):
         self.backbone_config = _as_backbone_config(backbone_config)
@@ -119,6 +122,7 @@ class CoMemConfig(PreTrainedConfig):
         self.backbone_name_or_path = backbone_name_or_path
         self.backbone_revision = backbone_revision
         self.backbone_checksum = backbone_checksum
+        self.memory_fingerprint = memory_fingerprint
         self._resolve_resampler_heads()
         self._resolve_memory_token()
         self._check()

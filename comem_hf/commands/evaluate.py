@@ -1,6 +1,8 @@
 """`comem evaluate`: the same questions without memory, with the items in the prompt, and with memory."""
 
+import hashlib
 import json
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +17,10 @@ def evaluate(
     ] = None,
     top_k: Annotated[int, typer.Option(min=1, help="Items that the top-k ways retrieve.")] = 3,
     batch_size: Annotated[int, typer.Option(min=1, help="Questions answered at a time.")] = 16,
-    output: Annotated[Path | None, typer.Option(help="Also write scores and answers here, as JSON.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Also write scores and answers here, as JSON; evaluation.json of a model goes on its card."),
+    ] = None,
 ) -> None:
     """Score a model and its memory bank on questions with known answers.
 
@@ -24,7 +29,7 @@ def evaluate(
 
     Example:
 
-        comem evaluate
+        comem evaluate --output evaluation.json
     """
     from ..bank import MemoryBank
     from ..default import default_path
@@ -35,7 +40,8 @@ def evaluate(
 
     if output is not None:  # before the minutes of work that would be lost
         output.parent.mkdir(parents=True, exist_ok=True)
-    asked = load_questions(questions or default_path("questions.jsonl"))
+    file = questions or default_path("questions.jsonl")
+    asked = load_questions(file)
     loaded, processor = load_model(model or default_path("model"))
     memory = MemoryBank.from_pretrained(bank or default_path("bank"), model=loaded, processor=processor)
     scores = score(loaded, processor, memory, asked, top_k=top_k, batch_size=batch_size)
@@ -52,6 +58,12 @@ def evaluate(
     print_table("retrieval recall@1", ("disturbance", "recall@1"), [(k, f"{v:.3f}") for k, v in recall.items()])
     if output is not None:
         result = {
+            "command": _command(
+                model=model, bank=bank, questions=questions and questions.name, top_k=None if top_k == 3 else top_k
+            ),
+            "model": {"memory_fingerprint": loaded.memory_fingerprint()},
+            "bank": {"items": len(memory)},
+            "data": {"file": file.name, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()},
             "questions": len(asked),
             "top_k": top_k,
             "scores": [{"way": way.way, "exact_match": way.exact_match, "positions": way.positions} for way in scores],
@@ -63,6 +75,11 @@ def evaluate(
             ],
         }
         output.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _command(**options: object) -> str:
+    given = ((f"--{name.replace('_', '-')}", str(value)) for name, value in options.items() if value is not None)
+    return shlex.join(["comem", "evaluate", *(word for option in given for word in option)])
 
 
 def _share(way, questions, kind: str) -> float:

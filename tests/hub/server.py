@@ -8,6 +8,7 @@ import threading
 from http.server import ThreadingHTTPServer
 from urllib.parse import parse_qs
 
+from tests.hub.card_rules import problems_of_card
 from tests.hub.repository import File, HubError, Repository
 from tests.hub.routing import Reply, RoutedHandler, route
 
@@ -83,7 +84,12 @@ class HubHandler(RoutedHandler):
 
     @route("POST", "/api/validate-yaml")
     def validate_yaml(self):
-        return {"errors": [], "warnings": []}
+        errors = problems_of_card(json.loads(self.body)["content"])
+        return Reply(
+            json.dumps({"errors": [{"message": message} for message in errors], "warnings": []}).encode(),
+            400 if errors else 200,
+            {"Content-Type": "application/json"},
+        )
 
     @route("POST", "/api/repos/create")
     def create(self):

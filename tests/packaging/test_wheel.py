@@ -15,15 +15,25 @@ import pytest
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-PACKAGED = {"comem_hf": "comem_hf", "modeling": "comem_hf/modeling", "conversion": "comem_hf/conversion"}
+PACKAGED = {
+    "comem_hf": "comem_hf",
+    "modeling": "comem_hf/modeling",
+    "conversion": "comem_hf/conversion",
+    "model_cards": "comem_hf/model_cards",
+}
 
 LEFT_BY_TOOLS = ("__pycache__", ".*")
 
 PROBE = """
-import importlib.util, json, comem_hf, comem_hf.conversion, comem_hf.modeling, comem_hf.training
+import importlib.resources, importlib.util, json
+import comem_hf, comem_hf.conversion, comem_hf.modeling, comem_hf.training
+strangers = ("modeling", "conversion", "model_cards", "tests", "recipes")
 print(json.dumps({
-    "files": [module.__file__ for module in (comem_hf, comem_hf.conversion, comem_hf.modeling, comem_hf.training)],
-    "strangers": [name for name in ("modeling", "conversion", "tests", "recipes") if importlib.util.find_spec(name)],
+    "files": [
+        *(module.__file__ for module in (comem_hf, comem_hf.conversion, comem_hf.modeling, comem_hf.training)),
+        str(importlib.resources.files("comem_hf.model_cards").joinpath("model.md")),
+    ],
+    "strangers": [name for name in strangers if importlib.util.find_spec(name)],
 }))
 """
 

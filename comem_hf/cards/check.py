@@ -1,0 +1,93 @@
+"""What the Hub asks of a card's metadata, as far as that can be told without it."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from .licenses import LICENSES
+
+
+RELATIONS = ("adapter", "finetune", "merge", "quantized")
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]+)*|code|multilingual")
+_REPOSITORY = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_TASK = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+def check_card(text: str, source: str) -> None:
+    """Refuse a card that the Hub would refuse, before anything is uploaded.
+
+    Args:
+        text (`str`): The card: metadata between two lines `---`, then Markdown.
+        source (`str`): What to call it in the message.
+
+    Raises:
+        ValueError: If the metadata is not YAML, or a field has no valid value; the field is named.
+    """
+    from huggingface_hub import ModelCardData
+    from huggingface_hub.repocard import REGEX_YAML_BLOCK
+    from yaml import YAMLError, safe_load
+
+    block = REGEX_YAML_BLOCK.search(text)
+    if block is None:
+        if text.lstrip().startswith("---"):
+            raise ValueError(f"The metadata of {source} has no end: YAML stands between two lines of `---`.")
+        return  # a plain text, which the Hub takes
+    try:
+        metadata = safe_load(block[2])
+    except YAMLError as error:
+        raise ValueError(f"The metadata of {source} is not valid YAML: {error}.") from error
+    if not isinstance(metadata, dict):
+        raise ValueError(f"The metadata of {source} must be a mapping of fields, got {metadata!r}.")
+    problem = next(_problems(metadata), None)
+    if problem is not None:
+        raise ValueError(f"The metadata of {source} is not valid: {problem}.")
+    try:
+        ModelCardData(**metadata)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"The metadata of {source} is not valid: {error}.") from error
+
+
+def _problems(metadata: dict[str, Any]) -> Iterator[str]:
+    for license in _listed(metadata.get("license")):
+        if license not in LICENSES:
+            yield (
+                f"`license` {license!r} is not an identifier of the Hub, such as 'apache-2.0'; any other is 'other' "
+                "with a `license_name`"
+            )
+        if license == "other" and not metadata.get("license_name"):
+            yield "`license` 'other' needs a `license_name`"
+    for field, pattern, example in (
+        ("language", _LANGUAGE, "an ISO 639 code such as 'en'"),
+        ("base_model", _REPOSITORY, "a repository"),
+        ("datasets", _REPOSITORY, "a repository"),
+        ("pipeline_tag", _TASK, "a task such as 'image-text-to-text'"),
+        ("tags", re.compile(r".+"), "a text"),
+    ):
+        for value in _listed(metadata.get(field)):
+            if not isinstance(value, str) or not pattern.fullmatch(value):
+                yield f"`{field}` must hold {example}, got {value!r}"
+    relation = metadata.get("base_model_relation")
+    if relation is not None and relation not in RELATIONS:
+        yield f"`base_model_relation` must be one of {', '.join(RELATIONS)}, got {relation!r}"
+    yield from _problems_of_index(metadata.get("model-index"))
+
+
+def _problems_of_index(index: Any) -> Iterator[str]:
+    for model in _listed(index):
+        if not isinstance(model, dict) or not model.get("name"):
+            yield f"an entry of `model-index` must have a `name`, got {model!r}"
+            return
+        for result in _listed(model.get("results")) or [None]:
+            for part, fields in (("task", ("type",)), ("dataset", ("type", "name"))):
+                described = result.get(part) if isinstance(result, dict) else None
+                if not isinstance(described, dict) or not all(described.get(field) for field in fields):
+                    yield f"a result in `model-index` must have a `{part}` with {' and '.join(fields)}"
+                    return
+            for metric in _listed(result.get("metrics")) or [None]:
+                if not isinstance(metric, dict) or not metric.get("type") or metric.get("value") is None:
+                    yield f"a metric in `model-index` must have a `type` and a `value`, got {metric!r}"
+                    return
+
+
+def _listed(value: Any) -> list:
+    return [] if value is None else value if isinstance(value, list) else [value]

@@ -1,0 +1,167 @@
+"""The card of a model: `README.md` of its folder."""
+
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .check import check_card
+from .generated import is_generated, mark, one_line
+from .results import RESULTS_NAME, Results
+from .template import fill_template
+from .training import describe_training
+
+
+if TYPE_CHECKING:
+    from comem_hf import CoMemConfig
+
+
+CARD_NAME = "README.md"
+_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
+
+
+def render_model_card(
+    folder: Path,
+    repo_id: str,
+    *,
+    results: Results | None = None,
+    license: str | None = None,
+    languages: Sequence[str] = (),
+    datasets: Sequence[str] = (),
+    tags: Sequence[str] = (),
+    has_processor: bool = True,
+) -> str:
+    """The card of the model in a folder, from what lies there; no weights are read.
+
+    Args:
+        folder (`Path`): A full or memory-only checkpoint. What a training or (as `evaluation.json`) an evaluation left
+            beside it is told, too.
+        repo_id (`str`): What to load it by.
+        results (`Results`, *optional*): What was measured, instead of `evaluation.json` of the folder.
+        license (`str`, *optional*): Licence of the weights, by the Hub's identifier.
+        languages (`list[str]`, *optional*): ISO 639 codes.
+        datasets (`list[str]`, *optional*): Ids of the data sets that it was trained on.
+        tags (`list[str]`, *optional*): Further tags.
+        has_processor (`bool`, defaults to `True`): Whether the repository has a processor, too.
+
+    Raises:
+        ValueError: If results are of another model, or if something in the folder cannot be read.
+    """
+    from huggingface_hub import ModelCardData
+
+    from comem_hf.modeling.configuration_comem import CoMemConfig
+
+    config = CoMemConfig.from_pretrained(folder)
+    if results is None and (folder / RESULTS_NAME).is_file():
+        results = Results.load(folder / RESULTS_NAME)
+    if results is not None and config.memory_fingerprint not in (None, results.memory_fingerprint):
+        raise ValueError(
+            f"The results are of another model: they were measured with the memory fingerprint "
+            f"{results.memory_fingerprint}, and this model has {config.memory_fingerprint}."
+        )
+    base = config.backbone_name_or_path
+    base = base if base and _HUB_ID.fullmatch(base) else None
+    name = repo_id.rpartition("/")[2]
+    metadata = ModelCardData(
+        library_name="comem_hf",
+        pipeline_tag="image-text-to-text",
+        base_model=base,
+        base_model_relation="adapter" if base and config.memory_only else None,
+        license=license,
+        language=list(languages) or None,
+        datasets=list(datasets) or None,
+        tags=["comem", "memory", config.backbone_config.model_type, *tags],  # each is kept once
+        model_name=name if results else None,
+        eval_results=results.entries() if results else None,
+    )
+    text = fill_template(
+        "model.md",
+        metadata,
+        name=name,
+        source=repo_id,
+        processor_source=repo_id if has_processor or base is None else base,
+        backbone=f"[{base}](https://huggingface.co/{base})" if base else f"a `{config.backbone_config.model_type}`",
+        memory_only=config.memory_only,
+        num_memory_tokens=config.num_memory_tokens,
+        hidden_size=config.hidden_size,
+        facts=_facts(config, folder, base),
+        training={name: one_line(value) for name, value in describe_training(folder).items()},
+        results=results,
+    )
+    return mark(text)
+
+
+def card_to_publish(own: str | None, published: str | None, **generated: Any) -> str:
+    """The card that a model is published with: its own, the repository's, or one that is generated.
+
+    Args:
+        own (`str`, *optional*): The card in the model's folder; counts if somebody has written or edited it.
+        published (`str`, *optional*): The card that the repository has already; likewise.
+        generated: Arguments of [`render_model_card`].
+
+    Raises:
+        ValueError: If the card is one that the Hub would refuse, or cannot be generated.
+    """
+    cards = [text for text in (own, published) if text is not None]
+    for text in cards:
+        if not is_generated(text):
+            check_card(text, f"the card {CARD_NAME}")
+            return text
+    stated = _stated(cards[0]) if cards else {}
+    text = render_model_card(**{**stated, **{name: value for name, value in generated.items() if value}})
+    check_card(text, "the generated card")
+    return text
+
+
+def write_model_card(model: Any, folder: Path, repo_id: str, own: str | None) -> None:
+    """Put a card beside a model that is about to be uploaded.
+
+    Args:
+        model (`CoMemForConditionalGeneration`): The model.
+        folder (`Path`): Where it has been saved, with the card that transformers would upload.
+        repo_id (`str`): Where it goes.
+        own (`str`, *optional*): The card that the folder had before.
+
+    Raises:
+        ValueError: If the card is one that the Hub would refuse.
+    """
+    path = folder / CARD_NAME
+    published = path.read_text(encoding="utf-8") if path.is_file() else None
+    text = card_to_publish(own, published, folder=folder, repo_id=repo_id)
+    path.write_text(text, encoding="utf-8")
+
+
+def _stated(card: str) -> dict[str, Any]:
+    """What somebody has said in a generated card that no file tells, as arguments of [`render_model_card`]."""
+    from huggingface_hub import ModelCard
+
+    metadata = ModelCard(card).data
+    languages = metadata.language or ()
+    return {
+        "license": metadata.license,
+        "languages": [languages] if isinstance(languages, str) else languages,
+        "datasets": metadata.datasets or (),
+        "tags": metadata.tags or (),
+    }
+
+
+def _facts(config: "CoMemConfig", folder: Path, base: str | None) -> dict[str, str]:
+    from comem_hf.modeling.tensor_files_comem import open_tensors
+
+    sizes = {key: math.prod(value.get_shape()) for key, value in open_tensors(folder).items()}
+    memory = sum(size for key, size in sizes.items() if key.startswith("memory_encoder."))
+    lora = config.lora_config
+    encoder = f"LoRA of rank {lora['r']}, alpha {lora['lora_alpha']:g}" if config.encoder == "adapter" else "separate"
+    facts = {"backbone": f"`{base}`" if base else f"`{config.backbone_config.model_type}`, not named"}
+    if config.backbone_revision:
+        facts["its revision"] = f"`{config.backbone_revision}`"
+    facts |= {
+        "memory encoder": f"{encoder} and a resampler of {config.resampler_config['num_hidden_layers']} passes",
+        "its parameters": f"{memory:,}",
+        "parameters in this repository": f"{sum(sizes.values()):,}",
+        "memory per item": f"{config.num_memory_tokens} x {config.hidden_size}",
+    }
+    if config.memory_fingerprint:
+        facts["memory fingerprint"] = f"`{config.memory_fingerprint}`"
+    return facts

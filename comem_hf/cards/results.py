@@ -1,0 +1,79 @@
+"""What `comem evaluate` measured, for the card of the model that it measured."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .generated import one_line
+
+
+if TYPE_CHECKING:
+    from huggingface_hub import EvalResult
+
+
+RESULTS_NAME = "evaluation.json"
+METRIC = "exact_match"
+
+
+@dataclass(frozen=True)
+class Results:
+    """The scores of a model on a file of questions.
+
+    Args:
+        title (`str`): What was asked.
+        command (`str`): What measured it.
+        questions (`dict`): `{"file": str, "sha256": str}`.
+        top_k (`int`): Items that were retrieved.
+        scores (`tuple[dict, ...]`): `{"way": str, "exact_match": float, "positions": float}` each.
+        memory_fingerprint (`str`): Of the model that was measured.
+    """
+
+    title: str
+    command: str
+    questions: Mapping[str, str]
+    top_k: int
+    scores: tuple[Mapping, ...]
+    memory_fingerprint: str
+
+    @classmethod
+    def load(cls, path: Path) -> "Results":
+        """Read what `comem evaluate --output` wrote.
+
+        Raises:
+            ValueError: If the file is something else.
+        """
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            scores = tuple(
+                {"way": one_line(score["way"]), METRIC: float(score[METRIC]), "positions": float(score["positions"])}
+                for score in found["scores"]
+            )
+            questions = {"file": one_line(found["data"]["file"]), "sha256": str(found["data"]["sha256"])}
+            bank = found["bank"]
+            title = f"{int(found['questions'])} questions, top-{int(found['top_k'])} of {int(bank['items'])} items"
+            fingerprint = str(found["model"]["memory_fingerprint"])
+            return cls(title, one_line(found["command"]), questions, found["top_k"], scores, fingerprint)
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise ValueError(
+                f"{str(path)!r} holds no results of `comem evaluate --output` ({type(error).__name__}: {error})."
+            ) from error
+
+    def entries(self) -> list["EvalResult"]:
+        """The scores as the Hub lists them in `model-index`."""
+        from huggingface_hub import EvalResult
+
+        return [
+            EvalResult(
+                task_type="image-text-to-text",
+                dataset_type=Path(self.questions["file"]).stem,
+                dataset_name=self.title,
+                dataset_revision=self.questions["sha256"],
+                dataset_args={"top_k": self.top_k, "command": self.command},
+                metric_type=METRIC,
+                metric_name=f"exact match, {score['way']}",
+                metric_value=round(score[METRIC], 4),
+            )
+            for score in self.scores
+        ]

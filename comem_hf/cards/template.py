@@ -1,0 +1,23 @@
+"""Cards are filled in by huggingface_hub, from the templates of `model_cards/`."""
+
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+
+if TYPE_CHECKING:
+    from huggingface_hub import CardData
+
+
+def fill_template(template: str, metadata: "CardData", **values) -> str:
+    """Fill a card in.
+
+    Args:
+        template (`str`): Its file name.
+        metadata (`ModelCardData` or `DatasetCardData`): What goes between the lines of `---`.
+        values: What the text of the template names.
+    """
+    from huggingface_hub import DatasetCard, DatasetCardData, ModelCard
+
+    text = files("comem_hf.model_cards").joinpath(template).read_text(encoding="utf-8")
+    card_class = DatasetCard if isinstance(metadata, DatasetCardData) else ModelCard
+    return str(card_class.from_template(metadata, template_str=text, **values))

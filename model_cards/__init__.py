@@ -1,0 +1,1 @@
+"""Cards of what is released, and `model.md`, which others are made from."""
