@@ -9,12 +9,12 @@ def main(arguments: list[str] | None = None) -> None:
     Args:
         arguments (`list[str]`, *optional*): Words of the command line; those of the process if not given.
     """
-    from .application import app
+    from .application import application
 
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     debug = "--debug" in arguments
     try:
-        code = app([word for word in arguments if word != "--debug"], prog_name="comem", standalone_mode=False)
+        code = application([word for word in arguments if word != "--debug"], prog_name="comem", standalone_mode=False)
     except Exception as error:
         message = error.format_message() if hasattr(error, "format_message") else str(error)
         if type(error).__name__ == "NoArgsIsHelpError":  # of click or of typer's copy of it

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from .app import app
 from .ask import ask
 from .build_bank import build_bank
 from .convert import convert
@@ -18,7 +19,7 @@ from .search import search
 from .train import train
 
 
-app = typer.Typer(
+application = typer.Typer(
     name="comem",
     help="Continuous memory for vision-language models: ask about pictures with the help of a memory bank.",
     no_args_is_help=True,
@@ -27,7 +28,7 @@ app = typer.Typer(
 )
 
 
-@app.callback()
+@application.callback()
 def common(
     context: typer.Context,
     debug: Annotated[
@@ -48,5 +49,5 @@ def _clean_up_when_terminated(context: typer.Context) -> None:
             context.call_on_close(lambda number=number: signal.signal(number, signal.SIG_DFL))
 
 
-for _command in (ask, build_bank, search, train, convert, merge, push, evaluate, info):
-    app.command(name=_command.__name__.replace("_", "-"))(_command)
+for _command in (ask, build_bank, search, train, convert, merge, push, evaluate, info, app):
+    application.command(name=_command.__name__.replace("_", "-"))(_command)

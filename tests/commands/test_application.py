@@ -3,10 +3,10 @@
 import pytest
 
 from comem_hf.commands import main
-from comem_hf.commands.application import app
+from comem_hf.commands.application import application
 
 
-COMMANDS = [command.name for command in app.registered_commands]
+COMMANDS = [command.name for command in application.registered_commands]
 
 
 def test_help_lists_every_command(comem):

@@ -1,0 +1,91 @@
+"""One question answered in two ways, and what each of them costs."""
+
+import time
+from dataclasses import dataclass
+
+from PIL import Image
+
+from ..answering import count_positions, generate_answers, question_inputs
+from ..bank import MemoryBank, MemoryHit
+
+
+MAX_QUESTION_CHARACTERS = 500
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the model said.
+
+    Args:
+        text (`str`): The answer.
+        positions (`int`): Positions in front of it, image tokens and memory vectors included.
+        seconds (`float`): Time from the picture to the answer; with memory, the search is part of it.
+    """
+
+    text: str
+    positions: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A question answered without and with memory.
+
+    Args:
+        question (`str`): The question.
+        without (`Answer`): The answer of the model alone.
+        with_memory (`Answer`): The answer with the memory of the hits.
+        hits (`list[MemoryHit]`): What was retrieved, best first.
+        pasted_positions (`int`): Positions if the same items stood in the prompt, text and picture. Not run.
+    """
+
+    question: str
+    without: Answer
+    with_memory: Answer
+    hits: list[MemoryHit]
+    pasted_positions: int
+
+
+class Comparer:
+    """Answers questions about pictures without and with memory.
+
+    Args:
+        model (`CoMemForConditionalGeneration`): The model.
+        processor (`CoMemProcessor`): Its processor.
+        bank (`MemoryBank`): A bank of this model, with `attach` done.
+        top_k (`int`, defaults to 3): Items to retrieve.
+        max_new_tokens (`int`, defaults to 32): Longest answer.
+    """
+
+    def __init__(self, model, processor, bank: MemoryBank, top_k: int = 3, max_new_tokens: int = 32):
+        self.model = model
+        self.processor = processor
+        self.bank = bank
+        self.top_k = top_k
+        self.max_new_tokens = max_new_tokens
+
+    def compare(self, picture: Image.Image, question: str) -> Comparison:
+        """Answer a question without and with memory.
+
+        Raises:
+            ValueError: If the question is empty or has more than 500 characters.
+        """
+        question = " ".join(question.split())
+        if not question:
+            raise ValueError("Type a question first.")
+        if len(question) > MAX_QUESTION_CHARACTERS:
+            raise ValueError(
+                f"The question has {len(question):,} characters; at most {MAX_QUESTION_CHARACTERS} are allowed."
+            )
+        without = self._answer(picture, question, time.perf_counter())
+        start = time.perf_counter()
+        hits = self.bank.search(image=picture, k=self.top_k)
+        with_memory = self._answer(picture, question, start, self.bank.memory_inputs([hits]))
+        pasted = question_inputs(self.processor, [question], [picture], [[hit.item for hit in hits]])
+        return Comparison(question, without, with_memory, hits, count_positions(pasted))
+
+    def _answer(self, picture: Image.Image, question: str, start: float, memory_inputs=None) -> Answer:
+        inputs = question_inputs(self.processor, [question], [picture], memory_inputs=memory_inputs)
+        positions = count_positions(inputs)
+        [text] = generate_answers(self.model, self.processor, inputs, self.max_new_tokens)
+        return Answer(text, positions, time.perf_counter() - start)

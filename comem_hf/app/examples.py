@@ -1,0 +1,59 @@
+"""Pictures and questions to start with."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from ..bank import MemoryBank
+
+
+QUESTIONS = (
+    "Which country has this flag?",
+    "What is the capital of this country?",
+    "What is the currency of this country?",
+)
+
+
+@dataclass(frozen=True)
+class Example:
+    """A picture to start with.
+
+    Args:
+        name (`str`): What its button says.
+        picture (`PIL.Image.Image`): The picture.
+    """
+
+    name: str
+    picture: Image.Image
+
+
+def embedded_examples() -> list[Example]:
+    """Flags that the package carries, of countries that the embedded model was not trained on."""
+    from ..default import default_path
+
+    names = {"am": "Armenia", "gr": "Greece", "pg": "Papua New Guinea"}
+    return [_open(path, names.get(path.stem, path.stem)) for path in sorted(default_path("examples").glob("*.png"))]
+
+
+def bank_examples(bank: MemoryBank, count: int = 6) -> list[Example]:
+    """Pictures of the first items of a bank that have one, named by their ids."""
+    examples = []
+    for item_id in bank.ids[: 10 * count]:
+        picture = bank[item_id].load_image()
+        if picture is not None:
+            examples.append(Example(item_id, picture))
+        if len(examples) == count:
+            break
+    return examples
+
+
+def questions_for(embedded: bool) -> Sequence[str]:
+    """Questions to start with; about flags only where they are about the embedded bank."""
+    return QUESTIONS if embedded else ("What is this?",)
+
+
+def _open(path: Path, name: str) -> Example:
+    with Image.open(path) as image:
+        return Example(name, image.convert("RGB"))

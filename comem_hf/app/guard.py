@@ -1,0 +1,143 @@
+"""What of the server a visitor can reach: the page's own addresses, with requests of limited size."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from .picture import MAX_FILE_BYTES, is_upload
+
+
+# Gradio serves more than this page needs: endpoints for programs, a proxy, downloads of foreign addresses.
+READABLE = re.compile(
+    r"/(config|theme\.css|favicon\.ico|robots\.txt|manifest\.json|(static|assets|svelte)/.*"
+    r"|gradio_api/(info|theme\.css|app_id|startup-events|upload_progress|queue/data|heartbeat/[^/]+))?"
+)
+FILE = re.compile(r"/gradio_api/file=(.*)", re.DOTALL)
+# Bytes that a request may have, by where it goes.
+WRITABLE = {
+    "/gradio_api/upload": MAX_FILE_BYTES + 2**16,  # and the form around the file
+    "/gradio_api/queue/join": 2**16,
+    "/gradio_api/cancel": 2**12,
+    "/gradio_api/reset": 2**12,
+}
+MAX_UPLOADS = 4  # at a time
+MAX_UPLOADED_BYTES = 2**29  # on disk; what is older than an hour is deleted
+
+# Nothing on the page comes from, or goes to, another server. Gradio needs the unsafe words for its own scripts.
+CONTENT_SECURITY_POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; object-src 'none'; "
+    "form-action 'self'; frame-ancestors 'none'"
+)
+HEADERS = [
+    (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+]
+
+
+class Guard:
+    """ASGI middleware that answers, with a sentence, what the page itself would never ask for.
+
+    Args:
+        app: The ASGI application behind it.
+        uploads (`Path`): Folder of uploaded files; no other file is served, nor may a request name one.
+    """
+
+    def __init__(self, app, uploads: Path):
+        self.app = app
+        self.uploads = uploads
+        self.uploading = 0
+
+    async def __call__(self, scope, receive, send) -> None:
+        if scope["type"] == "lifespan":
+            return await self.app(scope, receive, send)
+        if scope["type"] != "http":
+            return await send({"type": "websocket.close", "code": 1008})
+
+        async def send_with_headers(message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", ()), *HEADERS]}
+            await send(message)
+
+        refusal = self._refusal(scope)
+        if refusal is None and scope["path"] == "/gradio_api/queue/join":
+            body = await _read(receive)
+            refusal, receive = self._refusal_of_files(body), _replay(body, receive)
+        if refusal is not None:
+            return await _answer(send_with_headers, *refusal)
+        uploading = scope["path"] == "/gradio_api/upload"
+        self.uploading += uploading
+        try:
+            await self.app(scope, receive, send_with_headers)
+        finally:
+            self.uploading -= uploading
+
+    def _refusal(self, scope) -> tuple[int, str] | None:
+        method, path = scope["method"], scope["path"]
+        if method in ("GET", "HEAD"):
+            file = FILE.fullmatch(path)
+            served = is_upload(file[1], self.uploads) if file else READABLE.fullmatch(path)
+            return None if served else (404, "There is nothing here.")
+        if method != "POST" or path not in WRITABLE:
+            return 404, "There is nothing here."
+        length = dict(scope["headers"]).get(b"content-length", b"")
+        if not length.isdigit():
+            return 411, "The request must say how long it is."
+        if int(length) > WRITABLE[path]:
+            return 413, f"The request is too big: at most {WRITABLE[path]} bytes are allowed."
+        if path == "/gradio_api/upload":
+            if self.uploading >= MAX_UPLOADS:
+                return 503, "Too many uploads at a time; try again in a moment."
+            if sum(file.stat().st_size for file in self.uploads.rglob("*") if file.is_file()) > MAX_UPLOADED_BYTES:
+                return 507, "There is no room for more pictures; try again later."
+        return None
+
+    def _refusal_of_files(self, body: bytes) -> tuple[int, str] | None:
+        # Gradio would download an address that stands in the place of a path, for any input of any kind.
+        try:
+            paths = list(_paths(json.loads(body)))
+        except (ValueError, RecursionError):
+            return 400, "The request is no JSON."
+        if all(path is None or (isinstance(path, str) and is_upload(path, self.uploads)) for path in paths):
+            return None
+        return 400, "The request names a file that was not uploaded here."
+
+
+def _paths(value: object) -> Iterator[object]:
+    """Whatever stands under the key `path` at any depth."""
+    left = [value]
+    while left:
+        value = left.pop()
+        if isinstance(value, dict):
+            if "path" in value:
+                yield value["path"]
+            left += value.values()
+        elif isinstance(value, list):
+            left += value
+
+
+async def _read(receive) -> bytes:
+    body = b""
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if not message.get("more_body"):
+            return body
+
+
+def _replay(body: bytes, receive):
+    messages = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replay():
+        return messages.pop() if messages else await receive()
+
+    return replay
+
+
+async def _answer(send, status: int, sentence: str) -> None:
+    body = json.dumps({"detail": sentence}).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,101 @@
+"""The page: what is where, and what happens when it is used."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import gradio as gr
+from transformers.utils import logging
+
+from .comparison import Comparer
+from .examples import Example
+from .picture import MAX_FILE_BYTES, read_picture
+from .results import EMPTY, problem, results
+from .style import SHOW_ANSWERS
+
+
+logger = logging.get_logger(__name__)
+
+HEADER = """<header><h1>Ask a picture, with and without memory</h1>
+<p>The same frozen model answers twice: once alone, once with memory vectors that a bank holds of the items that look
+most like the picture.</p></header>"""
+
+
+def build_page(comparer: Comparer, examples: Sequence[Example], questions: Sequence[str], uploads: Path) -> gr.Blocks:
+    """Lay out the page.
+
+    Args:
+        comparer (`Comparer`): What answers.
+        examples (`Sequence[Example]`): Pictures to start with, a button each.
+        questions (`Sequence[str]`): Questions to start with, a button each.
+        uploads (`Path`): Gradio's folder of uploads, the only one whose files are opened.
+    """
+
+    # Gradio decodes pictures before it calls a function, without limits. With `preprocess=False` they are only opened
+    # by `read_picture`; all else that then comes is as the browser sent it, so its types are checked here.
+    def ask(picture: object, question: object):
+        try:
+            opened = read_picture(picture, uploads)
+            return "", results(comparer.compare(opened, question if isinstance(question, str) else ""))
+        except ValueError as error:
+            return problem(str(error)), EMPTY
+        except Exception:  # of the model or the bank: the visitor gets a sentence, the log the rest
+            logger.exception("A question could not be answered.")
+            return problem("The question could not be answered; the server's log says why."), EMPTY
+
+    def check(picture: object):
+        try:
+            read_picture(picture, uploads)
+        except ValueError as error:
+            return problem(str(error)), None
+        return "", gr.skip()
+
+    with gr.Blocks(title="comem: ask with memory", analytics_enabled=False, delete_cache=(600, 3600)) as page:
+        gr.HTML(HEADER, elem_id="header")
+        with gr.Row(elem_id="layout"):
+            with gr.Column(scale=2, min_width=300, elem_id="form"):
+                picture = gr.Image(
+                    label="Picture",
+                    format="png",
+                    type="filepath",
+                    image_mode=None,
+                    sources=["upload"],
+                    buttons=[],
+                    alt_text="The picture you ask about",
+                    height=220,
+                    placeholder=f"Drop a picture here, or click to upload (at most {MAX_FILE_BYTES // 2**20} MB)",
+                    elem_id="picture",
+                )
+                with gr.Row(elem_id="examples", elem_classes="choices"):
+                    pictures = [
+                        gr.Button(example.name, size="sm", min_width=0, elem_id=f"example-{number}")
+                        for number, example in enumerate(examples)
+                    ]
+                question = gr.Textbox(
+                    label="Question", placeholder="What do you want to know?", lines=1, max_lines=1, elem_id="question"
+                )
+                with gr.Row(elem_id="questions", elem_classes="choices"):
+                    suggestions = [gr.Button(text, size="sm", min_width=0) for text in questions]
+                button = gr.Button("Ask", variant="primary", elem_id="ask")
+                message = gr.HTML("", elem_id="problem")
+            with gr.Column(scale=3, min_width=300):
+                answers = gr.HTML(EMPTY, elem_id="answers")
+
+        hidden = {"api_visibility": "private", "show_progress": "hidden"}
+        for example, choice in zip(examples, pictures, strict=True):
+            choice.click(lambda example=example: ("", example.picture), None, [message, picture], **hidden)
+        for text, choice in zip(questions, suggestions, strict=True):
+            choice.click(None, None, question, js=f"() => {json.dumps(text)}", **hidden)
+        picture.upload(check, picture, [message, picture], preprocess=False, **hidden)
+        asked = gr.on(
+            [button.click, question.submit],
+            ask,
+            [picture, question],
+            [message, answers],
+            preprocess=False,
+            api_visibility="private",
+            show_progress_on=answers,
+            concurrency_id="model",
+        )
+        asked.then(None, js=SHOW_ANSWERS, **hidden)
+    return page.queue(max_size=16, default_concurrency_limit=1)

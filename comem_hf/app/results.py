@@ -1,0 +1,68 @@
+"""What the page shows of a comparison, as HTML; every text of models, banks and visitors is escaped."""
+
+from html import escape
+
+from ..bank import MemoryHit
+from .comparison import Answer, Comparison
+from .picture import data_uri
+
+
+MAX_TEXT_CHARACTERS = 400
+
+EMPTY = """<div class="empty"><p>The two answers appear here: the model alone, and the same model with what its memory
+bank holds about the picture.</p></div>"""
+
+
+def problem(sentence: str) -> str:
+    """A sentence about what went wrong."""
+    return f'<p class="problem">{escape(sentence)}</p>'
+
+
+def results(comparison: Comparison) -> str:
+    """Both answers, what they cost, and the retrieved items."""
+    return f"""<article class="results" aria-label="Results">
+<h2>{escape(comparison.question)}</h2>
+<div class="answers">{_answer("Without memory", "alone", comparison.without)}
+{_answer("With memory", "memory", comparison.with_memory)}</div>
+{_costs(comparison)}
+<section class="items"><h3>Retrieved items</h3>
+<ol>{"".join(_item(hit) for hit in comparison.hits)}</ol></section>
+</article>"""
+
+
+def _answer(heading: str, kind: str, answer: Answer) -> str:
+    text = escape(answer.text) or '<span class="quiet">(no words)</span>'
+    return f"""<section class="answer {kind}"><h3>{heading}</h3><p class="text">{text}</p>
+<p class="quiet">{answer.positions} positions, {answer.seconds:.2f} s</p></section>"""
+
+
+def _costs(comparison: Comparison) -> str:
+    count = len(comparison.hits)
+    items = "1 item" if count == 1 else f"{count} items"
+    most = max(comparison.pasted_positions, comparison.with_memory.positions)
+    rows = "".join(
+        f'<tr class="{kind}"><th scope="row">{name}</th><td class="bar" aria-hidden="true">'
+        f'<span style="width:{100 * positions / most:.1f}%"></span></td><td class="number">{positions}</td></tr>'
+        for kind, name, positions in (
+            ("alone", "Without memory", comparison.without.positions),
+            ("memory", f"With memory of {items}", comparison.with_memory.positions),
+            ("pasted", f"The same {items} in the prompt", comparison.pasted_positions),
+        )
+    )
+    return f"""<section class="costs"><h3>Positions in front of the answer</h3>
+<table><thead class="hidden"><tr><th>Way</th><td></td><th>Positions</th></tr></thead><tbody>{rows}</tbody></table>
+<p class="quiet">The last way is counted, not run.</p></section>"""
+
+
+def _item(hit: MemoryHit) -> str:
+    picture = hit.item.load_image()
+    name = escape(str(hit.item.id))
+    shown = (
+        '<span class="none">no picture</span>'
+        if picture is None
+        else f'<img src="{data_uri(picture)}" alt="Picture of item {name}">'
+    )
+    text = hit.item.text or ""
+    text = text if len(text) <= MAX_TEXT_CHARACTERS else f"{text[: MAX_TEXT_CHARACTERS - 1]}…"
+    return f"""<li><div class="picture">{shown}</div><div><p class="name"><strong>{name}</strong>
+<span class="quiet">score {hit.score:.3f}</span></p><p>{escape(text)}</p></div></li>"""

@@ -1,0 +1,50 @@
+"""The page as it is served: `comem app` in a process of its own, on the embedded default."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from comem_hf.app import Comparer
+from comem_hf.default import default_path
+
+
+@pytest.fixture(scope="session")
+def comparer() -> Comparer:
+    from comem_hf.commands.loading import load_model, open_bank
+
+    model, processor = load_model(None)
+    return Comparer(model, processor, open_bank(None).attach(model, processor))
+
+
+@pytest.fixture(scope="session")
+def greece():
+    return default_path("examples") / "gr.png"
+
+
+@pytest.fixture(scope="session")
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def address(free_port, tmp_path_factory):
+    """Where the page is."""
+    pytest.importorskip("gradio", reason="the page needs gradio: the extra `app`")
+    folder = tmp_path_factory.mktemp("temporary")
+    command = [sys.executable, "-m", "comem_hf", "app", "--port", str(free_port)]
+    environment = {**os.environ, "TMPDIR": str(folder)}
+    server = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    line = server.stdout.readline()  # printed when the page can be opened; empty if the process has ended
+    assert line.startswith(f"The page is at http://127.0.0.1:{free_port}/"), server.communicate()[1]
+    yield f"http://127.0.0.1:{free_port}"
+    server.send_signal(signal.SIGINT)
+    _, log = server.communicate(timeout=30)
+    assert server.returncode == 0, log
+    assert "Traceback" not in log, log
+    assert not list(folder.glob("comem-*")), "uploads were left behind"

@@ -1,0 +1,58 @@
+"""Both answers to a question, and what they cost."""
+
+import pytest
+
+from comem_hf.app.comparison import MAX_QUESTION_CHARACTERS
+from comem_hf.commands import main
+from comem_hf.modeling.memory_item import load_image
+
+
+QUESTION = "What is the currency of this country?"
+
+
+@pytest.fixture(scope="module")
+def comparison(comparer, greece):
+    return comparer.compare(load_image(greece), QUESTION)
+
+
+def test_the_answers_and_hits_are_those_of_comem_ask(comparison, greece, capsys):
+    with pytest.raises(SystemExit) as exit:
+        main(["ask", "--image", str(greece), QUESTION])
+    lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert exit.value.code == 0
+    assert {line[1]: line[2] for line in lines if line[0] == "answer"} == {
+        "without memory": comparison.without.text,
+        "with memory": comparison.with_memory.text,
+    }
+    shown = [(hit.item.id, f"{hit.score:.3f}") for hit in comparison.hits]
+    assert shown == [(line[3], line[2]) for line in lines if line[0] == "memory"]
+
+
+def test_memory_knows_what_the_model_alone_does_not(comparison):
+    assert comparison.with_memory.text == "Euro"
+    assert comparison.without.text != "Euro"
+
+
+def test_positions_are_the_prompt_then_the_memory_then_what_pasting_would_take(comparison, comparer, greece):
+    content = [{"type": "image"}, {"type": "text", "text": QUESTION}]
+    prompt = comparer.processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
+    inputs = comparer.processor(text=[prompt], images=[load_image(greece)], return_tensors="pt")
+    alone = inputs["input_ids"].shape[1]
+    assert comparison.without.positions == alone
+    assert comparison.with_memory.positions == alone + 3 * comparer.model.config.num_memory_tokens
+    texts = [len(comparer.processor.tokenizer(hit.item.text)["input_ids"]) for hit in comparison.hits]
+    assert comparison.pasted_positions > alone + sum(texts)
+
+
+@pytest.mark.parametrize(
+    "question, sentence",
+    [
+        ("", "Type a question first"),
+        (" \n\t", "Type a question first"),
+        ("x" * (MAX_QUESTION_CHARACTERS + 1), "501 characters; at most 500"),
+        ("why " * 5000, "19,999 characters; at most 500"),
+    ],
+)
+def test_a_question_of_no_use_is_refused_in_a_sentence(comparer, greece, question, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        comparer.compare(load_image(greece), question)

@@ -1,0 +1,61 @@
+"""What is shown of a comparison."""
+
+from html.parser import HTMLParser
+
+from comem_hf import MemoryItem
+from comem_hf.app.comparison import Answer, Comparison
+from comem_hf.app.results import problem, results
+from comem_hf.bank import MemoryHit
+from tests.conftest import make_image
+
+
+class Page(HTMLParser):
+    """Tags, pictures and texts of a piece of HTML."""
+
+    def __init__(self, html: str):
+        super().__init__()
+        self.tags, self.pictures, self.texts = [], [], []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        assert not any(name.startswith("on") for name, _ in attributes)
+        if tag == "img":
+            self.pictures.append(dict(attributes))
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+
+def compare(*items: MemoryItem, answer: str = "Euro") -> Comparison:
+    hits = [MemoryHit(item, 0.9 - rank / 10, rank) for rank, item in enumerate(items)]
+    return Comparison("What?", Answer("no idea", 51, 0.1), Answer(answer, 59, 0.2), hits, 101)
+
+
+def test_answers_positions_times_and_items_are_shown():
+    page = Page(results(compare(MemoryItem(image=make_image(), text="A fact.", id="item-1"))))
+    text = " ".join(" ".join(page.texts).split())
+    for shown in ("no idea", "Euro", "51 positions, 0.10 s", "59 positions, 0.20 s", "101", "A fact.", "score 0.900"):
+        assert shown in text
+    assert [picture["alt"] for picture in page.pictures] == ["Picture of item item-1"]
+    assert all(picture["src"].startswith("data:image/jpeg;base64,") for picture in page.pictures)
+
+
+def test_texts_of_strangers_are_text():
+    evil = '<script>alert(1)</script><img src=x onerror="alert(2)">'
+    page = Page(
+        results(compare(MemoryItem(image=make_image(), text=evil, id=f'"{evil}'), answer=evil)) + problem(evil)
+    )
+    assert "script" not in page.tags
+    assert len(page.pictures) == 1
+    assert " ".join(page.texts).count("<script>") == 4
+
+
+def test_an_item_without_picture_or_text_and_an_empty_answer_say_so():
+    page = Page(results(compare(MemoryItem(text="A fact."), MemoryItem(image=make_image(), id="b"), answer="")))
+    assert "no picture" in page.texts and "(no words)" in page.texts
+
+
+def test_a_long_text_is_cut():
+    html = results(compare(MemoryItem(text="long " * 1000, id="a")))
+    assert html.count("long") < 90 and "…" in html
