@@ -17,7 +17,7 @@ from .backbone_comem import HUB_ARGUMENTS
 from .fingerprint_comem import WITHOUT_CHECKSUM, backbone_checksum, fingerprint, settings_of_memory
 from .key_names_comem import KEY_MAPPING, to_checkpoint_keys, to_module_key
 from .loading_checks_comem import refuse_bad_numbers, refuse_loading_errors
-from .local_paths_comem import is_local, without_local_paths
+from .local_paths_comem import refuse_local_backbone, without_local_paths
 from .placement_comem import fetch_offloaded
 from .remote_code_comem import model_auto_map
 from .tensor_files_comem import open_tensors
@@ -63,7 +63,7 @@ class CoMemCheckpointMixin:
                 `memory_only` names no repository as its backbone.
         """
         if memory_only and kwargs.get("push_to_hub"):
-            self._refuse_to_push_local_backbone()
+            refuse_local_backbone(self.config)
         if not memory_only and getattr(self.backbone, "hf_quantizer", None) is not None:
             raise ValueError(
                 "A model with a quantized backbone can be saved with `memory_only=True` only; the memory encoder then "
@@ -121,7 +121,7 @@ class CoMemCheckpointMixin:
             `ValueError`: If `memory_only` is set and the configuration names no repository as the backbone.
         """
         if memory_only:
-            self._refuse_to_push_local_backbone()
+            refuse_local_backbone(self.config)
         # transformers' own method takes no argument that it does not know on to `save_pretrained`.
         self.save_pretrained = functools.partial(self.save_pretrained, memory_only=memory_only)
         try:
@@ -139,15 +139,6 @@ class CoMemCheckpointMixin:
         """Whether the weights are here, and as exact as a checkpoint has them."""
         quantized = getattr(self.backbone, "hf_quantizer", None) is not None
         return not quantized and not any(parameter.is_meta for parameter in self.parameters())
-
-    def _refuse_to_push_local_backbone(self):
-        name = self.config.backbone_name_or_path
-        if name is None or is_local(name):
-            raise ValueError(
-                f"A memory encoder is published with the name of its backbone, but that is {name!r}: set "
-                "`config.backbone_name_or_path` (and `config.backbone_revision`) to the backbone's repository before "
-                "pushing."
-            )
 
     @classmethod
     def from_pretrained(

@@ -24,4 +24,15 @@ def is_local(name: str | None) -> bool:
     return bool(name) and (os.path.isabs(name) or str(name).startswith((".", "~")) or os.path.exists(name))
 
 
-__all__ = ["is_local", "without_local_paths"]
+def refuse_local_backbone(config: PreTrainedConfig):
+    """Raises a `ValueError` if a [`CoMemConfig`] does not tell others where to find the backbone."""
+    name = config.backbone_name_or_path
+    if name is None or is_local(name):
+        raise ValueError(
+            f"A memory encoder is published with the name of its backbone, but that is {name!r}: set "
+            "`config.backbone_name_or_path` (and `config.backbone_revision`) to the backbone's repository before "
+            "pushing."
+        )
+
+
+__all__ = ["is_local", "refuse_local_backbone", "without_local_paths"]

@@ -49,7 +49,7 @@ def check_card(text: str, source: str) -> None:
 
 def _problems(metadata: dict[str, Any]) -> Iterator[str]:
     for license in _listed(metadata.get("license")):
-        if license not in LICENSES:
+        if not isinstance(license, str) or license not in LICENSES:
             yield (
                 f"`license` {license!r} is not an identifier of the Hub, such as 'apache-2.0'; any other is 'other' "
                 "with a `license_name`"
@@ -91,3 +91,16 @@ def _problems_of_index(index: Any) -> Iterator[str]:
 
 def _listed(value: Any) -> list:
     return [] if value is None else value if isinstance(value, list) else [value]
+
+
+def check_license(value: str) -> None:
+    """Refuse what is no licence on the Hub.
+
+    Raises:
+        ValueError: If it is none, or one that needs a name.
+    """
+    if value not in LICENSES or value == "other":
+        raise ValueError(
+            f"`license` must be an identifier of the Hub, such as 'apache-2.0', got {value!r}; for any other, write a "
+            "card README.md."
+        )

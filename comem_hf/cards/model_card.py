@@ -31,6 +31,8 @@ def render_model_card(
     datasets: Sequence[str] = (),
     tags: Sequence[str] = (),
     has_processor: bool = True,
+    memory_fingerprint: str | None = None,
+    bank_id: str | None = None,
 ) -> str:
     """The card of the model in a folder, from what lies there; no weights are read.
 
@@ -44,6 +46,8 @@ def render_model_card(
         datasets (`list[str]`, *optional*): Ids of the data sets that it was trained on.
         tags (`list[str]`, *optional*): Further tags.
         has_processor (`bool`, defaults to `True`): Whether the repository has a processor, too.
+        memory_fingerprint (`str`, *optional*): What banks know the model by; defaults to the one in its `config.json`.
+        bank_id (`str`, *optional*): The repository of a memory bank that fits.
 
     Raises:
         ValueError: If results are of another model, or if something in the folder cannot be read.
@@ -51,17 +55,19 @@ def render_model_card(
     from huggingface_hub import ModelCardData
 
     from comem_hf.modeling.configuration_comem import CoMemConfig
+    from comem_hf.modeling.local_paths_comem import is_local
 
     config = CoMemConfig.from_pretrained(folder)
     if results is None and (folder / RESULTS_NAME).is_file():
         results = Results.load(folder / RESULTS_NAME)
-    if results is not None and config.memory_fingerprint not in (None, results.memory_fingerprint):
+    fingerprint = memory_fingerprint or config.memory_fingerprint
+    if results is not None and fingerprint not in (None, results.memory_fingerprint):
         raise ValueError(
             f"The results are of another model: they were measured with the memory fingerprint "
-            f"{results.memory_fingerprint}, and this model has {config.memory_fingerprint}."
+            f"{results.memory_fingerprint}, and this model has {fingerprint}."
         )
     base = config.backbone_name_or_path
-    base = base if base and _HUB_ID.fullmatch(base) else None
+    base = base if base and not is_local(base) and _HUB_ID.fullmatch(base) else None
     name = repo_id.rpartition("/")[2]
     metadata = ModelCardData(
         library_name="comem_hf",
@@ -85,7 +91,7 @@ def render_model_card(
         memory_only=config.memory_only,
         num_memory_tokens=config.num_memory_tokens,
         hidden_size=config.hidden_size,
-        facts=_facts(config, folder, base),
+        facts=_facts(config, folder, base, fingerprint, bank_id),
         training={name: one_line(value) for name, value in describe_training(folder).items()},
         results=results,
     )
@@ -109,7 +115,9 @@ def card_to_publish(own: str | None, published: str | None, **generated: Any) ->
             check_card(text, f"the card {CARD_NAME}")
             return text
     stated = _stated(cards[0]) if cards else {}
-    text = render_model_card(**{**stated, **{name: value for name, value in generated.items() if value}})
+    text = render_model_card(
+        **{**stated, **{name: value for name, value in generated.items() if value not in (None, (), [])}}
+    )
     check_card(text, "the generated card")
     return text
 
@@ -146,7 +154,9 @@ def _stated(card: str) -> dict[str, Any]:
     }
 
 
-def _facts(config: "CoMemConfig", folder: Path, base: str | None) -> dict[str, str]:
+def _facts(
+    config: "CoMemConfig", folder: Path, base: str | None, fingerprint: str | None, bank_id: str | None
+) -> dict[str, str]:
     from comem_hf.modeling.tensor_files_comem import open_tensors
 
     sizes = {key: math.prod(value.get_shape()) for key, value in open_tensors(folder).items()}
@@ -162,6 +172,8 @@ def _facts(config: "CoMemConfig", folder: Path, base: str | None) -> dict[str, s
         "parameters in this repository": f"{sum(sizes.values()):,}",
         "memory per item": f"{config.num_memory_tokens} x {config.hidden_size}",
     }
-    if config.memory_fingerprint:
-        facts["memory fingerprint"] = f"`{config.memory_fingerprint}`"
+    if fingerprint:
+        facts["memory fingerprint"] = f"`{fingerprint}`"
+    if bank_id and _HUB_ID.fullmatch(bank_id):
+        facts["a memory bank for it"] = f"[{bank_id}](https://huggingface.co/datasets/{bank_id})"
     return facts

@@ -1,8 +1,14 @@
-"""What commands print: tables on a terminal, tab-separated lines in a pipe."""
+"""What commands print: tables on a terminal, tab-separated lines in a pipe, JSON where `--json` asks for it."""
 
+import json
 import sys
 from collections.abc import Sequence
+from typing import Annotated, Any
 
+import typer
+
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document, for machines.")]
 
 HIT_COLUMNS = ("rank", "score", "id", "text")
 
@@ -27,6 +33,11 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
     for row in rows:
         table.add_row(*(escape(_one_line(value)) for value in row))
     Console().print(table)
+
+
+def print_json(result: Any) -> None:
+    """Print what a command found as one JSON document."""
+    print(json.dumps(result, indent=1, ensure_ascii=False))
 
 
 def on_terminal() -> bool:

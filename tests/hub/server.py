@@ -164,7 +164,7 @@ class HubHandler(RoutedHandler):
         answers = []
         for path in (file["path"] for file in json.loads(self.body)["files"]):
             mode = "lfs" if path.endswith(LFS_SUFFIXES) else "regular"
-            oid = files[path].oid if path in files else None
+            oid = files[path].etag if path in files else None
             answers.append({"path": path, "uploadMode": mode, "shouldIgnore": False, "oid": oid})
         return {"files": answers}
 

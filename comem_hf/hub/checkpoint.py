@@ -1,0 +1,132 @@
+"""The files of a model's folder, known by their headers."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME
+
+
+if TYPE_CHECKING:
+    from comem_hf import CoMemConfig
+
+
+def read_config(folder: Path, name: str | None = None) -> "CoMemConfig":
+    """The configuration of a CoMEM model.
+
+    Args:
+        folder (`Path`): Where its `config.json` lies.
+        name (`str`, *optional*): What to call it in messages; defaults to `folder`.
+
+    Raises:
+        ValueError: If it is no CoMEM model.
+    """
+    from comem_hf.modeling.configuration_comem import CoMemConfig
+
+    name = str(folder) if name is None else name
+    try:
+        values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError(f"{name!r} is no model: it has no config.json.") from None
+    except ValueError as error:
+        raise ValueError(f"config.json of {name!r} is not valid JSON: {error}.") from error
+    model_type = values.get("model_type") if isinstance(values, dict) else None
+    if model_type != CoMemConfig.model_type:
+        raise ValueError(f"{name!r} is a {model_type!r} model, not a CoMEM model.")
+    return CoMemConfig.from_pretrained(folder)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A full or memory-only checkpoint, whose weights stay on disk.
+
+    Args:
+        folder (`Path`): Where it lies.
+        config ([`CoMemConfig`]): Its configuration.
+        tensors (`dict`): Each tensor by its name, unread.
+    """
+
+    folder: Path
+    config: "CoMemConfig"
+    tensors: Mapping[str, Any]
+
+    @classmethod
+    def open(cls, folder: Path) -> "Checkpoint":
+        """Read the headers of a checkpoint.
+
+        Raises:
+            ValueError: If the folder holds no CoMEM model, or a file of it is missing, truncated or corrupt.
+        """
+        from comem_hf.modeling.tensor_files_comem import open_tensors
+
+        config = read_config(folder)
+        return cls(folder, config, open_tensors(folder))
+
+    @property
+    def weight_files(self) -> list[str]:
+        """Names of the files that loading reads: the whole file if there is one, else the index and its shards."""
+        if (self.folder / SAFE_WEIGHTS_NAME).is_file():
+            return [SAFE_WEIGHTS_NAME]
+        index = json.loads((self.folder / SAFE_WEIGHTS_INDEX_NAME).read_text(encoding="utf-8"))
+        return [SAFE_WEIGHTS_INDEX_NAME, *sorted(set(index["weight_map"].values()))]
+
+    def check(self) -> None:
+        """Compare the headers with what the configuration asks for.
+
+        Raises:
+            ValueError: If tensors are missing or left over, or one has another shape.
+        """
+        from comem_hf.modeling.key_names_comem import to_checkpoint_keys
+        from comem_hf.modeling.loading_checks_comem import refuse_loading_errors
+
+        model = self._without_weights()
+        own = model.memory_encoder_parameters if self.config.memory_only else model.state_dict
+        needed = to_checkpoint_keys(own())
+        shared = to_checkpoint_keys(model.get_expanded_tied_weights_keys(all_submodels=True))
+        shapes = {key: tuple(value.get_shape()) for key, value in self.tensors.items()}
+        mismatched = {
+            (key, shape, tuple(needed[key].shape))
+            for key, shape in shapes.items()
+            if key in needed and shape != tuple(needed[key].shape)
+        }
+        missing, unexpected = needed.keys() - shapes.keys() - shared.keys(), shapes.keys() - needed.keys()
+        refuse_loading_errors(
+            self.folder, {"missing_keys": missing, "unexpected_keys": unexpected, "mismatched_keys": mismatched}
+        )
+
+    def memory_fingerprint(self) -> str | None:
+        """What memory banks know the model by: as `config.json` notes it, or from the weights, one tensor at a time.
+
+        `None` for a memory-only checkpoint without such a note, whose backbone would be needed.
+        """
+        from comem_hf.modeling.fingerprint_comem import fingerprint, settings_of_memory
+        from comem_hf.modeling.key_names_comem import to_checkpoint_keys
+
+        if self.config.memory_fingerprint or self.config.memory_only:
+            return self.config.memory_fingerprint
+        model = self._without_weights()
+        shared = to_checkpoint_keys(model.get_expanded_tied_weights_keys(all_submodels=True))
+        readers = {}
+        for key in to_checkpoint_keys(model.memory_encoder.state_dict()):
+            stored = f"memory_encoder.{key}"
+            while stored not in self.tensors:
+                stored = shared[stored]
+            readers[key] = partial(self.tensors[stored].__getitem__, ...)
+        return fingerprint(readers, settings_of_memory(self.config))
+
+    def num_parameters(self) -> tuple[int, int]:
+        """How many numbers are stored, and how many of them are the memory encoder's own."""
+        sizes = {key: math.prod(value.get_shape()) for key, value in self.tensors.items()}
+        return sum(sizes.values()), sum(size for key, size in sizes.items() if not key.startswith("backbone."))
+
+    def _without_weights(self):
+        import torch
+
+        from comem_hf.modeling.modeling_comem import CoMemForConditionalGeneration
+
+        with torch.device("meta"):
+            return CoMemForConditionalGeneration(self.config)

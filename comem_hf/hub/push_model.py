@@ -1,0 +1,153 @@
+"""A model's folder to a repository of the Hub, in one commit."""
+
+import re
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from comem_hf.cards.model_card import CARD_NAME, card_to_publish
+from comem_hf.cards.results import RESULTS_NAME, Results
+
+from .checkpoint import Checkpoint
+from .errors import plain_errors
+
+
+# What goes along as it is, where a folder has it. Nothing else does: checkpoints of a training, notes, secrets.
+COMPANIONS = (
+    "generation_config.json",
+    "conversion.json",
+    RESULTS_NAME,
+    "training_settings.json",
+    "LICENSE",
+    "LICENSE.md",
+    "LICENSE.txt",
+    "NOTICE",
+)
+_PROCESSOR_FILES = ("processor_config.json", "preprocessor_config.json")
+_WEIGHTS = re.compile(r"model(-\d+-of-\d+)?\.safetensors(\.index\.json)?")
+
+
+class ModelPublisher:
+    """Pushes a full or memory-only checkpoint as it lies in a folder, without loading it.
+
+    One commit holds weights, configuration, processor, the source files that load them, and the card: the folder's own
+    `README.md` or the repository's if somebody has written or edited it, else a generated one. Readers see what was
+    there before or all of it. Files that are there already are not sent again, so that an interrupted push goes on
+    when it is called again. Weights of an earlier push under other names are deleted, other files left alone.
+
+    Args:
+        folder (`Path`): The model.
+
+    Raises:
+        ValueError: If the folder holds no CoMEM model, it is not whole, or it is memory-only and names no repository
+            as its backbone.
+    """
+
+    def __init__(self, folder: Path):
+        from comem_hf.modeling.local_paths_comem import refuse_local_backbone
+
+        self.checkpoint = Checkpoint.open(folder)
+        if self.checkpoint.config.memory_only:
+            refuse_local_backbone(self.checkpoint.config)
+        self.checkpoint.check()
+        self.has_processor = any((folder / name).is_file() for name in _PROCESSOR_FILES)
+        self.memory_fingerprint = self.checkpoint.memory_fingerprint()
+
+    def push(
+        self,
+        repo_id: str,
+        *,
+        private: bool | None = None,
+        revision: str | None = None,
+        commit_message: str | None = None,
+        create_pr: bool = False,
+        token: str | bool | None = None,
+        results: Path | None = None,
+        **card: Any,
+    ):
+        """Push the model.
+
+        Args:
+            repo_id (`str`): Id of the repository, made if it is not there.
+            private (`bool`, *optional*): Whether a new repository is private; if not given, its owner's default.
+            revision (`str`, *optional*): Branch to push to, made if it is not there; defaults to the main one.
+            commit_message (`str`, *optional*): First line of the commit.
+            create_pr (`bool`, defaults to `False`): Open a pull request instead.
+            token (`str` or `bool`, *optional*): Of a user who may write there; defaults to the stored one.
+            results (`Path`, *optional*): What `comem evaluate --output` wrote, instead of `evaluation.json` in the
+                folder.
+            card: What else the card says; see [`render_model_card`].
+
+        Returns:
+            `huggingface_hub.CommitInfo`: The commit; where nothing has changed, the latest one.
+
+        Raises:
+            ValueError: If the card is one that the Hub would refuse, or `private` is asked for and the repository is
+                public; nothing has been uploaded.
+            OSError: If the repository cannot be written.
+        """
+        from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
+        from huggingface_hub.hf_api import RepoFile
+
+        api = HfApi(token=token)
+        with tempfile.TemporaryDirectory() as temporary, plain_errors(repo_id, revision, writing=True):
+            staging = Path(temporary)
+            self._stage(staging)
+            if results is not None:
+                card["results"] = Results.load(results)
+                (staging / RESULTS_NAME).write_bytes(results.read_bytes())
+            self._write_card(staging, repo_id, None, card)  # where one is refused, no repository is made either
+            repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
+            if revision is not None and not revision.startswith("refs/"):
+                api.create_branch(repo_id, branch=revision, exist_ok=True)
+            head = api.repo_info(repo_id, revision=revision)
+            if private and not head.private:
+                raise ValueError(f"`private` is asked for, but {repo_id!r} is there already and public.")
+            entries = api.list_repo_tree(repo_id, revision=head.sha)
+            present = {entry.path for entry in entries if isinstance(entry, RepoFile)}
+            published = None
+            if CARD_NAME in present:
+                published = Path(api.hf_hub_download(repo_id, CARD_NAME, revision=head.sha)).read_text("utf-8")
+            self._write_card(staging, repo_id, published, card)
+            files = {path.relative_to(staging).as_posix(): path for path in staging.rglob("*") if path.is_file()}
+            files |= {name: self.checkpoint.folder / name for name in self.checkpoint.weight_files}
+            stale = [name for name in present if _WEIGHTS.fullmatch(name) and name not in files]
+            return api.create_commit(
+                repo_id,
+                [
+                    *(CommitOperationAdd(name, str(path)) for name, path in sorted(files.items())),
+                    *map(CommitOperationDelete, stale),
+                ],
+                commit_message=commit_message or "Push a CoMEM model",
+                revision=revision,
+                create_pr=create_pr,
+                parent_commit=head.sha,
+            )
+
+    def _stage(self, staging: Path) -> None:
+        """Write everything but weights and card, as `save_pretrained` would."""
+        from transformers.dynamic_module_utils import custom_object_save
+
+        from comem_hf import CoMemForConditionalGeneration, CoMemProcessor
+        from comem_hf.modeling.local_paths_comem import without_local_paths
+        from comem_hf.modeling.remote_code_comem import model_auto_map
+
+        folder = self.checkpoint.folder
+        config = without_local_paths(self.checkpoint.config, keep_backbone=self.checkpoint.config.memory_only)
+        config.auto_map = model_auto_map(CoMemForConditionalGeneration)
+        config.memory_fingerprint = self.memory_fingerprint
+        config.save_pretrained(staging)
+        custom_object_save(CoMemForConditionalGeneration, staging)  # its source files
+        if self.has_processor:
+            CoMemProcessor.from_pretrained(folder).save_pretrained(staging)
+        for name in COMPANIONS:
+            if (folder / name).is_file():
+                (staging / name).write_bytes((folder / name).read_bytes())
+
+    def _write_card(self, staging: Path, repo_id: str, published: str | None, card: Mapping[str, Any]) -> None:
+        folder = self.checkpoint.folder
+        own = (folder / CARD_NAME).read_text(encoding="utf-8") if (folder / CARD_NAME).is_file() else None
+        facts = {"memory_fingerprint": self.memory_fingerprint, "has_processor": self.has_processor}
+        text = card_to_publish(own, published, folder=folder, repo_id=repo_id, **facts, **card)
+        (staging / CARD_NAME).write_text(text, encoding="utf-8")
