@@ -61,6 +61,7 @@ class MemoryBank:
         shard_size: int = SHARD_SIZE,
         metric: str = "cosine",
         index_factory: str | None = None,
+        license: str | None = None,
         overwrite: bool = False,
         on_error: str = "skip",
         distributed: bool = False,
@@ -90,6 +91,7 @@ class MemoryBank:
                 distance).
             index_factory (`str`, *optional*): FAISS factory string of the index, such as `"IVF4096,SQ8"` or
                 `"HNSW32"`; if not given, one by the number of items (see [`default_factory`]).
+            license (`str`, *optional*): Licence of the items, by the Hub's identifier (`"cc-by-sa-4.0"`).
             overwrite (`bool`, defaults to `False`): Replace a bank in `output_dir`, and discard an unfinished build
                 with other settings.
             on_error (`str`, defaults to `"skip"`): `"skip"` leaves out items that cannot be used and lists them, with
@@ -108,7 +110,17 @@ class MemoryBank:
         resolved = resolve_embedder(embedder, model, processor)
         processes = Processes(distributed)
         builder = BankBuilder(
-            model, processor, resolved, batch_size, dtype, shard_size, on_error, processes, metric, index_factory
+            model,
+            processor,
+            resolved,
+            batch_size,
+            dtype,
+            shard_size,
+            on_error,
+            processes,
+            metric,
+            index_factory,
+            license,
         )
         builder.build(items, Path(output_dir), overwrite)
         return cls.from_pretrained(output_dir, model=model, processor=processor, embedder=resolved)

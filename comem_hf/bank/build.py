@@ -10,7 +10,7 @@ from transformers.utils import logging
 from comem_hf.modeling.memory_item import MemoryItem
 
 from .card import write_card
-from .config import CARD_NAME, INDEX_NAME, BankConfig
+from .config import CARD_NAME, INDEX_NAME, BankConfig, check_license
 from .durable import write_durably
 from .embedder import Embedder
 from .encode import ItemEncoder, eval_mode
@@ -43,6 +43,7 @@ class BankBuilder:
         processes (`Processes`): Those that build the bank together, each its share of the shards.
         metric (`str`): How embeddings are compared: `"cosine"` or `"l2"`.
         index_factory (`str` or `None`): FAISS factory string of the index; `None` for one by the number of items.
+        license (`str` or `None`): Licence of the items, by the Hub's identifier.
     """
 
     def __init__(
@@ -57,8 +58,10 @@ class BankBuilder:
         processes: Processes,
         metric: str,
         index_factory: str | None,
+        license: str | None = None,
     ):
         check_metric(metric)
+        check_license(license)
         check_precision(dtype, model.config.get_text_config().hidden_size)
         if not isinstance(shard_size, int) or shard_size < 1:
             raise ValueError(f"`shard_size` must be a positive integer, got {shard_size!r}.")
@@ -71,6 +74,7 @@ class BankBuilder:
         self.processes = processes
         self.metric = metric
         self.index_factory = index_factory
+        self.license = license
 
     def build(self, items: Iterable[MemoryItem], output: Path, overwrite: bool = False) -> None:
         """Write a bank of `items` to `output`, or go on with an interrupted build of the same items.
@@ -164,6 +168,7 @@ class BankBuilder:
             files=files,
             metric=self.metric,
             index={"file": INDEX_NAME, **found},
+            license=self.license,
         )
         config.files[CARD_NAME] = write_card(staging.bank, config)
         write_skipped(staging.bank, skipped)

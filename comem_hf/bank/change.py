@@ -4,9 +4,11 @@ import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 
 from transformers.utils import logging
 
+from comem_hf import default
 from comem_hf.modeling.memory_item import MemoryItem
 
 from .build import SHARD_SIZE
@@ -99,6 +101,11 @@ def _check_writable(bank: BankState) -> None:
         raise ValueError(
             f"The bank {str(bank.folder)!r} is a commit of a Hub repository, which stays as it is; `save_pretrained` "
             "it to another folder and change that."
+        )
+    if Path(default.__file__).parent in bank.folder.resolve().parents:
+        raise ValueError(
+            f"The bank {str(bank.folder)!r} is part of the installed package, whose next version replaces it; "
+            "`save_pretrained` it to another folder and change that."
         )
 
 

@@ -50,6 +50,12 @@ def removed_name(generation: int) -> str:
     return f"removed-{generation:05d}.safetensors"
 
 
+def check_license(license: str | None) -> None:
+    """Raises a `ValueError` if this cannot be the Hub's identifier of a licence."""
+    if license is not None and not (isinstance(license, str) and _LICENSE.fullmatch(license)):
+        raise ValueError(f"`license` must be an identifier such as 'cc-by-sa-4.0', got {license!r}.")
+
+
 @dataclass
 class BankConfig:
     """Description of a memory bank, stored as `bank_config.json`.
@@ -121,8 +127,7 @@ class BankConfig:
                 f"`shard_sizes` add up to {self.num_rows} items, but `num_items` is {self.num_items}"
                 + (f" and `removed` {self.removed!r}." if self.removed else ".")
             )
-        if self.license is not None and not _LICENSE.fullmatch(str(self.license)):
-            raise ValueError(f"`license` must be an identifier such as 'cc-by-sa-4.0', got {self.license!r}.")
+        check_license(self.license)
         for name, entry in self.files.items():
             if not FILE_NAME.fullmatch(name):
                 raise ValueError(f"`files` names {name!r}, which is not a file of a memory bank.")

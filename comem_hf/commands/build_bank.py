@@ -35,6 +35,9 @@ def build_bank(
     image_column: Annotated[str | None, typer.Option(help="Of a data set on the Hub; guessed if not given.")] = None,
     text_column: Annotated[str | None, typer.Option(help="Of a data set on the Hub; guessed if not given.")] = None,
     id_column: Annotated[str | None, typer.Option(help="Of a data set on the Hub; guessed if not given.")] = None,
+    license: Annotated[
+        str | None, typer.Option(help="Licence of the items, by the Hub's identifier, such as 'cc-by-sa-4.0'.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a bank in OUTPUT.")] = False,
 ) -> None:
     """Encode items and write them as a memory bank.
@@ -72,6 +75,7 @@ def build_bank(
         dtype=dtype,
         metric=metric,
         index_factory=index,
+        license=license,
         overwrite=overwrite,
         on_error=on_error,
         distributed=distributed,

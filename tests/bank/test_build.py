@@ -35,6 +35,22 @@ def test_the_folder_holds_exactly_the_documented_files(bank):
     assert not bank.folder.with_name("bank.staging").exists()
 
 
+def test_the_licence_is_kept_and_on_the_card(build, items, tmp_path):
+    bank = build(items[:2], output_dir=tmp_path / "bank", license="cc-by-sa-4.0")
+    assert MemoryBank.from_pretrained(bank.folder).config.license == "cc-by-sa-4.0"
+    card = (bank.folder / "README.md").read_text()
+    assert card.startswith("---\nlicense: cc-by-sa-4.0\n") and "| licence of the items | `cc-by-sa-4.0` |" in card
+    bank.remove(["item-0"])
+    assert bank.config.license == "cc-by-sa-4.0"
+
+
+@pytest.mark.parametrize("license", ["CC BY 4.0", "", "a\nb", 4])
+def test_a_licence_that_is_no_identifier_is_refused_before_anything_is_encoded(build, tmp_path, license):
+    with pytest.raises(ValueError, match="`license` must be an identifier such as 'cc-by-sa-4.0', got"):
+        build(iter(lambda: pytest.fail("read"), None), output_dir=tmp_path / "bank", license=license)
+    assert not list(tmp_path.iterdir())
+
+
 SHARD_FILES = (("memory", "safetensors"), ("items", "parquet"))
 
 

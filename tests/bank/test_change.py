@@ -16,6 +16,7 @@ from comem_hf.bank import change, durable, index_rule, state, writer
 from comem_hf.bank.config import BankConfig
 from comem_hf.bank.record import ItemRecord
 from comem_hf.bank.writer import BankWriter
+from comem_hf.default import default_path
 from tests.bank.test_hub import publish
 from tests.conftest import make_image
 
@@ -185,6 +186,21 @@ def test_a_bank_in_a_repository_is_not_changed(hub, bank):
     publish(hub, bank.folder)
     with pytest.raises(ValueError, match="is a commit of a Hub repository, which stays as it is"):
         MemoryBank.from_pretrained("ann/bank").remove(["item-1"])
+
+
+def test_the_bank_of_the_package_is_not_changed(tmp_path):
+    folder = default_path("bank")
+    before = contents(folder)
+    bank = MemoryBank.from_pretrained(folder)
+    with pytest.raises(
+        ValueError, match="is part of the installed package, .* `save_pretrained` it to another"
+    ):
+        bank.remove([bank.ids[0]])
+    assert contents(folder) == before and not (folder / ".writer.lock").exists()
+    bank.save_pretrained(tmp_path / "mine")
+    mine = MemoryBank.from_pretrained(tmp_path / "mine")
+    mine.remove([bank.ids[0]])
+    assert mine.ids == bank.ids[1:]
 
 
 def test_only_one_process_changes_a_bank_at_a_time(mine, new_items):

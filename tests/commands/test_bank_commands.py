@@ -55,9 +55,10 @@ def test_build_bank_skips_bad_items_and_says_how_many(comem, items_file, model_f
 
 def test_build_bank_reads_a_folder_of_images(comem, items_file, model_folder, tmp_path):
     arguments = ("build-bank", items_file.parent / "pictures", tmp_path / "bank", "--model", model_folder)
-    assert comem(*arguments, "--shard-size", 3, "--metric", "l2", "--index", "HNSW8")[0] == 0
+    assert comem(*arguments, "--shard-size", 3, "--metric", "l2", "--index", "HNSW8", "--license", "cc0-1.0")[0] == 0
     config = MemoryBank.from_pretrained(tmp_path / "bank").config
     assert (config.shard_sizes, config.metric, config.index["factory"]) == ([3, 1], "l2", "HNSW8")
+    assert config.license == "cc0-1.0"
 
 
 def test_build_bank_refuses_what_is_no_source(comem, model_folder, tmp_path):
