@@ -7,6 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 
+_NO_ROOM = {
+    errno.ENOSPC: "No space left to write {}; free some and do the same again",
+    errno.EDQUOT: "No space left in your quota to write {}; free some and do the same again",
+    errno.EFBIG: "{} would be larger than the file system or `ulimit -f` allows; raise that, or make smaller shards",
+}
+
+
 def write_durably(path: Path, write: Callable[[Path], object]) -> dict:
     """Let `write` fill a file next to `path`, force it to disk, and give it its final name.
 
@@ -18,7 +25,7 @@ def write_durably(path: Path, write: Callable[[Path], object]) -> dict:
         `dict`: `{"sha256": str, "size": int}` of the file.
 
     Raises:
-        OSError: With `errno.ENOSPC` and what to do, whatever library found out that no space is left.
+        OSError: Saying what to do, whatever library found out that there is no room for the file.
     """
     unfinished = path.with_name(f"{path.name}.unfinished")
     try:
@@ -33,17 +40,13 @@ def write_durably(path: Path, write: Callable[[Path], object]) -> dict:
         os.replace(unfinished, path)
     except BaseException as error:
         unfinished.unlink(missing_ok=True)
-        if _is_no_space(error):
-            message = f"No space left to write {str(path)!r}; free some and do the same again"
-            raise OSError(errno.ENOSPC, message) from error
+        for number, message in _NO_ROOM.items():
+            # safetensors and FAISS have errors of their own, with the system's words in them.
+            if getattr(error, "errno", None) == number or os.strerror(number) in str(error):
+                raise OSError(number, message.format(repr(str(path)))) from error
         raise
     sync_folder(path.parent)
     return entry
-
-
-def _is_no_space(error: BaseException) -> bool:
-    # safetensors and FAISS have errors of their own, with the system's words in them.
-    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error)
 
 
 def file_entry(path: Path) -> dict:

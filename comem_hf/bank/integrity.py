@@ -9,7 +9,10 @@ from pathlib import Path
 
 from .card import card_for
 from .config import CARD_NAME, CONFIG_NAME, BankConfig
-from .durable import file_entry, sync_folder
+from .durable import file_entry, sync_folder, write_durably
+
+
+_POINTER = b"version https://git-lfs"
 
 
 def check_files(
@@ -37,9 +40,12 @@ def check_files(
         path, entry = folder / name, config.files[name]
         if not path.is_file():
             check_unchanged(folder, config)
-            raise ValueError(f"The bank {str(folder)!r} is incomplete: {name} is missing.")
+            raise ValueError(f"The bank {str(folder)!r} is incomplete: {name} is missing; copy it again.")
         size = path.stat().st_size
         if size != entry["size"]:
+            with open(path, "rb") as file:
+                if file.read(len(_POINTER)) == _POINTER:
+                    raise ValueError(f"{str(path)!r} is a pointer to a file in Git LFS: run `git lfs pull`.")
             raise ValueError(f"{str(path)!r} is damaged: it has {size} bytes, {CONFIG_NAME} says {entry['size']}.")
         if hashed and file_entry(path) != entry:
             raise ValueError(f"{str(path)!r} is damaged: its sha256 is not the one in {CONFIG_NAME}.")
@@ -73,8 +79,9 @@ def copy_bank(source: Path, config: BankConfig, target: Path) -> None:
         config.save(copy)  # not the file, which may be that of a later state by now
         check_files(source, config, hash_up_to=0)
         for name in config.data_files():
-            shutil.copyfile(source / name, copy / name)
-        (copy / CARD_NAME).write_bytes(card_for(source, config))
+            write_durably(copy / name, lambda path, name=name: shutil.copyfile(source / name, path))
+        card = card_for(source, config)
+        write_durably(copy / CARD_NAME, lambda path: path.write_bytes(card))
         check_files(copy, config)
         os.replace(copy, target)
     finally:

@@ -5,6 +5,7 @@ import threading
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache, lru_cache
 from itertools import accumulate
 from pathlib import Path
@@ -105,7 +106,8 @@ class StoredItems:
                     start = group_ends[group - 1] if group else 0
                     groups[group].append((place, row - start))
                 for group, members in groups.items():
-                    table = file.read_row_group(group, use_threads=False)  # starting them takes longer than reading
+                    with self._plain_errors(shard):
+                        table = file.read_row_group(group, use_threads=False)  # starting threads would take longer
                     for place, row in members:
                         records[place] = self._to_record(table.slice(row, 1).to_pylist()[0])
         self._replacement.check()
@@ -121,7 +123,7 @@ class StoredItems:
         if self.fetch is not None:
             self.fetch([items_name(shard) for shard in shards])
         for shard in shards:
-            with self._lock:
+            with self._lock, self._plain_errors(shard):
                 column = self._open(shard)[0].read(columns=[name], use_threads=False).column(name)
             self._replacement.check()
             yield column
@@ -138,6 +140,18 @@ class StoredItems:
         except ValueError as error:
             raise ValueError(f"Stored item {record.id!r}: {error}") from error
 
+    @contextmanager
+    def _plain_errors(self, shard: int) -> Iterator[None]:
+        import pyarrow as pa
+
+        try:
+            yield
+        except FileNotFoundError:
+            raise
+        except (pa.ArrowException, OSError) as error:
+            path = self.folder / items_name(shard)
+            raise ValueError(f"{str(path)!r} is damaged: {' '.join(str(error).split())}") from error
+
     def _open(self, shard: int):
         """A shard's Parquet file, and the row of the shard at which each of its row groups ends."""
         import pyarrow.parquet as pq
@@ -146,16 +160,11 @@ class StoredItems:
         return pq.ParquetFile(self.folder / items_name(shard), metadata=metadata, pre_buffer=False), group_ends
 
     def _read_footer(self, shard: int):
-        import pyarrow as pa
         import pyarrow.parquet as pq
 
         path = self.folder / items_name(shard)
-        try:
+        with self._plain_errors(shard):
             file = pq.ParquetFile(path, pre_buffer=False)  # buffering hands the reading to another thread
-        except FileNotFoundError:
-            raise
-        except (pa.ArrowException, OSError) as error:
-            raise ValueError(f"{str(path)!r} is damaged: {error}") from error
         expected = self.config.shard_sizes[shard]
         if file.metadata.num_rows != expected or not file.schema_arrow.equals(_schema()):
             raise ValueError(

@@ -84,13 +84,19 @@ class ItemRecord:
         """The item, its image opened from the stored bytes and decoded when it is first used.
 
         Raises:
-            ValueError: If the bytes are no image.
+            ValueError: If the bytes are no image, or the metadata is no JSON object.
         """
         try:
             image = None if self.image is None else Image.open(io.BytesIO(self.image))
         except (OSError, SyntaxError, Image.DecompressionBombError) as error:
             raise ValueError(f"its image of {len(self.image)} bytes cannot be opened: {error}") from error
-        return MemoryItem(image=image, text=self.text, id=self.id, metadata=json.loads(self.metadata))
+        try:
+            metadata = json.loads(self.metadata)
+        except ValueError:
+            metadata = None
+        if not isinstance(metadata, dict):
+            raise ValueError(f"its metadata is no JSON object: {self.metadata[:100]!r}.")
+        return MemoryItem(image=image, text=self.text, id=self.id, metadata=metadata)
 
 
 def _encode_png(image: Image.Image) -> bytes:

@@ -192,9 +192,7 @@ def test_the_bank_of_the_package_is_not_changed(tmp_path):
     folder = default_path("bank")
     before = contents(folder)
     bank = MemoryBank.from_pretrained(folder)
-    with pytest.raises(
-        ValueError, match="is part of the installed package, .* `save_pretrained` it to another"
-    ):
+    with pytest.raises(ValueError, match="is part of the installed package, .* `save_pretrained` it to another"):
         bank.remove([bank.ids[0]])
     assert contents(folder) == before and not (folder / ".writer.lock").exists()
     bank.save_pretrained(tmp_path / "mine")

@@ -1,6 +1,8 @@
 """Files are whole or not there."""
 
+import errno
 import hashlib
+import os
 
 import numpy as np
 import pytest
@@ -21,6 +23,22 @@ def test_a_file_that_cannot_be_finished_leaves_the_old_one(tmp_path):
     with pytest.raises(OSError, match="No space left to write '.*file'; free some"):
         write_durably(path, run_out_of_space)
     assert {entry.name: entry.read_text() for entry in tmp_path.iterdir()} == {"file": "old"}
+
+
+@pytest.mark.parametrize(
+    "error, message",
+    [
+        (OSError(errno.EDQUOT, "?"), "No space left in your quota to write '.*file'; free some"),
+        (OSError(errno.EFBIG, "?"), "file' would be larger than the file system or `ulimit -f` allows; raise that"),
+        (RuntimeError(f"write error: 3 != 7 ({os.strerror(errno.EFBIG)})"), "or `ulimit -f` allows"),
+    ],
+)
+def test_every_lack_of_room_is_told_in_a_sentence(tmp_path, error, message):
+    def write(unfinished):
+        raise error
+
+    with pytest.raises(OSError, match=message):
+        write_durably(tmp_path / "file", write)
 
 
 def test_the_checksum_is_that_of_the_file(tmp_path):

@@ -1,5 +1,6 @@
 """Opening, copying and checking banks; what is damaged or foreign is refused by name."""
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -65,6 +66,16 @@ def test_a_copy_of_a_damaged_bank_is_not_made(copy, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["copy"]
 
 
+def test_a_copy_for_which_there_is_no_room_leaves_nothing_behind(bank, tmp_path, monkeypatch):
+    def full(source, target):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("shutil.copyfile", full)
+    with pytest.raises(OSError, match="No space left to write .*; free some and do the same again"):
+        bank.save_pretrained(tmp_path / "second")
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_card_describes_the_bank_and_may_be_edited(bank, copy):
     card = (copy / "README.md").read_text()
     assert "# Memory bank of 7 items" in card and bank.config.memory_fingerprint in card
@@ -84,6 +95,12 @@ def test_items_can_be_read_by_the_datasets_library(copy):
 def test_a_missing_file_is_named(copy, name):
     (copy / name).unlink()
     with pytest.raises(ValueError, match=f"is incomplete: {name} is missing"):
+        MemoryBank.from_pretrained(copy)
+
+
+def test_a_bank_cloned_without_its_large_files_says_how_to_get_them(copy):
+    (copy / "memory-00001.safetensors").write_text("version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(ValueError, match="memory-00001.safetensors' is a pointer to a file in Git LFS: run `git lfs"):
         MemoryBank.from_pretrained(copy)
 
 

@@ -55,6 +55,26 @@ def test_a_flipped_byte_in_any_file_of_a_large_bank_is_found(copy, monkeypatch, 
         MemoryBank.from_pretrained(copy).verify()
 
 
+def test_a_damaged_page_of_items_is_named(copy, monkeypatch):
+    """Its footer is whole, so that opening the file finds nothing."""
+    monkeypatch.setattr(state, "HASHED_AT_OPENING", 0)
+    content = bytearray((copy / "items-00001.parquet").read_bytes())
+    content[4] ^= 0x10
+    (copy / "items-00001.parquet").write_bytes(content)
+    bank = MemoryBank.from_pretrained(copy)
+    for use in (lambda: bank.ids, lambda: bank["item-4"]):
+        with pytest.raises(ValueError, match="items-00001.parquet' is damaged: .*") as error:
+            use()
+        assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("metadata", ["{", "[1]", "null"])
+def test_metadata_that_is_no_object_is_found(copy, metadata):
+    change_items(copy, 1, metadata=metadata)
+    with pytest.raises(ValueError, match=r"Stored item 'item-\d': its metadata is no JSON object: '"):
+        MemoryBank.from_pretrained(copy).verify()
+
+
 @pytest.mark.parametrize("name", ["memory-00001.safetensors", "items-00002.parquet"])
 def test_a_shard_that_is_lost_while_the_bank_is_open_is_named(copy, name):
     bank = MemoryBank.from_pretrained(copy)
