@@ -12,17 +12,21 @@ PIP    := PIP_USE_PEP517=1 PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip 
 PYTEST := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/python -m pytest -n 2 --dist worksteal
 
 INSTALLED := $(VENV)/.installed
+INSTALLED_APP := $(VENV)/.installed-app
 INSTALLED_TEST := $(VENV)/.installed-test
 INSTALLED_RECIPES := $(VENV)/.installed-recipes
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-floors peer-tests check format bench bench-bank trainable-share evaluate-default default-checkpoint clean
+.PHONY: help demo app test test-fast test-floors peer-tests check format bench bench-bank trainable-share evaluate-default default-checkpoint screenshot clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-20s %s\n", $$1, $$2}'
 
 demo: $(INSTALLED) ## Install, then ask the embedded model about the flag of a country it was not trained on
 	$(BIN)/comem ask --image $(IMAGE) "$(ASK)"
+
+app: $(INSTALLED_APP) ## Install, then serve a page to ask the embedded model in a browser, on 127.0.0.1 only
+	$(BIN)/comem app
 
 test: $(INSTALLED_TEST) ## Install, then run all tests, the slow tier (training, installing the wheel) included
 	$(PYTEST)
@@ -62,6 +66,9 @@ evaluate-default: $(INSTALLED) ## Score the embedded default on the held-out cou
 default-checkpoint: $(INSTALLED_RECIPES) ## Train the embedded default again from its sources (hours)
 	$(BIN)/python -m recipes.atlas_small
 
+screenshot: $(INSTALLED_TEST) ## Take docs/app.png, the picture of the page, with Debian's chromium and chromium-driver
+	$(BIN)/python docs/screenshot.py
+
 clean: ## Remove the virtual environment and everything that was built
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache
 
@@ -73,6 +80,11 @@ $(INSTALLED): setup.cfg setup.py constraints.txt | $(BIN)/python
 	@echo "Installing into $(VENV); the first time this takes a minute or more."
 	$(PIP) -e .
 	@touch $@
+
+$(INSTALLED_APP): setup.cfg setup.py constraints.txt | $(BIN)/python
+	@echo "Installing into $(VENV), with what the page needs."
+	$(PIP) -e ".[app]"
+	@touch $@ $(INSTALLED)
 
 $(INSTALLED_TEST): setup.cfg setup.py constraints.txt | $(BIN)/python
 	@echo "Installing into $(VENV), with what training and tests need."

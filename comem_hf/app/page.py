@@ -63,7 +63,7 @@ def build_page(comparer: Comparer, examples: Sequence[Example], questions: Seque
                     buttons=[],
                     alt_text="The picture you ask about",
                     height=220,
-                    placeholder=f"Drop a picture here, or click to upload (at most {MAX_FILE_BYTES // 2**20} MB)",
+                    placeholder=f"Drop a picture, or click to choose one\n(up to {MAX_FILE_BYTES // 2**20} MB)",
                     elem_id="picture",
                 )
                 with gr.Row(elem_id="examples", elem_classes="choices"):

@@ -69,6 +69,7 @@ def serve(
                 footer_links=[],
                 allowed_paths=[],
                 max_file_size=MAX_FILE_BYTES,
+                state_session_capacity=100,
                 enable_monitoring=False,
                 ssr_mode=False,
                 pwa=False,
