@@ -31,6 +31,9 @@ class MemoryBank:
     disk, and only hits are read. Searching needs whatever embedded the items: with `embedder="backbone"` that is the
     model itself, given once by [`MemoryBank.attach`].
 
+    [`MemoryBank.add`] and [`MemoryBank.remove`] change the files, one process at a time, all at once or not at all;
+    whoever has the bank open sees it as it was until [`MemoryBank.reload`].
+
     Example:
 
     ```python
@@ -191,10 +194,7 @@ class MemoryBank:
         batch_size: int = 32,
         on_error: str = "skip",
     ) -> list[dict]:
-        """Encode items and add them to the bank, all at once for whoever reads it.
-
-        An item that the bank holds already is passed over. Others who have the bank open see it as it was until they
-        `reload` it; an interrupted `add` changes nothing.
+        """Encode items and add them to the bank; one that it holds already is passed over.
 
         Args:
             items (`Iterable[MemoryItem]`): As in [`MemoryBank.build`].
@@ -220,8 +220,7 @@ class MemoryBank:
     def remove(self, ids: Sequence[str]) -> None:
         """Remove items: they are not found any more, and hits on them are refused.
 
-        What is stored of them stays in the files; [`MemoryBank.merge`] makes a bank without it. Others who have the
-        bank open see it as it was until they `reload` it.
+        What is stored of them stays in the files; [`MemoryBank.merge`] makes a bank without it.
 
         Args:
             ids (`list[str]`): Ids of the items.
@@ -309,8 +308,7 @@ class MemoryBank:
             text_weight (`float`, defaults to 0.5): With both image and text, the weight of the text's embedding, 0 to
                 1; the image's has the rest.
             where (`dict`, *optional*): Only items whose metadata has these values: `{"language": "en", "source": ["a",
-                "b"]}` means English ones of source a or b. The first search with a filter reads the metadata of the
-                whole bank, a second or more per million items; what it finds is remembered.
+                "b"]}` means English ones of source a or b (see [`MetadataFilter`] for what it costs).
 
         Returns:
             `list[MemoryHit]`, best first; a list of such lists if the query was a list.

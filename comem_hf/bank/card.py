@@ -97,13 +97,13 @@ def card_entry(config: BankConfig) -> dict:
     return {"sha256": hashlib.sha256(card).hexdigest(), "size": len(card)}
 
 
-def is_edited(path: Path, config: BankConfig) -> bool:
+def is_edited(path: Path, config: BankConfig | None) -> bool:
     """Whether a card is somebody's own work: neither the one that `config` lists nor any that [`render_card`] made.
 
     A writer that died, or is at work, leaves a generated card of another state: it can be told from words that must
     not be lost.
     """
-    if not path.is_file() or file_entry(path) == config.files.get(CARD_NAME):
+    if not path.is_file() or (config is not None and file_entry(path) == config.files.get(CARD_NAME)):
         return False
     text, mark, _ = (card := path.read_bytes()).rpartition(b"<!--")
     return not mark or card != text + _signature(text)

@@ -10,10 +10,9 @@ from pathlib import Path
 
 from transformers.utils import logging
 
-from .card import render_card
+from .card import is_edited, render_card
 from .config import CARD_NAME, CONFIG_NAME, FILE_NAME, BankConfig
 from .contents import describe_items
-from .durable import file_entry
 from .hub import REPO_TYPES
 from .hub_download import download, repository_label
 from .integrity import check_files, check_unchanged
@@ -124,12 +123,11 @@ class BankPublisher:
             except ValueError as error:
                 logger.warning(f"The {CONFIG_NAME} of {self.label} is replaced, though it cannot be read: {error}")
         license = config.license or (before.license if before else None)
-        generated = [self.config, BankConfig.load(self.folder)]  # what is open, and what others have made of it since
         config = replace(config, license=license, files=dict(config.files))
         card = self.folder / CARD_NAME
-        if card.is_file() and file_entry(card) not in [each.files.get(CARD_NAME) for each in generated]:
+        if is_edited(card, config):
             return config, card.read_bytes()
-        if CARD_NAME in present and (before is None or file_entry(get(name=CARD_NAME)) != before.files.get(CARD_NAME)):
+        if CARD_NAME in present and is_edited(get(name=CARD_NAME), before):
             return config, None
         self.fetch([name for name in config.data_files() if name.startswith("items-")])
         text = render_card(config, **self.repository, contents=describe_items(self.folder, config)).encode()

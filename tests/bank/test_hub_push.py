@@ -216,6 +216,16 @@ def test_the_card_says_how_to_load_the_bank_and_under_which_licence_its_items_ar
         bank.push_to_hub("ann/bank", license="free: really")
 
 
+def test_a_card_of_another_state_is_not_taken_for_an_edited_one(hub, copy):
+    """As a writer leaves it that died between configuration and card."""
+    card = (copy / "README.md").read_bytes()
+    bank = MemoryBank.from_pretrained(copy)
+    bank.remove(["item-1"])
+    (copy / "README.md").write_bytes(card)
+    bank.push_to_hub("ann/bank")
+    assert "# Memory bank of 6 items\n" in files_of(hub)["README.md"].decode()
+
+
 def test_a_card_that_was_edited_here_is_pushed_and_one_that_was_edited_there_stays(hub, bank, copy):
     bank.push_to_hub("ann/bank")
     (copy / "README.md").write_text("# Flags\n")
