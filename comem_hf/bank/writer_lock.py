@@ -4,6 +4,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from .config import CONFIG_NAME
+
 
 _NAME = ".writer.lock"
 
@@ -18,8 +20,10 @@ def lock_bank(folder: Path) -> FileLock:
         `FileLock`: The lock, to be released.
 
     Raises:
-        ValueError: If another process holds it.
+        ValueError: If another process holds it, or there is no bank.
     """
+    if not (folder / CONFIG_NAME).is_file():  # the lock would make the folder again
+        raise ValueError(f"{str(folder)!r} is no memory bank: it has no {CONFIG_NAME}.")
     lock = FileLock(folder / _NAME)
     try:
         lock.acquire(timeout=0)

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -199,6 +200,14 @@ def test_the_bank_of_the_package_is_not_changed(tmp_path):
     mine = MemoryBank.from_pretrained(tmp_path / "mine")
     mine.remove([bank.ids[0]])
     assert mine.ids == bank.ids[1:]
+
+
+def test_a_bank_that_was_deleted_does_not_come_back_as_an_empty_folder(mine, new_items):
+    shutil.rmtree(mine.folder)
+    for use in (lambda: mine.add(new_items), lambda: mine.remove(["item-1"]), mine.reload):
+        with pytest.raises(ValueError, match="copy' is no memory bank: it has no bank_config.json"):
+            use()
+    assert not mine.folder.exists()
 
 
 def test_only_one_process_changes_a_bank_at_a_time(mine, new_items):
