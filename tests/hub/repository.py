@@ -1,7 +1,9 @@
-"""Repositories with commits, branches and tags, in memory."""
+"""Repositories with commits, branches and tags."""
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
 
 
 class HubError(Exception):
@@ -21,32 +23,38 @@ class HubError(Exception):
 
 @dataclass(frozen=True)
 class File:
-    """A file's content, and whether git keeps it or only points to it (LFS)."""
+    """A file's content, or where on this machine it lies, and whether git keeps it or only points to it (LFS)."""
 
-    content: bytes
+    stored: bytes | Path
     is_lfs: bool = False
 
     @property
+    def content(self) -> bytes:
+        return self.stored if isinstance(self.stored, bytes) else self.stored.read_bytes()
+
+    @cached_property
+    def size(self) -> int:
+        return len(self.stored) if isinstance(self.stored, bytes) else self.stored.stat().st_size
+
+    @cached_property
     def etag(self) -> str:
         """What a client's cache names the content by: SHA-256 for LFS, else git's own hash."""
         return hashlib.sha256(self.content).hexdigest() if self.is_lfs else self.oid
 
-    @property
+    @cached_property
     def oid(self) -> str:
         """The hash of what git keeps."""
-        stored = self.content
         if self.is_lfs:
-            digest = hashlib.sha256(self.content).hexdigest()
-            stored = (
-                f"version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize {len(self.content)}\n".encode()
-            )
+            stored = f"version https://git-lfs.github.com/spec/v1\noid sha256:{self.etag}\nsize {self.size}\n".encode()
+        else:
+            stored = self.content
         return hashlib.sha1(b"blob %d\0" % len(stored) + stored).hexdigest()
 
     def describe(self, path: str) -> dict:
         """Returns the file as listings show it."""
-        entry = {"type": "file", "path": path, "size": len(self.content), "oid": self.oid}
+        entry = {"type": "file", "path": path, "size": self.size, "oid": self.oid}
         if self.is_lfs:
-            entry["lfs"] = {"oid": self.etag, "size": len(self.content), "pointerSize": 134}
+            entry["lfs"] = {"oid": self.etag, "size": self.size, "pointerSize": 134}
         return entry
 
 

@@ -1,11 +1,12 @@
 """A small Hub on the loopback address: what huggingface_hub asks of one to publish and to load."""
 
 import base64
-import hashlib
 import json
 import re
+import sys
 import threading
 from http.server import ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import parse_qs
 
 from tests.hub.card_rules import problems_of_card
@@ -20,22 +21,26 @@ RAW = r"/(?P<kind>datasets/)?(?P<name>[^/]+/[^/]+?)"
 
 class HubServer(ThreadingHTTPServer):
     """
-    Models and data sets, in memory, on a free port of 127.0.0.1 as long as the `with` block lasts.
+    Models and data sets on a free port of 127.0.0.1 as long as the `with` block lasts.
 
     Not there: Xet (clients need `HF_HUB_DISABLE_XET=1`), discussions and merges of pull requests, gated repositories.
 
     Args:
         tokens (`dict[str, str]`): User of each token. Users write under their own name only, and nobody else sees
             their private repositories.
+        lfs_folder (`pathlib.Path`, *optional*): Where the contents of LFS files are kept; in memory if not given.
     """
 
     daemon_threads = True
 
-    def __init__(self, tokens: dict[str, str]):
+    def __init__(self, tokens: dict[str, str], lfs_folder: Path | None = None):
         super().__init__(("127.0.0.1", 0), HubHandler)
         self.tokens = tokens
         self.repositories: dict[tuple[str, str], Repository] = {}
-        self.lfs_objects: dict[str, bytes] = {}
+        self.lfs_folder = lfs_folder
+        self.lfs_objects: dict[str, File] = {}
+        self.received = 0
+        """Bytes of LFS files that were sent, unfinished ones included."""
         self.requests: list[tuple[str, str]] = []
         """Method and path of every request."""
         self.committed: list[tuple[set[str], set[str]]] = []
@@ -46,6 +51,10 @@ class HubServer(ThreadingHTTPServer):
     def endpoint(self) -> str:
         """What `HF_ENDPOINT` must be before huggingface_hub is imported."""
         return f"http://127.0.0.1:{self.server_port}"
+
+    def handle_error(self, request, client_address):
+        if not isinstance(sys.exc_info()[1], ConnectionError):  # a client that was killed
+            super().handle_error(request, client_address)
 
     def __enter__(self) -> "HubServer":
         threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
@@ -180,14 +189,19 @@ class HubHandler(RoutedHandler):
 
     @route("PUT", "/lfs/(?P<oid>[0-9a-f]{64})")
     def lfs_upload(self, oid: str):
-        if hashlib.sha256(self.body).hexdigest() != oid:
+        self.server.received += len(self.body)
+        if File(self.body, is_lfs=True).etag != oid:
             raise HubError(400, message=f"The content of {oid} has another SHA-256.")
-        self.server.lfs_objects[oid] = self.body
+        stored = self.body
+        if self.server.lfs_folder is not None:
+            stored = self.server.lfs_folder / oid
+            stored.write_bytes(self.body)
+        self.server.lfs_objects[oid] = File(stored, is_lfs=True)
         return Reply()
 
     @route("POST", "/lfs/(?P<oid>[0-9a-f]{64})/verify")
     def lfs_verify(self, oid: str):
-        if len(self.server.lfs_objects.get(oid, b"")) != json.loads(self.body)["size"]:
+        if self.server.lfs_objects.get(oid, File(b"")).size != json.loads(self.body)["size"]:
             raise HubError(404, message=f"{oid} is not stored.")
         return Reply()
 
@@ -201,7 +215,7 @@ class HubHandler(RoutedHandler):
             if key == "file":
                 added[value["path"]] = File(base64.b64decode(value["content"]))
             elif key == "lfsFile":
-                added[value["path"]] = File(self.server.lfs_objects[value["oid"]], is_lfs=True)
+                added[value["path"]] = self.server.lfs_objects[value["oid"]]
             elif key in ("deletedFile", "deletedFolder"):
                 deleted.append(value["path"])
             elif value.get("parentCommit", repository.branches.get(revision)) != repository.branches.get(revision):
@@ -227,7 +241,7 @@ class HubHandler(RoutedHandler):
             return Reply(b"Entry not found", 404, headers)
         headers["ETag"] = f'"{file.etag}"'
         if file.is_lfs:
-            headers |= {"X-Linked-Etag": f'"{file.etag}"', "X-Linked-Size": len(file.content)}
+            headers |= {"X-Linked-Etag": f'"{file.etag}"', "X-Linked-Size": file.size}
         part = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
         if part is None or self.command == "HEAD":
             return Reply(file.content, headers=headers)
