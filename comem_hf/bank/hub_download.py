@@ -30,7 +30,7 @@ def download(
     Raises:
         OSError: If the repository cannot be read.
     """
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import constants, hf_hub_download
     from huggingface_hub.errors import (
         GatedRepoError,
         HTTPError,
@@ -59,11 +59,14 @@ def download(
     except (LocalEntryNotFoundError, RuntimeError, AttributeError) as error:
         if is_optional:
             return None
+        why = " (HF_HUB_OFFLINE is set)" if constants.HF_HUB_OFFLINE else ""
         if name == CONFIG_NAME:
-            raise OSError(f"No folder {repo_id!r} here, and {repository} is neither cached nor reachable.") from error
+            raise OSError(
+                f"No folder {repo_id!r} here, and {repository} is neither cached nor reachable{why}."
+            ) from error
         raise OSError(
-            f"{name} of {repository} is neither cached nor reachable: connect to the Hub, and what is missing will be "
-            "downloaded."
+            f"{name} of {repository} is neither cached nor reachable{why}: connect to the Hub, and what is missing "
+            "will be downloaded."
         ) from error
     except HTTPError as error:
         raise OSError(f"Could not download {name} of {repository}, try again: {error}") from error
