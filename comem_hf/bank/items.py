@@ -44,9 +44,18 @@ def _schema():
 
 
 def write_items(path: Path, records: list[ItemRecord]) -> None:
-    """Write one shard of items."""
-    import pyarrow as pa
+    """Write one shard of items, a row group at a time, for that takes memory beside what the records take."""
     import pyarrow.parquet as pq
+
+    # Nothing reads the statistics, and they would be most of the footer, which is read with the first item.
+    options = {"compression": "zstd", "use_dictionary": False, "write_statistics": False}
+    with pq.ParquetWriter(path, _schema(), **options) as writer:
+        for start in range(0, len(records), ROWS_PER_GROUP):
+            writer.write_table(_table(records[start : start + ROWS_PER_GROUP]))
+
+
+def _table(records: list[ItemRecord]):
+    import pyarrow as pa
 
     columns = {
         "id": [record.id for record in records],
@@ -56,10 +65,7 @@ def write_items(path: Path, records: list[ItemRecord]) -> None:
         ],
         "metadata": [record.metadata for record in records],
     }
-    table = pa.table(columns, schema=_schema())
-    # Nothing reads the statistics, and they would be most of the footer, which is read with the first item.
-    options = {"compression": "zstd", "use_dictionary": False, "write_statistics": False}
-    pq.write_table(table, path, row_group_size=ROWS_PER_GROUP, **options)
+    return pa.table(columns, schema=_schema())
 
 
 class StoredItems:

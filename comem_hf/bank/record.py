@@ -5,10 +5,15 @@ import io
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
+from stat import S_ISREG
 
 from PIL import Image, ImageOps
 
 from comem_hf.modeling.memory_item import MemoryItem
+
+
+# No picture that may be opened needs more, and Parquet holds 2 GB of a column's values in a row group of 32.
+MAX_IMAGE_BYTES = 2**26
 
 
 @dataclass(frozen=True)
@@ -44,10 +49,7 @@ class ItemRecord:
             image = item.image
         elif isinstance(item.image, (str, Path)):
             image_name = Path(item.image).name
-            try:
-                image = Path(item.image).read_bytes()
-            except OSError as error:
-                raise ValueError(f"cannot read image {str(item.image)!r}: {error.strerror or error}.") from error
+            image = _read_image(Path(item.image))
         if image is not None:
             content.update(b"file" + image)
         elif item.image is not None:
@@ -59,6 +61,8 @@ class ItemRecord:
             content.update(f"pixels {picture.mode} {picture.size}".encode() + picture.tobytes())
             if picture.mode in ("P", "PA"):
                 content.update(repr((picture.getpalette(), picture.info.get("transparency"))).encode())
+        if image is not None and len(image) > MAX_IMAGE_BYTES:
+            raise ValueError(f"its image has {len(image):,} bytes, at most {MAX_IMAGE_BYTES:,} are stored.")
         if not isinstance(item.metadata or {}, dict):
             raise ValueError(f"`metadata` must be a dict, got {type(item.metadata).__name__}.")
         try:
@@ -97,6 +101,19 @@ class ItemRecord:
         if not isinstance(metadata, dict):
             raise ValueError(f"its metadata is no JSON object: {self.metadata[:100]!r}.")
         return MemoryItem(image=image, text=self.text, id=self.id, metadata=metadata)
+
+
+def _read_image(path: Path) -> bytes:
+    try:
+        stat = path.stat()
+        if S_ISREG(stat.st_mode) and stat.st_size <= MAX_IMAGE_BYTES:
+            return path.read_bytes()
+        reason = f"it has {stat.st_size:,} bytes, at most {MAX_IMAGE_BYTES:,} are stored"
+        if not S_ISREG(stat.st_mode):  # a device may have no end
+            reason = "Is a directory" if path.is_dir() else "it is no file"
+    except (OSError, ValueError) as error:  # a name with a NUL byte is a ValueError
+        reason = getattr(error, "strerror", None) or error
+    raise ValueError(f"cannot read image {str(path)!r}: {reason}.")
 
 
 def _encode_png(image: Image.Image) -> bytes:

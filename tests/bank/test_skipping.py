@@ -10,7 +10,7 @@ import torch
 
 from comem_hf import MemoryBank, MemoryItem
 from comem_hf.bank import encode
-from comem_hf.bank.record import ItemRecord
+from comem_hf.bank.record import MAX_IMAGE_BYTES, ItemRecord
 from comem_hf.bank.skipped import read_skipped, write_skipped
 from comem_hf.bank.sources.unreadable import UnreadableItem
 from tests.bank.conftest import bomb, truncated_image
@@ -98,6 +98,22 @@ def test_a_summary_is_logged_and_the_report_is_not_part_of_the_bank(build, mixed
     bank.save_pretrained(tmp_path / "copy")
     assert not (tmp_path / "copy" / "skipped.jsonl").exists()
     assert not (build(items, output_dir=tmp_path / "clean").folder / "skipped.jsonl").exists()
+
+
+def test_what_is_no_file_or_too_large_is_not_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    with (tmp_path / "large.png").open("wb") as file:
+        file.truncate(MAX_IMAGE_BYTES + 1)
+    for image, reason in (
+        (tmp_path / "pipe.png", "cannot read image '.*pipe.png': it is no file"),
+        ("/dev/zero", "cannot read image '/dev/zero': it is no file"),
+        (tmp_path, "cannot read image .*: Is a directory"),
+        (tmp_path / "a\0.png", "cannot read image .*: embedded null byte"),
+        (tmp_path / "large.png", "cannot read image '.*large.png': it has 67,108,865 bytes, at most 67,108,864 are"),
+        (bytes(MAX_IMAGE_BYTES + 1), "its image has 67,108,865 bytes"),
+    ):
+        with pytest.raises(ValueError, match=reason):
+            ItemRecord.from_item(MemoryItem(image=image))
 
 
 @pytest.mark.parametrize("character", ["\u2028", "\x85", "\x0b", "\n", "\0", "\ud800"])

@@ -15,6 +15,8 @@ def read_jsonl(path: str | Path) -> LazyItems:
     """Items of a JSONL file: one object a line with `image` (a path, relative to the file), `text` and `id`; any other
     field becomes metadata.
 
+    Paths may be absolute and lead anywhere: of others' files, read first what images they name.
+
     Raises:
         ValueError: If the file cannot be read.
     """
