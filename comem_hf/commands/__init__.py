@@ -3,19 +3,28 @@
 import sys
 
 
+INTERRUPTED = 130  # as a shell reports SIGINT
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run `comem`; errors are one line on stderr and exit code 2, with `--debug` the traceback. No words: the help.
+
+    Interrupted, by Ctrl-C, it ends at once and in silence, with exit code 130.
 
     Args:
         arguments (`list[str]`, *optional*): Words of the command line; those of the process if not given.
     """
-    from .application import application
-
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     debug = "--debug" in arguments
     try:
+        from .application import application
+
         code = application([word for word in arguments if word != "--debug"], prog_name="comem", standalone_mode=False)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
     except Exception as error:
+        if _is_interrupt(error):
+            sys.exit(INTERRUPTED)
         message = error.format_message() if hasattr(error, "format_message") else str(error)
         if type(error).__name__ == "NoArgsIsHelpError":  # of click or of typer's copy of it
             if message:  # with rich, making the error has printed the help already
@@ -26,3 +35,10 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"Error: {' '.join(message.split()) or type(error).__name__}", file=sys.stderr)
         code = 2
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _is_interrupt(error: BaseException | None) -> bool:
+    # click makes an error of it, and so may a package that is being imported.
+    return error is not None and (
+        isinstance(error, KeyboardInterrupt) or _is_interrupt(error.__cause__ or error.__context__)
+    )
