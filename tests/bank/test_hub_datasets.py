@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+from types import SimpleNamespace
 
 import datasets
 import pyarrow as pa
@@ -65,6 +66,19 @@ def test_paths_of_this_machine_in_a_parquet_file_are_not_followed(publish, tmp_p
     assert good.image == encoded(1) and not good.metadata
     assert isinstance(bad, UnreadableItem) and bad.id == "b"
     assert "private.png' is no file of the data set 'ann/paths'" in bad.reason
+
+
+def test_a_card_that_names_files_of_this_machine_is_refused(publish, monkeypatch, tmp_path):
+    (tmp_path / "private.txt").write_text("private")
+    card = f"---\nconfigs:\n- config_name: default\n  data_files: {tmp_path}/private.txt\n---\n"
+    name = publish("ann/card", {"README.md": card.encode(), "a.txt": b"hello"})
+    with pytest.raises(ValueError, match="[Dd]ata.*'?ann/card"):
+        open_source(name)
+    # Before version 5 `datasets` did not mind.
+    builder = SimpleNamespace(config=SimpleNamespace(data_files={"train": [f"{tmp_path}/private.txt"]}))
+    monkeypatch.setattr(datasets, "load_dataset_builder", lambda *arguments, **options: builder)
+    with pytest.raises(ValueError, match="'ann/card' is refused: it names '.*private.txt', no file of its own"):
+        open_source(name)
 
 
 @pytest.mark.parametrize(

@@ -237,13 +237,20 @@ def test_a_source_is_chosen_by_what_it_is(folder, tmp_path, monkeypatch):
     assert len(list(open_source(write_wit(tmp_path / "x.tsv.gz")))) == 5
     asked = []
 
-    def load_dataset(*arguments, **options):
-        asked.append((arguments, options))
-        return datasets.Dataset.from_dict({"title": ["A"]}).to_iterable_dataset()
+    class Builder:
+        config = datasets.BuilderConfig()
 
-    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+        def as_streaming_dataset(self, split):
+            asked.append(split)
+            return datasets.Dataset.from_dict({"title": ["A"]}).to_iterable_dataset()
+
+    def load_dataset_builder(*arguments, **options):
+        asked.append((arguments, options))
+        return Builder()
+
+    monkeypatch.setattr(datasets, "load_dataset_builder", load_dataset_builder)
     assert [item.text for item in open_source("hf://datasets/me/flags@v2", split="test", text_column="title")] == ["A"]
-    assert asked == [(("me/flags",), {"revision": "v2", "split": "test", "streaming": True})]
+    assert asked == [(("me/flags",), {"revision": "v2"}), "test"]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 """Which source a name means."""
 
+from itertools import chain
 from pathlib import Path
 
+from .addresses import is_file_of
 from .columns import read_dataset
 from .image_folder import read_image_folder
 from .json_lines import read_jsonl
@@ -62,7 +64,11 @@ def _stream(repository: str, revision: str | None, split: str):
     if Path(repository).exists():  # which `datasets` would read instead
         raise ValueError(f"{HUB_PREFIX}{repository} is hidden by {repository!r} here: change to another folder.")
     try:
-        from datasets import load_dataset
+        from datasets import load_dataset_builder
     except ImportError as error:
         raise ValueError("Reading a data set from the Hub needs datasets: pip install datasets.") from error
-    return load_dataset(repository, revision=revision, split=split, streaming=True)
+    builder = load_dataset_builder(repository, revision=revision)
+    for address in chain.from_iterable((builder.config.data_files or {}).values()):
+        if not is_file_of(repository, address):  # before version 5 `datasets` reads whatever file a card names
+            raise ValueError(f"The data set {repository!r} is refused: it names {address!r}, no file of its own.")
+    return builder.as_streaming_dataset(split=split)

@@ -1,13 +1,13 @@
 """Items of a `datasets.Dataset`, in memory, on disk or streamed."""
 
 import math
-import re
 from collections.abc import Iterator
 from datetime import date, time, timedelta
 from functools import partial
 
 from comem_hf.modeling.memory_item import MemoryItem
 
+from .addresses import is_file_of
 from .lazy import LazyItems, make_item
 from .unreadable import UnreadableItem
 from .wit import WIT_TEXT_COLUMNS, wit_text
@@ -18,7 +18,6 @@ _GUESSES = {
     "text": ("text", "caption", "description", "txt"),
     "id": ("id", "image_id", "__key__"),
 }
-_ARCHIVES = ("zip", "tar", "gzip", "bz2", "xz", "lz4", "zstd")
 
 
 def read_dataset(
@@ -120,7 +119,7 @@ def _encoded_image(image: object, repository: str | None) -> object:
             raise ValueError(f"its `bytes` are of type {type(content).__name__}")
     if not isinstance(path, str):
         return path
-    if repository is not None and not _is_of(repository, path):
+    if repository is not None and not is_file_of(repository, path):
         raise ValueError(f"{path!r:.200} is no file of the data set {repository!r}, and no other is opened for it")
     if repository is None and (path is image or "://" not in path):
         return path
@@ -128,16 +127,6 @@ def _encoded_image(image: object, repository: str | None) -> object:
 
     with fsspec.open(path, "rb") as file:
         return file.read()
-
-
-def _is_of(repository: str, address: str) -> bool:
-    """Whether an address is that of a file of a Hub data set, or of one in an archive there (`zip://...::hf://...`)."""
-    *inner, file = address.split("::")
-    return (
-        re.fullmatch(rf"hf://datasets/{re.escape(repository)}(@[^/]+)?/.+", file) is not None
-        and all(each.partition("://")[0] in _ARCHIVES for each in inner)
-        and ".." not in address.split("/")
-    )
 
 
 def _plain(value):
