@@ -14,6 +14,7 @@ from .convert import convert
 from .evaluate import evaluate
 from .info import info
 from .merge import merge
+from .pull import pull
 from .push import push
 from .search import search
 from .train import train
@@ -49,5 +50,5 @@ def _clean_up_when_terminated(context: typer.Context) -> None:
             context.call_on_close(lambda number=number: signal.signal(number, signal.SIG_DFL))
 
 
-for _command in (ask, build_bank, search, train, convert, merge, push, evaluate, info, app):
+for _command in (ask, build_bank, search, train, convert, merge, push, pull, evaluate, info, app):
     application.command(name=_command.__name__.replace("_", "-"))(_command)

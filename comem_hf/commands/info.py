@@ -1,91 +1,131 @@
-"""`comem info`: what a model folder or a memory bank is."""
+"""`comem info`: what a model or a memory bank is, in a folder or on the Hub."""
 
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from .output import JsonOption
+
 
 def info(
-    folder: Annotated[Path, typer.Argument(help="Folder of a model or a memory bank.")],
+    name: Annotated[str, typer.Argument(help="Folder or Hub id of a model or a memory bank.")],
+    bank: Annotated[
+        str | None, typer.Option(help="Folder or Hub id of a bank: say whether it fits the model.")
+    ] = None,
     verify: Annotated[bool, typer.Option("--verify", help="Read the whole bank and check it.")] = False,
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a repository.")] = None,
+    repo_type: Annotated[
+        str | None, typer.Option(help="'model' or 'dataset'. [default: a model repository, else a data set]")
+    ] = None,
+    json: JsonOption = False,
 ) -> None:
     """Show what a model or a memory bank is: sizes, fingerprints and what fits together.
 
+    Read from configurations and headers: no weights are loaded, and of a repository none are downloaded. A bank fits
+    the model with the same memory fingerprint.
+
     Example:
 
-        comem info my-bank --verify
+        comem info my-model --bank my-bank
     """
-    from comem_hf.bank.config import CONFIG_NAME
+    from comem_hf.bank.config import BankConfig
+    from comem_hf.hub.describe import describe_bank, describe_model
+    from comem_hf.hub.fit import refuse_unless_fitting
+    from comem_hf.hub.place import BANK, find_place
 
-    from .output import print_table
+    from .output import print_json, print_table
 
-    if not folder.is_dir():
-        raise ValueError(f"There is no folder {str(folder)!r}.")
-    if (folder / CONFIG_NAME).is_file():
-        print_table("bank", ("", str(folder)), describe_bank(folder, verify))
+    place = find_place(name, revision, repo_type)
+    found = {"name": name, "kind": place.kind}
+    if place.kind == BANK:
+        if bank is not None:
+            raise ValueError(f"--bank is asked of models, but {name!r} is a memory bank.")
+        facts = describe_bank(BankConfig.load(place.folder), place.commit)
+        rows = bank_rows(facts)
+        if verify:
+            facts["verified"] = verify_bank(place)
+            rows.append(("verified", "{files} files, all {rows} rows".format(**facts["verified"])))
+        found |= facts
     elif verify:
-        raise ValueError(f"{str(folder)!r} is no memory bank: only banks can be verified.")
-    elif (folder / "config.json").is_file():
-        print_table("model", ("", str(folder)), describe_model(folder))
+        raise ValueError(f"{name!r} is no memory bank: only banks can be verified.")
     else:
-        raise ValueError(f"{str(folder)!r} is neither a model nor a memory bank: no config.json, no {CONFIG_NAME}.")
+        facts = describe_model(place)
+        rows = model_rows(facts)
+        found |= facts
+    fingerprint = None
+    if bank is not None:
+        other = find_place(bank)
+        if other.kind != BANK:
+            raise ValueError(f"{bank!r} is a model, not a memory bank.")
+        fingerprint = BankConfig.load(other.folder).memory_fingerprint
+        fits = facts["memory_fingerprint"] and facts["memory_fingerprint"] == fingerprint
+        found |= {"bank": {"name": bank, "memory_fingerprint": fingerprint}, "fits": fits}
+        rows += [("fingerprint of the bank", fingerprint), ("fits", {True: "yes", False: "no"}.get(fits, "unknown"))]
+    if json:
+        print_json(found)
+    else:
+        print_table(place.kind, ("", name), rows)
+    if bank is not None:
+        refuse_unless_fitting(facts["memory_fingerprint"], fingerprint, name, bank)
 
 
-def describe_bank(folder: Path, verify: bool = False) -> list[tuple[str, object]]:
-    """Name and value of what is worth knowing about a bank.
+def bank_rows(facts: dict[str, Any]) -> list[tuple[str, object]]:
+    """What `describe_bank` found, as rows for `print_table`."""
+    recall = "" if facts["recall"] is None else f", recall {facts['recall']:.3f}"
+    rows = [
+        ("items", facts["items"]),
+        ("removed items", facts["removed_items"]),
+        ("generation", facts["generation"]),
+        ("memory per item", f"{facts['memory_tokens']} x {facts['hidden_size']} {facts['dtype']}"),
+        ("shards", facts["shards"]),
+        ("index", f"{facts['index']}, {facts['metric']}{recall}"),
+        ("size on disk", _mebibytes(facts["bytes"])),
+        *((f"size of {part}", _mebibytes(facts[f"bytes_of_{part}"])) for part in ("memory", "items", "index")),
+        ("embedder", facts["embedder"]),
+        ("model", facts["model"] or "not on the Hub"),
+        ("licence", facts["license"] or "not stated"),
+        ("memory fingerprint", facts["memory_fingerprint"]),
+    ]
+    return rows + _commit(facts)
 
-    Args:
-        folder (`Path`): The bank.
-        verify (`bool`, defaults to `False`): Check it, and say that it is whole.
+
+def model_rows(facts: dict[str, Any]) -> list[tuple[str, object]]:
+    """What `describe_model` found, as rows for `print_table`."""
+    rows = [("checkpoint", facts["checkpoint"]), ("backbone", facts["backbone"])]
+    for name in ("backbone_name", "backbone_revision"):
+        if facts[name]:
+            rows.append((name.replace("_", " "), facts[name]))
+    rows += [
+        ("memory encoder", facts["encoder"]),
+        ("memory per item", f"{facts['memory_tokens']} x {facts['hidden_size']}"),
+    ]
+    if "parameters" in facts:
+        share = f"{facts['memory_parameters']:,} ({facts['memory_parameters'] / facts['parameters']:.2%})"
+        rows += [
+            ("parameters", f"{facts['parameters']:,}"),
+            ("of the memory encoder", share),
+            ("size", _mebibytes(facts["bytes"])),
+        ]
+    else:
+        rows.append(("size", "unknown: the Hub cannot be reached"))
+    return [*rows, ("memory fingerprint", facts["memory_fingerprint"] or "not noted in config.json"), *_commit(facts)]
+
+
+def verify_bank(place) -> dict[str, int]:
+    """Read a whole bank and check it.
 
     Raises:
-        ValueError: If it is no bank, or damaged.
+        ValueError: If it is damaged.
     """
     from comem_hf.bank import MemoryBank
 
-    bank = MemoryBank.from_pretrained(folder)
-    config = bank.config
-    sizes = {"memory": 0, "items": 0, "index": 0}
-    for name in config.data_files():
-        part = next((part for part in ("memory", "items") if name.startswith(f"{part}-")), "index")
-        sizes[part] += config.files[name]["size"]
-    recall = config.index.get("recall")
-    facts = [
-        ("items", config.num_items),
-        ("removed items", config.num_rows - config.num_items),
-        ("generation", config.generation),
-        ("memory per item", f"{config.num_memory_tokens} x {config.hidden_size} {config.memory_dtype}"),
-        ("shards", len(config.shard_sizes)),
-        ("index", f"{config.index['factory']}, {config.metric}" + (f", recall {recall:.3f}" if recall else "")),
-        ("size on disk", _mebibytes(sum(sizes.values()))),
-        *((f"size of {part}", _mebibytes(size)) for part, size in sizes.items()),
-        ("embedder", config.embedder.get("id") or config.embedder["type"]),
-        ("model", config.model["id"] or "not on the Hub"),
-        ("memory fingerprint", config.memory_fingerprint),
-    ]
-    if verify:
-        report = bank.verify()
-        facts.append(("verified", f"{report['files']} files, all {report['items'] + report['removed']} rows"))
-    return facts
+    of_repository = {"revision": place.commit, "repo_type": place.repo_type, "local_files_only": place.is_offline}
+    report = MemoryBank.from_pretrained(place.name, **(of_repository if place.commit else {})).verify()
+    return {"files": report["files"], "rows": report["items"] + report["removed"]}
 
 
-def describe_model(folder: Path) -> list[tuple[str, object]]:
-    """Name and value of what is worth knowing about a model."""
-    from .loading import load_model_alone
-
-    model = load_model_alone(folder)
-    config = model.config
-    total = model.num_parameters()
-    memory = model.num_parameters(only_trainable=True)
-    return [
-        ("backbone", config.backbone_config.model_type),
-        ("parameters", f"{total:,}"),
-        ("memory encoder", config.encoder),
-        ("memory per item", f"{config.num_memory_tokens} x {config.get_text_config().hidden_size}"),
-        ("trainable parameters", f"{memory:,} ({memory / total:.2%})"),
-        ("memory fingerprint", model.memory_fingerprint()),
-    ]
+def _commit(facts: dict[str, Any]) -> list[tuple[str, object]]:
+    return [("commit", facts["commit"])] if facts["commit"] else []
 
 
 def _mebibytes(size: int) -> str:

@@ -40,6 +40,16 @@ def read_config(folder: Path, name: str | None = None) -> "CoMemConfig":
     return CoMemConfig.from_pretrained(folder)
 
 
+def has_weights(folder: Path) -> bool:
+    """Whether a folder has all files of its weights."""
+    from comem_hf.modeling.tensor_files_comem import open_tensors
+
+    try:
+        return bool(open_tensors(folder))
+    except ValueError:
+        return False
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """A full or memory-only checkpoint, whose weights stay on disk.

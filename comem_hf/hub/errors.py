@@ -26,11 +26,16 @@ def plain_errors(repo_id: str, revision: str | None = None, writing: bool = Fals
         raise OSError(
             f"The Hub cannot be reached to push to {repo_id!r}; push again when it can."
             if writing
-            else f"{repo_id!r} is neither a folder here nor (whole) in the cache, and the Hub cannot be reached."
+            else unreachable(repo_id)
         ) from error
     except HTTPError as error:
         again = "push again to go on" if writing else "try again"
         raise OSError(f"The connection to the Hub failed for {repo_id!r}; {again}: {error}") from error
+
+
+def unreachable(repo_id: str) -> str:
+    """What to say of a repository that is not, or not all, in the cache where there is no network."""
+    return f"{repo_id!r} is neither a folder here nor (whole) in the cache, and the Hub cannot be reached."
 
 
 def _sentence(error: Exception, repo_id: str, revision: str | None, writing: bool) -> str:

@@ -45,6 +45,8 @@ class HubServer(ThreadingHTTPServer):
         """Method and path of every request."""
         self.committed: list[tuple[set[str], set[str]]] = []
         """Paths added and paths deleted by every commit."""
+        self.ranges: list[tuple[int, int]] = []
+        """First and last byte of every part of a file that was asked for."""
         self.lock = threading.Lock()
 
     @property
@@ -246,5 +248,6 @@ class HubHandler(RoutedHandler):
         if part is None or self.command == "HEAD":
             return Reply(file.content, headers=headers)
         first, last = int(part[1]), min(int(part[2] or len(file.content)), len(file.content) - 1)
+        self.server.ranges.append((first, int(part[2] or last)))
         headers["Content-Range"] = f"bytes {first}-{last}/{len(file.content)}"
         return Reply(file.content[first : last + 1], 206, headers)

@@ -1,0 +1,108 @@
+"""What a model or a memory bank is, from configurations and headers alone."""
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from .checkpoint import Checkpoint, has_weights, read_config
+from .errors import plain_errors
+from .place import Place
+
+
+if TYPE_CHECKING:
+    from comem_hf.bank.config import BankConfig
+
+
+def describe_model(place: Place) -> dict[str, Any]:
+    """Facts about a model. Of a repository, headers are read over the network; where it cannot be reached and they are
+    not in the cache, `parameters` and `bytes` are missing.
+
+    Args:
+        place ([`Place`]): Where it lies.
+
+    Returns:
+        `dict`: `checkpoint` (`"full"` or `"memory-only"`), `backbone` (its type), `backbone_name`,
+        `backbone_revision`, `encoder`, `memory_tokens` and `hidden_size` per item, `parameters`, `memory_parameters`,
+        `bytes`, `memory_fingerprint` (`None` if it is not known), `commit`.
+
+    Raises:
+        ValueError: If it is no CoMEM model, or its files are damaged.
+    """
+    config = read_config(place.folder, place.name)
+    fingerprint, stored = config.memory_fingerprint, None
+    if place.commit is None or has_weights(place.folder):
+        checkpoint = Checkpoint.open(place.folder)
+        fingerprint = checkpoint.memory_fingerprint()
+        total, memory = checkpoint.num_parameters()
+        stored = total, memory, sum((place.folder / name).stat().st_size for name in checkpoint.weight_files)
+    elif not place.is_offline:
+        stored = _read_headers(place)
+    sizes = dict(zip(("parameters", "memory_parameters", "bytes"), stored, strict=True)) if stored else {}
+    return {
+        "checkpoint": "memory-only" if config.memory_only else "full",
+        "backbone": config.backbone_config.model_type,
+        "backbone_name": config.backbone_name_or_path,
+        "backbone_revision": config.backbone_revision,
+        "encoder": config.encoder,
+        "memory_tokens": config.num_memory_tokens,
+        "hidden_size": config.hidden_size,
+        **sizes,
+        "memory_fingerprint": fingerprint,
+        "commit": place.commit,
+    }
+
+
+def describe_bank(config: "BankConfig", commit: str | None = None) -> dict[str, Any]:
+    """Facts about a memory bank.
+
+    Args:
+        config (`BankConfig`): Its configuration.
+        commit (`str`, *optional*): Of a repository.
+
+    Returns:
+        `dict`: Counts, sizes in bytes, index, embedder, model and fingerprint.
+    """
+    sizes = {"memory": 0, "items": 0, "index": 0}
+    for name in config.data_files():
+        part = next((part for part in ("memory", "items") if name.startswith(f"{part}-")), "index")
+        sizes[part] += config.files[name]["size"]
+    return {
+        "items": config.num_items,
+        "removed_items": config.num_rows - config.num_items,
+        "generation": config.generation,
+        "memory_tokens": config.num_memory_tokens,
+        "hidden_size": config.hidden_size,
+        "dtype": config.memory_dtype,
+        "shards": len(config.shard_sizes),
+        "index": config.index["factory"],
+        "metric": config.metric,
+        "recall": config.index.get("recall"),
+        "bytes": sum(sizes.values()),
+        **{f"bytes_of_{part}": size for part, size in sizes.items()},
+        "embedder": config.embedder.get("id") or config.embedder["type"],
+        "model": config.model["id"],
+        "model_revision": config.model.get("revision"),
+        "license": config.license,
+        "memory_fingerprint": config.memory_fingerprint,
+        "commit": commit,
+    }
+
+
+def _read_headers(place: Place) -> tuple[int, int, int]:
+    """Numbers stored, those of the memory encoder, and bytes of the weights of a repository."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import NotASafetensorsRepoError, SafetensorsParsingError
+
+    api = HfApi()
+    try:
+        with plain_errors(place.name, place.commit):
+            metadata = api.get_safetensors_metadata(place.name, revision=place.commit)
+            entries = api.get_paths_info(place.name, list(metadata.files_metadata), revision=place.commit)
+    except (NotASafetensorsRepoError, SafetensorsParsingError) as error:
+        raise ValueError(f"The weights of {place.name!r} are missing or damaged: {error}") from error
+    sizes = {
+        key: math.prod(tensor.shape)
+        for file in metadata.files_metadata.values()
+        for key, tensor in file.tensors.items()
+    }
+    memory = sum(size for key, size in sizes.items() if not key.startswith("backbone."))
+    return sum(sizes.values()), memory, sum(entry.size for entry in entries)

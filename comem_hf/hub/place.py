@@ -1,0 +1,111 @@
+"""Where a model or a memory bank lies: a folder, or a repository, of which only the configuration is read."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from comem_hf.bank.config import CONFIG_NAME
+
+from .errors import plain_errors
+
+
+MODEL, BANK = "model", "bank"
+_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
+_NAMES = {"config.json": MODEL, CONFIG_NAME: BANK}
+
+
+@dataclass(frozen=True)
+class Place:
+    """A model or a memory bank that is there.
+
+    Args:
+        name (`str`): Folder, or id of the repository.
+        kind (`str`): `"model"` or `"bank"`.
+        folder (`Path`): Where its configuration lies: the folder, or a commit in the cache of huggingface_hub.
+        repo_type (`str`, *optional*): Of a repository: `"model"` or `"dataset"`.
+        commit (`str`, *optional*): Of a repository.
+        is_offline (`bool`): Whether the Hub could not be reached, so that all there is lies in the cache.
+    """
+
+    name: str
+    kind: str
+    folder: Path
+    repo_type: str | None = None
+    commit: str | None = None
+    is_offline: bool = False
+
+
+def find_place(name: str, revision: str | None = None, repo_type: str | None = None) -> Place:
+    """Find a model or a memory bank; of a repository, its configuration is downloaded.
+
+    Args:
+        name (`str`): Folder, or id of a repository.
+        revision (`str`, *optional*): Branch, tag or commit of the repository.
+        repo_type (`str`, *optional*): `"model"` or `"dataset"`; if not given, a model repository, else a data set.
+
+    Raises:
+        ValueError: If there is something else, or a folder is given a revision.
+        OSError: If there is nothing, or it cannot be read.
+    """
+    folder = Path(name)
+    if folder.is_dir():
+        if revision or repo_type:
+            raise ValueError(f"{name!r} is a folder; only repositories have a revision and a type.")
+        kind = next((kind for file, kind in reversed(_NAMES.items()) if (folder / file).is_file()), None)
+        if kind is None:
+            raise ValueError(f"{name!r} is neither a model nor a memory bank: no config.json, no {CONFIG_NAME}.")
+        return Place(name, kind, folder)
+    if repo_type not in (None, "model", "dataset"):
+        raise ValueError(f"`repo_type` must be 'model' or 'dataset', got {repo_type!r}.")
+    if not _HUB_ID.fullmatch(name):
+        raise ValueError(f"There is no folder {name!r}.")  # and that is no id of a repository
+    return _find_repository(name, revision, (repo_type,) if repo_type else ("model", "dataset"))
+
+
+def _find_repository(repo_id: str, revision: str | None, repo_types: tuple[str, ...]) -> Place:
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, HTTPError, RepositoryNotFoundError
+
+    missing = None
+    with plain_errors(repo_id, revision):
+        for repo_type in repo_types:
+            try:
+                found = HfApi().repo_info(repo_id, repo_type=repo_type, revision=revision)
+            except GatedRepoError:
+                raise
+            except RepositoryNotFoundError as error:
+                missing = error
+                continue
+            except (HTTPError, ConnectionError) as error:
+                if isinstance(error, HfHubHTTPError):
+                    raise
+                # Known from one request; the client would try for half a minute for each file.
+                return _find_in_cache(repo_id, revision, repo_types)
+            files = {file.rfilename for file in found.siblings}
+            for name, kind in _NAMES.items():
+                if name in files and (repo_type, kind) != ("dataset", MODEL):
+                    return _open(repo_id, revision, repo_type, name)
+            raise ValueError(f"{repo_id!r} is neither a model nor a memory bank: no config.json, no {CONFIG_NAME}.")
+        raise missing
+
+
+def _find_in_cache(repo_id: str, revision: str | None, repo_types: tuple[str, ...]) -> Place:
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    for repo_type in repo_types:
+        for name, kind in _NAMES.items():
+            try:
+                if (repo_type, kind) != ("dataset", MODEL):
+                    return _open(repo_id, revision, repo_type, name, is_offline=True)
+            except LocalEntryNotFoundError as error:
+                missing = error
+    raise missing
+
+
+def _open(repo_id: str, revision: str | None, repo_type: str, name: str, is_offline: bool = False) -> Place:
+    from huggingface_hub import hf_hub_download
+
+    # By the revision and not by its commit: the cache learns what commit it stands for.
+    file = hf_hub_download(repo_id, name, repo_type=repo_type, revision=revision, local_files_only=is_offline)
+    folder = Path(file).parent
+    return Place(repo_id, _NAMES[name], folder, repo_type, folder.name, is_offline)

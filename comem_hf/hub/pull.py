@@ -1,0 +1,105 @@
+"""A model or a memory bank from the Hub, whole and checked."""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+from .checkpoint import Checkpoint, has_weights, read_config
+from .errors import plain_errors, unreachable
+from .place import BANK, Place, find_place
+
+
+def pull(
+    repo_id: str, folder: Path | None = None, revision: str | None = None, repo_type: str | None = None
+) -> tuple[Place, Path]:
+    """Download a repository into the cache of huggingface_hub, and check every file.
+
+    What is in the cache already is not downloaded again; an interrupted download goes on when this is called again.
+
+    Args:
+        repo_id (`str`): Id of the repository.
+        folder (`Path`, *optional*): Where to copy it to, new or empty.
+        revision (`str`, *optional*): Branch, tag or commit.
+        repo_type (`str`, *optional*): As for [`find_place`].
+
+    Returns:
+        `tuple[Place, Path]`: What it is, and where it is now.
+
+    Raises:
+        ValueError: If it is no model and no memory bank, a file is damaged, or `folder` is not empty.
+        OSError: If the repository cannot be read.
+    """
+    if Path(repo_id).is_dir():
+        raise ValueError(f"{repo_id!r} is a folder here already; give the id of a repository.")
+    if folder is not None and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ValueError(f"{str(folder)!r} is not empty; choose a new folder.")
+    place = find_place(repo_id, revision, repo_type)
+    if place.kind == BANK:
+        return place, _pull_bank(place, folder)
+    return place, _pull_model(place, folder)
+
+
+def _pull_bank(place: Place, folder: Path | None) -> Path:
+    from comem_hf.bank import MemoryBank
+
+    options = {"repo_type": place.repo_type, "local_files_only": place.is_offline}
+    bank = MemoryBank.from_pretrained(place.name, place.commit, **options)
+    if folder is None:
+        return bank.folder
+    bank.save_pretrained(folder)
+    return folder
+
+
+def _pull_model(place: Place, folder: Path | None) -> Path:
+    from huggingface_hub import snapshot_download
+
+    from comem_hf.conversion.output_folder import output_folder
+
+    read_config(place.folder, place.name)  # before gigabytes of another model
+    with plain_errors(place.name, place.commit):
+        cached = Path(snapshot_download(place.name, revision=place.commit, local_files_only=place.is_offline))
+    if place.is_offline and not has_weights(cached):
+        raise OSError(unreachable(place.name))
+    refuse_damaged(cached, place.name)
+    Checkpoint.open(cached).check()
+    if folder is None:
+        return cached
+    with output_folder(folder) as partial:
+        shutil.copytree(cached, partial, dirs_exist_ok=True)
+    return folder
+
+
+def refuse_damaged(snapshot: Path, name: str) -> None:
+    """Compare files in the cache of huggingface_hub with their checksums, by which the cache names them.
+
+    Where the cache has no links, as on some systems, it does not know checksums, and nothing is compared.
+
+    Args:
+        snapshot (`Path`): Folder of a commit.
+        name (`str`): What to call it.
+
+    Raises:
+        ValueError: If one is damaged; it is removed from the cache, to be downloaded again.
+    """
+    for path in sorted(snapshot.rglob("*")):
+        if not path.is_symlink():
+            continue
+        content = path.resolve()
+        if _checksum(content, len(content.name)) not in (content.name, None):
+            for gone in (content, path):
+                gone.unlink()
+            raise ValueError(
+                f"{path.relative_to(snapshot)} of {name!r} was damaged in the cache and is removed from there; pull "
+                "it again."
+            )
+
+
+def _checksum(path: Path, length: int) -> str | None:
+    """SHA-256 of a large file, git's own hash of a small one, `None` where a name is neither."""
+    if length == 64:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    if length == 40:
+        content = path.read_bytes()
+        return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+    return None

@@ -1,0 +1,159 @@
+"""`comem pull` and `comem info` on repositories, over HTTP, with and without a network."""
+
+import json
+
+import pytest
+from huggingface_hub import close_session
+
+from comem_hf import MemoryBank
+from tests.conftest import make_backbone
+from tests.hub.repository import Repository
+
+
+@pytest.fixture
+def pushed(comem, hub, model_folder, bank_folder):
+    """The commits of a model `ann/model` and its bank `ann/model-bank`."""
+    assert comem("push", model_folder, "ann/model", "--bank", bank_folder)[0] == 0
+    return {kind: repository.branches["main"] for (kind, _), repository in hub.repositories.items()}
+
+
+@pytest.fixture
+def disconnect(hub, monkeypatch):
+    """Ends the Hub, as if the network were gone."""
+
+    def end():
+        hub.shutdown()
+        hub.server_close()
+        close_session()  # connections that are open would be served to their end
+
+    monkeypatch.setattr(hub, "shutdown", lambda shutdown=hub.shutdown: shutdown() if hub.socket.fileno() > 0 else None)
+    return end
+
+
+def facts(output: str) -> dict[str, str]:
+    return dict(line.split("\t")[1:] for line in output.splitlines())
+
+
+def sent(hub) -> list[str]:
+    return [path.rpartition("/")[2] for method, path in hub.requests if method == "GET" and "/resolve/" in path]
+
+
+def test_pull_copies_a_model_and_a_bank_whole(comem, pushed, model_folder, bank_folder, tmp_path):
+    code, output, _ = comem("pull", "ann/model", tmp_path / "model")
+    assert (code, facts(output)) == (0, {"commit": pushed["model"], "folder": str(tmp_path / "model")})
+    assert (tmp_path / "model" / "model.safetensors").read_bytes() == (model_folder / "model.safetensors").read_bytes()
+    assert not any(path.is_symlink() for path in (tmp_path / "model").iterdir())
+    code, output, _ = comem("pull", "ann/model-bank", tmp_path / "bank", "--json")
+    found = {"kind": "bank", "repo_type": "dataset", "commit": pushed["dataset"], "folder": str(tmp_path / "bank")}
+    assert (code, json.loads(output)) == (0, found)
+    assert MemoryBank.from_pretrained(tmp_path / "bank").ids == MemoryBank.from_pretrained(bank_folder).ids
+    assert comem("info", tmp_path / "model", "--bank", tmp_path / "bank")[0] == 0
+
+
+def test_pull_without_a_folder_fills_the_cache_and_says_where(comem, hub, pushed):
+    code, output, _ = comem("pull", "ann/model", "--revision", pushed["model"])
+    folder = facts(output)["folder"]
+    assert code == 0 and folder.endswith(pushed["model"])
+    count = len(sent(hub))
+    assert comem("pull", "ann/model")[:2] == (0, output)
+    assert len(sent(hub)) == count
+    assert comem("info", folder)[0] == 0
+
+
+def test_info_of_repositories_downloads_configurations_alone(comem, hub, pushed, model_folder, bank_folder):
+    for name, folder in (("ann/model", model_folder), ("ann/model-bank", bank_folder)):
+        code, output, _ = comem("info", name)
+        assert code == 0
+        commit = {"commit": pushed["model" if name == "ann/model" else "dataset"]}
+        assert facts(output) == facts(comem("info", folder)[1]) | commit
+    large = [name for name in sent(hub) if name not in ("config.json", "bank_config.json")]
+    assert large == ["model.safetensors"]  # its header
+    assert hub.ranges == [(0, 100_000)]
+
+
+def test_info_says_whether_a_bank_fits(comem, pushed, bank_folder, tmp_path):
+    code, output, _ = comem("info", "ann/model", "--bank", "ann/model-bank", "--json")
+    found = json.loads(output)
+    assert (code, found["fits"], found["kind"], found["checkpoint"]) == (0, True, "model", "full")
+    assert found["bank"]["memory_fingerprint"] == found["memory_fingerprint"]
+    assert found["parameters"] > found["memory_parameters"] > 0
+    MemoryBank.from_pretrained(bank_folder).save_pretrained(tmp_path / "other")
+    config = (tmp_path / "other" / "bank_config.json").read_text()
+    (tmp_path / "other" / "bank_config.json").write_text(config.replace(found["memory_fingerprint"], "f" * 64))
+    code, output, error = comem("info", "ann/model", "--bank", tmp_path / "other")
+    assert code == 2 and facts(output)["fits"] == "no"
+    assert facts(output)["fingerprint of the bank"] == "f" * 64
+    for part in ("does not fit the model 'ann/model'", "f" * 64, found["memory_fingerprint"]):
+        assert part in error
+    assert (
+        comem("info", "ann/model", "--bank", "ann/model")[2] == "Error: 'ann/model' is a model, not a memory bank.\n"
+    )
+
+
+def test_info_verifies_a_bank_of_a_repository(comem, pushed):
+    code, output, _ = comem("info", "ann/model-bank", "--verify", "--json")
+    assert code == 0 and json.loads(output)["verified"] == {"files": 3, "rows": 4}
+
+
+@pytest.mark.parametrize("command", ["pull", "info"])
+def test_what_cannot_be_read_is_one_sentence(comem, hub, pushed, command, monkeypatch):
+    make_backbone().push_to_hub("ann/plain")
+    hub.repositories["model", "ann/empty"] = Repository("ann/empty")
+    hub.repositories["model", "ann/model"].is_private = True
+    for arguments, message in (
+        (["ann/nothing"], "no repository on the Hub that you may read; a private one needs a token"),
+        (["ann/model", "--revision", "nowhere"], "'ann/model' has no revision 'nowhere': give a branch, a tag or a"),
+        (["ann/plain"], "'ann/plain' is a 'qwen2_vl' model, not a CoMEM model"),
+        (["ann/empty"], "'ann/empty' is neither a model nor a memory bank: no config.json, no bank_config.json"),
+        (["no folder"], "There is no folder 'no folder'"),
+        (["ann/model", "--repo-type", "space"], "`repo_type` must be 'model' or 'dataset', got 'space'"),
+    ):
+        code, output, error = comem(command, *arguments)
+        assert (code, output) == (2, "") and message in error and error.count("\n") == 1
+    for token in ("bob's", ""):
+        monkeypatch.setenv("HF_TOKEN", token)
+        assert "no repository on the Hub that you may read; a private one" in comem(command, "ann/model")[2]
+
+
+def test_pull_never_writes_into_what_is_there(comem, hub, pushed, tmp_path, model_folder):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "a.txt").write_text("mine")
+    code, _, error = comem("pull", "ann/model", tmp_path / "full")
+    assert code == 2 and "full' is not empty; choose a new folder." in error
+    assert comem("pull", model_folder)[2].endswith("is a folder here already; give the id of a repository.\n")
+
+
+def test_a_damaged_file_is_removed_from_the_cache_and_pulled_again(comem, pushed, tmp_path):
+    folder = tmp_path / facts(comem("pull", "ann/model")[1])["folder"]
+    for name in ("model.safetensors", "config.json"):
+        content = (folder / name).read_bytes()
+        (folder / name).resolve().write_bytes(content[:-1] + b" ")
+        code, _, error = comem("pull", "ann/model")
+        assert code == 2 and f"{name} of 'ann/model' was damaged in the cache and is removed from there" in error
+        assert comem("pull", "ann/model")[0] == 0
+        assert (folder / name).read_bytes() == content
+
+
+def test_without_a_network_a_warm_cache_is_enough_and_a_cold_one_is_named(comem, pushed, disconnect, tmp_path):
+    warm = [comem("pull", name) for name in ("ann/model", "ann/model-bank")]
+    disconnect()
+    for name, before in zip(("ann/model", "ann/model-bank"), warm, strict=True):
+        code, output, _ = comem("pull", name)
+        assert (code, output) == before[:2]
+        assert comem("pull", name, tmp_path / name)[0] == 0
+        assert comem("info", name)[0] == 0
+    for command in ("pull", "info"):
+        code, output, error = comem(command, "ann/other")
+        assert (code, output) == (2, "")
+        assert error.endswith(
+            "Error: 'ann/other' is neither a folder here nor (whole) in the cache, and the Hub cannot be reached.\n"
+        )
+
+
+def test_without_a_network_and_with_the_configuration_alone_info_says_what_it_can(comem, pushed, disconnect):
+    comem("info", "ann/model")
+    disconnect()
+    code, output, _ = comem("info", "ann/model")
+    assert code == 0 and facts(output)["size"] == "unknown: the Hub cannot be reached"
+    code, _, error = comem("pull", "ann/model")
+    assert code == 2 and "(whole) in the cache, and the Hub cannot be reached" in error
