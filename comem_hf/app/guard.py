@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from .picture import MAX_FILE_BYTES, is_upload
 
@@ -82,7 +83,11 @@ class Guard:
             return None if served else (404, "There is nothing here.")
         if method != "POST" or path not in WRITABLE:
             return 404, "There is nothing here."
-        length = dict(scope["headers"]).get(b"content-length", b"")
+        headers = dict(scope["headers"])
+        origin = headers.get(b"origin")
+        if origin is not None and urlsplit(origin).netloc != headers.get(b"host"):
+            return 403, "The page answers to itself only, not to other sites."
+        length = headers.get(b"content-length", b"")
         if not length.isdigit():
             return 411, "The request must say how long it is."
         if int(length) > WRITABLE[path]:
@@ -102,7 +107,7 @@ class Guard:
             return 400, "The request is no JSON."
         if all(path is None or (isinstance(path, str) and is_upload(path, self.uploads)) for path in paths):
             return None
-        return 400, "The request names a file that was not uploaded here."
+        return 400, "The picture is not, or no longer, among the uploaded ones; choose it again."
 
 
 def _paths(value: object) -> Iterator[object]:

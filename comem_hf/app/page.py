@@ -10,15 +10,11 @@ from transformers.utils import logging
 from .comparison import Comparer
 from .examples import Example
 from .picture import MAX_FILE_BYTES, read_picture
-from .results import EMPTY, problem, results
+from .results import EMPTY, header, problem, results
 from .style import SHOW_ANSWERS
 
 
 logger = logging.get_logger(__name__)
-
-HEADER = """<header><h1>Ask a picture, with and without memory</h1>
-<p>The same frozen model answers twice: once alone, once with memory vectors that a bank holds of the items that look
-most like the picture.</p></header>"""
 
 
 def build_page(comparer: Comparer, examples: Sequence[Example], questions: Sequence[str], uploads: Path) -> gr.Blocks:
@@ -51,7 +47,7 @@ def build_page(comparer: Comparer, examples: Sequence[Example], questions: Seque
         return "", gr.skip()
 
     with gr.Blocks(title="comem: ask with memory", analytics_enabled=False, delete_cache=(600, 3600)) as page:
-        gr.HTML(HEADER, elem_id="header")
+        gr.HTML(header(len(comparer.bank), min(comparer.top_k, len(comparer.bank))), elem_id="header")
         with gr.Row(elem_id="layout"):
             with gr.Column(scale=2, min_width=300, elem_id="form"):
                 picture = gr.Image(

@@ -1,4 +1,4 @@
-"""What the page shows of a comparison, as HTML; every text of models, banks and visitors is escaped."""
+"""What the page says, as HTML; every text of models, banks and visitors is escaped."""
 
 from html import escape
 
@@ -11,6 +11,14 @@ MAX_TEXT_CHARACTERS = 400
 
 EMPTY = """<div class="empty"><p>The two answers appear here: the model alone, and the same model with what its memory
 bank holds about the picture.</p></div>"""
+
+
+def header(items: int, top_k: int) -> str:
+    """What the page is for, with the size of the bank and how many of its items are used."""
+    used = "the item" if top_k == 1 else f"the {top_k} items"
+    return f"""<header><h1>Ask a picture, with and without memory</h1>
+<p>The same frozen model answers twice: once alone, and once with the memory of {used} that look most like the picture,
+out of {items:,} in its memory bank.</p></header>"""
 
 
 def problem(sentence: str) -> str:
@@ -51,7 +59,7 @@ def _costs(comparison: Comparison) -> str:
     )
     return f"""<section class="costs"><h3>Positions in front of the answer</h3>
 <table><thead class="hidden"><tr><th>Way</th><td></td><th>Positions</th></tr></thead><tbody>{rows}</tbody></table>
-<p class="quiet">The last way is counted, not run.</p></section>"""
+<p class="quiet">The last way is counted, not run. The time with memory includes the search.</p></section>"""
 
 
 def _item(hit: MemoryHit) -> str:

@@ -41,6 +41,7 @@ def serve(
         # Gradio reads its settings from the environment: before it is imported, and while it runs.
         uploads = Path(folder).resolve()
         os.environ.update(
+            GRADIO_ALLOWED_PATHS="",
             GRADIO_ANALYTICS_ENABLED="False",
             GRADIO_RUN_HISTORY="False",
             GRADIO_SHARE="False",

@@ -12,6 +12,20 @@ from comem_hf.app import Comparer
 from comem_hf.default import default_path
 
 
+# Runs `comem` and writes down whom the process connects to.
+WATCHED = """
+import sys
+
+def watch(event, arguments):
+    if event == "socket.connect" and isinstance(arguments[1], tuple):
+        print("connected to", arguments[1][0], file=sys.stderr, flush=True)
+
+sys.addaudithook(watch)
+from comem_hf.commands import main
+main(sys.argv[1:])
+"""
+
+
 @pytest.fixture(scope="session")
 def comparer() -> Comparer:
     from comem_hf.commands.loading import load_model, open_bank
@@ -37,7 +51,7 @@ def address(free_port, tmp_path_factory):
     """Where the page is."""
     pytest.importorskip("gradio", reason="the page needs gradio: the extra `app`")
     folder = tmp_path_factory.mktemp("temporary")
-    command = [sys.executable, "-m", "comem_hf", "app", "--port", str(free_port)]
+    command = [sys.executable, "-c", WATCHED, "app", "--port", str(free_port)]
     environment = {**os.environ, "TMPDIR": str(folder)}
     log = tmp_path_factory.mktemp("log") / "stderr"
     with log.open("w") as stderr:
@@ -48,4 +62,6 @@ def address(free_port, tmp_path_factory):
         server.send_signal(signal.SIGINT)
         server.communicate(timeout=30)
     assert server.returncode == 0, log.read_text()
+    connections = {line for line in log.read_text().splitlines() if line.startswith("connected to")}
+    assert connections == {"connected to 127.0.0.1"}
     assert not list(folder.glob("comem-*")), "uploads were left behind"

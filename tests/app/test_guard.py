@@ -87,7 +87,7 @@ def test_a_request_that_names_another_file_is_refused(ask, path, where):
     [answer] = ask(("POST", "/gradio_api/queue/join"), json={"data": data})
     assert (answer.status_code, answer.json()) == (
         400,
-        {"detail": "The request names a file that was not uploaded here."},
+        {"detail": "The picture is not, or no longer, among the uploaded ones; choose it again."},
     )
 
 
@@ -117,6 +117,12 @@ def test_a_request_of_unknown_length_is_refused(ask):
 
     [answer] = ask(("POST", "/gradio_api/queue/join"), content=endless())
     assert answer.status_code == 411
+
+
+@pytest.mark.parametrize("origin, status", [("http://page", 200), ("http://example.com", 403), ("null", 403)])
+def test_what_another_site_makes_a_browser_send_is_refused(ask, origin, status):
+    [answer] = ask(("POST", "/gradio_api/upload"), content=b"picture", headers={"Origin": origin})
+    assert answer.status_code == status
 
 
 def test_uploads_at_a_time_are_limited_and_the_next_ones_work(ask):

@@ -75,7 +75,7 @@ def test_no_other_path_or_address_is_taken_as_a_file(client, function, uploaded,
     answer = join(client, function, *data)
     assert (answer.status_code, answer.json()["detail"]) == (
         400,
-        "The request names a file that was not uploaded here.",
+        "The picture is not, or no longer, among the uploaded ones; choose it again.",
     )
     assert ">Euro<" in ask(client, function, file(uploaded), QUESTION)[1]
 
