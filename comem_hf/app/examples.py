@@ -38,12 +38,12 @@ def embedded_examples() -> list[Example]:
 
 
 def bank_examples(bank: MemoryBank, count: int = 6) -> list[Example]:
-    """Pictures of the first items of a bank that have one, named by their ids."""
+    """Pictures of the first items of a bank that have one, named by the beginning of their ids."""
     examples = []
     for item_id in bank.ids[: 10 * count]:
         picture = bank[item_id].load_image()
         if picture is not None:
-            examples.append(Example(item_id, picture))
+            examples.append(Example(item_id if len(item_id) <= 24 else f"{item_id[:23]}…", picture))
         if len(examples) == count:
             break
     return examples

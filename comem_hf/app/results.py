@@ -15,9 +15,9 @@ bank holds about the picture.</p></div>"""
 
 def header(items: int, top_k: int) -> str:
     """What the page is for, with the size of the bank and how many of its items are used."""
-    used = "the item" if top_k == 1 else f"the {top_k} items"
+    used = "the item that looks" if top_k == 1 else f"the {top_k} items that look"
     return f"""<header><h1>Ask a picture, with and without memory</h1>
-<p>The same frozen model answers twice: once alone, and once with the memory of {used} that look most like the picture,
+<p>The same frozen model answers twice: once alone, and once with the memory of {used} most like the picture,
 out of {items:,} in its memory bank.</p></header>"""
 
 
@@ -54,7 +54,7 @@ def _costs(comparison: Comparison) -> str:
         for kind, name, positions in (
             ("alone", "Without memory", comparison.without.positions),
             ("memory", f"With memory of {items}", comparison.with_memory.positions),
-            ("pasted", f"The same {items} in the prompt", comparison.pasted_positions),
+            ("pasted", f"The same {'item' if count == 1 else items} in the prompt", comparison.pasted_positions),
         )
     )
     return f"""<section class="costs"><h3>Positions in front of the answer</h3>

@@ -10,7 +10,7 @@ from .comparison import Comparer
 from .examples import Example
 
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+LOOPBACK = ("127.0.0.1", "localhost")
 
 
 def serve(
@@ -30,13 +30,15 @@ def serve(
         comparer (`Comparer`): What answers.
         examples (`Sequence[Example]`): Pictures to start with.
         questions (`Sequence[str]`): Questions to start with.
-        host (`str`, defaults to `"127.0.0.1"`): Address to listen on.
+        host (`str`, defaults to `"127.0.0.1"`): Name or IPv4 address to listen on.
         port (`int`, *optional*): Port to listen on; if not given, the first free one from 7860.
         opened (`Callable[[str], None]`, *optional*): Called with the address when the page can be opened.
 
     Raises:
         ValueError: If the address cannot be listened on.
     """
+    if ":" in host:  # of which Gradio makes no address that can be opened
+        raise ValueError(f"`host` must be a name or an IPv4 address, got {host!r}.")
     with tempfile.TemporaryDirectory(prefix="comem-") as folder:
         # Gradio reads its settings from the environment: before it is imported, and while it runs.
         uploads = Path(folder).resolve()
@@ -58,7 +60,7 @@ def serve(
 
         middleware = [Middleware(Guard, uploads=uploads)]
         if host in LOOPBACK:  # a foreign site whose name leads to this machine must not reach the page
-            middleware.insert(0, Middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, "[::1]"]))
+            middleware.insert(0, Middleware(TrustedHostMiddleware, allowed_hosts=LOOPBACK))
         page = build_page(comparer, examples, questions, uploads)
         try:
             _, address, _ = page.launch(

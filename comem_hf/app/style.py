@@ -42,6 +42,8 @@ def theme() -> gr.themes.Base:
         input_background_fill="*neutral_50",
         input_background_fill_dark="*neutral_900",
         input_border_width="1px",
+        input_placeholder_color="*neutral_500",
+        input_placeholder_color_dark="*neutral_400",
         button_primary_background_fill="*neutral_800",
         button_primary_background_fill_hover="*neutral_700",
         button_primary_background_fill_dark="*neutral_200",

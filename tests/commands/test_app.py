@@ -24,3 +24,10 @@ def test_a_port_in_use_is_named(comem):
     assert (
         error == f"Error: Cannot listen on 127.0.0.1:{port}: give a free `--port`, and an address of this machine.\n"
     )
+
+
+def test_an_address_of_another_kind_is_refused(comem):
+    pytest.importorskip("gradio")
+    assert comem("app", "--host", "::1")[2].splitlines()[-1] == (
+        "Error: `host` must be a name or an IPv4 address, got '::1'."
+    )
