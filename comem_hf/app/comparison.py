@@ -9,9 +9,6 @@ from ..answering import count_positions, generate_answers, question_inputs
 from ..bank import MemoryBank, MemoryHit
 
 
-MAX_QUESTION_CHARACTERS = 500
-
-
 @dataclass(frozen=True)
 class Answer:
     """What the model said.
@@ -65,18 +62,7 @@ class Comparer:
         self.max_new_tokens = max_new_tokens
 
     def compare(self, picture: Image.Image, question: str) -> Comparison:
-        """Answer a question without and with memory.
-
-        Raises:
-            ValueError: If the question is empty or has more than 500 characters.
-        """
-        question = " ".join(question.split())
-        if not question:
-            raise ValueError("Type a question first.")
-        if len(question) > MAX_QUESTION_CHARACTERS:
-            raise ValueError(
-                f"The question has {len(question):,} characters; at most {MAX_QUESTION_CHARACTERS} are allowed."
-            )
+        """Answer a question without and with memory."""
         without = self._answer(picture, question, time.perf_counter())
         start = time.perf_counter()
         hits = self.bank.search(image=picture, k=self.top_k)

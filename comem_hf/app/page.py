@@ -5,16 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import gradio as gr
-from transformers.utils import logging
 
 from .comparison import Comparer
 from .examples import Example
-from .picture import MAX_FILE_BYTES, read_picture
-from .results import EMPTY, header, problem, results
+from .picture import MAX_FILE_BYTES
+from .results import EMPTY, header
 from .style import SHOW_ANSWERS
-
-
-logger = logging.get_logger(__name__)
+from .visitor import ask, check_picture
 
 
 def build_page(comparer: Comparer, examples: Sequence[Example], questions: Sequence[str], uploads: Path) -> gr.Blocks:
@@ -26,26 +23,6 @@ def build_page(comparer: Comparer, examples: Sequence[Example], questions: Seque
         questions (`Sequence[str]`): Questions to start with, a button each.
         uploads (`Path`): Gradio's folder of uploads, the only one whose files are opened.
     """
-
-    # Gradio decodes pictures before it calls a function, without limits. With `preprocess=False` they are only opened
-    # by `read_picture`; all else that then comes is as the browser sent it, so its types are checked here.
-    def ask(picture: object, question: object):
-        try:
-            opened = read_picture(picture, uploads)
-            return "", results(comparer.compare(opened, question if isinstance(question, str) else ""))
-        except ValueError as error:
-            return problem(str(error)), EMPTY
-        except Exception:  # of the model or the bank: the visitor gets a sentence, the log the rest
-            logger.exception("A question could not be answered.")
-            return problem("The question could not be answered; the server's log says why."), EMPTY
-
-    def check(picture: object):
-        try:
-            read_picture(picture, uploads)
-        except ValueError as error:
-            return problem(str(error)), None
-        return "", gr.skip()
-
     with gr.Blocks(title="comem: ask with memory", analytics_enabled=False, delete_cache=(600, 3600)) as page:
         gr.HTML(header(len(comparer.bank), min(comparer.top_k, len(comparer.bank))), elem_id="header")
         with gr.Row(elem_id="layout"):
@@ -77,15 +54,23 @@ def build_page(comparer: Comparer, examples: Sequence[Example], questions: Seque
             with gr.Column(scale=3, min_width=300):
                 answers = gr.HTML(EMPTY, elem_id="answers")
 
+        # Gradio decodes pictures before it calls a function, without limits: `preprocess=False` leaves that to us.
+        def answer(sent_picture: object, sent_question: object) -> tuple[str, str]:
+            return ask(comparer, sent_picture, sent_question, uploads)
+
+        def check_upload(sent_picture: object):
+            said = check_picture(sent_picture, uploads)
+            return said, None if said else gr.skip()
+
         hidden = {"api_visibility": "private", "show_progress": "hidden"}
         for example, choice in zip(examples, pictures, strict=True):
             choice.click(lambda example=example: ("", example.picture), None, [message, picture], **hidden)
         for text, choice in zip(questions, suggestions, strict=True):
             choice.click(None, None, question, js=f"() => {json.dumps(text)}", **hidden)
-        picture.upload(check, picture, [message, picture], preprocess=False, **hidden)
+        picture.upload(check_upload, picture, [message, picture], preprocess=False, **hidden)
         asked = gr.on(
             [button.click, question.submit],
-            ask,
+            answer,
             [picture, question],
             [message, answers],
             preprocess=False,

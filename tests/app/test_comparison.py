@@ -2,7 +2,6 @@
 
 import pytest
 
-from comem_hf.app.comparison import MAX_QUESTION_CHARACTERS
 from comem_hf.commands import main
 from comem_hf.modeling.memory_item import load_image
 
@@ -42,17 +41,3 @@ def test_positions_are_the_prompt_then_the_memory_then_what_pasting_would_take(c
     assert comparison.with_memory.positions == alone + 3 * comparer.model.config.num_memory_tokens
     texts = [len(comparer.processor.tokenizer(hit.item.text)["input_ids"]) for hit in comparison.hits]
     assert comparison.pasted_positions > alone + sum(texts)
-
-
-@pytest.mark.parametrize(
-    "question, sentence",
-    [
-        ("", "Type a question first"),
-        (" \n\t", "Type a question first"),
-        ("x" * (MAX_QUESTION_CHARACTERS + 1), "501 characters; at most 500"),
-        ("why " * 5000, "19,999 characters; at most 500"),
-    ],
-)
-def test_a_question_of_no_use_is_refused_in_a_sentence(comparer, greece, question, sentence):
-    with pytest.raises(ValueError, match=sentence):
-        comparer.compare(load_image(greece), question)

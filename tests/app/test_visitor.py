@@ -1,0 +1,53 @@
+"""What a visitor sends, and what comes back."""
+
+import pytest
+
+from comem_hf.app.results import EMPTY
+from comem_hf.app.visitor import MAX_QUESTION_CHARACTERS, ask, check_picture, read_question
+from tests.conftest import make_image
+
+
+@pytest.fixture
+def picture(tmp_path):
+    make_image().save(tmp_path / "a.png")
+    return {"path": str(tmp_path / "a.png")}
+
+
+@pytest.mark.parametrize(
+    "question, sentence",
+    [
+        (None, "Type a question first"),
+        ({"a": "What?"}, "Type a question first"),
+        ("", "Type a question first"),
+        (" \n\t", "Type a question first"),
+        ("x" * (MAX_QUESTION_CHARACTERS + 1), "501 characters; at most 500"),
+        ("why " * 5000, "19,999 characters; at most 500"),
+    ],
+)
+def test_a_question_of_no_use_is_refused_in_a_sentence(question, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        read_question(question)
+
+
+def test_spaces_around_and_within_a_question_do_not_matter():
+    assert read_question("  What \n is it? ") == "What is it?"
+    assert read_question("x" * MAX_QUESTION_CHARACTERS) == "x" * MAX_QUESTION_CHARACTERS
+
+
+def test_what_fails_inside_is_logged_and_not_told(picture, tmp_path, monkeypatch):
+    class Broken:
+        def compare(self, picture, question):
+            raise ValueError("'/secret/place/items-00000.parquet' is damaged.")
+
+    logged = []
+    monkeypatch.setattr("comem_hf.app.visitor.logger.exception", logged.append)
+    message, answers = ask(Broken(), picture, "What?", tmp_path)
+    assert "The question could not be answered" in message and "secret" not in message
+    assert answers == EMPTY
+    assert len(logged) == 1
+
+
+def test_a_good_picture_needs_no_message(picture, tmp_path):
+    assert check_picture(picture, tmp_path) == ""
+    (tmp_path / "a.png").write_bytes(b"no picture")
+    assert "This file is no picture" in check_picture(picture, tmp_path)
