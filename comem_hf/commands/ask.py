@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from .output import JsonOption
+
 
 def ask(
     question: Annotated[str, typer.Argument(help="What to ask about the picture.")],
@@ -13,6 +15,7 @@ def ask(
     bank: Annotated[str | None, typer.Option(help="Bank folder or Hub id [default: the embedded bank].")] = None,
     top_k: Annotated[int, typer.Option(min=1, help="Memory items to retrieve.")] = 3,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")] = 32,
+    json: JsonOption = False,
 ) -> None:
     """Ask a question about a picture, and see the answer without and with memory.
 
@@ -29,7 +32,7 @@ def ask(
     from comem_hf.modeling.memory_item import load_image
 
     from .loading import load_model, open_bank
-    from .output import HIT_COLUMNS, hit_rows, print_table
+    from .output import HIT_COLUMNS, hit_rows, hits_for_json, print_json, print_table
     from .stopwatch import Stopwatch
 
     picture = load_image(image)
@@ -48,6 +51,10 @@ def ask(
         inputs = question_inputs(processor, [question], [picture], memory_inputs=memory_inputs)
         [answer] = generate_answers(loaded, processor, inputs, max_new_tokens)
 
+    if json:
+        answers = {"without_memory": without, "with_memory": answer}
+        print_json({"question": question, **answers, "memory": hits_for_json(hits), "seconds": dict(watch.steps)})
+        return
     print_table("answer", ("", question), [("without memory", without), ("with memory", answer)])
     print_table("memory", HIT_COLUMNS, hit_rows(hits))
     print_table("time", ("step", "time"), watch.rows())

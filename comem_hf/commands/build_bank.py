@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from .output import JsonOption
+
 
 def build_bank(
     source: Annotated[
@@ -39,6 +41,7 @@ def build_bank(
         str | None, typer.Option(help="Licence of the items, by the Hub's identifier, such as 'cc-by-sa-4.0'.")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a bank in OUTPUT.")] = False,
+    json: JsonOption = False,
 ) -> None:
     """Encode items and write them as a memory bank.
 
@@ -57,7 +60,7 @@ def build_bank(
     from comem_hf.bank.sources import open_source
 
     from .loading import load_model
-    from .output import print_table
+    from .output import print_json, print_table
 
     columns = {"image_column": image_column, "text_column": text_column, "id_column": id_column}
     items = open_source(source, images=images, split=split, **columns)
@@ -81,5 +84,8 @@ def build_bank(
         distributed=distributed,
     )
     if processes.leader:
-        rows = [("folder", output), ("items", len(bank)), ("skipped", len(read_skipped(output)))]
-        print_table("bank", ("", ""), rows)
+        built = {"folder": str(output), "items": len(bank), "skipped": len(read_skipped(output))}
+        if json:
+            print_json(built)
+        else:
+            print_table("bank", ("", ""), list(built.items()))

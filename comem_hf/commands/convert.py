@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from .output import JsonOption
+
 
 def convert(
     source: Annotated[
@@ -32,12 +34,17 @@ def convert(
         int | None, typer.Option(min=1, help="Width of each of its heads. [default: what fits the weights]")
     ] = None,
     resampler_layers: Annotated[int | None, typer.Option(min=1, help="Passes of the resampler. [default: 8]")] = None,
+    json: JsonOption = False,
 ) -> None:
     """Convert a published checkpoint.
 
-    Example: comem convert ./CoMEM-Qwen2.5-VL-7B ./converted --backbone Qwen/Qwen2.5-VL-7B-Instruct
+    Example:
+
+        comem convert ./CoMEM-Qwen2.5-VL-7B ./converted --backbone Qwen/Qwen2.5-VL-7B-Instruct
     """
     from comem_hf.conversion import convert_checkpoint
+
+    from .output import print_json
 
     sizes = {
         "num_attention_heads": resampler_heads,
@@ -54,6 +61,10 @@ def convert(
         max_error=max_error,
         overwrite=overwrite,
     )
+    if json:
+        facts = ("layout", "encoder", "num_tensors", "rank", "max_error", "worst_layer", "has_processor", "notes")
+        print_json({"folder": str(report.output), **{name: getattr(report, name) for name in facts}})
+        return
     typer.echo(f"Source layout: {report.layout}. Wrote {report.num_tensors} tensors to {report.output}.")
     if report.worst_layer is not None:
         noise = report.noise[report.worst_layer]

@@ -1,12 +1,14 @@
 """`comem evaluate`: the same questions without memory, with the items in the prompt, and with memory."""
 
 import hashlib
-import json
 import shlex
+from json import dumps
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from .output import JsonOption
 
 
 def evaluate(
@@ -21,6 +23,7 @@ def evaluate(
         Path | None,
         typer.Option(help="Also write scores and answers here, as JSON; evaluation.json of a model goes on its card."),
     ] = None,
+    json: JsonOption = False,
 ) -> None:
     """Score a model and its memory bank on questions with known answers.
 
@@ -36,7 +39,7 @@ def evaluate(
     from ..evaluation import evaluate as score
     from ..evaluation import load_questions, recall_at_1
     from .loading import load_model
-    from .output import print_table
+    from .output import print_json, print_table
 
     if output is not None:  # before the minutes of work that would be lost
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -47,6 +50,27 @@ def evaluate(
     scores = score(loaded, processor, memory, asked, top_k=top_k, batch_size=batch_size)
     recall = recall_at_1(memory)
 
+    result = {
+        "command": _command(model=model, bank=bank, questions=questions, top_k=None if top_k == 3 else top_k),
+        "model": {"memory_fingerprint": loaded.memory_fingerprint()},
+        "bank": {"items": len(memory)},
+        "data": {"file": file.name, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()},
+        "questions": len(asked),
+        "top_k": top_k,
+        "scores": [{"way": way.way, "exact_match": way.exact_match, "positions": way.positions} for way in scores],
+        "recall_at_1": recall,
+        "answers": [
+            {"item_id": question.item_id, "question": question.question, "expected": question.answer}
+            | {way.way: way.answers[number] for way in scores}
+            for number, question in enumerate(asked)
+        ],
+    }
+    if output is not None:
+        output.write_text(dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    if json:
+        print_json(result)
+        return
+
     rows = [(way.way, f"{way.exact_match:.3f}", f"{way.positions:.0f}") for way in scores]
     print_table(
         f"{len(asked)} questions, top-{top_k} of {len(memory)} items", ("way", "exact match", "prompt positions"), rows
@@ -56,30 +80,16 @@ def evaluate(
         rows = [(way.way, *(f"{_share(way, asked, kind):.2f}" for kind in kinds)) for way in scores]
         print_table("exact match by kind of question", ("way", *kinds), rows)
     print_table("retrieval recall@1", ("disturbance", "recall@1"), [(k, f"{v:.3f}") for k, v in recall.items()])
-    if output is not None:
-        result = {
-            "command": _command(
-                model=model, bank=bank, questions=questions and questions.name, top_k=None if top_k == 3 else top_k
-            ),
-            "model": {"memory_fingerprint": loaded.memory_fingerprint()},
-            "bank": {"items": len(memory)},
-            "data": {"file": file.name, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()},
-            "questions": len(asked),
-            "top_k": top_k,
-            "scores": [{"way": way.way, "exact_match": way.exact_match, "positions": way.positions} for way in scores],
-            "recall_at_1": recall,
-            "answers": [
-                {"item_id": question.item_id, "question": question.question, "expected": question.answer}
-                | {way.way: way.answers[number] for way in scores}
-                for number, question in enumerate(asked)
-            ],
-        }
-        output.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _command(**options: object) -> str:
-    given = ((f"--{name.replace('_', '-')}", str(value)) for name, value in options.items() if value is not None)
-    return shlex.join(["comem", "evaluate", *(word for option in given for word in option)])
+    """The command line without what was left at its default, and without where on this machine files are."""
+    words = ["comem", "evaluate"]
+    for name, value in options.items():
+        if value is not None:
+            path = Path(str(value))
+            words += [f"--{name.replace('_', '-')}", path.name if path.exists() else str(value)]
+    return shlex.join(words)
 
 
 def _share(way, questions, kind: str) -> float:

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from .output import JsonOption
+
 
 def merge(
     model: Annotated[str, typer.Argument(help="Folder or Hub repository of a model.")],
@@ -17,6 +19,7 @@ def merge(
         typer.Option(help="Backbone of a memory-only model. [default: the one that its configuration names]"),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what was written there before.")] = False,
+    json: JsonOption = False,
 ) -> None:
     """Write the memory encoder, without its resampler, as a standard model of the backbone's type.
 
@@ -28,6 +31,8 @@ def merge(
 
     from comem_hf.conversion import export_adapter, merge_encoder
 
+    from .output import print_json
+
     logging.disable_progress_bar()
     try:
         folder = (export_adapter if adapter_only else merge_encoder)(
@@ -35,4 +40,7 @@ def merge(
         )
     finally:
         logging.enable_progress_bar()
+    if json:
+        print_json({"folder": str(folder), "kind": "adapter" if adapter_only else "encoder"})
+        return
     typer.echo(f"Wrote the {'adapter' if adapter_only else 'merged memory encoder'} to {folder}.")

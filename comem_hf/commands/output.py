@@ -54,6 +54,20 @@ def hit_rows(hits) -> list[tuple]:
     return rows
 
 
+def hits_for_json(hits) -> list[dict[str, Any]]:
+    """All that memory hits say but their pictures, for `print_json`."""
+    return [
+        {
+            "rank": hit.rank + 1,
+            "score": hit.score,
+            "id": hit.item.id,
+            "text": hit.item.text,
+            "metadata": hit.item.metadata,
+        }
+        for hit in hits
+    ]
+
+
 def _one_line(value: object) -> str:
     # Texts of models and banks are strangers' texts: no control characters reach the terminal.
     text = "".join(character if character.isprintable() else " " for character in str(value))

@@ -1,10 +1,12 @@
 """`comem search`: the items of a memory bank that are nearest to a picture or a text."""
 
-import json
+from json import loads
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from .output import JsonOption
 
 
 def search(
@@ -24,16 +26,17 @@ def search(
         list[str] | None,
         typer.Option(help="FIELD=VALUE: only items with this metadata; a field given twice may have either value."),
     ] = None,
+    json: JsonOption = False,
 ) -> None:
     """Find the items of a memory bank that are nearest to a picture.
 
     Example:
 
         comem search --image flag.png --top-k 5
-        comem search my-bank --image cat.png --where language=en --where language=de
+        comem search my-bank --model my-model --image flag.png --where language=en --where language=de
     """
     from .loading import load_model, open_bank
-    from .output import HIT_COLUMNS, hit_rows, print_table
+    from .output import HIT_COLUMNS, hit_rows, hits_for_json, print_json, print_table
 
     if image is None and text is None:
         raise ValueError("Nothing to search for: give `--image` or `--text`.")
@@ -41,7 +44,10 @@ def search(
     if opened.config.embedder["type"] == "backbone":
         opened.attach(*load_model(model))
     hits = opened.search(image=image, text=text, k=top_k, text_weight=text_weight, where=read_conditions(where))
-    print_table("memory", HIT_COLUMNS, hit_rows(hits))
+    if json:
+        print_json(hits_for_json(hits))
+    else:
+        print_table("memory", HIT_COLUMNS, hit_rows(hits))
 
 
 def read_conditions(conditions: list[str] | None) -> dict[str, list] | None:
@@ -56,7 +62,7 @@ def read_conditions(conditions: list[str] | None) -> dict[str, list] | None:
         if not equals:
             raise ValueError(f"`--where` must be FIELD=VALUE, got {condition!r}.")
         try:
-            value = json.loads(text)
+            value = loads(text)
         except ValueError:
             value = text
         where.setdefault(name, []).append(value)

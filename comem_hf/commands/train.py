@@ -1,9 +1,13 @@
 """`comem train`: train a memory encoder."""
 
+import sys
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from .output import JsonOption
 
 
 if TYPE_CHECKING:
@@ -45,6 +49,7 @@ def train(
     shuffle: Annotated[bool, typer.Option(help="Shuffle the samples; --no-shuffle keeps them in order.")] = True,
     logging_steps: Annotated[int, typer.Option(help="Updates between lines of the log.")] = 10,
     seed: Annotated[int, typer.Option(help="Seed of the new encoder, the order of the samples and dropout.")] = 42,
+    json: JsonOption = False,
 ) -> None:
     """Train a memory encoder on a frozen backbone.
 
@@ -53,13 +58,17 @@ def train(
 
     Run the same command again to go on with an interrupted run.
 
-    Example: comem train --model Qwen/Qwen2-VL-2B-Instruct --data train.jsonl --output-dir my-memory --bf16
+    Example:
+
+        comem train --model Qwen/Qwen2-VL-2B-Instruct --data train.jsonl --output-dir my-memory --bf16
     """
     import torch
     from transformers import set_seed
 
     from comem_hf.training import MemoryDataset, MemoryTrainingArguments, train_memory_encoder, trainable_share
     from comem_hf.training.arguments import ACTIVATION_CHECKPOINTING
+
+    from .output import print_json
 
     dataset = MemoryDataset.from_file(data)
     if not any(sample.memories for sample in dataset.samples):
@@ -95,8 +104,12 @@ def train(
         seed=seed,
         **({ACTIVATION_CHECKPOINTING: True} if gradient_checkpointing else {}),
     )
-    typer.echo(f"{len(dataset)} samples; {trainable_share(comem_model)}")
-    train_memory_encoder(comem_model, processor, dataset, args, eval_dataset=eval_dataset)
+    with redirect_stdout(sys.stderr) if json else nullcontext():  # the trainer's own log
+        typer.echo(f"{len(dataset)} samples; {trainable_share(comem_model)}")
+        done = train_memory_encoder(comem_model, processor, dataset, args, eval_dataset=eval_dataset)
+    if json:
+        print_json({"folder": str(output_dir), "updates": done.global_step, "loss": done.training_loss})
+        return
     typer.echo(f"Saved the trained model to {output_dir}.")
 
 
