@@ -12,6 +12,7 @@ AUTO = "transformers.models.auto"
 CONFIGURATION = f"{__package__}.modeling.configuration_comem"
 MODEL = f"{__package__}.modeling.modeling_comem"
 PROCESSOR = f"{__package__}.modeling.processing_comem"
+TASK = "memory-image-text-to-text"
 
 # Module and name of each class of ours, and of the Auto classes that shall find it.
 CLASSES = (
@@ -23,16 +24,17 @@ CLASSES = (
 
 def register() -> None:
     """
-    Registers configuration, model and processor with transformers' Auto classes, as soon as these are imported, and
+    Registers configuration, model, processor and pipeline with transformers, as soon as it is there to be told, and
     gives the model our card for what it pushes.
 
-    That is often in the middle of another import, where nothing heavy can be imported safely. So model and processor
-    are registered as stand-ins, and as themselves when they are there.
+    That is often in the middle of another import, where nothing heavy can be imported safely. So all but the
+    configuration are registered as stand-ins, and model and processor as themselves when they are there.
     """
     when_imported(f"{AUTO}.configuration_auto", _register_config)
     for name in (CONFIGURATION, f"{AUTO}.modeling_auto", f"{AUTO}.processing_auto", PROCESSOR):
         when_imported(name, _register_classes)
     when_imported(MODEL, _register_model)
+    when_imported("transformers.pipelines", _register_pipeline)
 
 
 def _register_config(configuration_auto: ModuleType) -> None:
@@ -49,6 +51,13 @@ def _write_card(model, folder, repo_id: str, own_card: str | None) -> None:
     from .cards.model_card import write_model_card
 
     write_model_card(model, folder, repo_id, own_card)
+
+
+def _register_pipeline(pipelines: ModuleType) -> None:
+    registry = pipelines.PIPELINE_REGISTRY
+    if TASK not in registry.supported_tasks:
+        stand_in = _StandIn(f"{__package__}.pipeline", "MemoryImageTextToTextPipeline")
+        registry.register_pipeline(TASK, stand_in, pipelines.AutoModelForImageTextToText, type="multimodal")
 
 
 def _register_classes(_: ModuleType) -> None:
@@ -89,7 +98,7 @@ class _StandIn(type):
 
 
 def _load(name: str) -> type:
-    return getattr(importlib.import_module(f"{__package__}.modeling"), name)
+    return getattr(importlib.import_module(__package__), name)
 
 
 copyreg.pickle(_StandIn, lambda stand_in: (_load, (stand_in.__name__,)))

@@ -126,6 +126,8 @@ class CoMemConfig(PreTrainedConfig):
         self._resolve_resampler_heads()
         self._resolve_memory_token()
         self._check()
+        if not type(self).__module__.startswith("transformers_modules."):
+            kwargs.pop("custom_pipelines", None)  # of the repository's own code; an installed package brings its own
         # The base class would otherwise reset it on the backbone's configuration, which may be in use.
         kwargs.setdefault("attn_implementation", self.backbone_config._attn_implementation)
         super().__init__(**kwargs)

@@ -1,4 +1,19 @@
-"""How a saved model is found by transformers' auto classes where this package is not installed."""
+"""How a saved model is found by transformers' auto classes and pipelines where this package is not installed."""
+
+from typing import TYPE_CHECKING
+
+
+if TYPE_CHECKING:
+    # transformers copies what files import by what stands in them, and the pipeline is not imported by the model.
+    from .pipeline_comem import MemoryImageTextToTextPipeline  # noqa: F401
+
+CUSTOM_PIPELINES = {
+    "memory-image-text-to-text": {
+        "impl": "pipeline_comem.MemoryImageTextToTextPipeline",
+        "pt": ["AutoModelForImageTextToText"],
+        "type": "multimodal",
+    }
+}
 
 # transformers itself copies the source files of a class and enters it in `auto_map`, but under one auto class only.
 MODEL_AUTO_CLASSES = ("AutoModel", "AutoModelForImageTextToText")
@@ -16,4 +31,4 @@ def model_auto_map(model_class: type) -> dict[str, str]:
     return dict.fromkeys(MODEL_AUTO_CLASSES, f"{file}.{model_class.__name__}")
 
 
-__all__ = ["model_auto_map"]
+__all__ = ["CUSTOM_PIPELINES", "model_auto_map"]

@@ -25,6 +25,8 @@ ORDERS = {
     "layers": "import comem_hf, transformers.modeling_layers",
     "peft": "import comem_hf, peft",
     "pipelines": "import comem_hf, transformers.pipelines.base",
+    "our pipeline": "from comem_hf import MemoryImageTextToTextPipeline",
+    "our pipeline's file": "import comem_hf.modeling.pipeline_comem",
     "our processor": "from comem_hf.modeling.processing_comem import CoMemProcessor",
     "our configuration": "from comem_hf import CoMemConfig",
     "our star": "from comem_hf import *",
@@ -38,10 +40,11 @@ def loaded_by_auto_classes(statements: str, model: str) -> list[str]:
     exec(statements, {})
     kept = "comem_hf" in sys.modules
 
-    from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText, AutoProcessor
+    from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText, AutoProcessor, pipeline
 
+    pipe = pipeline("memory-image-text-to-text", model=model, device="cpu")
     classes = (AutoProcessor, AutoModel, AutoModelForImageTextToText, AutoConfig)
-    loaded = [type(auto_class.from_pretrained(model)) for auto_class in classes]
+    loaded = [*(type(auto_class.from_pretrained(model)) for auto_class in classes), type(pipe)]
     return [f"{cls.__module__}.{cls.__name__}" for cls in loaded] if kept else []
 
 
@@ -93,11 +96,13 @@ def test_neither_the_package_nor_the_help_imports_anything_heavy(tmp_path, state
 
 @pytest.mark.slow
 @pytest.mark.parametrize("order", ORDERS)
-def test_auto_classes_know_the_package_in_every_order_of_imports(tmp_path, order):
+def test_transformers_knows_the_package_in_every_order_of_imports(tmp_path, order):
     done = run_alone(loaded_by_auto_classes, ORDERS[order], str(default_path("model")), folder=tmp_path, hidden=())
     model = "comem_hf.modeling.modeling_comem.CoMemForConditionalGeneration"
     processor = "comem_hf.modeling.processing_comem.CoMemProcessor"
-    assert done.result == [processor, model, model, "comem_hf.modeling.configuration_comem.CoMemConfig"]
+    config = "comem_hf.modeling.configuration_comem.CoMemConfig"
+    assert done.result == [processor, model, model, config, "comem_hf.pipeline.MemoryImageTextToTextPipeline"]
+    assert "already registered" not in done.output
 
 
 @pytest.mark.slow

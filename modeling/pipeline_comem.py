@@ -1,0 +1,264 @@
+"""The pipeline `memory-image-text-to-text`: a question about pictures, answered out of memory items."""
+
+import copy
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from transformers import GenerationConfig, ImageTextToTextPipeline, Pipeline
+from transformers.pipelines.image_text_to_text import Chat, ReturnType
+
+from .memory_item import MemoryItem
+from .pipeline_samples_comem import (
+    as_sample,
+    as_samples,
+    is_chat,
+    is_picture,
+    last_question,
+    open_picture,
+    parts_of,
+    with_open_pictures,
+)
+
+
+TASK = "memory-image-text-to-text"
+TOP_K = 3
+MEMORY_ARGUMENTS = ("top_k", "where", "text_weight")
+PARENT_ARGUMENTS = (
+    "clean_up_tokenization_spaces",
+    "continue_final_message",
+    "generate_kwargs",
+    "max_new_tokens",
+    "processor_kwargs",
+    "return_full_text",
+    "return_tensors",
+    "return_type",
+    "skip_special_tokens",
+    "stop_sequence",
+    "timeout",
+)
+
+
+class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
+    """
+    Answers questions about pictures with the help of memory items, found in a memory bank or given.
+
+    Args:
+        model ([`CoMemForConditionalGeneration`]): The model.
+        processor ([`CoMemProcessor`]): Its processor.
+        memory_bank (*optional*): A bank of this model: an object with `search` and `memory_inputs`. Where comem_hf is
+            installed and imported, also a bank's folder or repository.
+        **kwargs: As for [`~transformers.ImageTextToTextPipeline`], and defaults for the arguments of calls.
+
+    Raises:
+        `ValueError`: If model, processor and bank do not belong together, or an argument is unknown.
+
+    Example:
+
+    ```python
+    ask = pipeline("memory-image-text-to-text", model="me/my-memory", memory_bank="me/my-bank")
+    ask(images="flag.png", text="What is the capital of this country?", top_k=3)
+    # => [{"generated_text": "Athens", "memories": [{"id": "GR", "score": 0.95, "text": "..."}, ...]}]
+    ```
+    """
+
+    # Here `top_k` is a number of memory items.
+    _non_generation_params = ("top_k",)
+
+    def __init__(self, model, processor=None, *, memory_bank=None, **kwargs):
+        if not hasattr(model, "encode_memory"):
+            raise ValueError(f"The task {TASK!r} needs a CoMEM model, got a {type(model).__name__}.")
+        if not hasattr(processor, "process_memories"):
+            raise ValueError(
+                f"The task {TASK!r} needs `processor`, a CoMemProcessor, got {type(processor).__name__}: save the "
+                "model's processor beside it, or give the processor itself."
+            )
+        super().__init__(model=model, processor=processor, **kwargs)
+        # What collates batches goes by this tokenizer, and prompts to be continued end where the answer begins.
+        self.tokenizer = copy.copy(processor.tokenizer)
+        self.tokenizer.padding_side = "left"
+        self.memory_bank = None if memory_bank is None else self._open_bank(memory_bank)
+        if hasattr(self.memory_bank, "attach"):
+            self.memory_bank.attach(self.model, processor)  # which refuses another model's bank
+
+    def _open_bank(self, memory_bank):
+        if isinstance(memory_bank, (str, os.PathLike)):
+            raise ValueError(
+                f"`memory_bank={str(memory_bank)!r}` names a bank, which only comem_hf can open: `pip install "
+                "comem_hf` and `import comem_hf`, or give an object with `search` and `memory_inputs`."
+            )
+        if not (hasattr(memory_bank, "search") and hasattr(memory_bank, "memory_inputs")):
+            raise ValueError(
+                "`memory_bank` must be a bank, or the name of its folder or repository, got "
+                f"{type(memory_bank).__name__}."
+            )
+        return memory_bank
+
+    def _sanitize_parameters(self, **kwargs):
+        unknown = [name for name in kwargs if name not in (*PARENT_ARGUMENTS, *MEMORY_ARGUMENTS)]
+        if unknown:
+            hint = ""
+            if any(hasattr(GenerationConfig(), name) or name in ("streamer", "memory_inputs") for name in unknown):
+                hint = " What is meant for `generate` goes into `generate_kwargs`."
+            raise ValueError(
+                f"The task {TASK!r} has no arguments {unknown}; it takes images, text, memories, "
+                f"{', '.join((*MEMORY_ARGUMENTS, *PARENT_ARGUMENTS))}.{hint}"
+            )
+        memory_params = {name: kwargs.pop(name) for name in MEMORY_ARGUMENTS if name in kwargs}
+        if "top_k" in memory_params:
+            _check_top_k(memory_params["top_k"])
+        if kwargs.get("generate_kwargs") is not None:
+            kwargs["generate_kwargs"] = dict(kwargs["generate_kwargs"])  # the parent adds to it
+        preprocess_params, forward_params, postprocess_params = super()._sanitize_parameters(**kwargs)
+        return preprocess_params, {**forward_params, **memory_params}, postprocess_params
+
+    def __call__(self, images=None, text=None, memories=None, **kwargs):
+        """
+        Args:
+            images (*optional*): A picture (PIL image, path, URL or bytes) or, for one text, a list of them. For a list
+                of texts, a list with an entry for each: a picture, a list of pictures or `None`. Also a generator or
+                data set of samples, each a conversation or a mapping with `text` and perhaps `images` and `memories`.
+            text (`str`, conversation, or list of these, *optional*): Questions. A conversation is a list of messages
+                `{"role", "content"}` with its pictures inside, as for [`~transformers.ImageTextToTextPipeline`].
+            memories (*optional*): Memory items ([`MemoryItem`] or mappings of its fields) to be used instead of a
+                bank's; for a list of texts, a list of items for each.
+            top_k (`int`, *optional*, defaults to 3): Items to retrieve from the bank, by the sample's last picture, or
+                by its last question if it has none; with 0 the bank is not used. A smaller bank gives all it has.
+            where (`dict`, *optional*), text_weight (`float`, *optional*): As for the bank's `search`; with
+                `text_weight` both picture and question are searched for.
+            batch_size (`int`, *optional*, defaults to 1): Samples that are searched for and answered together.
+            generate_kwargs (`dict`, *optional*): Arguments of `generate`, `streamer` and `memory_inputs` included.
+            max_new_tokens (`int`, *optional*): Longest answer; else the model's `generation_config`, else 256.
+            return_full_text (`bool`, *optional*, defaults to `False`): Return the question, too, or the conversation.
+            **kwargs: As for [`~transformers.ImageTextToTextPipeline`].
+
+        Returns:
+            `list[dict]`: `generated_text` and `memories`, a list of `{"id", "score", "text"}` in the order in which
+            the model got them; given items have no score (`None`). A list of such lists for a list of texts, an
+            iterator of them for a generator or data set.
+
+        Raises:
+            `ValueError`: If the input is empty or of a wrong type, if numbers of texts, images and memories differ, if
+            there are both a bank and given memory, or if a prompt is longer than the model can take.
+        """
+        if text is None and not is_picture(images) or images is None and not isinstance(text, (str, list, tuple)):
+            inputs = images if text is None else text
+            if inputs is None or isinstance(inputs, (list, tuple)) and not inputs:
+                raise ValueError("`text` is needed: a question, a conversation, or a list of these.")
+            if memories is not None and not is_chat(inputs):
+                raise ValueError("`memories` need `text` beside them; samples bring their own, as 'memories'.")
+            if is_chat(inputs):
+                inputs = as_samples(None, inputs, memories)
+            elif isinstance(inputs, Mapping):
+                inputs = as_sample(inputs)
+            elif isinstance(inputs, (list, tuple)):
+                inputs = [as_sample(sample) for sample in inputs]
+        else:
+            inputs = as_samples(images, text, memories)
+        # Everything is a sample now, or brings samples; the parent would make other things of them.
+        return Pipeline.__call__(self, inputs, **kwargs)
+
+    def preprocess(self, inputs=None, timeout=None, **processing_kwargs):
+        sample = as_sample(inputs)
+        pictures = [open_picture(image, timeout) for image in sample["images"]]
+        text = sample["text"]
+        if isinstance(text, str):
+            content = [*({"type": "image", "image": picture} for picture in pictures), {"type": "text", "text": text}]
+            messages = [{"role": "user", "content": content}]
+        else:
+            messages = [with_open_pictures(message, timeout) for message in text]
+            pictures = [part["image"] for part in parts_of(messages) if part.get("type") == "image"]
+        model_inputs = super().preprocess(Chat(messages), timeout=timeout, **processing_kwargs)
+        self._check_length(model_inputs["input_ids"].shape[-1])
+        if isinstance(text, str):
+            model_inputs["text"] = text
+        model_inputs["sample"] = {
+            "picture": pictures[-1] if pictures else None,
+            "question": last_question(messages),
+            "memories": sample["memories"],
+        }
+        return model_inputs
+
+    def _forward(self, model_inputs, generate_kwargs=None, top_k=TOP_K, **search_kwargs):
+        samples = model_inputs.pop("sample")
+        samples = samples if isinstance(samples, list) else [samples]
+        generate_kwargs = dict(generate_kwargs or {})
+        memory_inputs = generate_kwargs.pop("memory_inputs", None)
+        memories, found = self._memories(samples, top_k, search_kwargs, given=memory_inputs is not None)
+        if found is not None:
+            memory_inputs = found
+        if memory_inputs is not None:
+            model_inputs["memory_inputs"] = (
+                memory_inputs.to(self.device) if hasattr(memory_inputs, "to") else memory_inputs
+            )
+        output = super()._forward(model_inputs, generate_kwargs)
+        return {**output, "memories": memories}
+
+    def _memories(self, samples: list[dict], top_k: int, search_kwargs: dict, given: bool):
+        """What is shown of each sample's memory items, and their `memory_inputs`: `None` if there is no memory."""
+        rows = [sample["memories"] for sample in samples]
+        uses_bank = self.memory_bank is not None and top_k > 0
+        sources = {
+            "`memory_bank`": uses_bank,
+            "`memories`": any(row is not None for row in rows),
+            "`memory_inputs`": given,
+        }
+        used = [name for name, is_used in sources.items() if is_used]
+        if len(used) > 1:
+            way_out = "; `top_k=0` leaves the bank out of a call" if uses_bank else ""
+            raise ValueError(f"{' and '.join(used)} were both given, but memory comes from one of them{way_out}.")
+        if uses_bank:
+            hits = self._search(samples, top_k, search_kwargs)
+            memories = [[_shown(hit.item, float(hit.score)) for hit in row] for row in hits]
+            return memories, self.memory_bank.memory_inputs(hits) if any(hits) else None
+        rows = [row or [] for row in rows]
+        memories = [[_shown(item) for item in row] for row in rows]
+        return memories, self.processor.process_memories(rows) if any(rows) else None
+
+    def _search(self, samples: list[dict], top_k: int, search_kwargs: dict) -> list[list]:
+        """Searches for all samples with a picture at once, and for all without."""
+        hits: list[list] = [[] for _ in samples]
+        for has_picture in (True, False):
+            chosen = [n for n, sample in enumerate(samples) if (sample["picture"] is not None) == has_picture]
+            if not chosen:
+                continue
+            queries = {"image": [samples[n]["picture"] for n in chosen]} if has_picture else {}
+            if not has_picture or search_kwargs.get("text_weight"):
+                queries["text"] = [samples[n]["question"] for n in chosen]
+            for n, row in zip(chosen, self.memory_bank.search(**queries, k=top_k, **search_kwargs), strict=True):
+                hits[n] = row
+        return hits
+
+    def _check_length(self, length: int):
+        limit = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        if limit is not None and length > limit:
+            raise ValueError(
+                f"The prompt has {length:,} tokens, but the model takes {limit:,}: shorten `text`, or use fewer or "
+                "smaller pictures."
+            )
+
+    def postprocess(self, model_outputs, return_type=ReturnType.NEW_TEXT, **kwargs):
+        memories = model_outputs.pop("memories")
+        memories = memories[0] if memories and isinstance(memories[0], list) else memories
+        records = super().postprocess(model_outputs, return_type=return_type, **kwargs)
+        for record in records:
+            record.pop("input_text", None)  # which the caller has
+            record["memories"] = memories
+        return records
+
+    def save_pretrained(self, save_directory: str | os.PathLike, **kwargs):
+        """Saves model and processor, from which this pipeline can be made again; the bank is saved by itself."""
+        self.model.save_pretrained(save_directory, **kwargs)
+        self.processor.save_pretrained(save_directory, **kwargs)
+
+
+def _check_top_k(top_k: Any):
+    if not isinstance(top_k, int) or isinstance(top_k, bool) or top_k < 0:
+        raise ValueError(f"`top_k` must be a number of memory items, 0 or more, got {top_k!r}.")
+
+
+def _shown(item: MemoryItem, score: float | None = None) -> dict[str, Any]:
+    return {"id": item.id, "score": score, "text": item.text}
+
+
+__all__ = ["MemoryImageTextToTextPipeline"]

@@ -1,0 +1,120 @@
+"""What the pipeline is given, as samples of one form: pictures, a question or conversation, and memory items."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import PIL.Image
+from transformers.image_utils import load_image as load_image_from_url
+from transformers.pipelines.image_text_to_text import Chat
+
+from .memory_item import MemoryItem, load_image
+
+
+SAMPLE_KEYS = ("images", "text", "memories")
+
+
+def as_samples(images, text, memories) -> dict | list[dict]:
+    """One sample for one text, a list for a list of texts."""
+    if text is None:
+        raise ValueError("`text` is needed: a question, a conversation, or a list of these.")
+    if isinstance(text, str) or is_chat(text):
+        images = [] if images is None else images if isinstance(images, (list, tuple)) else [images]
+        return as_sample({"images": images, "text": text, "memories": memories})
+    if not isinstance(text, (list, tuple)):
+        raise ValueError(f"`text` must be a question, a conversation, or a list of these, got {type(text).__name__}.")
+    if not text:
+        raise ValueError("`text` is empty: give a question or a conversation.")
+    columns = {"images": images, "memories": memories}
+    for name, column in columns.items():
+        if column is None:
+            columns[name] = [None] * len(text)
+        elif not isinstance(column, (list, tuple)) or len(column) != len(text):
+            number = f"{len(column)}" if isinstance(column, (list, tuple)) else f"a {type(column).__name__}"
+            raise ValueError(f"`{name}` must have one entry for each of the {len(text)} texts, got {number}.")
+    rows = zip(columns["images"], text, columns["memories"], strict=True)
+    return [as_sample(dict(zip(SAMPLE_KEYS, row, strict=True))) for row in rows]
+
+
+def as_sample(value: Any) -> dict[str, Any]:
+    """Checks a sample; returns it with `images` a list, `text` a string or messages, `memories` items or `None`."""
+    if isinstance(value, Chat):
+        value = {"text": value.messages}
+    if isinstance(value, str) or is_chat(value) or isinstance(value, (list, tuple)) and not value:
+        value = {"text": value}
+    if not isinstance(value, Mapping):
+        raise ValueError(f"A sample must be a mapping of {SAMPLE_KEYS} or a conversation, got {type(value).__name__}.")
+    unknown = [key for key in value if key not in SAMPLE_KEYS]
+    if unknown:
+        raise ValueError(f"A sample has unknown keys {unknown}; known are {list(SAMPLE_KEYS)}.")
+    images, text, memories = (value.get(key) for key in SAMPLE_KEYS)
+    if isinstance(text, Chat):
+        text = text.messages
+    if isinstance(text, (list, tuple)) and not text:
+        raise ValueError("`text` is an empty conversation: it needs at least one message.")
+    if not isinstance(text, str) and not is_chat(text):
+        raise ValueError(f"`text` must be a question or a conversation, got {type(text).__name__}.")
+    images = [] if images is None else list(images) if isinstance(images, (list, tuple)) else [images]
+    for image in images:
+        if not is_picture(image):
+            raise ValueError(f"`images` must be PIL images, paths, URLs or bytes, got {type(image).__name__}.")
+    if images and not isinstance(text, str):
+        raise ValueError("Pictures of a conversation belong inside its messages, not in `images`.")
+    if memories is not None:
+        if not isinstance(memories, (list, tuple)):
+            raise ValueError(f"`memories` must be a list of memory items, got {type(memories).__name__}.")
+        memories = [MemoryItem.of(item) for item in memories]
+    return {"images": images, "text": text, "memories": memories}
+
+
+def is_chat(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and bool(value) and isinstance(value[0], Mapping) and "role" in value[0]
+
+
+def is_picture(value: Any) -> bool:
+    return isinstance(value, (PIL.Image.Image, str, Path, bytes))
+
+
+def open_picture(image, timeout: float | None = None) -> PIL.Image.Image:
+    if isinstance(image, str) and image.startswith(("http://", "https://", "data:")):
+        image = load_image_from_url(image, timeout=timeout)
+    return load_image(image)
+
+
+def with_open_pictures(message: Mapping, timeout: float | None) -> dict:
+    """A message whose pictures, however they are given, are PIL images, to be opened only once."""
+    content = message.get("content")
+    if isinstance(content, str):
+        content = [{"type": "text", "text": content}]
+    parts = []
+    for part in content or []:
+        sources = [part[key] for key in ("image", "url", "path", "base64") if part.get(key) is not None]
+        if part.get("type") == "image":
+            if not sources or not is_picture(sources[0]):
+                got = type(sources[0]).__name__ if sources else "nothing"
+                raise ValueError(f"A picture in a conversation must be a PIL image, path, URL or bytes, got {got}.")
+            source = f"data:image/png;base64,{sources[0]}" if "base64" in part else sources[0]
+            part = {"type": "image", "image": open_picture(source, timeout)}
+        parts.append(part)
+    return {**message, "content": parts}
+
+
+def parts_of(messages: list[dict]) -> list[dict]:
+    return [part for message in messages for part in message["content"]]
+
+
+def last_question(messages: list[dict]) -> str:
+    asked = [message for message in messages if message["role"] == "user"][-1:]
+    return " ".join(part["text"] for part in parts_of(asked) if isinstance(part.get("text"), str))
+
+
+__all__ = [
+    "as_sample",
+    "as_samples",
+    "is_chat",
+    "is_picture",
+    "last_question",
+    "open_picture",
+    "parts_of",
+    "with_open_pictures",
+]

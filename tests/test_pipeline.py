@@ -1,0 +1,175 @@
+"""The pipeline with memory banks, found by its task."""
+
+import json
+
+import pytest
+from transformers import AutoModelForImageTextToText, AutoProcessor, pipeline
+
+from comem_hf import CoMemConfig, MemoryBank, MemoryImageTextToTextPipeline, MemoryItem
+from comem_hf.default import default_path
+from comem_hf.evaluation import load_questions
+from comem_hf.evaluation.disturbances import DISTURBANCES
+from tests.conftest import make_image, make_model
+
+
+TASK = "memory-image-text-to-text"
+QUESTION = "Which country has this flag?"
+GREEDY = {"max_new_tokens": 6, "min_new_tokens": 6, "do_sample": False}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, tiny_processor):
+    """A model with its processor, and a bank of four items in a folder of its own beside it."""
+    root = tmp_path_factory.mktemp("pipeline")
+    model = make_model()
+    model.save_pretrained(root / "model")
+    tiny_processor.save_pretrained(root / "model")
+    items = [MemoryItem(image=make_image(n, (112, 84)), text=f"Fact {n}.", id=f"item-{n}") for n in range(4)]
+    MemoryBank.build(items, model=model, processor=tiny_processor, output_dir=root / "bank")
+    return root
+
+
+@pytest.fixture(scope="module")
+def ask(folder):
+    return pipeline(
+        TASK, model=str(folder / "model"), memory_bank=folder / "bank", device="cpu", generate_kwargs=GREEDY
+    )
+
+
+def test_a_saved_model_needs_no_remote_code_here(folder, ask):
+    entry = json.loads((folder / "model" / "config.json").read_text())["custom_pipelines"]
+    assert entry == {
+        TASK: {"impl": "pipeline_comem.MemoryImageTextToTextPipeline", "pt": ["AutoModelForImageTextToText"]}
+        | {"type": "multimodal"}
+    }
+    assert type(ask) is MemoryImageTextToTextPipeline
+    trusting = pipeline(TASK, model=str(folder / "model"), trust_remote_code=True, device="cpu")
+    assert type(trusting) is MemoryImageTextToTextPipeline
+    assert not hasattr(CoMemConfig.from_pretrained(folder / "model"), "custom_pipelines")
+
+
+def test_hits_come_with_the_answer_best_first(ask):
+    picture = make_image(2, (112, 84))
+    (answer,) = ask(images=picture, text=QUESTION, top_k=2)
+    hits = ask.memory_bank.search(image=picture, k=2)
+    shown = [{"id": hit.item.id, "score": hit.score, "text": hit.item.text} for hit in hits]
+    assert answer["memories"] == shown
+    assert shown[0]["id"] == "item-2"
+    assert json.loads(json.dumps(answer)) == answer
+
+
+@pytest.mark.parametrize("bank", ["object", "folder", "path"])
+def test_a_bank_is_an_object_or_a_name(folder, ask, bank):
+    given = {"object": MemoryBank.from_pretrained(folder / "bank"), "folder": str(folder / "bank")}
+    given = given.get(bank, folder / "bank")
+    same = pipeline(TASK, ask.model, processor=ask.processor, memory_bank=given, device="cpu", generate_kwargs=GREEDY)
+    picture = make_image(1, (112, 84))
+    assert same(images=picture, text=QUESTION) == ask(images=picture, text=QUESTION)
+
+
+def test_top_k_is_the_number_of_items_at_most(ask):
+    picture = make_image(1, (112, 84))
+
+    def count(**kwargs):
+        return len(ask(images=picture, text=QUESTION, **kwargs)[0]["memories"])
+
+    assert [count(), count(top_k=1), count(top_k=100), count(top_k=0)] == [3, 1, 4, 0]
+    fewer = pipeline(TASK, ask.model, processor=ask.processor, memory_bank=ask.memory_bank, device="cpu", top_k=2)
+    assert len(fewer(images=picture, text=QUESTION, max_new_tokens=1)[0]["memories"]) == 2
+
+
+def test_without_hits_the_answer_is_the_plain_one(ask):
+    picture = make_image(1, (112, 84))
+    plain = pipeline(TASK, ask.model, processor=ask.processor, device="cpu", generate_kwargs=GREEDY)
+    expected = plain(images=picture, text=QUESTION)
+    assert expected[0]["memories"] == []
+    assert ask(images=picture, text=QUESTION, top_k=0) == expected
+    assert plain(images=picture, text=QUESTION, top_k=3) == expected
+
+
+def test_a_batch_is_searched_for_at_once(ask, monkeypatch):
+    pictures = [make_image(n, (112, 84)) for n in range(4)]
+    search, passes = ask.memory_bank.search, []
+
+    def counting(**kwargs):
+        passes.append(len(kwargs["image"]))
+        return search(**kwargs)
+
+    monkeypatch.setattr(ask.memory_bank, "search", counting)
+    batched = ask(images=pictures, text=[QUESTION] * 4, batch_size=3)
+    assert passes == [3, 1]
+    assert batched == [ask(images=picture, text=QUESTION) for picture in pictures]
+    assert [answer["memories"][0]["id"] for (answer,) in batched] == [f"item-{n}" for n in range(4)]
+
+
+def test_given_memories_and_the_bank_are_not_mixed(ask):
+    items = [{"text": "Its capital is Lima."}]
+    with pytest.raises(
+        ValueError, match="`memory_bank` and `memories` were both given.*`top_k=0` leaves the bank out"
+    ):
+        ask(images=make_image(1), text=QUESTION, memories=items)
+    (answer,) = ask(images=make_image(1), text=QUESTION, memories=items, top_k=0)
+    assert answer["memories"] == [{"id": None, "score": None, "text": "Its capital is Lima."}]
+
+
+def test_a_question_without_a_picture_needs_a_bank_that_can_be_searched_by_text(ask):
+    with pytest.raises(ValueError, match="embeds images only"):
+        ask(text=QUESTION)
+    assert ask(text=QUESTION, top_k=0)[0]["memories"] == []
+
+
+def test_a_bank_of_another_model_is_refused_with_both_fingerprints(folder, tiny_processor):
+    other = make_model(seed=5)
+    bank = MemoryBank.from_pretrained(folder / "bank")
+    message = f"{bank.config.memory_fingerprint}, but this model's is {other.memory_fingerprint()}"
+    for given in (bank, folder / "bank"):
+        with pytest.raises(ValueError, match=message):
+            pipeline(TASK, other, processor=tiny_processor, memory_bank=given, device="cpu")
+
+
+def test_a_folder_that_is_no_bank_is_refused(ask, tmp_path):
+    with pytest.raises(ValueError, match="is no memory bank"):
+        pipeline(TASK, ask.model, processor=ask.processor, memory_bank=tmp_path, device="cpu")
+
+
+def test_the_standard_pipeline_takes_a_banks_memory_inputs(ask):
+    picture = make_image(2, (112, 84))
+    content = [{"type": "image", "image": picture}, {"type": "text", "text": QUESTION}]
+    standard = pipeline("image-text-to-text", model=ask.model, processor=ask.processor, device="cpu")
+    memory = ask.memory_bank.memory_inputs([ask.memory_bank.search(image=picture, k=3)])
+    (answer,) = standard(
+        text=[{"role": "user", "content": content}],
+        generate_kwargs={**GREEDY, "memory_inputs": memory},
+        return_full_text=False,
+    )
+    assert answer["generated_text"] == ask(images=picture, text=QUESTION)[0]["generated_text"]
+
+
+@pytest.mark.parametrize("batch_size", [1, 8])
+def test_answers_to_held_out_questions_are_those_of_generate(batch_size):
+    model = AutoModelForImageTextToText.from_pretrained(default_path("model")).eval()
+    processor = AutoProcessor.from_pretrained(default_path("model"))
+    bank = MemoryBank.from_pretrained(default_path("bank"), model=model, processor=processor)
+    questions = load_questions(default_path("questions.jsonl"))[::14][:20]
+    assert len(questions) == 20
+    disturb = DISTURBANCES["crop"]
+    pictures = [disturb(bank[question.item_id].load_image()) for question in questions]
+    expected = []
+    for question, picture in zip(questions, pictures, strict=True):
+        content = [{"type": "image"}, {"type": "text", "text": question.question}]
+        prompt = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
+        inputs = processor(text=[prompt], images=[picture], return_tensors="pt")
+        inputs["memory_inputs"] = bank.memory_inputs([bank.search(image=picture, k=3)])
+        output = model.generate(**inputs, max_new_tokens=32, do_sample=False)
+        expected += processor.batch_decode(output[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+    ask = pipeline(TASK, model=model, processor=processor, memory_bank=bank, device="cpu")
+    answers = ask(
+        images=pictures,
+        text=[question.question for question in questions],
+        batch_size=batch_size,
+        max_new_tokens=32,
+        generate_kwargs={"do_sample": False},
+    )
+    assert [answer["generated_text"] for (answer,) in answers] == expected
+    right = sum(answer == question.answer for answer, question in zip(expected, questions, strict=True))
+    assert right >= 18
