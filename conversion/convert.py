@@ -15,7 +15,7 @@ from ..modeling import CoMemConfig, CoMemForConditionalGeneration, CoMemProcesso
 from ..modeling.adapter_comem import linear_layer_names
 from ..modeling.backbone_comem import commit_of
 from ..modeling.local_paths_comem import without_local_paths
-from ..modeling.remote_code_comem import model_auto_map
+from ..modeling.remote_code_comem import enter_remote_code
 from ..modeling.resampler_comem import CoMemResampler
 from .assumptions import adapter_backbone_name, assumptions
 from .encoder_weights import adapter_weights, separate_weights
@@ -106,7 +106,7 @@ def convert_checkpoint(
         dtype = published.backbone["model.language_model.embed_tokens.weight"].dtype
         config.dtype = str(dtype).removeprefix("torch.")
         config.architectures = [CoMemForConditionalGeneration.__name__]
-        config.auto_map = model_auto_map(CoMemForConditionalGeneration)
+        enter_remote_code(config, CoMemForConditionalGeneration)
         custom_object_save(CoMemForConditionalGeneration, folder)  # its source files
         without_local_paths(config).save_pretrained(folder)
         for companion in companions:

@@ -19,7 +19,7 @@ from .key_names_comem import KEY_MAPPING, to_checkpoint_keys, to_module_key
 from .loading_checks_comem import refuse_bad_numbers, refuse_loading_errors
 from .local_paths_comem import refuse_local_backbone, without_local_paths
 from .placement_comem import fetch_offloaded
-from .remote_code_comem import CUSTOM_PIPELINES, model_auto_map
+from .remote_code_comem import enter_remote_code
 from .tensor_files_comem import open_tensors
 
 
@@ -91,8 +91,7 @@ class CoMemCheckpointMixin:
                 f"{WITHOUT_CHECKSUM}; load the backbone in bfloat16 or float32 before saving to change that."
             )
         self.config = without_local_paths(config, keep_backbone=memory_only)
-        self.config.auto_map = model_auto_map(type(self))
-        self.config.custom_pipelines = CUSTOM_PIPELINES
+        enter_remote_code(self.config, type(self))
         self.config.memory_only = memory_only
         self.config.backbone_checksum = checksum
         self.config.memory_fingerprint = self.memory_fingerprint() if is_whole else None

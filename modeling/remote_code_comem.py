@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from transformers import PreTrainedConfig
+
 
 if TYPE_CHECKING:
     # transformers copies what files import by what stands in them, and the pipeline is not imported by the model.
@@ -19,16 +21,17 @@ CUSTOM_PIPELINES = {
 MODEL_AUTO_CLASSES = ("AutoModel", "AutoModelForImageTextToText")
 
 
-def model_auto_map(model_class: type) -> dict[str, str]:
+def enter_remote_code(config: PreTrainedConfig, model_class: type):
     """
-    Returns the `auto_map` of a model's configuration, `{auto class: "file.class"}`; saving adds the configuration's
-    own entry.
+    Says in a model's configuration which files and classes to load; saving adds the configuration's own entry.
 
     Args:
+        config ([`CoMemConfig`]): The configuration, changed in place.
         model_class (`type`): The class of the model, whose file must lie beside the configuration.
     """
     file = model_class.__module__.rpartition(".")[-1]
-    return dict.fromkeys(MODEL_AUTO_CLASSES, f"{file}.{model_class.__name__}")
+    config.auto_map = dict.fromkeys(MODEL_AUTO_CLASSES, f"{file}.{model_class.__name__}")
+    config.custom_pipelines = CUSTOM_PIPELINES
 
 
-__all__ = ["CUSTOM_PIPELINES", "model_auto_map"]
+__all__ = ["enter_remote_code"]

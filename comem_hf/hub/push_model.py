@@ -131,11 +131,11 @@ class ModelPublisher:
 
         from comem_hf import CoMemForConditionalGeneration, CoMemProcessor
         from comem_hf.modeling.local_paths_comem import without_local_paths
-        from comem_hf.modeling.remote_code_comem import model_auto_map
+        from comem_hf.modeling.remote_code_comem import enter_remote_code
 
         folder = self.checkpoint.folder
         config = without_local_paths(self.checkpoint.config, keep_backbone=self.checkpoint.config.memory_only)
-        config.auto_map = model_auto_map(CoMemForConditionalGeneration)
+        enter_remote_code(config, CoMemForConditionalGeneration)
         config.memory_fingerprint = self.memory_fingerprint
         config.save_pretrained(staging)
         custom_object_save(CoMemForConditionalGeneration, staging)  # its source files

@@ -31,6 +31,10 @@ def code_in(*folders: str | Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for folder in folders for path in Path(folder).glob("*.py")}
 
 
+def custom_pipelines_in(folder: str | Path) -> dict:
+    return json.loads(Path(folder, "config.json").read_text())["custom_pipelines"]
+
+
 def auto_map_in(folder: str | Path, file: str = "config.json") -> dict[str, str]:
     return json.loads(Path(folder, file).read_text())["auto_map"]
 
@@ -38,7 +42,7 @@ def auto_map_in(folder: str | Path, file: str = "config.json") -> dict[str, str]
 def test_model_and_processor_carry_all_of_modeling_as_it_is(saved):
     assert code_in(saved.full) == CODE
     assert code_in(saved.memory_only, saved.processor) == CODE
-    assert "memory_item.py" not in code_in(saved.memory_only)
+    assert "processing_comem.py" not in code_in(saved.memory_only)
     assert "modeling_comem.py" not in code_in(saved.processor)
 
 
@@ -53,6 +57,7 @@ def test_a_converted_checkpoint_carries_what_a_saved_one_does(saved, tmp_path):
     convert_checkpoint(published, tmp_path / "out", resampler={"num_attention_heads": 4, "head_dim": 16})
     assert code_in(tmp_path / "out") == code_in(saved.memory_only)
     assert auto_map_in(tmp_path / "out") == MODEL_MAP
+    assert custom_pipelines_in(tmp_path / "out") == custom_pipelines_in(saved.full) != {}
 
 
 def test_auto_classes_are_told_where_to_look(saved):
