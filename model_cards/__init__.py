@@ -1,1 +1,1 @@
-"""Cards of what is released, and `model.md`, which others are made from."""
+"""Cards of what is released, and the templates `model.md` and `bank.md` that others are made from."""

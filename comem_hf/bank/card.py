@@ -4,50 +4,15 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
+from comem_hf.cards.generated import is_generated, mark
+from comem_hf.cards.template import fill_template
+
 from .config import CARD_NAME, BankConfig
 from .durable import file_entry, write_durably
 
 
-_TEMPLATE = """\
----
-license: {license}
-tags:
-- comem
-- memory-bank
-configs:
-- config_name: default
-  data_files: items-*.parquet
----
-
-# Memory bank of {num_items:,} items
-
-Made with `comem_hf`: each item (image and text) is stored together with the {num_memory_tokens} vectors of length
-{hidden_size} ({memory_dtype}) that a memory encoder made of it, and with an embedding by which it is found.
-
-| | |
-|---|---|
-{contents}| licence of the items | {licence} |
-| memory encoder | {model} |
-| its fingerprint | `{memory_fingerprint}` |
-| embedder | {embedder} |
-| embeddings | {embedding_size} numbers, compared by {metric} |
-| index | {index} |
-| size | {size} |
-
-The vectors only mean something to the model with that fingerprint; `comem_hf` refuses any other.
-
-```python
-from comem_hf import MemoryBank
-
-bank = MemoryBank.from_pretrained({arguments}, model=model, processor=processor)
-hits = bank.search(image=image, k=3)
-inputs["memory_inputs"] = bank.memory_inputs([hits])
-```
-
-With `memories="lazy"`, `from_pretrained` downloads the index only ({index_size}), and memory and items of hits when
-they are first used.
-"""
-_SIGNATURE = "<!-- Written by comem_hf, which renews this card unless somebody has edited it: {digest} -->\n"
+_METRICS = {"cosine": "cosine similarity", "l2": "Euclidean distance"}
+_SIZE_CATEGORIES = ((1e3, "n<1K"), (1e4, "1K<n<10K"), (1e5, "10K<n<100K"), (1e6, "100K<n<1M"), (1e7, "1M<n<10M"))
 
 
 def render_card(
@@ -56,7 +21,7 @@ def render_card(
     repo_type: str = "dataset",
     contents: Mapping[str, str] | None = None,
 ) -> str:
-    """The card of a bank that `config` describes, signed so that [`is_edited`] knows it.
+    """The card of a bank that `config` describes, marked so that [`is_edited`] knows it.
 
     Args:
         config (`BankConfig`): The bank.
@@ -64,25 +29,41 @@ def render_card(
         repo_type (`str`, defaults to `"dataset"`): `"dataset"` or `"model"`.
         contents (`Mapping[str, str]`, *optional*): Further rows of the table, such as [`describe_items`] gives.
     """
+    from huggingface_hub import DatasetCardData
+
     sizes = {
         part: sum(entry["size"] for name, entry in config.files.items() if name.startswith(part))
         for part in ("memory", "items", "index")
     }
-    values = {
-        **vars(config),
-        "license": config.license or "unknown",
-        "licence": f"`{config.license}`" if config.license else "unknown: nobody has stated one",
-        "contents": "".join(f"| {name} | {value} |\n" for name, value in (contents or {}).items()),
-        "model": _name(config.model) or "a model that is not on the Hub",
+    metadata = DatasetCardData(
+        license=config.license or "unknown",
+        tags=["comem", "memory-bank"],
+        size_categories=[next((name for most, name in _SIZE_CATEGORIES if config.num_items < most), "n>10M")],
+        configs=[{"config_name": "default", "data_files": "items-*.parquet"}],
+    )
+    facts = {
+        **(contents or {}),
+        "licence of the items": f"`{config.license}`" if config.license else "unknown: nobody has stated one",
+        "memory encoder": _name(config.model) or "a model that is not on the Hub",
+        "its fingerprint": f"`{config.memory_fingerprint}`",
         "embedder": _name(config.embedder) or f"`{config.embedder['type']}`",
-        "metric": {"cosine": "cosine similarity", "l2": "Euclidean distance"}[config.metric],
+        "embeddings": f"{config.embedding_size} numbers, compared by {_METRICS[config.metric]}",
         "index": _index(config.index),
-        "index_size": _bytes(sizes["index"]),
         "size": ", ".join(f"{part} {_bytes(size)}" for part, size in sizes.items()),
-        "arguments": f'"{repo_id}"' + ("" if repo_type == "dataset" else f', repo_type="{repo_type}"'),
     }
-    text = _TEMPLATE.format(**values) + "\n"
-    return text + _signature(text.encode()).decode()
+    text = fill_template(
+        "bank.md",
+        metadata,
+        num_items=config.num_items,
+        num_memory_tokens=config.num_memory_tokens,
+        hidden_size=config.hidden_size,
+        memory_dtype=config.memory_dtype,
+        facts=facts,
+        model_id=config.model.get("id") or "path/or/model",
+        arguments=f'"{repo_id}"' + ("" if repo_type == "dataset" else f', repo_type="{repo_type}"'),
+        index_size=_bytes(sizes["index"]),
+    )
+    return mark(text)
 
 
 def write_card(folder: Path, config: BankConfig) -> dict:
@@ -105,8 +86,7 @@ def is_edited(path: Path, config: BankConfig | None) -> bool:
     """
     if not path.is_file() or (config is not None and file_entry(path) == config.files.get(CARD_NAME)):
         return False
-    text, mark, _ = (card := path.read_bytes()).rpartition(b"<!--")
-    return not mark or card != text + _signature(text)
+    return not is_generated(path.read_text(encoding="utf-8", errors="replace"))
 
 
 def card_for(folder: Path, config: BankConfig) -> bytes:
@@ -115,10 +95,6 @@ def card_for(folder: Path, config: BankConfig) -> bytes:
     if path.is_file() and (file_entry(path) == config.files.get(CARD_NAME) or is_edited(path, config)):
         return path.read_bytes()
     return render_card(config).encode()
-
-
-def _signature(text: bytes) -> bytes:
-    return _SIGNATURE.format(digest=hashlib.sha256(text).hexdigest()).encode()
 
 
 def _name(reference: dict) -> str | None:

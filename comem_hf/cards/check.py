@@ -35,7 +35,11 @@ def check_card(text: str, source: str) -> None:
     try:
         metadata = safe_load(block[2])
     except YAMLError as error:
-        raise ValueError(f"The metadata of {source} is not valid YAML: {error}.") from error
+        place = getattr(error, "problem_mark", None)
+        line = f" in line {block[1].count(chr(10)) + place.line + 1}" if place else ""
+        raise ValueError(
+            f"The metadata of {source} is not valid YAML{line}: {getattr(error, 'problem', None) or error}."
+        ) from error
     if not isinstance(metadata, dict):
         raise ValueError(f"The metadata of {source} must be a mapping of fields, got {metadata!r}.")
     problem = next(_problems(metadata), None)

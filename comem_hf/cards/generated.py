@@ -4,7 +4,7 @@ import hashlib
 import re
 
 
-_MARK = "<!-- Written by comem_hf, and again at the next push unless it is edited: sha256 {} -->"
+_MARK = "<!-- Written by comem_hf, which renews this card unless somebody has edited it: sha256 {} -->"
 _MARKED = re.compile(_MARK.format(r"([0-9a-f]{64})") + r"\s*\Z")
 _OF_TRANSFORMERS = "This is the model card of a 🤗 transformers model that has been pushed on the Hub."
 

@@ -30,7 +30,8 @@ def test_a_card_without_metadata_passes():
 @pytest.mark.parametrize(
     "metadata, message",
     [
-        ("license: [mit", "The metadata of README.md is not valid YAML: while parsing"),
+        ("license: [mit", "The metadata of README.md is not valid YAML in line 2: expected ',' or"),
+        ("license: \x07", "not valid YAML: unacceptable character"),
         ("- mit", "must be a mapping of fields, got \\['mit'\\]"),
         ("license: apache", "`license` 'apache' is not an identifier of the Hub"),
         ("license: other", "`license` 'other' needs a `license_name`"),

@@ -2,18 +2,22 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from huggingface_hub import ModelCard
-from transformers import AutoModel, AutoProcessor
+from transformers import AutoModel, AutoModelForImageTextToText, AutoProcessor
 
 from comem_hf.cards.generated import is_generated
 from comem_hf.hub.checkpoint import Checkpoint
 from comem_hf.hub.push_model import ModelPublisher
 from tests.conftest import make_backbone, make_model
+from tests.hub.conftest import ANSWER, greedy_tokens, needs_whole_copy
+from tests.hub.process import run_alone
 from tests.hub.repository import File
 
 
@@ -224,3 +228,28 @@ def test_a_push_that_is_killed_leaves_no_half_and_can_be_repeated(hub, folder, t
     assert files_of(hub) == {}
     ModelPublisher(folder).push("ann/model")
     assert len(hub.committed) == 1 and "model.safetensors" in files_of(hub)
+
+
+def load_and_answer(picture) -> list:
+    from transformers import AutoModel, AutoProcessor
+
+    trust = {"trust_remote_code": True}
+    processor = AutoProcessor.from_pretrained("ann/full", **trust)
+    models = (AutoModel.from_pretrained(name, **trust) for name in ("ann/full", "ann/memory"))
+    return [greedy_tokens(model, processor, picture) for model in models]
+
+
+@needs_whole_copy
+@pytest.mark.slow
+def test_what_was_pushed_answers_the_same_in_a_process_without_the_package(hub, saved, tmp_path):
+    backbone = AutoModelForImageTextToText.from_pretrained(saved.backbone)
+    revision = backbone.push_to_hub("ann/backbone").oid
+    memory = tmp_path / "memory"
+    shutil.copytree(saved.memory_only, memory)
+    values = json.loads((memory / "config.json").read_text())
+    values |= {"backbone_name_or_path": "ann/backbone", "backbone_revision": revision}
+    (memory / "config.json").write_text(json.dumps(values))
+    for folder, name in ((Path(saved.full), "ann/full"), (memory, "ann/memory")):
+        ModelPublisher(folder).push(name)
+    done = run_alone(load_and_answer, saved.picture, folder=tmp_path / "alone", uses=ANSWER, HF_ENDPOINT=hub.endpoint)
+    assert done.result == [saved.answer] * 2
