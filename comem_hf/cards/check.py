@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from .licenses import LICENSES
@@ -11,6 +12,20 @@ RELATIONS = ("adapter", "finetune", "merge", "quantized")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]+)*|code|multilingual")
 _REPOSITORY = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _TASK = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+def read_card(path: Path) -> str | None:
+    """The text of a card, `None` if there is none.
+
+    Raises:
+        ValueError: If it is no text.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"The card {str(path)!r} is not text in UTF-8.") from error
 
 
 def check_card(text: str, source: str) -> None:

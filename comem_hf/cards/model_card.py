@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .check import check_card
+from .check import check_card, read_card
 from .generated import is_generated, mark, one_line
 from .results import RESULTS_NAME, Results
 from .template import fill_template
@@ -109,12 +109,13 @@ def card_to_publish(own: str | None, published: str | None, **generated: Any) ->
     Raises:
         ValueError: If the card is one that the Hub would refuse, or cannot be generated.
     """
-    cards = [text for text in (own, published) if text is not None]
-    for text in cards:
+    cards = {f"the card {CARD_NAME}": own, f"the card {CARD_NAME} of the repository": published}
+    cards = {source: text for source, text in cards.items() if text is not None}
+    for source, text in cards.items():
         if not is_generated(text):
-            check_card(text, f"the card {CARD_NAME}")
+            check_card(text, source)
             return text
-    stated = _stated(cards[0]) if cards else {}
+    stated = next(map(_stated, cards.values()), {})
     text = render_model_card(
         **{**stated, **{name: value for name, value in generated.items() if value not in (None, (), [])}}
     )
@@ -135,8 +136,7 @@ def write_model_card(model: Any, folder: Path, repo_id: str, own: str | None) ->
         ValueError: If the card is one that the Hub would refuse.
     """
     path = folder / CARD_NAME
-    published = path.read_text(encoding="utf-8") if path.is_file() else None
-    text = card_to_publish(own, published, folder=folder, repo_id=repo_id)
+    text = card_to_publish(own, read_card(path), folder=folder, repo_id=repo_id)
     path.write_text(text, encoding="utf-8")
 
 

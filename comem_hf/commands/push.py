@@ -119,7 +119,8 @@ def push_model(folder: Path, repo_id: str, bank: Path | None, bank_repo: str, ca
 def check_card_of_bank(folder: Path) -> None:
     """Refuse a bank whose card the Hub would refuse."""
     from comem_hf.bank.config import CARD_NAME
-    from comem_hf.cards import check_card
+    from comem_hf.cards.check import check_card, read_card
 
-    if (folder / CARD_NAME).is_file():
-        check_card((folder / CARD_NAME).read_text(encoding="utf-8"), f"the card {CARD_NAME} of {str(folder)!r}")
+    card = read_card(folder / CARD_NAME)
+    if card is not None:
+        check_card(card, f"the card {CARD_NAME} of {str(folder)!r}")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from comem_hf.cards.check import read_card
 from comem_hf.cards.model_card import CARD_NAME, card_to_publish
 from comem_hf.cards.results import RESULTS_NAME, Results
 
@@ -108,7 +109,7 @@ class ModelPublisher:
             present = {entry.path for entry in entries if isinstance(entry, RepoFile)}
             published = None
             if CARD_NAME in present:
-                published = Path(api.hf_hub_download(repo_id, CARD_NAME, revision=head.sha)).read_text("utf-8")
+                published = read_card(Path(api.hf_hub_download(repo_id, CARD_NAME, revision=head.sha)))
             self._write_card(staging, repo_id, published, card)
             files = {path.relative_to(staging).as_posix(): path for path in staging.rglob("*") if path.is_file()}
             files |= {name: self.checkpoint.folder / name for name in self.checkpoint.weight_files}
@@ -147,7 +148,8 @@ class ModelPublisher:
 
     def _write_card(self, staging: Path, repo_id: str, published: str | None, card: Mapping[str, Any]) -> None:
         folder = self.checkpoint.folder
-        own = (folder / CARD_NAME).read_text(encoding="utf-8") if (folder / CARD_NAME).is_file() else None
         facts = {"memory_fingerprint": self.memory_fingerprint, "has_processor": self.has_processor}
-        text = card_to_publish(own, published, folder=folder, repo_id=repo_id, **facts, **card)
+        text = card_to_publish(
+            read_card(folder / CARD_NAME), published, folder=folder, repo_id=repo_id, **facts, **card
+        )
         (staging / CARD_NAME).write_text(text, encoding="utf-8")

@@ -95,6 +95,9 @@ def test_a_card_of_the_folders_own_goes_along_and_a_bad_one_is_refused_before_th
     (folder / "README.md").write_text("---\nlicense: apache\n---\n# Mine\n")
     with pytest.raises(ValueError, match="The metadata of the card README.md is not valid: `license` 'apache'"):
         ModelPublisher(folder).push("ann/model")
+    (folder / "README.md").write_bytes(b"\xff\xfe")
+    with pytest.raises(ValueError, match="The card '.*README.md' is not text in UTF-8"):
+        ModelPublisher(folder).push("ann/model")
     assert hub.repositories == {} and uploads(hub) == 0
     (folder / "README.md").write_text("---\nlicense: mit\n---\n# Mine\n")
     ModelPublisher(folder).push("ann/model")
