@@ -264,6 +264,8 @@ class MemoryBank:
                 of the same id, or `output_dir` is not empty.
             OSError: If no space is left; nothing is left in `output_dir`.
         """
+        if isinstance(banks, (cls, str, os.PathLike)):
+            raise ValueError(f"`banks` must be a list of banks, got {banks!r}.")
         opened = [bank if isinstance(bank, cls) else cls.from_pretrained(bank) for bank in banks]
         for bank in opened:
             bank._fetch_all()

@@ -22,7 +22,15 @@ from .staging import embeddings_name
 from .state import BankState
 
 
-_MUST_AGREE = ("memory_fingerprint", "embedder", "memory_dtype", "metric", "num_memory_tokens", "hidden_size")
+_MUST_AGREE = (
+    "memory_fingerprint",
+    "num_memory_tokens",
+    "hidden_size",
+    "memory_dtype",
+    "embedder",
+    "embedding_size",
+    "metric",
+)
 ON_CONFLICT = ("raise", "first")
 _RANGE = 2**16  # vectors that are taken out of an index at once, however few of them are wanted
 
@@ -66,13 +74,14 @@ def _check_alike(banks: Sequence[BankState]) -> None:
 
 def _choose(banks: Sequence[BankState], on_conflict: str) -> list[list[int]]:
     """Rows of each bank that go into the merged one: of items with the same id only the first."""
-    seen: dict[str, tuple[BankState, int]] = {}
+    seen: dict[str, tuple[int, int]] = {}
     chosen = []
-    for bank in banks:
+    for number, bank in enumerate(banks):
         rows = []
         for item_id, row in bank.rows.by_id.items():
-            other, other_row = seen.setdefault(item_id, (bank, row))
-            if other is bank:
+            other_number, other_row = seen.setdefault(item_id, (number, row))
+            other = banks[other_number]
+            if other_number == number:
                 rows.append(row)
             elif on_conflict == "raise":
                 record, known = bank.items.read_records([row])[0], other.items.read_records([other_row])[0]

@@ -86,6 +86,18 @@ def test_different_items_of_one_id_are_refused_or_the_first_is_taken(bank, build
     assert MemoryBank.merge([other, bank], tmp_path / "merged", on_conflict="first")["item-3"].text == "Other."
 
 
+def test_a_bank_that_is_given_twice_gives_its_items_once(bank, tmp_path):
+    merged = MemoryBank.merge([bank, bank], tmp_path / "merged")
+    assert merged.ids == bank.ids
+    merged.verify()
+
+
+def test_a_single_bank_that_is_not_in_a_list_is_refused(bank, tmp_path):
+    for single in (bank, bank.folder, str(bank.folder)):
+        with pytest.raises(ValueError, match="`banks` must be a list of banks, got"):
+            MemoryBank.merge(single, tmp_path / "merged")
+
+
 def test_banks_that_are_not_alike_are_refused(bank, build, items, other_model, tiny_processor, tmp_path):
     other = MemoryBank.build(items, model=other_model, processor=tiny_processor, output_dir=tmp_path / "other")
     with pytest.raises(ValueError, match="can only be merged if they are alike, but `memory_fingerprint` is"):
