@@ -176,6 +176,15 @@ def test_equal_vectors_do_not_count_as_missed(tmp_path):
     assert (found["nprobe"], found["recall"]) == (1, 1.0)
 
 
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("scale, offset", [(1, 0), (1000, 0), (1, 100)])
+def test_an_index_that_looks_everywhere_is_said_to_find_everything(metric, scale, offset, tmp_path):
+    vectors = np.random.default_rng(0).standard_normal((2000, 256), dtype=np.float32) * scale + offset
+    save_file({"embeddings": vectors}, tmp_path / "embeddings.safetensors")
+    _, found = build_index(StoredEmbeddings([tmp_path / "embeddings.safetensors"]), metric, "IVF1,Flat")
+    assert found["recall"] > (0.98 if offset else 0.9999)  # FAISS, too, rounds small differences of large numbers
+
+
 def test_the_same_embeddings_give_the_same_index(embeddings, tmp_path):
     for name in ("first", "second"):
         build_index(embeddings, "cosine", "IVF16,SQ8")[0].save(tmp_path / name)
