@@ -103,7 +103,7 @@ class StoredItems:
         shards = group_by_shard(rows, self.config.shard_ends)
         if self.fetch is not None:  # all at once, and before the lock: other threads go on reading
             self.fetch([items_name(shard) for shard in shards])
-        with self._lock:  # a pyarrow file is not made for concurrent reads
+        with self._replacement.noticed(), self._lock:  # a pyarrow file is not made for concurrent reads
             for shard, places in shards.items():
                 file, group_ends = self._open(shard)
                 groups = defaultdict(list)
@@ -116,7 +116,6 @@ class StoredItems:
                         table = file.read_row_group(group, use_threads=False)  # starting threads would take longer
                     for place, row in members:
                         records[place] = self._to_record(table.slice(row, 1).to_pylist()[0])
-        self._replacement.check()
         return records
 
     def read_ids(self) -> list[str]:
@@ -129,9 +128,8 @@ class StoredItems:
         if self.fetch is not None:
             self.fetch([items_name(shard) for shard in shards])
         for shard in shards:
-            with self._lock, self._plain_errors(shard):
+            with self._replacement.noticed(), self._lock, self._plain_errors(shard):
                 column = self._open(shard)[0].read(columns=[name], use_threads=False).column(name)
-            self._replacement.check()
             yield column
 
     @staticmethod

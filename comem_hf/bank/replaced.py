@@ -1,5 +1,7 @@
 """Whether another bank has been put in the place of one that is open."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from .config import CONFIG_NAME, BankConfig, items_name, memory_name
@@ -18,12 +20,22 @@ class ReplacementCheck:
         self.config = config
         self._seen = None
 
-    def check(self) -> None:
-        """To be called after shards were read. A bank is replaced as a whole: what was there until now is ours.
+    @contextmanager
+    def noticed(self) -> Iterator[None]:
+        """Put around the reading of shards: what cannot be read, or was read, is that of the bank that was opened.
 
         Raises:
             ValueError: If any shard is another one now.
         """
+        try:
+            yield
+        except (OSError, ValueError):  # the other bank may lack the file, or have one of another shape
+            self._check()
+            raise
+        self._check()
+
+    def _check(self) -> None:
+        """A bank is replaced as a whole: what was there until now is ours."""
         try:
             stat = (self.folder / CONFIG_NAME).stat()
             mark = (stat.st_ino, stat.st_mtime_ns, stat.st_size)

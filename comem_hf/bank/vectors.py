@@ -1,7 +1,7 @@
 """Stored memory vectors: safetensors shards, read memory-mapped."""
 
-import threading
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -12,6 +12,10 @@ from .config import BankConfig, memory_name
 from .precision import pack, stored_shapes, unpack
 from .replaced import ReplacementCheck
 from .shards import group_by_shard
+
+
+# Shards that are kept mapped; systems allow a process some 65,000 mappings.
+_KEPT_SHARDS = 4096
 
 
 def write_memory(path: Path, memory: torch.Tensor, dtype: str) -> None:
@@ -34,8 +38,7 @@ class MemoryVectors:
         self.fetch = fetch
         self.dtype = config.memory_dtype
         self._replacement = ReplacementCheck(folder, config)
-        self._shards = {}
-        self._lock = threading.Lock()
+        self._open = lru_cache(_KEPT_SHARDS)(self._read_header)
 
     def read(self, rows: list[int]) -> torch.Tensor:
         """
@@ -50,35 +53,33 @@ class MemoryVectors:
         shapes = stored_shapes(self.dtype, len(rows), config.num_memory_tokens, config.hidden_size)
         memory = {key: torch.empty(shape, dtype=dtype) for key, (dtype, shape) in shapes.items()}
         groups = group_by_shard(rows, self.config.shard_ends)
-        if self.fetch is not None:  # all at once, and before the lock: other threads go on reading
+        if self.fetch is not None:
             self.fetch([memory_name(shard) for shard in groups])
-        for shard, places in groups.items():
-            stored = self._open(shard)
-            for place, row in places:
-                for key, part in stored.items():
-                    memory[key][place] = part[row]
-        self._replacement.check()
+        with self._replacement.noticed():
+            for shard, places in groups.items():
+                stored = self._open(shard)
+                for place, row in places:
+                    for key, part in stored.items():
+                        memory[key][place] = part[row]
         return memory
 
-    def _open(self, shard: int):
-        with self._lock:
-            if shard not in self._shards:
-                path = self.folder / memory_name(shard)
-                expected = stored_shapes(
-                    self.dtype, self.config.shard_sizes[shard], self.config.num_memory_tokens, self.config.hidden_size
-                )
-                try:
-                    file = safe_open(path, framework="pt")
-                    stored = {key: file.get_slice(key) for key in file.keys()}
-                except SafetensorError as error:
-                    raise ValueError(f"{str(path)!r} is damaged: {error}.") from error
-                found = {key: (part[0].dtype, part.get_shape()) for key, part in stored.items()}
-                if found != expected:
-                    raise ValueError(
-                        f"{str(path)!r} must hold {_words(expected)} for vectors in {self.dtype}, got {_words(found)}."
-                    )
-                self._shards[shard] = stored
-            return self._shards[shard]
+    def _read_header(self, shard: int) -> dict:
+        """The tensors of a shard, of which only the rows that are asked for are read."""
+        path = self.folder / memory_name(shard)
+        expected = stored_shapes(
+            self.dtype, self.config.shard_sizes[shard], self.config.num_memory_tokens, self.config.hidden_size
+        )
+        try:
+            file = safe_open(path, framework="pt")
+            stored = {key: file.get_slice(key) for key in file.keys()}
+        except SafetensorError as error:
+            raise ValueError(f"{str(path)!r} is damaged: {error}.") from error
+        found = {key: (part[0].dtype, part.get_shape()) for key, part in stored.items()}
+        if found != expected:
+            raise ValueError(
+                f"{str(path)!r} must hold {_words(expected)} for vectors in {self.dtype}, got {_words(found)}."
+            )
+        return stored
 
 
 def _words(tensors: dict[str, tuple[torch.dtype, list[int]]]) -> str:

@@ -12,6 +12,7 @@ import safetensors.torch
 import torch
 
 from comem_hf import MemoryBank
+from comem_hf.bank import vectors
 from comem_hf.bank.config import FORMAT_VERSION, BankConfig
 from comem_hf.bank.durable import file_entry
 from comem_hf.bank.integrity import check_files
@@ -137,6 +138,16 @@ def test_reading_items_leaves_no_file_open(copy):
     before = len(list(Path("/proc/self/fd").iterdir()))
     items = [bank[item_id] for item_id in bank.ids]
     assert len(items) == 7 and len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs Linux")
+def test_only_so_many_shards_are_kept_mapped(copy, bank, monkeypatch):
+    monkeypatch.setattr(vectors, "_KEPT_SHARDS", 1)
+    opened = MemoryBank.from_pretrained(copy)
+    memory = [opened.memory_inputs([[item_id]])["memory_embeds"] for item_id in (*bank.ids, *bank.ids)]
+    assert torch.equal(torch.cat(memory[:7]), bank.memory_inputs([bank.ids])["memory_embeds"][0][:, None])
+    mapped = [line for line in Path("/proc/self/maps").read_text().splitlines() if str(copy / "memory-") in line]
+    assert len(mapped) == 1
 
 
 def test_a_folder_that_is_no_bank_is_refused(tmp_path):

@@ -41,3 +41,13 @@ def test_a_bank_that_is_replaced_while_it_is_open_is_never_mixed_with_the_new_on
     ):
         with pytest.raises(ValueError, match="Another bank has been put in the place of .*; open it again"):
             read()
+
+
+@pytest.mark.parametrize("item_id", ["item-0", "item-6"])
+def test_a_shorter_bank_in_the_place_of_the_open_one_is_noticed(build, items, tmp_path, item_id):
+    opened = build(items, output_dir=tmp_path / "bank")
+    row = opened.ids.index(item_id)  # of a shard that is another now, and of one that is gone
+    build(items[:2], output_dir=tmp_path / "bank", overwrite=True)
+    for read in (opened._state.vectors.read, opened._state.items.read):
+        with pytest.raises(ValueError, match="Another bank has been put in the place of .*; open it again"):
+            read([row])
