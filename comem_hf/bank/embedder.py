@@ -125,14 +125,22 @@ class ModelEmbedder(Embedder):
         self.settings = {"type": "model", "id": model.config._name_or_path or None, "revision": revision}
 
     @classmethod
-    def from_pretrained(cls, name: str, revision: str | None = None) -> "ModelEmbedder":
-        """Load model, image processor and, where there is one, tokenizer from a folder or Hub repository."""
+    def from_pretrained(
+        cls, name: str, revision: str | None = None, device: torch.device | None = None
+    ) -> "ModelEmbedder":
+        """Load model, image processor and, where there is one, tokenizer.
+
+        Args:
+            name (`str`): Folder or Hub id.
+            revision (`str`, *optional*): Branch, tag or commit of the repository.
+            device (`torch.device`, *optional*): Where the model is to be; if not given, on the CPU.
+        """
         from transformers import AutoModel, AutoTokenizer
 
         # Under its short name the class asks for torchvision in early versions of transformers 5.
         from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
-        model = AutoModel.from_pretrained(name, revision=revision)
+        model = AutoModel.from_pretrained(name, revision=revision).to(device or "cpu")
         image_processor = AutoImageProcessor.from_pretrained(name, revision=revision)
         tokenizer = None
         if hasattr(model, "get_text_features"):
@@ -161,7 +169,7 @@ def resolve_embedder(embedder, model, processor) -> Embedder:
 
     Args:
         embedder (`str`, `os.PathLike` or `Embedder`): `"backbone"`, folder or Hub id of an `AutoModel`, or an object.
-        model, processor: What `"backbone"` refers to.
+        model, processor: What `"backbone"` refers to; another model is loaded onto the device of this one.
     """
     if isinstance(embedder, Embedder):
         return embedder
@@ -169,7 +177,7 @@ def resolve_embedder(embedder, model, processor) -> Embedder:
         return BackboneEmbedder(model, processor)
     if isinstance(embedder, torch.nn.Module):
         raise ValueError("Give a model as `embedder=ModelEmbedder(model, image_processor)`: it needs its processor.")
-    return ModelEmbedder.from_pretrained(str(embedder))
+    return ModelEmbedder.from_pretrained(str(embedder), device=model.device)
 
 
 def _to_numpy(features: torch.Tensor) -> np.ndarray:

@@ -31,10 +31,12 @@ class BankSearch:
         self._live = None if live is None else Selection.of(live)
         self._filter = MetadataFilter(items, live)
         self._embedder: Embedder | None = None
+        self._device = None
 
     def attach(self, model=None, processor=None, embedder: Embedder | None = None) -> None:
         """See [`MemoryBank.attach`]."""
         settings = self.config.embedder
+        self._device = self._device if model is None else model.device
         if embedder is None and settings["type"] == BackboneEmbedder.type:
             if model is None or processor is None:
                 raise ValueError("A bank with the embedder 'backbone' needs both: `attach(model, processor)`.")
@@ -57,7 +59,7 @@ class BankSearch:
                 raise ValueError(
                     f"Another bank is in the place of this one: `{name}` was {before!r} and is {now!r}; open it anew."
                 )
-        self._embedder = other._embedder
+        self._embedder, self._device = other._embedder, other._device
 
     def search(
         self,
@@ -95,6 +97,8 @@ class BankSearch:
             parts.append(embedder.embed_images(queries["image"]))
         if "text" in queries:
             parts.append(embedder.embed_texts(queries["text"]))
+        if not all(np.isfinite(part).all() for part in parts):  # near nothing: there would be no hits, and no reason
+            raise ValueError("The embedder's numbers for the query are not finite; load its model in another dtype.")
         if self.config.metric == "cosine":  # lengths mean nothing, so they are no weights
             parts = [unit_rows(part) for part in parts]
         embeddings = parts[0] if len(parts) == 1 else (1 - text_weight) * parts[0] + text_weight * parts[1]
@@ -121,7 +125,14 @@ class BankSearch:
             )
         if not settings.get("id"):
             raise ValueError("This bank's embedder has no name to load it by: call `bank.attach(embedder=...)` first.")
-        self._embedder = ModelEmbedder.from_pretrained(settings["id"], settings["revision"])
+        name, revision = settings["id"], settings.get("revision")
+        try:
+            self._embedder = ModelEmbedder.from_pretrained(name, revision, self._device)
+        except (OSError, ValueError) as error:
+            at = f" at revision {revision!r}" if revision else ""
+            raise ValueError(
+                f"This bank's embedder {name!r}{at} cannot be loaded: give it by `bank.attach(embedder=...)`. {error}"
+            ) from error
         return self._embedder
 
 

@@ -12,8 +12,10 @@ from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPi
 
 from comem_hf import MemoryBank, MemoryItem
 from comem_hf.bank import BackboneEmbedder, ModelEmbedder
+from comem_hf.bank.embedder import resolve_embedder
 from comem_hf.bank.index import unit_rows
 from comem_hf.bank.tower import tower_features
+from tests.bank.test_open import change_config
 from tests.conftest import TOKEN_IDS, make_image, make_model
 
 
@@ -53,6 +55,30 @@ def test_a_bank_can_be_searched_by_a_model_of_its_own_name(build, items, clip_fo
     assert [[hit.item.id for hit in hits] for hits in bank.search(text=["A fact without a picture."], k=1)] == [
         ["text"]
     ]
+
+
+def test_an_embedder_is_loaded_onto_the_device_of_the_model(build, items, clip_folder, model, tmp_path, monkeypatch):
+    build(items, output_dir=tmp_path / "bank", embedder=str(clip_folder))
+    monkeypatch.setattr(type(model), "device", torch.device("meta"))
+    assert resolve_embedder(str(clip_folder), model, None).model.device.type == "meta"
+    bank = MemoryBank.from_pretrained(tmp_path / "bank", model=model)
+    assert bank._state.search.embedder().model.device.type == "meta"
+
+
+@pytest.mark.parametrize("embedder", [{"id": "/etc"}, {"id": "nobody/nothing", "revision": "v1"}])
+def test_an_embedder_that_cannot_be_loaded_is_named_with_the_way_out(copy, embedder):
+    change_config(copy, embedder={"type": "model", **embedder})
+    at = " at revision 'v1'" if "revision" in embedder else ""
+    message = rf"embedder '{embedder['id']}'{at} cannot be loaded: give it by `bank.attach\(embedder=...\)`"
+    with pytest.raises(ValueError, match=message):
+        MemoryBank.from_pretrained(copy).search(image=make_image(0))
+
+
+def test_a_query_whose_embedding_is_not_finite_is_refused(bank, model, monkeypatch):
+    embed_images = BackboneEmbedder.embed_images
+    monkeypatch.setattr(BackboneEmbedder, "embed_images", lambda self, images: embed_images(self, images) * np.inf)
+    with pytest.raises(ValueError, match="numbers for the query are not finite; load its model in another dtype"):
+        bank.search(image=make_image(0))
 
 
 def test_a_vision_model_without_a_text_side_refuses_texts(build, items, vit, tmp_path):
