@@ -2,7 +2,7 @@
 
     python benchmarks/import_time.py [--repeat 7]
 
-One unmeasured round warms the disk's cache; the others take turns, so that a busy moment meets all alike.
+Medians; one unmeasured round warms the disk's cache, and the cases take turns, so that a busy moment meets all alike.
 """
 
 import argparse
@@ -12,25 +12,29 @@ import sys
 import time
 
 
-MEASURE = "import time; start = time.perf_counter(); {}; print(time.perf_counter() - start)"
+# Statements, and what is measured after them, in one and the same process.
+CASES = (
+    ("import transformers, torch", "import comem_hf"),
+    ("import transformers, torch", "from comem_hf import CoMemForConditionalGeneration, CoMemProcessor"),
+    ("import transformers, torch", "from transformers import AutoModel, AutoProcessor"),
+    ("import transformers, torch, comem_hf", "from transformers import AutoModel, AutoProcessor"),
+)
+MEASURE = """
+from time import perf_counter
+start = perf_counter()
+{}
+middle = perf_counter()
+{}
+print(middle - start, perf_counter() - middle)
+"""
 
-STATEMENTS = {
-    "import transformers, torch": "import transformers, torch",
-    "the same, and comem_hf": "import transformers, torch, comem_hf",
-    "from transformers import AutoModel, AutoProcessor": "from transformers import AutoModel, AutoProcessor",
-    "the same, after comem_hf": "import comem_hf; from transformers import AutoModel, AutoProcessor",
-    "import comem_hf": "import comem_hf",
-}
-HELP = "comem --help"
-BASE, WITH, *_ = STATEMENTS
 
-
-def measure_statements(statements: str) -> float:
-    """Seconds that statements take in a new process, without the interpreter's own start."""
-    done = subprocess.run(
-        [sys.executable, "-c", MEASURE.format(statements)], capture_output=True, text=True, check=True
-    )
-    return float(done.stdout)
+def measure_case(before: str, then: str) -> tuple[float, float]:
+    """Seconds that two statements take one after the other in a new process, without the interpreter's own start."""
+    command = [sys.executable, "-c", MEASURE.format(before, then)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    first, second = done.stdout.split()
+    return float(first), float(second)
 
 
 def measure_help() -> float:
@@ -44,16 +48,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeat", type=int, default=7, help="processes per figure")
     repeat = parser.parse_args().repeat
-    seconds: dict[str, list[float]] = {name: [] for name in (*STATEMENTS, HELP)}
-    for _ in range(repeat + 1):
-        for name, statements in STATEMENTS.items():
-            seconds[name].append(measure_statements(statements))
-        seconds[HELP].append(measure_help())
-    medians = {name: statistics.median(values[1:]) for name, values in seconds.items()}
-    for name, median in medians.items():
-        print(f"{name:<50} {median:6.3f} s   ({min(seconds[name][1:]):.3f} to {max(seconds[name][1:]):.3f})")
-    added, base = medians[WITH] - medians[BASE], medians[BASE]
-    print(f"comem_hf adds {added:.3f} s to {base:.3f} s: {added / base:.1%}")
+    rounds = [([measure_case(*case) for case in CASES], measure_help()) for _ in range(repeat + 1)][1:]
+    print(f"{'after these statements':<38} {'':>8}   {'these take':<68} {'':>8}")
+    for number, (before, then) in enumerate(CASES):
+        first, second = (statistics.median(times[number][part] for times, _ in rounds) for part in (0, 1))
+        print(f"{before:<38} {first:6.3f} s   {then:<68} {second:6.3f} s   {second / first:7.2%}")
+    print(f"comem --help: {statistics.median(seconds for _, seconds in rounds):.3f} s in all")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor, pipeline
 
 from comem_hf import CoMemConfig, MemoryBank, MemoryImageTextToTextPipeline, MemoryItem
@@ -143,6 +144,25 @@ def test_the_standard_pipeline_takes_a_banks_memory_inputs(ask):
         return_full_text=False,
     )
     assert answer["generated_text"] == ask(images=picture, text=QUESTION)[0]["generated_text"]
+
+
+def test_a_data_set_is_answered_in_batches(ask):
+    class Samples(torch.utils.data.Dataset):
+        def __len__(self):
+            return 3
+
+        def __getitem__(self, number):
+            return {"images": make_image(number, (112, 84)), "text": QUESTION}
+
+    answers = list(ask(Samples(), batch_size=2))
+    assert answers == [ask(Samples()[number]) for number in range(3)]
+    assert [answer["memories"][0]["id"] for (answer,) in answers] == ["item-0", "item-1", "item-2"]
+
+
+def test_a_pushed_pipeline_is_a_model_with_its_processor(hub, ask):
+    ask.push_to_hub("ann/pipeline")
+    files = hub.repositories["model", "ann/pipeline"].files("main")
+    assert {"config.json", "model.safetensors", "processor_config.json", "pipeline_comem.py"} <= set(files)
 
 
 @pytest.mark.parametrize("batch_size", [1, 8])
