@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 CONSTRAINTS ?= constraints.txt
+EXTRAS ?= app,docs,train,test
 IMAGE  ?= comem_hf/default/atlas-small/examples/gr.png
 ASK    ?= What is the currency of this country?
 
@@ -14,10 +15,11 @@ PYTEST := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/python -m pytest
 INSTALLED := $(VENV)/.installed
 INSTALLED_APP := $(VENV)/.installed-app
 INSTALLED_TEST := $(VENV)/.installed-test
+INSTALLED_DOCS := $(VENV)/.installed-docs
 INSTALLED_RECIPES := $(VENV)/.installed-recipes
 
 .DEFAULT_GOAL := help
-.PHONY: help demo app test test-fast test-floors peer-tests check format bench bench-bank trainable-share evaluate-default default-checkpoint screenshot clean
+.PHONY: help demo app test test-fast test-floors peer-tests docs check format bench bench-bank trainable-share evaluate-default default-checkpoint screenshot clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-20s %s\n", $$1, $$2}'
@@ -37,11 +39,14 @@ test-fast: $(INSTALLED_TEST) ## Install, then run the fast tests
 test-floors: ## The fast tests on the lowest versions that setup.cfg allows, in .venv-floors (downloads 3 GB of old torch)
 	@mkdir -p build
 	sed -nE 's/^ +([a-zA-Z_-]+)>=([0-9.]+).*/\1==\2/p' setup.cfg > build/floors.txt
-	@$(MAKE) --no-print-directory test-fast VENV=.venv-floors CONSTRAINTS=build/floors.txt
+	@$(MAKE) --no-print-directory test-fast VENV=.venv-floors CONSTRAINTS=build/floors.txt EXTRAS=train,test
 
 peer-tests: $(INSTALLED_TEST) ## Transformers' own tests of models and processors, over Qwen2-VL's and ours (tests/peer/README.md)
 	$(BIN)/python tests/peer/fetch.py build/peer
 	$(PYTEST) -c tests/peer/pytest.ini --rootdir tests/peer -qq -rN --tb=no tests/peer
+
+docs: $(INSTALLED_DOCS) ## Build the documentation, pages and API, as a site in build/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 check: $(INSTALLED_TEST) ## Lint and check the format
 	$(BIN)/ruff check .
@@ -87,8 +92,12 @@ $(INSTALLED_APP): setup.cfg setup.py constraints.txt | $(BIN)/python
 	@touch $@ $(INSTALLED)
 
 $(INSTALLED_TEST): setup.cfg setup.py constraints.txt | $(BIN)/python
-	@echo "Installing into $(VENV), with what training and tests need."
-	$(PIP) -e ".[train,test]"
+	@echo "Installing into $(VENV), with what training, the page, the documentation and tests need."
+	$(PIP) -e ".[$(EXTRAS)]"
+	@touch $@ $(INSTALLED)
+
+$(INSTALLED_DOCS): setup.cfg setup.py constraints.txt | $(BIN)/python
+	$(PIP) -e ".[docs]"
 	@touch $@ $(INSTALLED)
 
 $(INSTALLED_RECIPES): setup.cfg setup.py constraints.txt | $(BIN)/python
