@@ -1,15 +1,14 @@
 """Checks of a bank's files against `bank_config.json`, and copies that are checked."""
 
 import math
-import os
 import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from .card import card_for
 from .config import CARD_NAME, CONFIG_NAME, BankConfig
-from .durable import file_entry, sync_folder, write_durably
+from .durable import file_entry, write_durably
+from .new_folder import new_folder
 
 
 _POINTER = b"version https://git-lfs"
@@ -58,24 +57,13 @@ def check_unchanged(folder: Path, config: BankConfig) -> None:
         raise ValueError(f"The bank {str(folder)!r} has been changed since it was opened; `reload()` it first.")
 
 
-def check_empty(target: Path, argument: str) -> None:
-    """Raises a `ValueError` that names the argument if `target` is anything but new or an empty folder."""
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise ValueError(f"`{argument}` {str(target)!r} exists and is not an empty folder.")
-
-
 def copy_bank(source: Path, config: BankConfig, target: Path) -> None:
     """Copy a bank to a folder that is new or empty; the folder appears when the copy is whole and checked.
 
     Raises:
         ValueError: If `target` is not empty, or a file of the bank is damaged.
     """
-    check_empty(target, "save_directory")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=f"{target.name}.unfinished-", dir=target.parent))
-    copy = unfinished / "bank"  # a folder in the temporary one, so that it gets the usual permissions
-    try:
-        copy.mkdir()
+    with new_folder(target, "save_directory") as copy:
         config.save(copy)  # not the file, which may be that of a later state by now
         check_files(source, config, hash_up_to=0)
         for name in config.data_files():
@@ -83,7 +71,3 @@ def copy_bank(source: Path, config: BankConfig, target: Path) -> None:
         card = card_for(source, config)
         write_durably(copy / CARD_NAME, lambda path: path.write_bytes(card))
         check_files(copy, config)
-        os.replace(copy, target)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-    sync_folder(target.parent)

@@ -1,8 +1,5 @@
 """Making one bank of several, or of one without what has been removed from it."""
 
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -14,10 +11,11 @@ from transformers.utils import logging
 
 from .card import write_card
 from .config import CARD_NAME, INDEX_NAME, BankConfig, items_name, memory_name
-from .durable import sync_folder, write_durably
+from .durable import write_durably
 from .index_build import EMBEDDINGS_KEY, StoredEmbeddings, build_index
-from .integrity import check_empty, check_files
+from .integrity import check_files
 from .items import write_items
+from .new_folder import new_folder
 from .staging import embeddings_name
 from .state import BankState
 
@@ -46,18 +44,10 @@ def merge_banks(
     if not banks:
         raise ValueError("There are no banks to merge.")
     _check_alike(banks)
-    check_empty(output, "output_dir")
-    for bank in banks:  # else damage would be copied under a checksum that is right
-        check_files(bank.folder, bank.config)
-    chosen = _choose(banks, on_conflict)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=f"{output.name}.unfinished-", dir=output.parent))
-    try:
-        _write(banks, chosen, unfinished, shard_size, index_factory)
-        os.replace(unfinished / "bank", output)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-    sync_folder(output.parent)
+    with new_folder(output, "output_dir") as folder:
+        for bank in banks:  # else damage would be copied under a checksum that is right
+            check_files(bank.folder, bank.config)
+        _write(banks, _choose(banks, on_conflict), folder, shard_size, index_factory)
 
 
 def _check_alike(banks: Sequence[BankState]) -> None:
@@ -95,8 +85,6 @@ def _choose(banks: Sequence[BankState], on_conflict: str) -> list[list[int]]:
 
 
 def _write(banks, chosen, folder: Path, shard_size: int, index_factory: str | None) -> None:
-    target = folder / "bank"  # a folder in the temporary one, so that it gets the usual permissions
-    target.mkdir()
     config = banks[0].config
     files, shard_sizes, embeddings = {}, [], []
     total = sum(len(rows) for rows in chosen)
@@ -110,13 +98,13 @@ def _write(banks, chosen, folder: Path, shard_size: int, index_factory: str | No
                 memory_name(shard): lambda path, stored=stored: save_tensors(stored, path),
                 items_name(shard): lambda path, records=records: write_items(path, records),
             }
-            files |= {name: write_durably(target / name, write) for name, write in contents.items()}
-            embeddings.append(folder / embeddings_name(shard))
+            files |= {name: write_durably(folder / name, write) for name, write in contents.items()}
+            embeddings.append(folder.with_name(embeddings_name(shard)))  # beside the bank: only the index needs them
             write_durably(embeddings[-1], lambda path, vectors=vectors: save_file({EMBEDDINGS_KEY: vectors}, path))
             shard_sizes.append(len(records))
             progress.update(len(records))
     index, found = build_index(StoredEmbeddings(embeddings), config.metric, index_factory)
-    files[INDEX_NAME] = write_durably(target / INDEX_NAME, index.save)
+    files[INDEX_NAME] = write_durably(folder / INDEX_NAME, index.save)
     merged = BankConfig(
         num_items=total,
         num_memory_tokens=config.num_memory_tokens,
@@ -132,8 +120,8 @@ def _write(banks, chosen, folder: Path, shard_size: int, index_factory: str | No
         index={"file": INDEX_NAME, **found},
         license=config.license if len({bank.config.license for bank in banks}) == 1 else None,
     )
-    merged.files[CARD_NAME] = write_card(target, merged)
-    merged.save(target)
+    merged.files[CARD_NAME] = write_card(folder, merged)
+    merged.save(folder)
 
 
 def _shards(chosen: Sequence[list[int]], shard_size: int) -> Iterator[list[tuple[int, list[int]]]]:

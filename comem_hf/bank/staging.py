@@ -12,6 +12,7 @@ from transformers.utils import logging
 
 from .config import CONFIG_NAME, items_name, memory_name
 from .durable import file_entry, sync_folder, write_durably
+from .new_folder import check_name, remove_locked
 from .writer_lock import lock_bank
 
 
@@ -45,6 +46,7 @@ class Staging:
     """
 
     def __init__(self, output: Path, settings: dict, overwrite: bool = False, leader: bool = True):
+        check_name(output, "output_dir")
         self.output = output
         self.folder = output.with_name(f"{output.name}.staging")
         self.journal = self.folder / "journal"
@@ -79,9 +81,10 @@ class Staging:
             return
         self.read_journal()
         resumable = any(shard["num_items"] for shard in self.shards.values())
-        self._lock.release()
-        if not resumable:
-            shutil.rmtree(self.folder, ignore_errors=True)
+        if resumable:
+            self._lock.release()
+        else:
+            remove_locked(self.folder, self._lock)
 
     @property
     def published(self) -> bool:

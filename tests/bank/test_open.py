@@ -52,11 +52,15 @@ def test_a_bank_is_not_saved_over_other_files(bank, tmp_path):
 def test_saving_a_bank_leaves_folders_beside_it_alone(bank, tmp_path):
     (tmp_path / "copy.unfinished").mkdir()
     (tmp_path / "copy.unfinished" / "thesis.txt").write_text("precious")
-    bank.save_pretrained(tmp_path / "copy")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["copy", "copy.unfinished"]
+    with pytest.raises(ValueError, match="copy.unfinished' is in the way: it is not the rest of an unfinished copy"):
+        bank.save_pretrained(tmp_path / "copy")
+    assert [path.name for path in tmp_path.iterdir()] == ["copy.unfinished"]
     assert (tmp_path / "copy.unfinished" / "thesis.txt").read_text() == "precious"
+
+
+def test_a_saved_bank_may_be_read_by_whom_other_folders_may_be_read(copy, tmp_path):
     (tmp_path / "folder").mkdir()
-    assert (tmp_path / "copy").stat().st_mode == (tmp_path / "folder").stat().st_mode
+    assert copy.stat().st_mode == (tmp_path / "folder").stat().st_mode
 
 
 def test_a_copy_of_a_damaged_bank_is_not_made(copy, tmp_path):
