@@ -2,7 +2,8 @@
 
 import math
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from .card import card_for
@@ -57,13 +58,23 @@ def check_unchanged(folder: Path, config: BankConfig) -> None:
         raise ValueError(f"The bank {str(folder)!r} has been changed since it was opened; `reload()` it first.")
 
 
+@contextmanager
+def told_of_changes(folder: Path, config: BankConfig) -> Iterator[None]:
+    """Where a file is gone because a writer has changed the bank meanwhile, a `ValueError` says so."""
+    try:
+        yield
+    except FileNotFoundError:
+        check_unchanged(folder, config)
+        raise
+
+
 def copy_bank(source: Path, config: BankConfig, target: Path) -> None:
     """Copy a bank to a folder that is new or empty; the folder appears when the copy is whole and checked.
 
     Raises:
-        ValueError: If `target` is not empty, or a file of the bank is damaged.
+        ValueError: If `target` is not empty, a file of the bank is damaged, or the bank has been changed meanwhile.
     """
-    with new_folder(target, "save_directory") as copy:
+    with new_folder(target, "save_directory") as copy, told_of_changes(source, config):
         config.save(copy)  # not the file, which may be that of a later state by now
         check_files(source, config, hash_up_to=0)
         for name in config.data_files():

@@ -15,7 +15,7 @@ from .config import CARD_NAME, CONFIG_NAME, FILE_NAME, BankConfig
 from .contents import describe_items
 from .hub import REPO_TYPES
 from .hub_download import download, repository_label
-from .integrity import check_files, check_unchanged
+from .integrity import check_files, told_of_changes
 
 
 logger = logging.get_logger(__name__)
@@ -73,7 +73,7 @@ class BankPublisher:
         from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
         config = self.config if license is None else replace(self.config, license=license)
-        with _plain_errors(self.label), self._reload_if_changed():
+        with _plain_errors(self.label), told_of_changes(self.folder, self.config):
             head, present = self._open(private, revision)
             config, card = self._describe(config, head, present)
             *parts, last = self._parts(config, present)
@@ -104,14 +104,6 @@ class BankPublisher:
         entries = self.api.list_repo_tree(**self.repository, revision=head.sha)
         present = {entry.path: entry.lfs and entry.lfs.sha256 for entry in entries if isinstance(entry, RepoFile)}
         return head.sha, present
-
-    @contextmanager
-    def _reload_if_changed(self) -> Iterator[None]:
-        try:
-            yield
-        except FileNotFoundError:
-            check_unchanged(self.folder, self.config)
-            raise
 
     def _describe(self, config: BankConfig, head: str, present: Iterable[str]) -> tuple[BankConfig, bytes | None]:
         """Configuration and card to push; no card if the repository's has been edited and this bank's has not."""

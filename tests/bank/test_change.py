@@ -432,6 +432,22 @@ def test_a_reader_of_an_old_state_is_told_when_its_files_are_gone(mine, new_item
     assert MemoryBank.from_pretrained(tmp_path / "new").ids == mine.ids
 
 
+def test_a_copy_that_a_writer_overtakes_is_told_so(mine, tmp_path, monkeypatch):
+    mine.remove(["item-0"])
+    copyfile = shutil.copyfile
+
+    def overtaken(source, target):
+        if source.name.startswith("removed-"):
+            for item_id in ("item-1", "item-2"):  # the second clears up after the state that is copied
+                MemoryBank.from_pretrained(mine.folder).remove([item_id])
+        copyfile(source, target)
+
+    monkeypatch.setattr("shutil.copyfile", overtaken)
+    with pytest.raises(ValueError, match=r"has been changed since it was opened; `reload\(\)` it first"):
+        mine.save_pretrained(tmp_path / "second")
+    assert not (tmp_path / "second").exists()
+
+
 @pytest.mark.parametrize("factory", ["IVF2,SQ8", "HNSW8", "SQ8", "RR128,IVF2,Flat"])
 def test_any_index_is_added_to_and_read_on_when_its_file_is_gone(model, tiny_processor, new_items, tmp_path, factory):
     many = [MemoryItem(image=make_image(seed), text="A fact.", id=f"many-{seed}") for seed in range(100, 200)]
