@@ -12,6 +12,7 @@ from pathlib import Path
 from .config import CARD_NAME, CONFIG_NAME, BankConfig
 from .durable import file_entry
 from .hub_download import download, repository_label
+from .staging import replaced_bank
 
 
 MEMORIES = ("eager", "lazy")
@@ -46,6 +47,11 @@ def hub_files(
     if folder.is_dir():
         return None
     text = str(name)
+    if (set_aside := replaced_bank(folder)) is not None and not folder.exists():
+        raise ValueError(
+            f"The bank {text!r} was about to be replaced when the build was interrupted: build again to finish, or "
+            f"open {str(set_aside)!r}, the older one."
+        )
     if folder.exists() or not _REPO_ID.fullmatch(text) or text.startswith("."):
         raise ValueError(f"No memory bank at {text!r}: it is neither a folder nor the id of a Hub repository.")
     return HubFiles(text, revision, repo_type, memories, hash_up_to, **options)

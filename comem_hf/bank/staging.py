@@ -28,6 +28,12 @@ def embeddings_name(shard: int) -> str:
     return f"embeddings-{shard:05d}.safetensors"
 
 
+def replaced_bank(output: Path) -> Path | None:
+    """The older bank of `output`, if a build that was to replace it has set it aside and not come to its end."""
+    replaced = _work_folder(output) / "replaced"
+    return replaced if (replaced / CONFIG_NAME).is_file() else None
+
+
 class Staging:
     """`<output>.staging`, from which a build is resumed at any moment and published by one rename.
 
@@ -48,7 +54,7 @@ class Staging:
     def __init__(self, output: Path, settings: dict, overwrite: bool = False, leader: bool = True):
         check_name(output, "output_dir")
         self.output = output
-        self.folder = output.with_name(f"{output.name}.staging")
+        self.folder = _work_folder(output)
         self.journal = self.folder / "journal"
         self.bank = self.folder / "bank"
         self.work = self.folder / "work"
@@ -189,8 +195,8 @@ class Staging:
 
     def _restore(self) -> None:
         """Bring back the older bank if a process died before the new one had its place."""
-        replaced = self.folder / "replaced"
-        if not (replaced / CONFIG_NAME).is_file() or (self.output / CONFIG_NAME).is_file():
+        replaced = replaced_bank(self.output)
+        if replaced is None or (self.output / CONFIG_NAME).is_file():
             return
         if settings := self._read_settings():
             self._note(SETTINGS_NAME, {**settings, "finished": False})
@@ -241,6 +247,10 @@ class Staging:
         """Forget the build at one stroke: what else lies here means nothing without the journal."""
         os.replace(self.journal, self.folder / "discarded")
         shutil.rmtree(self.folder / "discarded", ignore_errors=True)
+
+
+def _work_folder(output: Path) -> Path:
+    return output.with_name(f"{output.name}.staging")
 
 
 def _present(path: Path, final: Path | None) -> Path:

@@ -181,6 +181,12 @@ def between_renames(build, items, interrupt, monkeypatch, tmp_path):
     return tmp_path / "bank"
 
 
+def test_opening_a_bank_that_is_between_old_and_new_says_where_the_old_one_is(items, between_renames):
+    with pytest.raises(ValueError, match="build again to finish, or open '.*bank.staging/replaced', the older one"):
+        MemoryBank.from_pretrained(between_renames)
+    assert len(MemoryBank.from_pretrained(between_renames.with_name("bank.staging") / "replaced")) == 2
+
+
 def test_a_build_interrupted_between_old_and_new_bank_is_finished_by_the_next(build, items, between_renames):
     assert len(build(items, output_dir=between_renames, overwrite=True)) == 7
     assert [path.name for path in between_renames.parent.iterdir()] == ["bank"]
