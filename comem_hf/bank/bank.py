@@ -1,7 +1,7 @@
 """Memory banks: items, the memory vectors a model made of them, and an index to find them by."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -357,6 +357,14 @@ class MemoryBank:
         """The item with the given id."""
         state = self._state
         return state.items.read([state.rows.row(item_id)])[0]
+
+    def __contains__(self, item_id: object) -> bool:
+        """Whether there is an item with the given id."""
+        return item_id in self._state.rows.by_id
+
+    def __iter__(self) -> Iterator[str]:
+        """The ids, as of a mapping."""
+        return iter(self.ids)
 
     def __len__(self) -> int:
         return self.config.num_items

@@ -36,6 +36,11 @@ def test_a_bank_says_what_it_is(bank):
     assert bank.ids == [f"item-{number}" for number in range(7)]
 
 
+def test_a_bank_is_read_like_a_mapping_of_ids(bank, items):
+    assert list(bank) == bank.ids == [item.id for item in items]
+    assert "item-3" in bank and "item-7" not in bank
+
+
 def test_a_saved_bank_is_the_same_bank(bank, copy):
     assert {path.name: path.read_bytes() for path in copy.iterdir()} == {
         path.name: path.read_bytes() for path in bank.folder.iterdir()
