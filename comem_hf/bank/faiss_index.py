@@ -16,7 +16,7 @@ _WIDENING = 4  # what `nprobe` is multiplied by while hits are missing
 class FaissIndex(Index):
     """A FAISS index: exact (`Flat`, `SQ...`), of inverted lists (`IVF...`) or a graph (`HNSW...`).
 
-    Inverted lists keep ids of their own; in the others an id is a position, until something is removed.
+    Inverted lists keep ids of their own; in the others an id is a position.
 
     Args:
         index (`faiss.Index`): The index.
@@ -34,13 +34,8 @@ class FaissIndex(Index):
         self._faiss = index
         self.metric = metric
         self.read_only = read_only
-        core = index
-        if isinstance(core, (faiss.IndexIDMap, faiss.IndexPreTransform)):
-            core = faiss.downcast_index(core.index)
-        kinds = (faiss.IndexIVF, faiss.IndexHNSW, faiss.IndexFlat, faiss.IndexScalarQuantizer)
-        if not isinstance(core, kinds) or (
-            isinstance(index, faiss.IndexIDMap) and not isinstance(core, faiss.IndexFlat)
-        ):
+        core = faiss.downcast_index(index.index) if isinstance(index, faiss.IndexPreTransform) else index
+        if not isinstance(core, (faiss.IndexIVF, faiss.IndexHNSW, faiss.IndexFlat, faiss.IndexScalarQuantizer)):
             raise ValueError(f"{_kind(index)} is no index of a bank: use Flat, SQ, IVF or HNSW, without an IDMap.")
         if isinstance(core, faiss.IndexIVFFastScan):  # FAISS crashes when it reads their vectors out of a mapped file
             raise ValueError(f"{_kind(index)} is no index of a bank: use PQ without `fs`.")
@@ -75,8 +70,8 @@ class FaissIndex(Index):
             path (`Path`): The file; must stay as it is while the index is used.
             metric (`str`): What it compares by.
             nprobe (`int`, *optional*): See [`FaissIndex`].
-            writable (`bool`, defaults to `False`): Read inverted lists into memory, so that vectors can be added and
-                removed, rather than map them.
+            writable (`bool`, defaults to `False`): Read inverted lists into memory, so that vectors can be added,
+                rather than map them.
 
         Raises:
             ValueError: If the file is damaged or holds an index of another kind.
@@ -128,28 +123,14 @@ class FaissIndex(Index):
         self._faiss.train(self._prepared(embeddings))
 
     def add(self, embeddings: np.ndarray, ids: np.ndarray) -> None:
-        import faiss
-
         self._check_writable()
         vectors, ids = self._prepared(embeddings), np.ascontiguousarray(ids, dtype=np.int64)
-        if self._ivf is not None or isinstance(self._faiss, faiss.IndexIDMap):
+        if self._ivf is not None:
             self._faiss.add_with_ids(vectors, ids)
         elif np.array_equal(ids, np.arange(len(self), len(self) + len(vectors))):
             self._faiss.add(vectors)
         else:
             raise ValueError(f"{_kind(self._core)} numbers its vectors itself: the next id must be {len(self)}.")
-
-    def remove(self, ids: np.ndarray) -> None:
-        import faiss
-
-        self._check_writable()
-        if self._ivf is None and not self.is_exact:
-            raise ValueError(f"{_kind(self._core)} cannot forget vectors; build the bank's index again without them.")
-        if self._faiss is self._core and self._ivf is None:  # positions would change: from now on ids are kept
-            numbered = faiss.IndexIDMap(faiss.IndexFlat(self._core.d, self._core.metric_type))
-            numbered.add_with_ids(self._core.reconstruct_n(0, len(self)), np.arange(len(self)))
-            self._faiss, self._core = numbered, faiss.downcast_index(numbered.index)
-        self._faiss.remove_ids(np.ascontiguousarray(ids, dtype=np.int64))
 
     def search(self, queries: np.ndarray, k: int, among: Selection | None = None) -> tuple[np.ndarray, np.ndarray]:
         queries = self._prepared(queries)

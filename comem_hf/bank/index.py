@@ -29,10 +29,10 @@ class Selection:
 
 
 class Index(ABC):
-    """From embeddings to ids, which are rows of the bank; an id stays with its vector whatever is added or removed.
+    """From embeddings to ids, which are rows of the bank; an id stays with its vector whatever is added.
 
-    Embeddings are float32 arrays of shape (vectors, embedding size), of any length: where the metric is cosine, the
-    index normalises them.
+    Nothing is removed: a search is told among which ids to look. Embeddings are float32 arrays of shape (vectors,
+    embedding size), of any length: where the metric is cosine, the index normalises them.
     """
 
     @abstractmethod
@@ -47,14 +47,6 @@ class Index(ABC):
     @abstractmethod
     def add(self, embeddings: np.ndarray, ids: np.ndarray) -> None:
         """Add vectors under new ids, int64 of shape (vectors,)."""
-
-    @abstractmethod
-    def remove(self, ids: np.ndarray) -> None:
-        """Forget the vectors of some ids.
-
-        Raises:
-            ValueError: If this kind of index cannot forget.
-        """
 
     @abstractmethod
     def search(self, queries: np.ndarray, k: int, among: Selection | None = None) -> tuple[np.ndarray, np.ndarray]:

@@ -108,27 +108,24 @@ def test_more_hits_than_a_few_lists_hold_are_found(embeddings, vectors):
     assert all(set(row) == set(range(NUMBER)) for row in ids.tolist())
 
 
-@pytest.mark.parametrize("factory", ["Flat", "IVF16,SQ8", "RR16,IVF16,Flat"])
-def test_ids_stay_when_vectors_are_removed_and_added(embeddings, vectors, factory, tmp_path):
-    index, _ = build_index(embeddings, "cosine", factory)
-    index.remove(np.arange(0, NUMBER, 2))
-    index.add(vectors[:10], np.arange(NUMBER, NUMBER + 10))
-    assert len(index) == NUMBER // 2 + 10
+@pytest.mark.parametrize("factory", KINDS)
+def test_ids_stay_when_vectors_are_added(embeddings, vectors, factory, tmp_path):
+    build_index(embeddings, "cosine", factory)[0].save(tmp_path / "first.faiss")
+    index = FaissIndex.load(tmp_path / "first.faiss", "cosine", nprobe=16, writable=True)
+    added = (vectors[:10] + vectors[10:20]) / 2
+    index.add(added, np.arange(NUMBER, NUMBER + 10))
+    assert len(index) == NUMBER + 10
     index.save(tmp_path / "index.faiss")
     for writable in (False, True):
-        opened = FaissIndex.load(tmp_path / "index.faiss", "cosine", index.nprobe, writable)
-        _, ids = opened.search(vectors[[1, 999, 4]], 1)
+        opened = FaissIndex.load(tmp_path / "index.faiss", "cosine", 16, writable)
+        np.testing.assert_allclose(opened.vectors(NUMBER, 10), unit_rows(added), atol=0.2)
+        _, ids = opened.search(np.concatenate([vectors[[1, 999]], added[[4]]]), 1)
         assert ids.ravel().tolist() == [1, 999, NUMBER + 4]
-        mask = np.arange(NUMBER + 10) % 3 == 0
-        _, ids = opened.search(vectors[:20], 5, Selection.of(mask))
-        assert mask[ids].all() and set(ids[ids < NUMBER] % 2) == {1}
 
 
-@pytest.mark.parametrize("factory", ["HNSW16", "SQ8"])
-def test_an_index_that_cannot_forget_says_so(embeddings, factory):
+@pytest.mark.parametrize("factory", ["Flat", "HNSW16", "SQ8"])
+def test_an_index_that_numbers_its_vectors_itself_takes_only_the_next_id(embeddings, factory):
     index, _ = build_index(embeddings, "cosine", factory)
-    with pytest.raises(ValueError, match="cannot forget vectors; build the bank's index again"):
-        index.remove(np.array([1]))
     with pytest.raises(ValueError, match="numbers its vectors itself: the next id must be 3000"):
         index.add(np.ones((1, SIZE), np.float32), np.array([7]))
 
@@ -138,7 +135,6 @@ def test_an_index_opened_for_reading_is_not_changed(embeddings, vectors, tmp_pat
     index = FaissIndex.load(tmp_path / "index.faiss", "cosine")
     for change in (
         lambda: index.add(vectors[:1], np.array([NUMBER])),
-        lambda: index.remove(np.array([1])),
         lambda: index.save(tmp_path / "second.faiss"),
     ):
         with pytest.raises(ValueError, match="opened for reading; open it with `writable=True`"):
