@@ -1,5 +1,6 @@
 """Embedders: what turns images (and texts, where a model can) into the vectors that a bank searches."""
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
@@ -15,7 +16,8 @@ from .tower import tower_features
 class Embedder(ABC):
     """Turns items and queries into finite float32 vectors of shape (inputs, embedding size), of any length.
 
-    `settings` goes into `bank_config.json`: a bank is searched with the embedder that has the same settings.
+    `settings`, JSON with a `"type"`, goes into `bank_config.json`: a bank is searched with the embedder that has the
+    same settings.
     """
 
     settings: dict
@@ -170,14 +172,27 @@ def resolve_embedder(embedder, model, processor) -> Embedder:
     Args:
         embedder (`str`, `os.PathLike` or `Embedder`): `"backbone"`, folder or Hub id of an `AutoModel`, or an object.
         model, processor: What `"backbone"` refers to; another model is loaded onto the device of this one.
+
+    Raises:
+        ValueError: If it is none, or an object whose settings would not come back from `bank_config.json`.
     """
     if isinstance(embedder, Embedder):
+        _check_settings(embedder.settings)
         return embedder
     if embedder == "backbone":
         return BackboneEmbedder(model, processor)
     if isinstance(embedder, torch.nn.Module):
         raise ValueError("Give a model as `embedder=ModelEmbedder(model, image_processor)`: it needs its processor.")
     return ModelEmbedder.from_pretrained(str(embedder), device=model.device)
+
+
+def _check_settings(settings: dict) -> None:
+    try:
+        same = json.loads(json.dumps(settings)) == settings
+    except (TypeError, ValueError):
+        same = False
+    if not same or "type" not in settings:
+        raise ValueError(f"`settings` of an embedder must be JSON with a 'type', lists for tuples, got {settings}.")
 
 
 def _to_numpy(features: torch.Tensor) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Embedders other than the backbone: any `AutoModel` with image features."""
 
 import copy
+from pathlib import Path
 
 import numpy as np
 import PIL.Image
@@ -11,7 +12,7 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
 from comem_hf import MemoryBank, MemoryItem
-from comem_hf.bank import BackboneEmbedder, ModelEmbedder
+from comem_hf.bank import BackboneEmbedder, Embedder, ModelEmbedder
 from comem_hf.bank.embedder import resolve_embedder
 from comem_hf.bank.index import unit_rows
 from comem_hf.bank.tower import tower_features
@@ -116,6 +117,23 @@ def test_a_bank_is_searched_only_with_its_own_embedder(
         other = BackboneEmbedder(model, tiny_processor)
         monkeypatch.setattr(BackboneEmbedder, "settings", embedder.settings)
         MemoryBank.from_pretrained(tmp_path / "bank").attach(embedder=other).search(image=items[0].image)
+
+
+class OwnEmbedder(Embedder):
+    """As somebody might write one."""
+
+    def __init__(self, settings: dict):
+        self.settings = settings
+
+    def embed_images(self, images):
+        return np.ones((len(images), 4), np.float32)
+
+
+@pytest.mark.parametrize("settings", [{"type": "own", "sizes": (1, 2)}, {"type": "own", "path": Path()}, {"size": 1}])
+def test_settings_that_would_not_come_back_are_refused_before_anything_is_encoded(build, items, tmp_path, settings):
+    with pytest.raises(ValueError, match="`settings` of an embedder must be JSON with a 'type', lists for tuples"):
+        build(items, output_dir=tmp_path / "bank", embedder=OwnEmbedder(settings))
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_bare_model_is_refused_with_the_way_out(build, items, vit, tmp_path):
