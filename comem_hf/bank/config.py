@@ -127,6 +127,9 @@ class BankConfig:
                 f"`shard_sizes` add up to {self.num_rows} items, but `num_items` is {self.num_items}"
                 + (f" and `removed` {self.removed!r}." if self.removed else ".")
             )
+        later = [name for name in (self.index["file"], self.removed) if name and _number(name) > self.generation]
+        if later:  # the next change would write into a file that readers have open
+            raise ValueError(f"`generation` is {self.generation}, but {later[0]!r} is of a later one.")
         check_license(self.license)
         for name, entry in self.files.items():
             if not FILE_NAME.fullmatch(name):
@@ -187,7 +190,7 @@ class BankConfig:
         except ValueError as error:
             raise ValueError(f"{str(path)!r} is not valid JSON: {error}.") from error
         version = values.get("format_version") if isinstance(values, dict) else None
-        if not isinstance(version, int):
+        if not isinstance(version, int) or version < 1:
             raise ValueError(f"{str(path)!r} is no bank configuration: `format_version` is {version!r}.")
         if version > FORMAT_VERSION:
             raise ValueError(
@@ -203,6 +206,11 @@ class BankConfig:
         if unlisted:
             raise ValueError(f"{str(path)!r} is damaged: `files` lacks {unlisted[0]!r}.")
         return config
+
+
+def _number(name: str) -> int:
+    """The number in a file's name, 0 without one."""
+    return int("".join(filter(str.isdecimal, name)) or 0)
 
 
 def _check_index(index: dict) -> None:

@@ -179,7 +179,16 @@ def test_a_list_of_removed_rows_that_cannot_be_is_refused(copy, rows, message):
     [
         ({"removed": "../removed-00001.safetensors"}, "`removed` must be a name such as 'removed-00001.safetensors'"),
         ({"removed": "removed-00001.safetensors"}, "but `num_items` is 7 and `removed` 'removed-00001.safetensors'"),
-        ({"removed": "removed-00001.safetensors", "num_items": 6}, "`files` lacks 'removed-00001.safetensors'"),
+        (
+            {"removed": "removed-00001.safetensors", "num_items": 6, "generation": 1},
+            "`files` lacks 'removed-00001.safetensors'",
+        ),
+        ({"removed": "removed-00002.safetensors", "num_items": 6, "generation": 1}, "'removed-.*' is of a later one"),
+        (
+            {"index": {"file": "index-00001.faiss", "factory": "Flat"}},
+            "but 'index-00001.faiss' is of a later one",
+        ),
+        ({"format_version": 0}, "is no bank configuration: `format_version` is 0"),
         ({"num_items": 6}, "`shard_sizes` add up to 7 items, but `num_items` is 6"),
         ({"generation": -1}, "`generation` must be an integer from 0, got -1"),
         ({"generation": "1"}, "`generation` must be an integer from 0, got '1'"),
