@@ -1,6 +1,8 @@
 """Making one bank of several, or of one without what has been removed from it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ from safetensors.torch import save_file as save_tensors
 from transformers.utils import logging
 
 from .card import write_card
-from .config import CARD_NAME, INDEX_NAME, BankConfig, items_name, memory_name
+from .config import CARD_NAME, INDEX_NAME, items_name, memory_name
 from .durable import write_durably
 from .index_build import EMBEDDINGS_KEY, StoredEmbeddings, build_index
 from .integrity import check_files
@@ -30,7 +32,7 @@ _MUST_AGREE = (
     "metric",
 )
 ON_CONFLICT = ("raise", "first")
-_RANGE = 2**16  # vectors that are taken out of an index at once, however few of them are wanted
+_BLOCK = 2**14  # vectors that are taken out of an index at once: inverted lists are all looked through for them
 
 
 def merge_banks(
@@ -85,7 +87,7 @@ def _choose(banks: Sequence[BankState], on_conflict: str) -> list[list[int]]:
 
 
 def _write(banks, chosen, folder: Path, shard_size: int, index_factory: str | None) -> None:
-    config = banks[0].config
+    read_block = _block_reader(banks)
     files, shard_sizes, embeddings = {}, [], []
     total = sum(len(rows) for rows in chosen)
     with logging.tqdm(total=total, unit="item", desc="Merging") as progress:
@@ -93,7 +95,7 @@ def _write(banks, chosen, folder: Path, shard_size: int, index_factory: str | No
             records = [record for bank, rows in parts for record in banks[bank].items.read_records(rows)]
             memory = [banks[bank].vectors.read_stored(rows) for bank, rows in parts]
             stored = {key: torch.cat([part[key] for part in memory]) for key in memory[0]}
-            vectors = np.concatenate([_embeddings(banks[bank], rows) for bank, rows in parts])
+            vectors = np.concatenate([_embeddings(read_block, bank, rows) for bank, rows in parts])
             contents = {
                 memory_name(shard): lambda path, stored=stored: save_tensors(stored, path),
                 items_name(shard): lambda path, records=records: write_items(path, records),
@@ -103,21 +105,17 @@ def _write(banks, chosen, folder: Path, shard_size: int, index_factory: str | No
             write_durably(embeddings[-1], lambda path, vectors=vectors: save_file({EMBEDDINGS_KEY: vectors}, path))
             shard_sizes.append(len(records))
             progress.update(len(records))
+    config = banks[0].config
     index, found = build_index(StoredEmbeddings(embeddings), config.metric, index_factory)
     files[INDEX_NAME] = write_durably(folder / INDEX_NAME, index.save)
-    merged = BankConfig(
+    merged = replace(
+        config,
         num_items=total,
-        num_memory_tokens=config.num_memory_tokens,
-        hidden_size=config.hidden_size,
-        memory_dtype=config.memory_dtype,
-        memory_fingerprint=config.memory_fingerprint,
-        model=config.model,
-        embedder=config.embedder,
-        embedding_size=config.embedding_size,
         shard_sizes=shard_sizes,
         files=files,
-        metric=config.metric,
         index={"file": INDEX_NAME, **found},
+        generation=0,
+        removed=None,
         license=config.license if len({bank.config.license for bank in banks}) == 1 else None,
     )
     merged.files[CARD_NAME] = write_card(folder, merged)
@@ -140,12 +138,18 @@ def _shards(chosen: Sequence[list[int]], shard_size: int) -> Iterator[list[tuple
         yield parts
 
 
-def _embeddings(bank: BankState, rows: list[int]) -> np.ndarray:
-    """Embeddings of ascending rows, as the index keeps them."""
-    rows = np.array(rows)
-    parts = []
-    for first in range(rows[0], rows[-1] + 1, _RANGE):
-        wanted = rows[(rows >= first) & (rows < first + _RANGE)]
-        if len(wanted):
-            parts.append(bank.index.vectors(int(wanted[0]), int(wanted[-1] - wanted[0]) + 1)[wanted - wanted[0]])
-    return np.concatenate(parts)
+def _block_reader(banks: Sequence[BankState]) -> Callable[[int, int], np.ndarray]:
+    """What gives a block of the embeddings of a bank, as its index keeps them; the last one is remembered."""
+
+    @lru_cache(1)
+    def read(bank: int, block: int) -> np.ndarray:
+        first = block * _BLOCK
+        return banks[bank].index.vectors(first, min(_BLOCK, banks[bank].config.num_rows - first))
+
+    return read
+
+
+def _embeddings(read: Callable[[int, int], np.ndarray], bank: int, rows: list[int]) -> np.ndarray:
+    """Embeddings of ascending rows of a bank."""
+    blocks, places = np.divmod(rows, _BLOCK)
+    return np.concatenate([read(bank, block)[places[blocks == block]] for block in np.unique(blocks).tolist()])

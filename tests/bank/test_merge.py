@@ -65,14 +65,15 @@ def test_merging_leaves_the_banks_as_they_are(bank, second, tmp_path):
 
 
 @pytest.mark.parametrize("factory", ["IVF2,SQ8", "HNSW8", "RR128,IVF2,Flat"])
-def test_embeddings_of_any_index_are_merged(bank, items, model, tiny_processor, tmp_path, factory):
+def test_embeddings_of_any_index_are_merged(bank, items, model, tiny_processor, tmp_path, monkeypatch, factory):
+    monkeypatch.setattr(merge, "_BLOCK", 64)
     settings = {"model": model, "processor": tiny_processor}
     many = [MemoryItem(image=make_image(seed), text="A fact.", id=f"many-{seed}") for seed in range(100, 340)]
     other = MemoryBank.build(many, output_dir=tmp_path / "other", index_factory=factory, batch_size=32, **settings)
     other.remove([f"many-{seed}" for seed in range(100, 200)])
     merged = MemoryBank.merge([other, bank], tmp_path / "merged")
     assert merged.config.index["factory"] == "Flat" and len(merged) == 147
-    for item in (many[150], items[2]):
+    for item in (many[100], many[127], many[128], many[-1], items[2]):
         hit = merged.search(image=item.image, k=1)[0]
         assert hit.item.id == item.id and hit.score > 0.99
     merged.verify()
