@@ -149,8 +149,8 @@ class MemoryBank:
             model, processor, embedder (*optional*): Passed to [`MemoryBank.attach`] when any is given.
             repo_type (`str`, defaults to `"dataset"`): Kind of Hub repository: `"dataset"` or `"model"`.
             memories (`str`, defaults to `"eager"`): Of a repository: `"eager"` downloads the whole bank, `"lazy"` its
-                index, and memory and items of hits when they are first used (asking for an item by its id gets the
-                items of all).
+                index, and memory and items of hits when they are first used (asking for an item by its id, or with
+                `where`, gets the items of all).
             hub_options: Passed to `huggingface_hub.hf_hub_download` (`token`, `cache_dir`, `local_files_only`, ...).
 
         Raises:
