@@ -7,6 +7,7 @@ import pytest
 from comem_hf import MemoryBank
 from comem_hf.commands.search import read_conditions
 from tests.conftest import make_backbone
+from tests.hub.process import run_alone
 
 
 def test_build_bank_makes_a_bank_of_the_items_in_the_file(bank_folder):
@@ -104,6 +105,22 @@ def test_search_without_a_query_or_without_a_bank_is_refused(comem, default, tmp
     assert comem("search") == (2, "", "Error: Nothing to search for: give `--image` or `--text`.\n")
     code, _, error = comem("search", tmp_path, "--image", picture)
     assert code == 2 and error.endswith("is no memory bank: it has no bank_config.json.\n")
+
+
+def info_alone(folder) -> list[str]:
+    import contextlib
+    import io
+    import sys
+
+    from comem_hf.commands import main
+
+    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
+        main(["info", folder, "--json"])
+    return sorted({"faiss", "peft", "pyarrow", "transformers.modeling_utils"} & set(sys.modules))
+
+
+def test_info_of_a_bank_imports_nothing_that_searches_or_answers(bank_folder, tmp_path):
+    assert run_alone(info_alone, str(bank_folder), folder=tmp_path, hidden=()).result == []
 
 
 def test_info_says_that_a_model_and_its_bank_fit(comem, model_folder, bank_folder):
