@@ -34,19 +34,18 @@ def evaluate(
 
         comem evaluate --output evaluation.json
     """
-    from ..bank import MemoryBank
     from ..default import default_path
     from ..evaluation import evaluate as score
     from ..evaluation import load_questions, recall_at_1
-    from .loading import load_model
+    from .loading import load_model, open_bank
     from .output import print_json, print_table
 
     if output is not None:  # before the minutes of work that would be lost
         output.parent.mkdir(parents=True, exist_ok=True)
     file = questions or default_path("questions.jsonl")
     asked = load_questions(file)
-    loaded, processor = load_model(model or default_path("model"))
-    memory = MemoryBank.from_pretrained(bank or default_path("bank"), model=loaded, processor=processor)
+    loaded, processor = load_model(model)
+    memory = open_bank(bank).attach(loaded, processor)
     scores = score(loaded, processor, memory, asked, top_k=top_k, batch_size=batch_size)
     recall = recall_at_1(memory)
 

@@ -54,10 +54,7 @@ def info(
         found |= facts
     fingerprint = None
     if bank is not None:
-        other = find_place(bank)
-        if other.kind != BANK:
-            raise ValueError(f"{bank!r} is a model, not a memory bank.")
-        fingerprint = BankConfig.load(other.folder).memory_fingerprint
+        fingerprint = BankConfig.load(find_place(bank, kind=BANK).folder).memory_fingerprint
         fits = facts["memory_fingerprint"] and facts["memory_fingerprint"] == fingerprint
         found |= {"bank": {"name": bank, "memory_fingerprint": fingerprint}, "fits": fits}
         rows += [("fingerprint of the bank", fingerprint), ("fits", {True: "yes", False: "no"}.get(fits, "unknown"))]
@@ -119,8 +116,8 @@ def verify_bank(place) -> dict[str, int]:
     """
     from comem_hf.bank import MemoryBank
 
-    of_repository = {"revision": place.commit, "repo_type": place.repo_type, "local_files_only": place.is_offline}
-    report = MemoryBank.from_pretrained(place.name, **(of_repository if place.commit else {})).verify()
+    bank = MemoryBank.from_pretrained(place.name, repo_type=place.repo_type or "dataset", **place.of_hub)
+    report = bank.verify()
     return {"files": report["files"], "rows": report["items"] + report["removed"]}
 
 

@@ -1,45 +1,35 @@
 """Loading what a command was told to use, or the embedded default."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
 def load_model(name: str | Path | None):
-    """A CoMEM model as `load_model_alone` gives it, and its processor.
+    """A CoMEM model in eval mode, on the accelerator if there is one, and its processor.
 
     Args:
         name (`str`, `Path` or `None`): Folder or Hub id; `None` is the embedded model.
-    """
-    from transformers import AutoProcessor
-
-    name = _default("model") if name is None else name
-    return load_model_alone(name), AutoProcessor.from_pretrained(str(name))
-
-
-def load_model_alone(name: str | Path):
-    """A CoMEM model in eval mode, on the accelerator if there is one.
-
-    Args:
-        name (`str` or `Path`): Folder or Hub id.
 
     Raises:
-        ValueError: If it is a folder without a CoMEM model.
+        ValueError: If it is no CoMEM model.
+        OSError: If it is not there, or it is not in the cache and the Hub cannot be reached.
     """
     import torch
-    from transformers import AutoConfig, AutoModelForImageTextToText
-    from transformers.utils import logging
+    from transformers import AutoModelForImageTextToText, AutoProcessor
 
-    name = str(name)
-    if Path(name).exists() and not (Path(name) / "config.json").is_file():
-        raise ValueError(f"{name!r} is no model folder: it has no config.json.")
-    model_type = AutoConfig.from_pretrained(name).model_type
-    if model_type != "comem":
-        raise ValueError(f"{name!r} is a {model_type!r} model, not a CoMEM model.")
-    logging.disable_progress_bar()
-    try:
-        model = AutoModelForImageTextToText.from_pretrained(name).eval()
-    finally:
-        logging.enable_progress_bar()
-    return model.to("cuda" if torch.cuda.is_available() else "cpu")
+    from comem_hf.hub.checkpoint import has_weights, read_config
+    from comem_hf.hub.errors import unreachable
+    from comem_hf.hub.place import MODEL, find_place
+
+    place = find_place(str(_default("model") if name is None else name), kind=MODEL)
+    read_config(place.folder, place.name)  # before gigabytes of another model
+    if place.is_offline and not has_weights(place.folder):
+        raise OSError(unreachable(place.name))
+    with without_loading_bar():
+        model = AutoModelForImageTextToText.from_pretrained(place.name, **place.of_hub).eval()
+    processor = AutoProcessor.from_pretrained(place.name, **place.of_hub)
+    return model.to("cuda" if torch.cuda.is_available() else "cpu"), processor
 
 
 def open_bank(name: str | Path | None):
@@ -47,10 +37,33 @@ def open_bank(name: str | Path | None):
 
     Args:
         name (`str`, `Path` or `None`): Folder or Hub id; `None` is the embedded bank.
+
+    Raises:
+        ValueError: If it is no memory bank, or damaged.
+        OSError: If it is not there, or it is not in the cache and the Hub cannot be reached.
     """
     from comem_hf.bank import MemoryBank
+    from comem_hf.hub.place import BANK, find_place
 
-    return MemoryBank.from_pretrained(_default("bank") if name is None else name)
+    place = find_place(str(_default("bank") if name is None else name), kind=BANK)
+    return MemoryBank.from_pretrained(place.name, repo_type=place.repo_type or "dataset", **place.of_hub)
+
+
+@contextmanager
+def without_loading_bar() -> Iterator[None]:
+    """Hide transformers' progress bar of reading weights, but not those of downloads."""
+    from huggingface_hub.utils import are_progress_bars_disabled, enable_progress_bars
+    from transformers.utils import logging
+
+    if are_progress_bars_disabled() or not logging.is_progress_bar_enabled():
+        yield  # nor is there anything to switch on again, of which the environment variable would warn
+        return
+    logging.disable_progress_bar()
+    enable_progress_bars()  # of downloads
+    try:
+        yield
+    finally:
+        logging.enable_progress_bar()
 
 
 def _default(part: str) -> Path:

@@ -27,19 +27,15 @@ def merge(
 
         comem merge my-model my-encoder
     """
-    from transformers.utils import logging
-
     from comem_hf.conversion import export_adapter, merge_encoder
 
+    from .loading import without_loading_bar
     from .output import print_json
 
-    logging.disable_progress_bar()
-    try:
+    with without_loading_bar():
         folder = (export_adapter if adapter_only else merge_encoder)(
             model, output, backbone=backbone, overwrite=overwrite
         )
-    finally:
-        logging.enable_progress_bar()
     if json:
         print_json({"folder": str(folder), "kind": "adapter" if adapter_only else "encoder"})
         return

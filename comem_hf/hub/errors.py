@@ -35,7 +35,10 @@ def plain_errors(repo_id: str, revision: str | None = None, writing: bool = Fals
 
 def unreachable(repo_id: str) -> str:
     """What to say of a repository that is not, or not all, in the cache where there is no network."""
-    return f"{repo_id!r} is neither a folder here nor (whole) in the cache, and the Hub cannot be reached."
+    from huggingface_hub import constants
+
+    why = " (HF_HUB_OFFLINE is set)" if constants.HF_HUB_OFFLINE else ""
+    return f"{repo_id!r} is neither a folder here nor (whole) in the cache, and the Hub cannot be reached{why}."
 
 
 def _sentence(error: Exception, repo_id: str, revision: str | None, writing: bool) -> str:

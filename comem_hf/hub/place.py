@@ -34,14 +34,21 @@ class Place:
     commit: str | None = None
     is_offline: bool = False
 
+    @property
+    def of_hub(self) -> dict[str, object]:
+        """What `from_pretrained` needs beside the name to read just this commit; nothing for a folder."""
+        return {} if self.commit is None else {"revision": self.commit, "local_files_only": self.is_offline}
 
-def find_place(name: str, revision: str | None = None, repo_type: str | None = None) -> Place:
+
+def find_place(name: str, revision: str | None = None, repo_type: str | None = None, kind: str | None = None) -> Place:
     """Find a model or a memory bank; of a repository, its configuration is downloaded.
 
     Args:
         name (`str`): Folder, or id of a repository.
         revision (`str`, *optional*): Branch, tag or commit of the repository.
         repo_type (`str`, *optional*): `"model"` or `"dataset"`; if not given, a model repository, else a data set.
+        kind (`str`, *optional*): `"model"` or `"bank"`, where only that will do. A bank is then looked for in a data
+            set first.
 
     Raises:
         ValueError: If there is something else, or a folder is given a revision.
@@ -51,22 +58,34 @@ def find_place(name: str, revision: str | None = None, repo_type: str | None = N
     if folder.is_dir():
         if revision or repo_type:
             raise ValueError(f"{name!r} is a folder; only repositories have a revision and a type.")
-        kind = next((kind for file, kind in reversed(_NAMES.items()) if (folder / file).is_file()), None)
-        if kind is None:
-            raise ValueError(f"{name!r} is neither a model nor a memory bank: no config.json, no {CONFIG_NAME}.")
-        return Place(name, kind, folder)
+        for file, found in reversed(_names(kind).items()):
+            if (folder / file).is_file():
+                return Place(name, found, folder)
+        raise ValueError(_nothing_in(name, kind))
     if repo_type not in (None, "model", "dataset"):
         raise ValueError(f"`repo_type` must be 'model' or 'dataset', got {repo_type!r}.")
     if not _HUB_ID.fullmatch(name):
         raise ValueError(f"There is no folder {name!r}.")  # and that is no id of a repository
-    return _find_repository(name, revision, (repo_type,) if repo_type else ("model", "dataset"))
+    repo_types = {None: ("model", "dataset"), MODEL: ("model",), BANK: ("dataset", "model")}[kind]
+    return _find_repository(name, revision, (repo_type,) if repo_type else repo_types, kind)
 
 
-def _find_repository(repo_id: str, revision: str | None, repo_types: tuple[str, ...]) -> Place:
+def _names(kind: str | None) -> dict[str, str]:
+    return {file: found for file, found in _NAMES.items() if kind in (found, None)}
+
+
+def _nothing_in(name: str, kind: str | None) -> str:
+    if kind is None:
+        return f"{name!r} is neither a model nor a memory bank: no config.json, no {CONFIG_NAME}."
+    [file] = _names(kind)
+    return f"{name!r} is no {'memory bank' if kind == BANK else 'model'}: it has no {file}."
+
+
+def _find_repository(repo_id: str, revision: str | None, repo_types: tuple[str, ...], kind: str | None) -> Place:
     from huggingface_hub import HfApi
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, HTTPError, RepositoryNotFoundError
 
-    missing = None
+    missing = something_else = None
     with plain_errors(repo_id, revision):
         for repo_type in repo_types:
             try:
@@ -80,22 +99,22 @@ def _find_repository(repo_id: str, revision: str | None, repo_types: tuple[str, 
                 if isinstance(error, HfHubHTTPError):
                     raise
                 # Known from one request; the client would try for half a minute for each file.
-                return _find_in_cache(repo_id, revision, repo_types)
+                return _find_in_cache(repo_id, revision, repo_types, kind)
             files = {file.rfilename for file in found.siblings}
-            for name, kind in _NAMES.items():
-                if name in files and (repo_type, kind) != ("dataset", MODEL):
+            for name, found_kind in _names(kind).items():
+                if name in files and (repo_type, found_kind) != ("dataset", MODEL):
                     return _open(repo_id, revision, repo_type, name)
-            raise ValueError(f"{repo_id!r} is neither a model nor a memory bank: no config.json, no {CONFIG_NAME}.")
-        raise missing
+            something_else = ValueError(_nothing_in(repo_id, kind))
+        raise something_else or missing
 
 
-def _find_in_cache(repo_id: str, revision: str | None, repo_types: tuple[str, ...]) -> Place:
+def _find_in_cache(repo_id: str, revision: str | None, repo_types: tuple[str, ...], kind: str | None) -> Place:
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     for repo_type in repo_types:
-        for name, kind in _NAMES.items():
+        for name, found_kind in _names(kind).items():
             try:
-                if (repo_type, kind) != ("dataset", MODEL):
+                if (repo_type, found_kind) != ("dataset", MODEL):
                     return _open(repo_id, revision, repo_type, name, is_offline=True)
             except LocalEntryNotFoundError as error:
                 missing = error

@@ -42,8 +42,7 @@ def pull(
 def _pull_bank(place: Place, folder: Path | None) -> Path:
     from comem_hf.bank import MemoryBank
 
-    options = {"repo_type": place.repo_type, "local_files_only": place.is_offline}
-    bank = MemoryBank.from_pretrained(place.name, place.commit, **options)
+    bank = MemoryBank.from_pretrained(place.name, repo_type=place.repo_type, **place.of_hub)
     if folder is None:
         return bank.folder
     bank.save_pretrained(folder)
@@ -57,7 +56,7 @@ def _pull_model(place: Place, folder: Path | None) -> Path:
 
     read_config(place.folder, place.name)  # before gigabytes of another model
     with plain_errors(place.name, place.commit):
-        cached = Path(snapshot_download(place.name, revision=place.commit, local_files_only=place.is_offline))
+        cached = Path(snapshot_download(place.name, **place.of_hub))
     if place.is_offline and not has_weights(cached):
         raise OSError(unreachable(place.name))
     refuse_damaged(cached, place.name)

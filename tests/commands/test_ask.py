@@ -75,4 +75,4 @@ def test_a_bank_of_another_model_is_refused(comem, bank_folder, picture, tiny_pr
 def test_a_folder_that_is_no_model_is_refused(comem, bank_folder, picture, tmp_path):
     code, _, error = comem("ask", "--image", picture, "What?", "--model", tmp_path, "--bank", bank_folder)
     assert code == 2
-    assert error.endswith("is no model folder: it has no config.json.\n")
+    assert error.endswith("is no model: it has no config.json.\n")

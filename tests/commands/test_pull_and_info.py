@@ -85,9 +85,15 @@ def test_info_says_whether_a_bank_fits(comem, pushed, bank_folder, tmp_path):
     assert facts(output)["fingerprint of the bank"] == "f" * 64
     for part in ("does not fit the model 'ann/model'", "f" * 64, found["memory_fingerprint"]):
         assert part in error
-    assert (
-        comem("info", "ann/model", "--bank", "ann/model")[2] == "Error: 'ann/model' is a model, not a memory bank.\n"
+    assert comem("info", "ann/model", "--bank", "ann/model")[2] == (
+        "Error: 'ann/model' is no memory bank: it has no bank_config.json.\n"
     )
+
+
+def test_a_bank_may_have_the_name_of_its_model(comem, hub, model_folder, bank_folder, picture):
+    assert comem("push", model_folder, "ann/both", "--bank", bank_folder, "--bank-repo", "ann/both")[0] == 0
+    assert comem("info", "ann/both", "--bank", "ann/both")[0] == 0
+    assert comem("search", "ann/both", "--image", picture, "--model", "ann/both")[0] == 0
 
 
 def test_info_verifies_a_bank_of_a_repository(comem, pushed):
@@ -150,10 +156,27 @@ def test_without_a_network_a_warm_cache_is_enough_and_a_cold_one_is_named(comem,
         )
 
 
-def test_without_a_network_and_with_the_configuration_alone_info_says_what_it_can(comem, pushed, disconnect):
+def test_without_a_network_models_and_banks_are_used_from_the_cache_or_named(
+    comem, pushed, disconnect, default, picture
+):
+    used = ("--model", "ann/model", "--bank", "ann/model-bank", "--max-new-tokens", 2)
+    assert comem("ask", "--image", picture, "What?", *used)[0] == 0
+    disconnect()
+    assert comem("ask", "--image", picture, "What?", *used)[0] == 0
+    message = "'ann/other' is neither a folder here nor (whole) in the cache, and the Hub cannot be reached."
+    for arguments in (["ask", "What?", "--model"], ["search"], ["search", "--model"]):
+        found = comem(*arguments, "ann/other", "--image", picture)
+        assert found == (2, "", f"Error: {message}\n")  # and not a word of the client's, which would try again
+
+
+def test_without_a_network_and_with_the_configuration_alone_info_says_what_it_can(
+    comem, pushed, disconnect, default, picture
+):
     comem("info", "ann/model")
     disconnect()
     code, output, _ = comem("info", "ann/model")
     assert code == 0 and facts(output)["size"] == "unknown: the Hub cannot be reached"
     code, _, error = comem("pull", "ann/model")
+    assert code == 2 and "(whole) in the cache, and the Hub cannot be reached" in error
+    code, _, error = comem("search", "--image", picture, "--model", "ann/model")
     assert code == 2 and "(whole) in the cache, and the Hub cannot be reached" in error
