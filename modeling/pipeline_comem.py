@@ -2,14 +2,16 @@
 
 import copy
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+import torch
 from transformers import GenerationConfig, ImageTextToTextPipeline, Pipeline
 from transformers.pipelines.image_text_to_text import Chat, ReturnType
 
 from .memory_item import MemoryItem
 from .pipeline_samples_comem import (
+    as_list,
     as_sample,
     as_samples,
     is_chat,
@@ -18,11 +20,13 @@ from .pipeline_samples_comem import (
     open_picture,
     parts_of,
     with_open_pictures,
+    with_parts,
 )
 
 
 TASK = "memory-image-text-to-text"
 TOP_K = 3
+PICTURE_INPUTS = ("pixel_values", "image_grid_thw")
 MEMORY_ARGUMENTS = ("top_k", "where", "text_weight")
 PARENT_ARGUMENTS = (
     "clean_up_tokenization_spaces",
@@ -116,8 +120,9 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
         """
         Args:
             images (*optional*): A picture (PIL image, path, URL or bytes) or, for one text, a list of them. For a list
-                of texts, a list with an entry for each: a picture, a list of pictures or `None`. Also a generator or
-                data set of samples, each a conversation or a mapping with `text` and perhaps `images` and `memories`.
+                of texts, a list with an entry for each: a picture, a list of pictures or `None`. Also a generator,
+                data set (of torch or of `datasets`) or other iterable of samples, each a conversation or a mapping
+                with `text` and perhaps `images` and `memories`.
             text (`str`, conversation, or list of these, *optional*): Questions. A conversation is a list of messages
                 `{"role", "content"}` with its pictures inside, as for [`~transformers.ImageTextToTextPipeline`].
             memories (*optional*): Memory items ([`MemoryItem`] or mappings of its fields) to be used instead of a
@@ -141,9 +146,10 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
             `ValueError`: If the input is empty or of a wrong type, if numbers of texts, images and memories differ, if
             there are both a bank and given memory, or if a prompt is longer than the model can take.
         """
-        if text is None and not is_picture(images) or images is None and not isinstance(text, (str, list, tuple)):
+        images, text, memories = as_list(images), as_list(text), as_list(memories)
+        if text is None and not is_picture(images) or images is None and not isinstance(text, (str, list)):
             inputs = images if text is None else text
-            if inputs is None or isinstance(inputs, (list, tuple)) and not inputs:
+            if inputs is None or isinstance(inputs, list) and not inputs:
                 raise ValueError("`text` is needed: a question, a conversation, or a list of these.")
             if memories is not None and not is_chat(inputs):
                 raise ValueError("`memories` need `text` beside them; samples bring their own, as 'memories'.")
@@ -151,8 +157,10 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
                 inputs = as_samples(None, inputs, memories)
             elif isinstance(inputs, Mapping):
                 inputs = as_sample(inputs)
-            elif isinstance(inputs, (list, tuple)):
+            elif isinstance(inputs, list):
                 inputs = [as_sample(sample) for sample in inputs]
+            elif isinstance(inputs, Iterable) and not isinstance(inputs, torch.utils.data.Dataset):
+                inputs = (sample for sample in inputs)  # a `datasets.Dataset`, too, is none that the parent knows
         else:
             inputs = as_samples(images, text, memories)
         # Everything is a sample now, or brings samples; the parent would make other things of them.
@@ -170,9 +178,11 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
             pictures = [part["image"] for part in parts_of(messages) if part.get("type") == "image"]
         model_inputs = super().preprocess(Chat(messages), timeout=timeout, **processing_kwargs)
         self._check_length(model_inputs["input_ids"].shape[-1])
-        if isinstance(text, str):
-            model_inputs["text"] = text
+        # What the caller gave, in `return_full_text`; the last message is taken apart there if it is continued.
+        model_inputs["text"] = text if isinstance(text, str) else Chat([*text[:-1], with_parts(text[-1])])
+        # The parent collates no batch in which only some samples have pictures.
         model_inputs["sample"] = {
+            "inputs": {name: model_inputs.pop(name) for name in PICTURE_INPUTS if name in model_inputs},
             "picture": pictures[-1] if pictures else None,
             "question": last_question(messages),
             "memories": sample["memories"],
@@ -182,6 +192,10 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
     def _forward(self, model_inputs, generate_kwargs=None, top_k=TOP_K, **search_kwargs):
         samples = model_inputs.pop("sample")
         samples = samples if isinstance(samples, list) else [samples]
+        for name in PICTURE_INPUTS:
+            tensors = [sample["inputs"][name] for sample in samples if name in sample["inputs"]]
+            if tensors:
+                model_inputs[name] = torch.cat(tensors)
         generate_kwargs = dict(generate_kwargs or {})
         memory_inputs = generate_kwargs.pop("memory_inputs", None)
         memories, found = self._memories(samples, top_k, search_kwargs, given=memory_inputs is not None)

@@ -1,10 +1,13 @@
 """What the pipeline is given, as samples of one form: pictures, a question or conversation, and memory items."""
 
-from collections.abc import Mapping
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import PIL.Image
+from huggingface_hub.errors import HTTPError
 from transformers.image_utils import load_image as load_image_from_url
 from transformers.pipelines.image_text_to_text import Chat
 
@@ -67,6 +70,11 @@ def as_sample(value: Any) -> dict[str, Any]:
     return {"images": images, "text": text, "memories": memories}
 
 
+def as_list(value: Any) -> Any:
+    """Tuples, columns of data sets and other sequences as lists; anything else as it is."""
+    return list(value) if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) else value
+
+
 def is_chat(value: Any) -> bool:
     return isinstance(value, (list, tuple)) and bool(value) and isinstance(value[0], Mapping) and "role" in value[0]
 
@@ -76,27 +84,52 @@ def is_picture(value: Any) -> bool:
 
 
 def open_picture(image, timeout: float | None = None) -> PIL.Image.Image:
-    if isinstance(image, str) and image.startswith(("http://", "https://", "data:")):
-        image = load_image_from_url(image, timeout=timeout)
-    return load_image(image)
+    if not isinstance(image, str) or not image.startswith(("http://", "https://", "data:")):
+        return load_image(image)
+    name = repr(image if len(image) < 200 else f"{image[:40]}...")  # a data URL holds the whole picture
+    if image.startswith("data:"):
+        try:
+            return load_image(base64.b64decode(image.partition(",")[2]), name)
+        except binascii.Error as error:
+            raise ValueError(f"{name} is not a picture in base64: {error}.") from error
+    try:
+        return load_image(load_image_from_url(image, timeout=timeout))
+    except (HTTPError, PIL.UnidentifiedImageError) as error:
+        # About bytes Pillow has only the address of a buffer to tell.
+        reason = "what is there is no picture in a known format" if isinstance(error, OSError) else error
+        raise ValueError(f"{name} could not be fetched: {reason}.") from error
 
 
-def with_open_pictures(message: Mapping, timeout: float | None) -> dict:
-    """A message whose pictures, however they are given, are PIL images, to be opened only once."""
+def with_parts(message: Any) -> dict:
+    """Checks a message; returns it with its `content` a list of parts."""
+    if not isinstance(message, Mapping) or "role" not in message:
+        raise ValueError(f"A message must be a mapping with 'role' and 'content', got {message!r:.80}.")
     content = message.get("content")
-    if isinstance(content, str):
-        content = [{"type": "text", "text": content}]
-    parts = []
-    for part in content or []:
-        sources = [part[key] for key in ("image", "url", "path", "base64") if part.get(key) is not None]
-        if part.get("type") == "image":
-            if not sources or not is_picture(sources[0]):
-                got = type(sources[0]).__name__ if sources else "nothing"
+    parts = [{"type": "text", "text": content}] if isinstance(content, str) else [] if content is None else content
+    if not isinstance(parts, (list, tuple)) or not all(isinstance(part, Mapping) and "type" in part for part in parts):
+        raise ValueError(
+            "The content of a message must be a string or a list of parts, such as {'type': 'text', 'text': 'What?'}, "
+            f"got {content!r:.80}."
+        )
+    return {**message, "content": list(parts)}
+
+
+def with_open_pictures(message: Any, timeout: float | None) -> dict:
+    """A message whose pictures, however they are given, are PIL images, to be opened only once."""
+    message = with_parts(message)
+    for number, part in enumerate(message["content"]):
+        if part["type"] == "image_url":  # OpenAI's form
+            url = part.get("image_url")
+            part = {"type": "image", "url": url.get("url") if isinstance(url, Mapping) else url}
+        if part["type"] == "image":
+            key = next((key for key in ("image", "url", "path", "base64") if part.get(key) is not None), None)
+            picture = part.get(key)
+            if not is_picture(picture):
+                got = "nothing" if key is None else type(picture).__name__
                 raise ValueError(f"A picture in a conversation must be a PIL image, path, URL or bytes, got {got}.")
-            source = f"data:image/png;base64,{sources[0]}" if "base64" in part else sources[0]
-            part = {"type": "image", "image": open_picture(source, timeout)}
-        parts.append(part)
-    return {**message, "content": parts}
+            source = f"data:image/png;base64,{picture}" if key == "base64" else picture
+            message["content"][number] = {"type": "image", "image": open_picture(source, timeout)}
+    return message
 
 
 def parts_of(messages: list[dict]) -> list[dict]:
@@ -109,6 +142,7 @@ def last_question(messages: list[dict]) -> str:
 
 
 __all__ = [
+    "as_list",
     "as_sample",
     "as_samples",
     "is_chat",
@@ -117,4 +151,5 @@ __all__ = [
     "open_picture",
     "parts_of",
     "with_open_pictures",
+    "with_parts",
 ]

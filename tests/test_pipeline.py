@@ -159,6 +159,22 @@ def test_a_data_set_is_answered_in_batches(ask):
     assert [answer["memories"][0]["id"] for (answer,) in answers] == ["item-0", "item-1", "item-2"]
 
 
+def test_rows_and_columns_of_datasets_are_taken(ask):
+    datasets = pytest.importorskip("datasets")
+    pictures = [make_image(number, (112, 84)) for number in range(3)]
+    rows = datasets.Dataset.from_dict({"images": pictures, "text": [QUESTION] * 3})
+    expected = [ask(images=picture, text=QUESTION) for picture in pictures]
+    assert list(ask(rows, batch_size=2)) == expected
+    assert ask(images=rows["images"], text=rows["text"], batch_size=2) == expected
+
+
+def test_a_picture_in_the_form_of_openai_is_searched_for(ask, tmp_path):
+    make_image(2, (112, 84)).save(tmp_path / "flag.png")
+    url = {"type": "image_url", "image_url": {"url": str(tmp_path / "flag.png")}}
+    (answer,) = ask([{"role": "user", "content": [url, {"type": "text", "text": QUESTION}]}])
+    assert answer["memories"][0]["id"] == "item-2"
+
+
 def test_a_pushed_pipeline_is_a_model_with_its_processor(hub, ask):
     ask.push_to_hub("ann/pipeline")
     files = hub.repositories["model", "ann/pipeline"].files("main")

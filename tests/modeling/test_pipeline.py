@@ -1,6 +1,8 @@
 """The pipeline without a bank, and with objects that only look like one."""
 
+import base64
 import threading
+from collections import UserList
 
 import pytest
 from transformers import GenerationConfig, TextIteratorStreamer
@@ -8,6 +10,7 @@ from transformers import GenerationConfig, TextIteratorStreamer
 from comem_hf import MemoryItem
 from comem_hf.modeling.pipeline_comem import MemoryImageTextToTextPipeline
 from tests.conftest import make_image
+from tests.hub.server import HubServer
 
 
 QUESTION = "Which country has this flag?"
@@ -75,29 +78,63 @@ def test_every_form_of_input_gives_the_answers_of_single_questions(ask, batch_si
     assert list(streamed) == single
 
 
+@pytest.mark.parametrize("batch_size", [2, 3])
+def test_samples_with_and_without_pictures_share_a_batch(ask, batch_size):
+    images = [make_image(1), None, [make_image(2), make_image(3, (84, 56))], None]
+    memories = [None, MEMORIES, MEMORIES[:1], []]
+    samples = [
+        {"images": image, "text": QUESTION, "memories": row} for image, row in zip(images, memories, strict=True)
+    ]
+    assert ask(samples, batch_size=batch_size) == [ask(sample) for sample in samples]
+
+
+def test_columns_and_other_iterables_are_as_good_as_lists(ask):
+    samples = [{"images": make_image(n), "text": QUESTION} for n in range(2)]
+    expected = ask(samples)
+    assert list(ask(map(dict, samples), batch_size=2)) == expected
+
+    class Rows:  # as a `datasets.Dataset`
+        def __len__(self):
+            return len(samples)
+
+        def __getitem__(self, number):
+            return samples[number]
+
+        def __iter__(self):
+            return iter(samples)
+
+    assert list(ask(Rows(), batch_size=2)) == expected
+    assert ask(images=UserList(s["images"] for s in samples), text=UserList(s["text"] for s in samples)) == expected
+
+
 def test_conversations_come_as_text_or_alone_with_pictures_in_any_form(ask, tmp_path):
     image = make_image(1)
     image.save(tmp_path / "flag.png")
     single = ask(images=image, text=QUESTION)
     path = str(tmp_path / "flag.png")
-    for source in ({"image": image}, {"image": path}, {"url": path}, {"path": path}):
-        messages = [
-            {"role": "user", "content": [{"type": "image", **source}, {"type": "text", "text": QUESTION}]},
-        ]
+    encoded = base64.b64encode((tmp_path / "flag.png").read_bytes()).decode()
+    url = f"data:image/png;base64,{encoded}"
+    sources = [{"image": image}, {"image": path}, {"url": path}, {"url": url}, {"base64": encoded}]
+    sources = [{"type": "image", **source} for source in [*sources, {"path": path, "base64": None}]]
+    sources += [{"type": "image_url", "image_url": {"url": url}}, {"type": "image_url", "image_url": path}]
+    for source in sources:
+        messages = [{"role": "user", "content": [source, {"type": "text", "text": QUESTION}]}]
         assert ask(text=messages) == ask(messages) == single
-        assert [part["type"] for part in messages[0]["content"]] == ["image", "text"]
+        assert messages[0]["content"][0] is source
     assert ask([chat(image=image)]) == [single]
     assert ask({"text": chat(image=image)}) == single
 
 
-def test_the_full_text_is_the_question_or_the_conversation_with_the_answer(ask):
+def test_the_full_text_is_the_question_or_the_conversation_as_given_with_the_answer(ask, tmp_path):
     image = make_image(1)
     (answer,) = ask(images=image, text=QUESTION)
     (full,) = ask(images=image, text=QUESTION, return_full_text=True)
     assert full["generated_text"] == QUESTION + answer["generated_text"]
-    (full,) = ask(text=chat(image=image), return_full_text=True)
-    assert full["generated_text"][-1] == {"role": "assistant", "content": answer["generated_text"]}
-    assert len(full["generated_text"]) == 2
+    image.save(tmp_path / "flag.png")
+    conversation = [{"role": "system", "content": "Be brief."}, *chat(image=str(tmp_path / "flag.png"))]
+    (answer,) = ask(text=conversation)
+    (full,) = ask(text=conversation, return_full_text=True)
+    assert full["generated_text"] == [*conversation, {"role": "assistant", "content": answer["generated_text"]}]
 
 
 def test_an_answer_that_has_begun_is_continued(ask):
@@ -105,6 +142,8 @@ def test_an_answer_that_has_begun_is_continued(ask):
     (answer,) = ask(text=begun)
     (full,) = ask(text=begun, return_full_text=True)
     assert full["generated_text"][-1]["content"][-1]["text"] == "It is" + answer["generated_text"]
+    begun[-1] = {"role": "assistant", "content": "It is"}
+    assert ask(text=begun, return_full_text=True) == [full]
 
 
 def test_memory_inputs_for_generate_are_taken(ask, tiny_model, tiny_processor):
@@ -185,6 +224,19 @@ def test_a_batch_is_padded_where_answers_do_not_follow_whatever_the_tokenizer_sa
         ({"images": "a.png", "text": ["What?", "Why?"]}, "one entry for each of the 2 texts, got a str"),
         ({"images": "a.png", "text": chat()}, "Pictures of a conversation belong inside"),
         ({"text": chat(image=3)}, "A picture in a conversation must be a PIL image, path, URL or bytes, got int"),
+        ({"text": [*chat(), "Why?"]}, "A message must be a mapping with 'role' and 'content', got 'Why\\?'"),
+        (
+            {"text": [{"role": "user", "content": ["Why?"]}]},
+            r"a string or a list of parts, .* got \['Why\?'\]",
+        ),
+        (
+            {"text": [{"role": "user", "content": [{"text": "Why?"}]}]},
+            r"list of parts, .* got \[{'text': 'Why\?'}\]",
+        ),
+        ({"text": [{"role": "user", "content": 3}]}, "a list of parts, .* got 3"),
+        ({"images": "data:image/png;base64,AAA", "text": "What?"}, "base64,AAA' is not a picture in base64: "),
+        ({"images": "data:image/png;base64,AAAA", "text": "What?"}, "base64,AAAA' is not a readable picture"),
+        ({"images": "http://127.0.0.1:9/a.png", "text": "What?"}, "'http://127.0.0.1:9/a.png' could not be fetched: "),
         ({"images": [{"image": "a.png", "text": "What?"}]}, r"unknown keys \['image'\]; known are \['images', 'text'"),
         ({"text": "What?", "memories": "Lima"}, "`memories` must be a list of memory items, got str"),
         ({"text": "What?", "memories": [{"txt": "Lima"}]}, r"unknown keys \['txt'\]"),
@@ -201,6 +253,11 @@ def test_what_cannot_be_answered_is_refused_in_a_sentence(ask, arguments, messag
     with pytest.raises(ValueError, match=message) as error:
         ask(**arguments)
     assert "\n" not in str(error.value)
+
+
+def test_a_picture_that_a_site_has_not_is_named(ask):
+    with HubServer({}) as server, pytest.raises(ValueError, match=f"'{server.endpoint}/a.png' could not be fetched: "):
+        ask(images=f"{server.endpoint}/a.png", text="What?")
 
 
 def test_memory_comes_from_one_place(ask, tiny_processor):
