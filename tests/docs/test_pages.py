@@ -36,10 +36,6 @@ def test_code_of_a_page_runs_and_prints_what_the_page_says(page, folder):
             "HF_HOME": str(folder / "hf_home"),
             "HF_HUB_DISABLE_XET": "1",
             "HF_HUB_OFFLINE": "0",
-            "MODEL": str(default_path("model")),
-            "BANK": str(default_path("bank")),
-            "FLAGS": str(default_path("examples")),
-            "QUESTIONS": str(default_path("questions.jsonl")),
         }
         runner = Path(__file__).with_name("run_page.py")
         done = subprocess.run(
