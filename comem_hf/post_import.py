@@ -73,6 +73,9 @@ class _ActingLoader(Loader):
     def __init__(self, loader: Loader, action: Action):
         self.loader, self.action = loader, action
 
+    def __getattr__(self, name):
+        return getattr(self.loader, name)  # what tools ask a loader for that do not import: source, code, resources
+
     def create_module(self, spec):
         return self.loader.create_module(spec)
 

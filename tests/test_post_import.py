@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import runpy
 import sys
 import threading
 
@@ -65,6 +66,13 @@ def test_an_imported_module_shows_no_trace_of_the_waiting(write_module):
     assert again is not plain
     assert {key: type(value) for key, value in vars(again).items()} == kept
     assert type(again.__spec__.loader) is type(again.__loader__) is loader
+
+
+def test_a_module_can_be_read_and_run_without_being_imported(write_module):
+    name = write_module("value = 7\n")
+    when_imported(name, lambda module: pytest.fail("it was imported"))
+    assert importlib.util.find_spec(name).loader.get_source(name) == "value = 7\n"
+    assert runpy.run_module(name)["value"] == 7
 
 
 def test_a_reloaded_module_gets_its_action_again(write_module):
