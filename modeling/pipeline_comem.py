@@ -114,6 +114,10 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
         if kwargs.get("generate_kwargs") is not None:
             kwargs["generate_kwargs"] = dict(kwargs["generate_kwargs"])  # the parent adds to it
         preprocess_params, forward_params, postprocess_params = super()._sanitize_parameters(**kwargs)
+        # Else `max_new_tokens` or `stop_sequence` of a call would undo the pipeline's own settings.
+        own = getattr(self, "_forward_params", {}).get("generate_kwargs")
+        if own and "generate_kwargs" in forward_params:
+            forward_params["generate_kwargs"] = {**own, **forward_params["generate_kwargs"]}
         return preprocess_params, {**forward_params, **memory_params}, postprocess_params
 
     def __call__(self, images=None, text=None, memories=None, **kwargs):
@@ -132,7 +136,8 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
             where (`dict`, *optional*), text_weight (`float`, *optional*): As for the bank's `search`; with
                 `text_weight` both picture and question are searched for.
             batch_size (`int`, *optional*, defaults to 1): Samples that are searched for and answered together.
-            generate_kwargs (`dict`, *optional*): Arguments of `generate`, `streamer` and `memory_inputs` included.
+            generate_kwargs (`dict`, *optional*): Arguments of `generate`, `streamer` and `memory_inputs` included, on
+                top of those that the pipeline was made with.
             max_new_tokens (`int`, *optional*): Longest answer; else the model's `generation_config`, else 256.
             return_full_text (`bool`, *optional*, defaults to `False`): Return the question, too, or the conversation.
             **kwargs: As for [`~transformers.ImageTextToTextPipeline`].

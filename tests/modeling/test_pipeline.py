@@ -175,6 +175,15 @@ def test_generation_settings_come_from_call_pipeline_and_model_in_this_order(tin
     assert length(MemoryImageTextToTextPipeline(tiny_model, tiny_processor, device="cpu", max_new_tokens=4)) == 4
 
 
+def test_a_call_changes_no_settings_of_the_pipeline_but_those_it_gives(tiny_model, tiny_processor):
+    beams = {"num_beams": 2, "num_return_sequences": 2, "max_new_tokens": 4, "min_new_tokens": 4}
+    ask = MemoryImageTextToTextPipeline(tiny_model, tiny_processor, device="cpu", generate_kwargs=beams)
+    for _ in range(2):
+        assert len(ask(text=QUESTION, max_new_tokens=5)) == len(ask(text=QUESTION, stop_sequence="!")) == 2
+        assert len(ask(text=QUESTION, generate_kwargs={"num_return_sequences": 1})) == 1
+        assert len(ask(text=QUESTION)) == 2
+
+
 def test_an_answer_can_be_read_while_it_is_written(ask, tiny_processor):
     streamer = TextIteratorStreamer(tiny_processor.tokenizer, skip_prompt=True, skip_special_tokens=True)
     answers = []
