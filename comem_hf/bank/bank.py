@@ -410,6 +410,8 @@ class MemoryBank:
         revision: str | None = None,
         token: str | bool | None = None,
         create_pr: bool = False,
+        model_id: str | None = None,
+        model_revision: str | None = None,
     ):
         """Push the bank to a Hub repository: files that are new or differ from those there, and a card.
 
@@ -427,6 +429,9 @@ class MemoryBank:
             revision (`str`, *optional*): Branch to push to, made if it is not there; defaults to the main one.
             token (`str` or `bool`, *optional*): Token of a user who may write there; defaults to the stored one.
             create_pr (`bool`, defaults to `False`): Open a pull request instead.
+            model_id (`str`, *optional*): Repository of the model that encoded the bank, which the pushed configuration
+                and card then name. If not given, the one in the bank's or else the repository's `bank_config.json`.
+            model_revision (`str`, *optional*): Its commit.
 
         Returns:
             `huggingface_hub.CommitInfo`: The commit (`oid`, `commit_url`, `pr_url`); where nothing has changed, the
@@ -438,7 +443,7 @@ class MemoryBank:
         """
         fetch = self._remote and self._remote.fetch
         publisher = BankPublisher(self.folder, self.config, fetch, repo_id, repo_type, token)
-        return publisher.push(private, license, commit_message, revision, create_pr)
+        return publisher.push(private, license, commit_message, revision, create_pr, model_id, model_revision)
 
     def _fetch_all(self) -> None:
         if self._remote is not None:

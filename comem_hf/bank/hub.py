@@ -17,7 +17,7 @@ from .staging import replaced_bank
 
 MEMORIES = ("eager", "lazy")
 REPO_TYPES = ("dataset", "model")
-_REPO_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+REPO_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _SHARD = re.compile(r"(memory|items)-")
 _WORKERS = 8
 
@@ -52,7 +52,7 @@ def hub_files(
             f"The bank {text!r} was about to be replaced when the build was interrupted: build again to finish, or "
             f"open {str(set_aside)!r}, the older one."
         )
-    if folder.exists() or not _REPO_ID.fullmatch(text) or text.startswith("."):
+    if folder.exists() or not REPO_ID.fullmatch(text) or text.startswith("."):
         raise ValueError(f"No memory bank at {text!r}: it is neither a folder nor the id of a Hub repository.")
     return HubFiles(text, revision, repo_type, memories, hash_up_to, **options)
 

@@ -13,7 +13,7 @@ from transformers.utils import logging
 from .card import is_edited, render_card
 from .config import CARD_NAME, CONFIG_NAME, FILE_NAME, BankConfig
 from .contents import describe_items
-from .hub import REPO_TYPES
+from .hub import REPO_ID, REPO_TYPES
 from .hub_download import download, repository_label
 from .integrity import check_files, told_of_changes
 
@@ -68,11 +68,17 @@ class BankPublisher:
         commit_message: str | None,
         revision: str | None,
         create_pr: bool,
+        model_id: str | None,
+        model_revision: str | None,
     ):
         """See [`MemoryBank.push_to_hub`]."""
         from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
         config = self.config if license is None else replace(self.config, license=license)
+        if model_id is not None:
+            if not REPO_ID.fullmatch(model_id):
+                raise ValueError(f"`model_id` must be the id of a repository, got {model_id!r}.")
+            config = replace(config, model={"id": model_id, "revision": model_revision})
         with _plain_errors(self.label), told_of_changes(self.folder, self.config):
             head, present = self._open(private, revision)
             config, card = self._describe(config, head, present)
@@ -115,7 +121,10 @@ class BankPublisher:
             except ValueError as error:
                 logger.warning(f"The {CONFIG_NAME} of {self.label} is replaced, though it cannot be read: {error}")
         license = config.license or (before.license if before else None)
-        config = replace(config, license=license, files=dict(config.files))
+        model = config.model
+        if not model.get("id") and before and before.memory_fingerprint == config.memory_fingerprint:
+            model = before.model  # which an earlier push has named
+        config = replace(config, license=license, model=model, files=dict(config.files))
         card = self.folder / CARD_NAME
         if is_edited(card, config):
             return config, card.read_bytes()

@@ -112,8 +112,10 @@ def push_model(folder: Path, repo_id: str, bank: Path | None, bank_repo: str, ca
     config = BankConfig.load(bank)
     refuse_unless_fitting(publisher.memory_fingerprint, config.memory_fingerprint, str(folder), str(bank))
     check_card_of_bank(bank)
-    pushed = [(folder, publisher.push(repo_id, bank_id=bank_repo, **card, **options))]
-    return [*pushed, (bank, push_bank(bank, bank_repo, **options))]
+    pushed = publisher.push(repo_id, bank_id=bank_repo, **card, **options)
+    # A pull request's commit is not what its merge will be.
+    of_model = {"model_id": pushed.repo_url.repo_id, "model_revision": None if pushed.pr_url else pushed.oid}
+    return [(folder, pushed), (bank, push_bank(bank, bank_repo, **of_model, **options))]
 
 
 def check_card_of_bank(folder: Path) -> None:

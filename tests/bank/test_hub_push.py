@@ -216,6 +216,20 @@ def test_the_card_says_how_to_load_the_bank_and_under_which_licence_its_items_ar
         bank.push_to_hub("ann/bank", license="free: really")
 
 
+def test_the_model_that_is_named_stays_until_another_one_encodes_the_bank(hub, bank, copy):
+    bank.push_to_hub("ann/bank", model_id="ann/model", model_revision="f" * 40)
+    assert bank.config.model["id"] is None
+    bank.push_to_hub("ann/bank", license="mit")
+    named = json.loads(files_of(hub)["bank_config.json"])["model"]
+    assert named == {"id": "ann/model", "revision": "f" * 40}
+    with pytest.raises(ValueError, match="`model_id` must be the id of a repository, got '/home/ann/model'"):
+        bank.push_to_hub("ann/bank", model_id="/home/ann/model")
+    config = (copy / "bank_config.json").read_text()
+    (copy / "bank_config.json").write_text(config.replace(bank.config.memory_fingerprint, "0" * 64))
+    MemoryBank.from_pretrained(copy).push_to_hub("ann/bank")
+    assert json.loads(files_of(hub)["bank_config.json"])["model"]["id"] is None
+
+
 def test_a_card_of_another_state_is_not_taken_for_an_edited_one(hub, copy):
     """As a writer leaves it that died between configuration and card."""
     card = (copy / "README.md").read_bytes()

@@ -64,8 +64,11 @@ def test_info_of_repositories_downloads_configurations_alone(comem, hub, pushed,
     for name, folder in (("ann/model", model_folder), ("ann/model-bank", bank_folder)):
         code, output, _ = comem("info", name)
         assert code == 0
-        commit = {"commit": pushed["model" if name == "ann/model" else "dataset"]}
-        assert facts(output) == facts(comem("info", folder)[1]) | commit
+        if name == "ann/model":
+            of_hub = {"commit": pushed["model"]}
+        else:
+            of_hub = {"commit": pushed["dataset"], "model": "ann/model"}
+        assert facts(output) == facts(comem("info", folder)[1]) | of_hub
     large = [name for name in sent(hub) if name not in ("config.json", "bank_config.json")]
     assert large == ["model.safetensors"]  # its header
     assert hub.ranges == [(0, 100_000)]

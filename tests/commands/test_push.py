@@ -40,6 +40,26 @@ def test_push_with_a_bank_sends_both_and_says_so_on_the_models_card(comem, hub, 
     assert ("dataset", "ann/other") in hub.repositories
 
 
+def test_a_bank_that_is_pushed_with_its_model_names_the_models_repository_and_commit(
+    comem, hub, model_folder, bank_folder
+):
+    assert comem("push", model_folder, "model", "--bank", bank_folder, "--bank-repo", "ann/bank")[0] == 0
+    commit = hub.repositories["model", "ann/model"].branches["main"]
+    bank = hub.repositories["dataset", "ann/bank"]
+    assert MemoryBank.from_pretrained("ann/bank").config.model == {"id": "ann/model", "revision": commit}
+    card = bank.files("main")["README.md"].content.decode()
+    assert f"| memory encoder | `ann/model` at revision `{commit}` |" in card
+    assert 'CoMemForConditionalGeneration.from_pretrained("ann/model")' in card
+    assert 'MemoryBank.from_pretrained("ann/bank", model=model' in card
+    before = bank.branches["main"]
+    for again in (("push", bank_folder, "ann/bank"), ("push", model_folder, "ann/model", "--bank", bank_folder)):
+        assert comem(*again, *(["--bank-repo", "ann/bank"] if "--bank" in again else []))[0] == 0
+        assert bank.branches["main"] == before  # which still names the model
+    assert comem("push", model_folder, "ann/new", "--bank", bank_folder, "--create-pr")[0] == 0
+    files = hub.repositories["dataset", "ann/new-bank"].files("refs/pr/1")
+    assert json.loads(files["bank_config.json"].content)["model"] == {"id": "ann/new", "revision": None}
+
+
 def test_push_refuses_what_it_cannot_push_in_one_line(comem, hub, model_folder, bank_folder, tmp_path):
     other_bank, bad_card = tmp_path / "other", tmp_path / "bad"
     for folder in (other_bank, bad_card):
