@@ -38,7 +38,8 @@ def question_inputs(
         for pasted, picture in zip(items, pictures, strict=True)
         for image in (*(item.load_image() for item in pasted if item.image is not None), picture)
     ]
-    inputs = processor(text=prompts, images=images, padding=True, return_tensors="pt")
+    # Of a prompt that is too long the tokenizer would warn with what is not so; see `refuse_too_long`.
+    inputs = processor(text=prompts, images=images, padding=True, return_tensors="pt", verbose=False)
     if memory_inputs is not None:
         inputs["memory_inputs"] = memory_inputs
     return inputs
@@ -51,6 +52,25 @@ def count_positions(inputs) -> int:
     if memory is not None:
         positions += int(memory["item_mask"].sum()) * memory["memory_embeds"].shape[2]
     return positions
+
+
+def refuse_too_long(model, inputs) -> None:
+    """Refuse a question that takes more positions than the model knows.
+
+    Args:
+        model (`CoMemForConditionalGeneration`): The model.
+        inputs (`BatchFeature`): Of one question, as [`question_inputs`] makes them.
+
+    Raises:
+        ValueError: If it does.
+    """
+    positions = count_positions(inputs)
+    limit = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    if limit is not None and positions > limit:
+        raise ValueError(
+            f"Question, picture and memory take {positions:,} positions, but the model has {limit:,}: shorten the "
+            "question, or use fewer items."
+        )
 
 
 @torch.inference_mode()

@@ -1,15 +1,19 @@
 """Times of the steps of a command."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 
 class Stopwatch:
-    """Collects `(step, seconds)` pairs in `steps`."""
+    """Collects `(step, seconds)` pairs in `steps`.
 
-    def __init__(self):
-        self.steps: list[tuple[str, float]] = []
+    Args:
+        steps (`list`, *optional*): Pairs to begin with.
+    """
+
+    def __init__(self, steps: Iterable[tuple[str, float]] = ()):
+        self.steps = list(steps)
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:

@@ -1,5 +1,12 @@
 """`comem ask`."""
 
+import io
+import json
+import os
+import pty
+import subprocess
+import sys
+
 import PIL.Image
 import pytest
 
@@ -42,6 +49,67 @@ def test_ask_draws_tables_on_a_terminal(comem, default, picture, monkeypatch):
 @pytest.mark.parametrize("question", ["", "  \n"])
 def test_an_empty_question_is_refused(comem, default, picture, question):
     assert comem("ask", "--image", picture, question) == (2, "", "Error: The question is empty.\n")
+
+
+def test_a_question_that_is_longer_than_the_model_takes_is_refused_in_one_line(comem, default, picture):
+    code, output, error = comem("ask", "--image", picture, "why " * 5000)
+    assert (code, output, error.count("\n")) == (2, "", 1)
+    assert error.startswith("Error: Question, picture and memory take 20,0") and "but the model has 2,048:" in error
+
+
+def test_questions_of_a_pipe_are_answered_one_a_line(comem, default, picture, monkeypatch):
+    arguments = ("--image", picture, "--max-new-tokens", 2)
+    alone = [json.loads(comem("ask", question, *arguments, "--json")[1]) for question in ("One?", "Two?")]
+    monkeypatch.setattr("sys.stdin", io.StringIO("One?\n \nTwo?"))
+    code, output, error = comem("ask", *arguments)
+    assert (code, error) == (0, "")
+    lines = [line.split("\t") for line in output.splitlines()]
+    assert [line[3] for line in lines if line[0] == "memory"] == [hit["id"] for hit in alone[0]["memory"]]
+    assert [line[1:] for line in lines if line[0] == "answer"] == [
+        [name.replace("_", " "), found[name]]
+        for found in alone
+        for name in ("question", "without_memory", "with_memory")
+    ]
+    monkeypatch.setattr("sys.stdin", io.StringIO("One?\nTwo?\n"))
+    together = json.loads(comem("ask", *arguments, "--json")[1])
+    for found in (*alone, *together):
+        assert list(found.pop("seconds"))[-1] == "answer with memory"
+    assert together == alone
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (b" \n\n", "There is no question: give one, or lines on"),
+        (b"\xff", "The questions on standard input are not text"),
+    ],
+)
+def test_a_pipe_without_questions_is_refused_in_one_line(comem, default, picture, monkeypatch, content, message):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content), "utf-8"))
+    code, output, error = comem("ask", "--image", picture)
+    assert (code, output, error.count("\n")) == (2, "", 1) and error.startswith(f"Error: {message}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", [b"\x04", b"\n"])
+def test_on_a_terminal_it_asks_again_and_again(end, tmp_path):
+    from comem_hf.default import default_path
+
+    screen, terminal = pty.openpty()
+    with (tmp_path / "output").open("w") as output:
+        command = [sys.executable, "-m", "comem_hf", "ask", "--image", str(default_path("examples") / "gr.png")]
+        process = subprocess.Popen(command, stdin=terminal, stdout=output, stderr=terminal)
+    os.close(terminal)
+    said = b""
+    for line in (b"What is the capital?\n", b"<|image_pad|>\n", b"What is the currency?\n", end):
+        while not said.endswith(b"\n> "):
+            said += os.read(screen, 1000)
+        os.write(screen, line)
+        said += os.read(screen, 1)  # the echo
+    assert process.wait(60) == 0
+    assert said.count(b"\n> ") == 4 and said.count(b"Error: ") == 1
+    answers = [line.split("\t")[1:] for line in (tmp_path / "output").read_text().splitlines()]
+    assert [answer for name, answer in (row[:2] for row in answers) if name == "with memory"] == ["Athens", "Euro"]
 
 
 def test_a_missing_picture_is_refused_by_name(comem, default):
