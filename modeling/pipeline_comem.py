@@ -66,9 +66,6 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
     ```
     """
 
-    # Here `top_k` is a number of memory items.
-    _non_generation_params = ("top_k",)
-
     def __init__(self, model, processor=None, *, memory_bank=None, **kwargs):
         if not hasattr(model, "encode_memory"):
             raise ValueError(f"The task {TASK!r} needs a CoMEM model, got a {type(model).__name__}.")
@@ -77,7 +74,10 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
                 f"The task {TASK!r} needs `processor`, a CoMemProcessor, got {type(processor).__name__}: save the "
                 "model's processor beside it, or give the processor itself."
             )
+        # Kept from the parent, some versions of which take `top_k` for a setting of generation.
+        memory_params = {name: kwargs.pop(name) for name in MEMORY_ARGUMENTS if name in kwargs}
         super().__init__(model=model, processor=processor, **kwargs)
+        self._forward_params.update(self._sanitize_parameters(**memory_params)[1])
         # What collates batches goes by this tokenizer, and prompts to be continued end where the answer begins.
         self.tokenizer = copy.copy(processor.tokenizer)
         self.tokenizer.padding_side = "left"
