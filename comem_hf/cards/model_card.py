@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 CARD_NAME = "README.md"
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
+_BANK_ROW = "a memory bank for it"
+_BANK = re.compile(rf"^\| {_BANK_ROW} \| \[([^\]]+)\]", re.MULTILINE)
 
 
 def render_model_card(
@@ -115,10 +117,11 @@ def card_to_publish(own: str | None, published: str | None, **generated: Any) ->
         if not is_generated(text):
             check_card(text, source)
             return text
-    stated = next(map(_stated, cards.values()), {})
-    text = render_model_card(
-        **{**stated, **{name: value for name, value in generated.items() if value not in (None, (), [])}}
-    )
+    generated = {name: value for name, value in generated.items() if value not in (None, (), [])}
+    before = next(iter(cards.values()), None)
+    if before is not None:
+        generated = {**_stated(before, generated.get("memory_fingerprint")), **generated}
+    text = render_model_card(**generated)
     check_card(text, "the generated card")
     return text
 
@@ -135,22 +138,28 @@ def write_model_card(model: Any, folder: Path, repo_id: str, own: str | None) ->
     Raises:
         ValueError: If the card is one that the Hub would refuse.
     """
+    from comem_hf.modeling.configuration_comem import CoMemConfig
+
     path = folder / CARD_NAME
-    text = card_to_publish(own, read_card(path), folder=folder, repo_id=repo_id)
+    fingerprint = CoMemConfig.from_pretrained(folder).memory_fingerprint
+    text = card_to_publish(own, read_card(path), folder=folder, repo_id=repo_id, memory_fingerprint=fingerprint)
     path.write_text(text, encoding="utf-8")
 
 
-def _stated(card: str) -> dict[str, Any]:
-    """What somebody has said in a generated card that no file tells, as arguments of [`render_model_card`]."""
+def _stated(card: str, fingerprint: str | None) -> dict[str, Any]:
+    """What somebody has said in a generated card that no file tells, as arguments of [`render_model_card`]; of its
+    bank only where that still fits."""
     from huggingface_hub import ModelCard
 
     metadata = ModelCard(card).data
+    bank = _BANK.search(card) if fingerprint and f"`{fingerprint}`" in card else None
     languages = metadata.language or ()
     return {
         "license": metadata.license,
         "languages": [languages] if isinstance(languages, str) else languages,
         "datasets": metadata.datasets or (),
         "tags": metadata.tags or (),
+        "bank_id": bank and bank[1],
     }
 
 
@@ -175,5 +184,5 @@ def _facts(
     if fingerprint:
         facts["memory fingerprint"] = f"`{fingerprint}`"
     if bank_id and _HUB_ID.fullmatch(bank_id):
-        facts["a memory bank for it"] = f"[{bank_id}](https://huggingface.co/datasets/{bank_id})"
+        facts[_BANK_ROW] = f"[{bank_id}](https://huggingface.co/datasets/{bank_id})"
     return facts

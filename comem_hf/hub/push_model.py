@@ -3,6 +3,7 @@
 import re
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,8 @@ class ModelPublisher:
     One commit holds weights, configuration, processor, the source files that load them, and the card: the folder's own
     `README.md` or the repository's if somebody has written or edited it, else a generated one. Readers see what was
     there before or all of it. Files that are there already are not sent again, so that an interrupted push goes on
-    when it is called again. Weights of an earlier push under other names are deleted, other files left alone.
+    when it is called again. Weights of an earlier push under other names are deleted, and results of other weights;
+    other files are left alone.
 
     Args:
         folder (`Path`): The model.
@@ -107,18 +109,25 @@ class ModelPublisher:
                 raise ValueError(f"`private` is asked for, but {repo_id!r} is there already and public.")
             entries = api.list_repo_tree(repo_id, revision=head.sha)
             present = {entry.path for entry in entries if isinstance(entry, RepoFile)}
+            stale = [name for name in present if _WEIGHTS.fullmatch(name)]
             published = None
             if CARD_NAME in present:
                 published = read_card(Path(api.hf_hub_download(repo_id, CARD_NAME, revision=head.sha)))
+            if RESULTS_NAME in present and not (staging / RESULTS_NAME).exists():
+                with suppress(ValueError):  # somebody's own file of that name
+                    measured = Results.load(Path(api.hf_hub_download(repo_id, RESULTS_NAME, revision=head.sha)))
+                    if self.memory_fingerprint in (None, measured.memory_fingerprint):
+                        card["results"] = measured
+                    else:
+                        stale.append(RESULTS_NAME)
             self._write_card(staging, repo_id, published, card)
             files = {path.relative_to(staging).as_posix(): path for path in staging.rglob("*") if path.is_file()}
             files |= {name: self.checkpoint.folder / name for name in self.checkpoint.weight_files}
-            stale = [name for name in present if _WEIGHTS.fullmatch(name) and name not in files]
             return api.create_commit(
                 repo_id,
                 [
                     *(CommitOperationAdd(name, str(path)) for name, path in sorted(files.items())),
-                    *map(CommitOperationDelete, stale),
+                    *(CommitOperationDelete(name) for name in stale if name not in files),
                 ],
                 commit_message=commit_message or "Push a CoMEM model",
                 revision=revision,

@@ -148,17 +148,41 @@ def test_the_fingerprint_is_that_of_the_weights_without_loading_them(model, fold
         assert Checkpoint.open(tmp_path / str(number)).memory_fingerprint() == other.memory_fingerprint()
 
 
-def test_revision_private_and_results_are_as_asked(hub, folder, tmp_path):
-    publisher = ModelPublisher(folder)
-    found = {
+def results_of(fingerprint: str) -> dict:
+    return {
         "command": "comem evaluate",
-        "model": {"memory_fingerprint": publisher.memory_fingerprint},
+        "model": {"memory_fingerprint": fingerprint},
         "bank": {"items": 4},
         "data": {"file": "flags.jsonl", "sha256": "f" * 64},
         "questions": 12,
         "top_k": 3,
         "scores": [{"way": "no memory", "exact_match": 0.25, "positions": 10.0}],
     }
+
+
+def test_results_and_bank_stay_on_the_card_as_long_as_the_weights_are_the_same(hub, folder, tmp_path, tiny_processor):
+    publisher = ModelPublisher(folder)
+    (tmp_path / "scores.json").write_text(json.dumps(results_of(publisher.memory_fingerprint)))
+    publisher.push("ann/model", results=tmp_path / "scores.json", bank_id="ann/bank")
+    publisher.push("ann/model")
+    assert len(hub.committed) == 1
+    AutoModel.from_pretrained(folder).push_to_hub("ann/model")
+    assert "| a memory bank for it | [ann/bank](" in files_of(hub)["README.md"].decode()
+    other = make_model(seed=5)
+    other.save_pretrained(tmp_path / "other")
+    tiny_processor.save_pretrained(tmp_path / "other")
+    ModelPublisher(tmp_path / "other").push("ann/model")
+    files = files_of(hub)
+    assert "evaluation.json" not in files
+    assert "ann/bank" not in files["README.md"].decode() and "model-index" not in files["README.md"].decode()
+    hub.repositories["model", "ann/model"].commit("main", {"evaluation.json": File(b"mine")})
+    ModelPublisher(tmp_path / "other").push("ann/model")
+    assert files_of(hub)["evaluation.json"] == b"mine"
+
+
+def test_revision_private_and_results_are_as_asked(hub, folder, tmp_path):
+    publisher = ModelPublisher(folder)
+    found = results_of(publisher.memory_fingerprint)
     (tmp_path / "scores.json").write_text(json.dumps(found))
     publisher.push("ann/model", private=True, revision="next", results=tmp_path / "scores.json", commit_message="One")
     assert hub.repositories["model", "ann/model"].is_private
