@@ -32,6 +32,7 @@ class HubServer(ThreadingHTTPServer):
     """
 
     daemon_threads = True
+    request_queue_size = 128  # of 64 connections at once, 20 waited for TCP to try again after a second when it was 5
 
     def __init__(self, tokens: dict[str, str], lfs_folder: Path | None = None):
         super().__init__(("127.0.0.1", 0), HubHandler)
