@@ -14,6 +14,7 @@ import os, signal, sys
 from comem_hf.commands import main
 from comem_hf.post_import import when_imported
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 when_imported(sys.argv[1], lambda module: os.kill(os.getpid(), signal.SIGINT))
 main(sys.argv[2:])
 """
