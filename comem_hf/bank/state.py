@@ -60,7 +60,7 @@ class BankState:
             raise ValueError(
                 f"The bank {str(self.folder)!r} was made by the memory encoder {self.config.memory_fingerprint}, "
                 f"but this model's is {fingerprint}: its vectors would mean nothing to it. Use the bank's own "
-                "model, or build the bank again."
+                "model, loaded in float32 or bfloat16, or build the bank again."
             )
 
     @classmethod
