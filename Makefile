@@ -56,7 +56,7 @@ format: $(INSTALLED_TEST) ## Apply the formatter and the linter's own repairs
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(INSTALLED) ## Run every script of benchmarks/ but bench-bank's (20 minutes, 16 GB of disk, 6 GB of memory)
+bench: $(INSTALLED) ## Run every script of benchmarks/ but bench-bank's (45 minutes, 20 GB of disk, 6 GB of memory)
 	@for script in $(filter-out benchmarks/bank_scale.py,$(wildcard benchmarks/*.py)); do echo "== $$script" && $(BIN)/python $$script || exit 1; done
 
 bench-bank: $(INSTALLED) ## A bank of a million items: opening, searching, recall (15 minutes, 8 GB of disk, 2 GB of memory)
