@@ -14,7 +14,9 @@ from comem_hf.default import default_path
 
 # Runs `comem` and writes down whom the process connects to.
 WATCHED = """
-import sys
+import signal, sys
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 
 def watch(event, arguments):
     if event == "socket.connect" and isinstance(arguments[1], tuple):
