@@ -149,7 +149,7 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
 
         Raises:
             `ValueError`: If the input is empty or of a wrong type, if numbers of texts, images and memories differ, if
-            there are both a bank and given memory, or if a prompt is longer than the model can take.
+                there are both a bank and given memory, or if a prompt is longer than the model can take.
         """
         images, text, memories = as_list(images), as_list(text), as_list(memories)
         if text is None and not is_picture(images) or images is None and not isinstance(text, (str, list)):

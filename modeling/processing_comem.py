@@ -34,9 +34,9 @@ class CoMemProcessor(Qwen2VLProcessor):
         video_processor ([`~transformers.Qwen2VLVideoProcessor`] or `dict`, *optional*): Samples videos and cuts them
             into patches, or its settings; by default those of `image_processor`.
         chat_template (`str`, *optional*): Jinja template of a conversation.
-        memory_min_pixels (`int`, *optional*, defaults to `16 * 28 * 28`), memory_max_pixels (`int`, *optional*,
-            defaults to `64 * 28 * 28`): Sizes between which the images of memory items are scaled; separate from the
-            prompt's images.
+        memory_min_pixels (`int`, *optional*, defaults to `16 * 28 * 28`): Size to which smaller images of memory items
+            are scaled up; separate from the prompt's images.
+        memory_max_pixels (`int`, *optional*, defaults to `64 * 28 * 28`): Size to which larger ones are scaled down.
     """
 
     _auto_class = "AutoProcessor"  # saving brings the source files along
