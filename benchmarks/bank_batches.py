@@ -15,9 +15,9 @@ import torch
 from transformers.utils import logging
 
 from comem_hf import CoMemForConditionalGeneration, CoMemProcessor, MemoryBank, MemoryItem
-from comem_hf.bank.embedder import BackboneEmbedder
-from comem_hf.bank.encode import ItemEncoder
-from comem_hf.bank.record import ItemRecord
+from comem_hf.bank.encoding.embedder import BackboneEmbedder
+from comem_hf.bank.encoding.item_encoder import ItemEncoder
+from comem_hf.bank.format.record import ItemRecord
 from comem_hf.default import default_path
 
 

@@ -27,13 +27,14 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # for the tests' server
 
 from comem_hf import MemoryBank
 from comem_hf.bank import BankConfig
-from comem_hf.bank.card import write_card
-from comem_hf.bank.config import CARD_NAME, CONFIG_NAME, INDEX_NAME, items_name, memory_name
-from comem_hf.bank.durable import write_durably
-from comem_hf.bank.faiss_index import FaissIndex
-from comem_hf.bank.items import write_items
-from comem_hf.bank.record import ItemRecord
-from comem_hf.bank.vectors import write_memory
+from comem_hf.bank.format.config import CONFIG_NAME, INDEX_NAME, items_name, memory_name
+from comem_hf.bank.format.items import write_items
+from comem_hf.bank.format.record import ItemRecord
+from comem_hf.bank.format.vectors import write_memory
+from comem_hf.bank.index.faiss_index import FaissIndex
+from comem_hf.cards.bank_card import write_card
+from comem_hf.cards.template import CARD_NAME
+from comem_hf.files.whole_file import write_durably
 from tests.hub.server import HubServer
 
 

@@ -29,14 +29,14 @@ from transformers.utils import logging
 
 from comem_hf import MemoryBank
 from comem_hf.bank import BankConfig, Embedder
-from comem_hf.bank.config import INDEX_NAME, items_name, memory_name
-from comem_hf.bank.durable import write_durably
-from comem_hf.bank.faiss_index import FaissIndex
-from comem_hf.bank.index import unit_rows
-from comem_hf.bank.items import write_items
-from comem_hf.bank.record import ItemRecord
-from comem_hf.bank.vectors import write_memory
-from comem_hf.bank.writer import BankWriter
+from comem_hf.bank.changing.writer import BankWriter
+from comem_hf.bank.format.config import INDEX_NAME, items_name, memory_name
+from comem_hf.bank.format.items import write_items
+from comem_hf.bank.format.record import ItemRecord
+from comem_hf.bank.format.vectors import write_memory
+from comem_hf.bank.index.faiss_index import FaissIndex
+from comem_hf.bank.index.index import unit_rows
+from comem_hf.files.whole_file import write_durably
 
 
 BASE, BATCH, HITS = 500, 8, 3

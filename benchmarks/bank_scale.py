@@ -25,15 +25,16 @@ from transformers.utils import logging
 
 from comem_hf import MemoryBank
 from comem_hf.bank import BankConfig, Embedder
-from comem_hf.bank.card import write_card
-from comem_hf.bank.config import CARD_NAME, INDEX_NAME, items_name, memory_name
-from comem_hf.bank.durable import write_durably
-from comem_hf.bank.index import unit_rows
-from comem_hf.bank.index_build import EMBEDDINGS_KEY, StoredEmbeddings, build_index
-from comem_hf.bank.items import write_items
-from comem_hf.bank.precision import pack, unpack
-from comem_hf.bank.record import ItemRecord
-from comem_hf.bank.vectors import write_memory
+from comem_hf.bank.format.config import INDEX_NAME, items_name, memory_name
+from comem_hf.bank.format.items import write_items
+from comem_hf.bank.format.precision import pack, unpack
+from comem_hf.bank.format.record import ItemRecord
+from comem_hf.bank.format.vectors import write_memory
+from comem_hf.bank.index.build_index import EMBEDDINGS_KEY, StoredEmbeddings, build_index
+from comem_hf.bank.index.index import unit_rows
+from comem_hf.cards.bank_card import write_card
+from comem_hf.cards.template import CARD_NAME
+from comem_hf.files.whole_file import write_durably
 
 
 EMBEDDING, TOKENS, HIDDEN, DTYPE, SHARD = 512, 8, 576, "int8", 1024

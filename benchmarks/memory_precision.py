@@ -12,7 +12,7 @@ from pathlib import Path
 from transformers.utils import logging
 
 from comem_hf import CoMemForConditionalGeneration, CoMemProcessor, MemoryBank
-from comem_hf.bank.precision import MEMORY_DTYPES, bytes_per_item
+from comem_hf.bank.format.precision import MEMORY_DTYPES, bytes_per_item
 from comem_hf.default import default_path
 from comem_hf.evaluation import evaluate, load_questions
 

@@ -1,9 +1,9 @@
 """Continuous memory for vision-language models, native to Hugging Face transformers."""
 
-import importlib
 from typing import TYPE_CHECKING
 
 from . import registration
+from .lazy_names import lazy_names
 
 
 if TYPE_CHECKING:
@@ -24,19 +24,18 @@ __all__ = [
     "MemoryItem",
 ]
 
-_ELSEWHERE = {"MemoryBank": ".bank", "MemoryHit": ".bank", "MemoryImageTextToTextPipeline": ".pipeline"}
+# torch, transformers, FAISS and Arrow come with what needs them, and the command line can say its help without.
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "CoMemConfig": ".modeling",
+        "CoMemForConditionalGeneration": ".modeling",
+        "CoMemProcessor": ".modeling",
+        "MemoryBank": ".bank",
+        "MemoryHit": ".bank",
+        "MemoryImageTextToTextPipeline": ".pipeline",
+        "MemoryItem": ".modeling",
+    },
+)
 
 registration.register()
-
-
-def __getattr__(name: str):
-    # torch, transformers, FAISS and Arrow come with what needs them, and the command line can say its help without.
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    package = importlib.import_module(_ELSEWHERE.get(name, ".modeling"), __name__)
-    globals()[name] = value = getattr(package, name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from PIL import Image
 
-from .modeling.memory_item import MemoryItem
+from comem_hf.modeling.memory_item import MemoryItem
 
 
 def question_inputs(

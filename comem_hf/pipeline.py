@@ -2,7 +2,7 @@
 
 import os
 
-from .modeling.pipeline_comem import MemoryImageTextToTextPipeline as MemoryBankObjectPipeline
+from comem_hf.modeling.pipeline_comem import MemoryImageTextToTextPipeline as MemoryBankObjectPipeline
 
 
 class MemoryImageTextToTextPipeline(MemoryBankObjectPipeline):

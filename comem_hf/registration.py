@@ -48,7 +48,7 @@ def _register_model(modeling_comem: ModuleType) -> None:
 
 
 def _write_card(model, folder, repo_id: str, own_card: str | None) -> None:
-    from .cards.model_card import write_model_card
+    from comem_hf.cards.model_card import write_model_card
 
     write_model_card(model, folder, repo_id, own_card)
 

@@ -7,9 +7,10 @@ from pathlib import Path
 from peft import LoraConfig
 from safetensors.torch import save_file
 
-from ..modeling import CoMemForConditionalGeneration
-from ..modeling.adapter_comem import lora_factors, lora_layers
-from ..modeling.local_paths_comem import without_local_paths
+from comem_hf.modeling import CoMemForConditionalGeneration
+from comem_hf.modeling.adapter_comem import lora_factors, lora_layers
+from comem_hf.modeling.local_paths_comem import without_local_paths
+
 from .replaceable import ADAPTER, ADAPTER_METADATA
 from .written_out import written_out
 

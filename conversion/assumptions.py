@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ..modeling import CoMemConfig
+from comem_hf.modeling import CoMemConfig
+
 from .layouts import PublishedCheckpoint
 from .report import public_name
 

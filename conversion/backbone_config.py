@@ -7,7 +7,8 @@ from pathlib import Path
 from transformers import AutoConfig, PreTrainedConfig
 from transformers.utils import CONFIG_NAME
 
-from ..modeling.configuration_comem import BACKBONES, CoMemConfig
+from comem_hf.modeling.configuration_comem import BACKBONES, CoMemConfig
+
 from .peft_config import ADAPTER_CONFIG
 from .tensor_files import find_file
 

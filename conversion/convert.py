@@ -11,12 +11,13 @@ from transformers import AutoModelForImageTextToText, GenerationConfig
 from transformers.dynamic_module_utils import custom_object_save
 from transformers.utils import logging
 
-from ..modeling import CoMemConfig, CoMemForConditionalGeneration, CoMemProcessor
-from ..modeling.adapter_comem import linear_layer_names
-from ..modeling.backbone_comem import commit_of
-from ..modeling.local_paths_comem import without_local_paths
-from ..modeling.remote_code_comem import enter_remote_code
-from ..modeling.resampler_comem import CoMemResampler
+from comem_hf.modeling import CoMemConfig, CoMemForConditionalGeneration, CoMemProcessor
+from comem_hf.modeling.adapter_comem import linear_layer_names
+from comem_hf.modeling.backbone_comem import commit_of
+from comem_hf.modeling.local_paths_comem import without_local_paths
+from comem_hf.modeling.remote_code_comem import enter_remote_code
+from comem_hf.modeling.resampler_comem import CoMemResampler
+
 from .assumptions import adapter_backbone_name, assumptions
 from .encoder_weights import adapter_weights, separate_weights
 from .layouts import PublishedCheckpoint, read_published

@@ -8,11 +8,12 @@ import torch
 from transformers import PreTrainedModel
 from transformers.utils import cached_file
 
-from ..modeling import CoMemForConditionalGeneration, CoMemProcessor
-from ..modeling.adapter_comem import lora_change, lora_layers
-from ..modeling.loading_checks_comem import refuse_bad_numbers
-from ..modeling.local_paths_comem import without_local_paths
-from ..modeling.placement_comem import is_offloaded, is_quantized
+from comem_hf.modeling import CoMemForConditionalGeneration, CoMemProcessor
+from comem_hf.modeling.adapter_comem import lora_change, lora_layers
+from comem_hf.modeling.loading_checks_comem import refuse_bad_numbers
+from comem_hf.modeling.local_paths_comem import without_local_paths
+from comem_hf.modeling.placement_comem import is_offloaded, is_quantized
+
 from .replaceable import MERGE_REPORT, MERGED
 from .report import public_name, write_report
 from .written_out import written_out

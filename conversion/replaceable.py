@@ -6,7 +6,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
-from .. import modeling
+from comem_hf import modeling
 
 
 CHECKPOINT, MERGED, ADAPTER = "a CoMEM checkpoint", "a merged memory encoder", "an exported adapter"

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from transformers import PreTrainedModel
 
-from ..modeling import CoMemForConditionalGeneration
+from comem_hf.modeling import CoMemForConditionalGeneration
+
 from .origins import backbone_names, check_origin
 from .output_folder import output_folder
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from ..answering import count_positions, generate_answers, question_inputs
-from ..bank import MemoryBank, MemoryHit
+from comem_hf.answering import count_positions, generate_answers, question_inputs
+from comem_hf.bank import MemoryBank, MemoryHit
 
 
 @dataclass(frozen=True)

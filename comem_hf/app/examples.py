@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from ..bank import MemoryBank
+from comem_hf.bank import MemoryBank
 
 
 QUESTIONS = (
@@ -31,7 +31,7 @@ class Example:
 
 def embedded_examples() -> list[Example]:
     """Flags that the package carries, of countries that the embedded model was not trained on."""
-    from ..default import default_path
+    from comem_hf.default import default_path
 
     names = {"am": "Armenia", "gr": "Greece", "pg": "Papua New Guinea"}
     return [_open(path, names.get(path.stem, path.stem)) for path in sorted(default_path("examples").glob("*.png"))]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import PIL.Image
 
-from ..modeling.memory_item import load_image
+from comem_hf.modeling.memory_item import load_image
 
 
 MAX_FILE_BYTES = 10 * 2**20

@@ -2,7 +2,8 @@
 
 from html import escape
 
-from ..bank import MemoryHit
+from comem_hf.bank import MemoryHit
+
 from .comparison import Answer, Comparison
 from .picture import data_uri
 

@@ -1,29 +1,28 @@
 """Memory banks: items with stored memory vectors, found by an index."""
 
-import importlib
 from typing import TYPE_CHECKING
+
+from comem_hf.lazy_names import lazy_names
 
 
 if TYPE_CHECKING:
     from .bank import MemoryBank
-    from .config import BankConfig
-    from .embedder import BackboneEmbedder, Embedder, ModelEmbedder
-    from .hit import MemoryHit
+    from .encoding.embedder import BackboneEmbedder, Embedder, ModelEmbedder
+    from .format.config import BankConfig
+    from .opened.hit import MemoryHit
 
 
 __all__ = ["BackboneEmbedder", "BankConfig", "Embedder", "MemoryBank", "MemoryHit", "ModelEmbedder"]
 
-_FILES = {"MemoryBank": "bank", "BankConfig": "config", "MemoryHit": "hit"}
-
-
-def __getattr__(name: str):
-    # A bank brings FAISS, Arrow and the model, which its configuration does not need.
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = importlib.import_module(f".{_FILES.get(name, 'embedder')}", __name__)
-    globals()[name] = value = getattr(module, name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+# A bank's configuration can be read without FAISS, Arrow and the model, which a bank needs.
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "BackboneEmbedder": ".encoding.embedder",
+        "BankConfig": ".format.config",
+        "Embedder": ".encoding.embedder",
+        "MemoryBank": ".bank",
+        "MemoryHit": ".opened.hit",
+        "ModelEmbedder": ".encoding.embedder",
+    },
+)

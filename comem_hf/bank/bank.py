@@ -6,22 +6,21 @@ from pathlib import Path
 
 import torch
 
+from comem_hf.bank.building.builder import SHARD_SIZE, BankBuilder
+from comem_hf.bank.building.processes import Processes
+from comem_hf.bank.changing.add_and_remove import add_items, remove_items
+from comem_hf.bank.changing.merge_banks import merge_banks
+from comem_hf.bank.encoding.embedder import Embedder, resolve_embedder
+from comem_hf.bank.format.config import BankConfig
+from comem_hf.bank.hub.hub_files import HubFiles, hub_files
+from comem_hf.bank.hub.publisher import BankPublisher
+from comem_hf.bank.opened.hit import MemoryHit
+from comem_hf.bank.opened.integrity import copy_bank
+from comem_hf.bank.opened.state import HASHED_AT_OPENING, BankState
+from comem_hf.bank.opened.stored_memory_inputs import stored_memory_inputs
+from comem_hf.bank.opened.verify import verify_bank
 from comem_hf.modeling.memory_inputs import MemoryInputs
 from comem_hf.modeling.memory_item import MemoryItem
-
-from .build import SHARD_SIZE, BankBuilder
-from .change import add_items, remove_items
-from .config import BankConfig
-from .embedder import Embedder, resolve_embedder
-from .hit import MemoryHit
-from .hub import HubFiles, hub_files
-from .integrity import copy_bank
-from .memory_inputs import stored_memory_inputs
-from .merge import merge_banks
-from .processes import Processes
-from .publish import BankPublisher
-from .state import HASHED_AT_OPENING, BankState
-from .verify import verify_bank
 
 
 class MemoryBank:
@@ -45,8 +44,9 @@ class MemoryBank:
 
     def __init__(self, folder: Path, remote: HubFiles | None = None):
         self.folder = folder
-        self._remote = remote
-        self._state = BankState.open(folder, remote)  # replaced as a whole; a method reads it once, so sees no mix
+        self._state = BankState.open(
+            folder, remote and remote.fetch
+        )  # replaced as a whole; a method reads it once, so sees no mix
         self._model = None
         self._processor = None
 
@@ -287,7 +287,7 @@ class MemoryBank:
             ValueError: If the bank is damaged, or another one is in its place.
         """
         if BankConfig.load(self.folder) != self.config:
-            state = BankState.open(self.folder, self._remote)
+            state = BankState.open(self.folder, self._state.fetch)
             state.search.take_over(self._state.search)
             self._state = state
         return self
@@ -441,10 +441,9 @@ class MemoryBank:
             ValueError: If a file of this bank is damaged, or `private` is asked for and the repository is public.
             OSError: If the repository cannot be written.
         """
-        fetch = self._remote and self._remote.fetch
-        publisher = BankPublisher(self.folder, self.config, fetch, repo_id, repo_type, token)
+        publisher = BankPublisher(self.folder, self.config, self._state.fetch, repo_id, repo_type, token)
         return publisher.push(private, license, commit_message, revision, create_pr, model_id, model_revision)
 
     def _fetch_all(self) -> None:
-        if self._remote is not None:
-            self._remote.fetch(self.config.data_files())
+        if self._state.fetch is not None:
+            self._state.fetch(self.config.data_files())

@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any
 from .check import check_card, read_card
 from .generated import is_generated, mark, one_line
 from .results import RESULTS_NAME, Results
-from .template import fill_template
+from .template import CARD_NAME, fill_template
 from .training import describe_training
 
 
 if TYPE_CHECKING:
-    from comem_hf import CoMemConfig
+    from comem_hf.modeling import CoMemConfig
 
 
-CARD_NAME = "README.md"
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 _BANK_ROW = "a memory bank for it"
 _BANK = re.compile(rf"^\| {_BANK_ROW} \| \[([^\]]+)\]", re.MULTILINE)

@@ -8,6 +8,9 @@ if TYPE_CHECKING:
     from huggingface_hub import CardData
 
 
+CARD_NAME = "README.md"  # of a folder or a repository
+
+
 def fill_template(template: str, metadata: "CardData", **values) -> str:
     """Fill a card in.
 

@@ -55,8 +55,8 @@ def build_bank(
         comem build-bank items.jsonl my-bank --model my-model
     """
     from comem_hf.bank import MemoryBank
-    from comem_hf.bank.processes import Processes
-    from comem_hf.bank.skipped import read_skipped
+    from comem_hf.bank.building.processes import Processes
+    from comem_hf.bank.encoding.skipped import read_skipped
     from comem_hf.bank.sources import open_source
 
     from .loading import load_model

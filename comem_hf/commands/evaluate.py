@@ -34,9 +34,10 @@ def evaluate(
 
         comem evaluate --output evaluation.json
     """
-    from ..default import default_path
-    from ..evaluation import evaluate as score
-    from ..evaluation import load_questions, recall_at_1
+    from comem_hf.default import default_path
+    from comem_hf.evaluation import evaluate as score
+    from comem_hf.evaluation import load_questions, recall_at_1
+
     from .loading import load_model, open_bank
     from .output import print_json, print_table
 
@@ -92,7 +93,7 @@ def _command(**options: object) -> str:
 
 
 def _share(way, questions, kind: str) -> float:
-    from ..evaluation import exact_match
+    from comem_hf.evaluation import exact_match
 
     of_kind = [
         exact_match(answer, question.answer)

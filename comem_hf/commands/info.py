@@ -28,7 +28,7 @@ def info(
 
         comem info my-model --bank my-bank
     """
-    from comem_hf.bank.config import BankConfig
+    from comem_hf.bank.format.config import BankConfig
     from comem_hf.hub.describe import describe_bank, describe_model
     from comem_hf.hub.fit import refuse_unless_fitting
     from comem_hf.hub.place import BANK, find_place

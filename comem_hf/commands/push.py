@@ -43,7 +43,7 @@ def push(
 
         comem push my-model me/my-model --bank my-bank --license apache-2.0
     """
-    from comem_hf.bank.config import CONFIG_NAME
+    from comem_hf.bank.format.config import CONFIG_NAME
     from comem_hf.cards.check import check_license
 
     from .output import print_json
@@ -83,7 +83,7 @@ def check_folder(folder: Path) -> None:
     Raises:
         ValueError: If there is no such folder, or it is something else.
     """
-    from comem_hf.bank.config import CONFIG_NAME
+    from comem_hf.bank.format.config import CONFIG_NAME
 
     if not folder.is_dir():
         raise ValueError(f"There is no folder {str(folder)!r}.")
@@ -102,7 +102,7 @@ def push_bank(folder: Path, repo_id: str, repo_type: str | None = None, license:
 
 def push_model(folder: Path, repo_id: str, bank: Path | None, bank_repo: str, card: dict, options: dict) -> list:
     """Push a model and, if one is given, a bank that fits it; nothing is uploaded before both have been looked at."""
-    from comem_hf.bank.config import BankConfig
+    from comem_hf.bank.format.config import BankConfig
     from comem_hf.hub.fit import refuse_unless_fitting
     from comem_hf.hub.push_model import ModelPublisher
 
@@ -120,8 +120,8 @@ def push_model(folder: Path, repo_id: str, bank: Path | None, bank_repo: str, ca
 
 def check_card_of_bank(folder: Path) -> None:
     """Refuse a bank whose card the Hub would refuse."""
-    from comem_hf.bank.config import CARD_NAME
     from comem_hf.cards.check import check_card, read_card
+    from comem_hf.cards.template import CARD_NAME
 
     card = read_card(folder / CARD_NAME)
     if card is not None:

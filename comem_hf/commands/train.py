@@ -11,7 +11,7 @@ from .output import JsonOption
 
 
 if TYPE_CHECKING:
-    from comem_hf import CoMemForConditionalGeneration, CoMemProcessor
+    from comem_hf.modeling import CoMemForConditionalGeneration, CoMemProcessor
 
 
 def train(
@@ -120,7 +120,7 @@ def _given(**values: Any) -> dict[str, Any]:
 def _load(name: str, new_encoder: dict[str, Any]) -> "tuple[CoMemForConditionalGeneration, CoMemProcessor]":
     from transformers import AutoConfig
 
-    from comem_hf import CoMemConfig, CoMemForConditionalGeneration, CoMemProcessor
+    from comem_hf.modeling import CoMemConfig, CoMemForConditionalGeneration, CoMemProcessor
 
     if not isinstance(AutoConfig.from_pretrained(name), CoMemConfig):
         return CoMemForConditionalGeneration.from_backbone(name, **new_encoder), CoMemProcessor.from_pretrained(name)

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from tqdm import tqdm
 
-from ..bank import MemoryBank
+from comem_hf.bank import MemoryBank
+
 from .disturbances import DISTURBANCES
 
 

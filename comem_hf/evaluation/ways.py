@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from PIL import Image
 from tqdm import tqdm
 
-from ..answering import count_positions, generate_answers, question_inputs
-from ..bank import MemoryBank, MemoryHit
+from comem_hf.answering import count_positions, generate_answers, question_inputs
+from comem_hf.bank import MemoryBank, MemoryHit
+
 from .disturbances import DISTURBANCES
 from .questions import Question, exact_match
 

@@ -12,7 +12,7 @@ from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME
 
 
 if TYPE_CHECKING:
-    from comem_hf import CoMemConfig
+    from comem_hf.modeling import CoMemConfig
 
 
 def read_config(folder: Path, name: str | None = None) -> "CoMemConfig":

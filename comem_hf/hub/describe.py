@@ -9,7 +9,7 @@ from .place import Place
 
 
 if TYPE_CHECKING:
-    from comem_hf.bank.config import BankConfig
+    from comem_hf.bank.format.config import BankConfig
 
 
 def describe_model(place: Place) -> dict[str, Any]:

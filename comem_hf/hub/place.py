@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from comem_hf.bank.config import CONFIG_NAME
+from comem_hf.bank.format.config import CONFIG_NAME
 
 from .errors import plain_errors
 

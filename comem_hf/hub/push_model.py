@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from comem_hf.cards.check import read_card
-from comem_hf.cards.model_card import CARD_NAME, card_to_publish
+from comem_hf.cards.model_card import card_to_publish
 from comem_hf.cards.results import RESULTS_NAME, Results
+from comem_hf.cards.template import CARD_NAME
 
 from .checkpoint import Checkpoint
 from .errors import plain_errors
@@ -139,7 +140,7 @@ class ModelPublisher:
         """Write everything but weights and card, as `save_pretrained` would."""
         from transformers.dynamic_module_utils import custom_object_save
 
-        from comem_hf import CoMemForConditionalGeneration, CoMemProcessor
+        from comem_hf.modeling import CoMemForConditionalGeneration, CoMemProcessor
         from comem_hf.modeling.local_paths_comem import without_local_paths
         from comem_hf.modeling.remote_code_comem import enter_remote_code
 

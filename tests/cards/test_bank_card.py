@@ -4,8 +4,8 @@ import pytest
 from huggingface_hub import DatasetCard
 
 from comem_hf import MemoryBank, MemoryItem
-from comem_hf.bank.card import is_edited, render_card
 from comem_hf.cards import check_card
+from comem_hf.cards.bank_card import is_edited, render_card
 from tests.conftest import make_image, make_model
 from tests.hub.card_rules import problems_of_card
 

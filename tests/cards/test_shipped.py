@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import DatasetCard, ModelCard
 
-from comem_hf.bank.config import BankConfig
+from comem_hf.bank.format.config import BankConfig
 from comem_hf.cards import check_card
 from comem_hf.default import default_path
 from tests.hub.card_rules import problems_of_card

@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from .conftest import edit, rename, set_config, weights_file, without
+from tests.conversion.conftest import edit, rename, set_config, weights_file, without
 
 
 LAYER = "model.layers.0.mlp.up_proj"

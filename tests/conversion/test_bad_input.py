@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from .conftest import edit, replaced, to_bin, to_shards, weights_file
+from tests.conversion.conftest import edit, replaced, to_bin, to_shards, weights_file
 
 
 UP_PROJ = "model.layers.0.mlp.up_proj.weight"

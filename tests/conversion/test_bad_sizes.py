@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from .conftest import edit, replaced
+from tests.conversion.conftest import edit, replaced
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,7 @@ import pytest
 from huggingface_hub import constants
 
 from comem_hf.conversion import convert_checkpoint, encoder_weights
-
-from .conftest import RESAMPLER, set_config
+from tests.conversion.conftest import RESAMPLER, set_config
 
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

@@ -9,8 +9,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from comem_hf import CoMemProcessor, __version__
 from comem_hf.conversion import convert_checkpoint
-
-from .conftest import RESAMPLER, edit, replaced
+from tests.conversion.conftest import RESAMPLER, edit, replaced
 
 
 ENCODER = "memory_encoder.model."

@@ -12,8 +12,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText
 
 from comem_hf.conversion import convert_checkpoint
-
-from .conftest import GOLDEN, LAYOUTS, RESAMPLER
+from tests.conversion.conftest import GOLDEN, LAYOUTS, RESAMPLER
 
 
 DECODE_OFFSETS = {"qwen2_vl": 4000, "qwen2_5_vl": 8000}

@@ -7,8 +7,7 @@ import torch
 from safetensors.torch import load_file
 
 from comem_hf.conversion import convert_checkpoint
-
-from .conftest import LAYOUTS, RESAMPLER, edit, rename, to_bin, to_shards
+from tests.conversion.conftest import LAYOUTS, RESAMPLER, edit, rename, to_bin, to_shards
 
 
 def modern(key: str) -> str:

@@ -15,8 +15,7 @@ from transformers.utils import logging
 from comem_hf.conversion import convert_checkpoint, export_adapter, merge_encoder, shard_writer
 from comem_hf.conversion.output_folder import output_folder
 from tests.conftest import make_model
-
-from .conftest import RESAMPLER, edit, replaced
+from tests.conversion.conftest import RESAMPLER, edit, replaced
 
 
 @pytest.fixture

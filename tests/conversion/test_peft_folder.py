@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText
 
-from .conftest import edit, rename, save, set_config, to_bin, weights_file, without
+from tests.conversion.conftest import edit, rename, save, set_config, to_bin, weights_file, without
 
 
 ENCODER = "memory_encoder.model."

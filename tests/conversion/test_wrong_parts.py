@@ -8,8 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from comem_hf.conversion import convert_checkpoint
-
-from .conftest import RESAMPLER, edit, replaced, weights_file, without
+from tests.conversion.conftest import RESAMPLER, edit, replaced, weights_file, without
 
 
 UP_PROJ = "model.layers.0.mlp.up_proj.weight"

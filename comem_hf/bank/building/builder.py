@@ -1,0 +1,187 @@
+"""Building a memory bank: encode items shard by shard, so that an interrupted build goes on where it stopped."""
+
+import operator
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+
+from transformers.utils import logging
+
+from comem_hf.bank.encoding.embedder import Embedder
+from comem_hf.bank.encoding.input_rows import read_rows
+from comem_hf.bank.encoding.item_encoder import ItemEncoder, eval_mode
+from comem_hf.bank.encoding.skipped import SKIPPED_NAME, item_label, write_skipped
+from comem_hf.bank.format.config import INDEX_NAME, BankConfig, check_license, check_metric
+from comem_hf.bank.format.precision import check_precision
+from comem_hf.bank.index.build_index import StoredEmbeddings, build_index
+from comem_hf.cards.bank_card import write_card
+from comem_hf.cards.template import CARD_NAME
+from comem_hf.files.whole_file import write_durably
+from comem_hf.modeling.memory_item import MemoryItem
+
+from .processes import Processes
+from .shard_builder import ShardBuilder, changed_items, input_digest
+from .staging import Staging, embeddings_name
+
+
+logger = logging.get_logger(__name__)
+
+SHARD_SIZE = 1024
+
+
+class BankBuilder:
+    """Encodes memory items and writes them as a memory bank.
+
+    Args:
+        model (`CoMemForConditionalGeneration`): Encodes the items; run in eval mode, left in the mode it was in.
+        processor (`CoMemProcessor`): Prepares the items.
+        embedder (`Embedder`): Makes them searchable.
+        batch_size (`int`): Items per encoder pass; halved when memory runs out.
+        dtype (`str`): Of the stored memory vectors.
+        shard_size (`int`): Items per file; at most this many are lost when a build is interrupted.
+        on_error (`str`): What to do with an item that cannot be used: `"skip"` or `"raise"`.
+        processes (`Processes`): Those that build the bank together, each its share of the shards.
+        metric (`str`): How embeddings are compared: `"cosine"` or `"l2"`.
+        index_factory (`str` or `None`): FAISS factory string of the index; `None` for one by the number of items.
+        license (`str` or `None`): Licence of the items, by the Hub's identifier.
+    """
+
+    def __init__(
+        self,
+        model,
+        processor,
+        embedder: Embedder,
+        batch_size: int,
+        dtype: str,
+        shard_size: int,
+        on_error: str,
+        processes: Processes,
+        metric: str,
+        index_factory: str | None,
+        license: str | None = None,
+    ):
+        check_metric(metric)
+        check_license(license)
+        check_precision(dtype, model.config.get_text_config().hidden_size)
+        if not isinstance(shard_size, int) or shard_size < 1:
+            raise ValueError(f"`shard_size` must be a positive integer, got {shard_size!r}.")
+        self.model = model
+        self.processor = processor
+        self.embedder = embedder
+        self.shards = ShardBuilder(ItemEncoder(model, processor, embedder, batch_size, dtype), on_error)
+        self.dtype = dtype
+        self.shard_size = shard_size
+        self.processes = processes
+        self.metric = metric
+        self.index_factory = index_factory
+        self.license = license
+
+    def build(self, items: Iterable[MemoryItem], output: Path, overwrite: bool = False) -> None:
+        """Write a bank of `items` to `output`, or go on with an interrupted build of the same items.
+
+        A shard holds what is usable of `shard_size` consecutive items, so that every process knows its shards.
+
+        Raises:
+            ValueError: If no item is usable, or one is not and `on_error` is `"raise"`; if the items differ from those
+                of the interrupted build; or if `output` cannot be used (see [`Staging`]).
+            OSError: If no space is left; what is finished stays.
+        """
+        settings = {
+            "memory_fingerprint": self.model.memory_fingerprint(),
+            "memory_pixels": [self.processor.memory_min_pixels, self.processor.memory_max_pixels],
+            "embedder": self.embedder.settings,
+            "dtype": self.dtype,
+            "shard_size": self.shard_size,
+        }
+        leader = self.processes.leader
+        with Staging(output, settings, overwrite, leader) as staging:
+            self.processes.wait()  # until the leader has opened the folder
+            staging.wait_for(0)
+            total = operator.length_hint(items) or None
+            with (
+                logging.tqdm(total=total, unit="item", desc="Encoding memories", disable=not leader) as progress,
+                eval_mode(self.model),
+            ):
+                number, others = self._encode(items, staging, progress)
+            self.processes.wait()
+            if leader:
+                staging.wait_for(number)
+                for shard, digest in others.items():
+                    if staging.shards[shard]["input_digest"] != digest:
+                        raise ValueError("The processes got different items: give all of them the same, in one order.")
+                if not staging.published:
+                    self._finish(staging)
+                staging.publish()
+            self.processes.wait()
+
+    def _encode(self, items: Iterable[MemoryItem], staging: Staging, progress) -> tuple[int, dict[int, str]]:
+        """Encode this process's share of the shards that are not finished yet.
+
+        Returns:
+            Number of shards, and the digests of the items of those that other processes encode.
+        """
+        rows = read_rows(items, self.embedder)
+        number, skipped, published, others = 0, 0, staging.published, {}
+        while shard := list(islice(rows, self.shard_size)):
+            done = 0
+            if number in staging.shards or published:
+                self.shards.check(staging, number, shard)
+            elif self.processes.owns(number):
+                done = self.shards.write(staging, number, shard, progress.update)
+            else:
+                others[number] = input_digest(shard)
+            progress.update(len(shard) - done)
+            if number in staging.shards and staging.shards[number]["skipped"]:
+                skipped += len(staging.shards[number]["skipped"])
+                progress.set_postfix(skipped=skipped)
+            number += 1
+        if missing := [shard for shard in staging.shards if shard >= number]:
+            raise changed_items(staging, missing[0])
+        return number, others
+
+    def _finish(self, staging: Staging) -> None:
+        """Put the bank together out of all shards."""
+        shards = [shard for shard in staging.shards.values() if shard["num_items"]]
+        skipped = [entry for shard in staging.shards.values() for entry in shard["skipped"]]
+        total = sum(shard["input_items"] for shard in staging.shards.values())
+        if not shards:
+            if not skipped:
+                raise ValueError("There are no items to build a memory bank of.")
+            first = f"{item_label(skipped[0]['item'], skipped[0]['id'])}: {skipped[0]['reason']}"
+            raise ValueError(f"None of the {total} items can be used. {first}")
+        embeddings = [embeddings_name(number) for number, shard in staging.shards.items() if shard["num_items"]]
+        index, found = build_index(
+            StoredEmbeddings([staging.work / name for name in embeddings]), self.metric, self.index_factory
+        )
+        files = staging.collect()
+        files[INDEX_NAME] = write_durably(staging.bank / INDEX_NAME, index.save)
+        config = BankConfig(
+            num_items=len(index),
+            num_memory_tokens=self.model.config.num_memory_tokens,
+            hidden_size=self.model.config.get_text_config().hidden_size,
+            memory_dtype=self.dtype,
+            memory_fingerprint=staging.settings["memory_fingerprint"],
+            model=_model_reference(self.model),
+            embedder=self.embedder.settings,
+            embedding_size=index.embedding_size,
+            shard_sizes=[shard["num_items"] for shard in shards],
+            files=files,
+            metric=self.metric,
+            index={"file": INDEX_NAME, **found},
+            license=self.license,
+        )
+        config.files[CARD_NAME] = write_card(staging.bank, config)
+        write_skipped(staging.bank, skipped)
+        config.save(staging.bank)
+        if skipped:
+            logger.warning(
+                f"{len(skipped)} of {total} items were skipped; {str(staging.output / SKIPPED_NAME)!r} says why."
+            )
+
+
+def _model_reference(model) -> dict:
+    """Hub id and revision of a model; a local folder says nothing to others and is left out."""
+    name = model.config._name_or_path
+    if not name or Path(name).exists():
+        return {"id": None, "revision": None}
+    return {"id": name, "revision": getattr(model.config, "_commit_hash", None)}

@@ -1,0 +1,273 @@
+"""The work folder of an unfinished build: finished shards, and a journal that says which they are."""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from transformers.utils import logging
+
+from comem_hf.bank.format.config import CONFIG_NAME, items_name, memory_name
+from comem_hf.bank.format.writer_lock import lock_bank
+from comem_hf.files.whole_file import file_entry, sync_folder, write_durably
+from comem_hf.files.whole_folder import check_name, remove_locked
+
+
+logger = logging.get_logger(__name__)
+
+SETTINGS_NAME = "build.json"
+_PATIENCE = 120  # seconds; a network file system may show new files a minute late
+_OURS = {"journal", "bank", "work", "lock", "replaced", "discarded"}
+
+
+def embeddings_name(shard: int) -> str:
+    """File name of a shard's embeddings, which only the build needs."""
+    return f"embeddings-{shard:05d}.safetensors"
+
+
+def replaced_bank(output: Path) -> Path | None:
+    """The older bank of `output`, if a build that was to replace it has set it aside and not come to its end."""
+    replaced = _work_folder(output) / "replaced"
+    return replaced if (replaced / CONFIG_NAME).is_file() else None
+
+
+class Staging:
+    """`<output>.staging`, from which a build is resumed at any moment and published by one rename.
+
+    It holds `journal/` (`build.json`: the settings; then one file per finished shard, by which any number of processes
+    can take part), `work/` (files of the shards) and `bank/` (where the bank is put together). A shard gets into the
+    journal after its files are on disk. One build at a time may hold it, as a context manager.
+
+    Args:
+        output (`Path`): Folder of the finished bank.
+        settings (`dict[str, object]`): JSON values that decide what a shard holds; a build with others is refused.
+        overwrite (`bool`): Replace a bank in `output`, and discard an unfinished build that cannot be resumed.
+        leader (`bool`): Whether this process opens, finishes and removes the folder; the others only add shards.
+
+    Raises:
+        ValueError: If `output` is taken, another process builds it, or an unfinished build has other settings.
+    """
+
+    def __init__(self, output: Path, settings: dict, overwrite: bool = False, leader: bool = True):
+        check_name(output, "output_dir")
+        self.output = output
+        self.folder = _work_folder(output)
+        self.journal = self.folder / "journal"
+        self.bank = self.folder / "bank"
+        self.work = self.folder / "work"
+        self.settings = settings
+        self.overwrite = overwrite
+        self.leader = leader
+        self.shards: dict[int, dict] = {}
+        self._lock = FileLock(self.folder / "lock")
+
+    def __enter__(self) -> "Staging":
+        if not self.leader:
+            return self
+        if self.folder.exists() and not {entry.name for entry in self.folder.iterdir()} <= _OURS:
+            raise ValueError(f"{str(self.folder)!r} is in the way: it is not the work folder of a build.")
+        _check_output(self.output, self.overwrite or self.journal.exists())
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise ValueError(f"Another process is building {str(self.output)!r}; wait for it to end.") from None
+        try:
+            self._open()
+        except BaseException:
+            self._lock.release()
+            raise
+        return self
+
+    def __exit__(self, *exception) -> None:
+        if not self.leader:
+            return
+        self.read_journal()
+        resumable = any(shard["num_items"] for shard in self.shards.values())
+        if resumable:
+            self._lock.release()
+        else:
+            remove_locked(self.folder, self._lock)
+
+    @property
+    def published(self) -> bool:
+        """Whether the bank has its final name already and only this folder was left behind."""
+        if self.bank.exists() or not (self.output / CONFIG_NAME).is_file():
+            return False
+        return self._read_settings().get("finished", False)
+
+    def read_journal(self) -> None:
+        """Learn of the shards that are finished by now, by this process or another."""
+        paths = self.journal.glob("[0-9]*.json")
+        self.shards = {int(path.stem): json.loads(path.read_text(encoding="utf-8")) for path in sorted(paths)}
+
+    def wait_for(self, shards: int) -> None:
+        """Learn of the first shards, which the processes have finished together.
+
+        Raises:
+            ValueError: If they do not appear, as on a disk that is not shared.
+        """
+        deadline = time.monotonic() + _PATIENCE
+        self.read_journal()
+        while len(self.shards) < shards or not (self.journal / SETTINGS_NAME).exists():
+            if time.monotonic() > deadline:
+                raise ValueError(
+                    f"{str(self.folder)!r} lacks what other processes have written: all must share its file system."
+                )
+            time.sleep(0.2)
+            self.read_journal()
+
+    def write(self, name: str, write: Callable[[Path], object]) -> dict:
+        """Write a file of an unfinished shard; its entry for `finish_shard`."""
+        return write_durably(self.work / name, write)
+
+    def finish_shard(self, number: int, shard: dict) -> None:
+        """Note a shard in the journal; `shard["files"]` gives the entries of its files, `shard["num_items"]` its items
+        (without items it has no files)."""
+        self._note(f"{number:05d}.json", shard)
+        self.shards[number] = shard
+
+    def collect(self) -> dict[str, dict]:
+        """Move the shards into the bank, numbered without those that have no items; the entries of their files."""
+        files = {}
+        for path, final, entry in self._files():
+            if final is not None:
+                if path.exists():
+                    os.replace(path, final)
+                files[final.name] = entry
+        return files
+
+    def publish(self) -> None:
+        """Give the bank its final name, replacing an older bank there, and empty this folder.
+
+        Raises:
+            ValueError: If another process is changing the older bank.
+        """
+        if not self.published:
+            lock = lock_bank(self.output) if (self.output / CONFIG_NAME).is_file() else None
+            try:
+                self._note(SETTINGS_NAME, {**self.settings, "finished": True})
+                if lock is not None and os.name == "nt":
+                    lock.release()  # Windows moves no folder that has an open file
+                self._put_in_place()
+            finally:
+                if lock is not None:
+                    lock.release()
+        for leftover in ("replaced", "work"):
+            shutil.rmtree(self.folder / leftover, ignore_errors=True)
+        self._discard_journal()
+        self.shards = {}
+
+    def _put_in_place(self) -> None:
+        replaced = self.folder / "replaced"
+        sync_folder(self.bank)
+        if self.output.exists():
+            shutil.rmtree(replaced, ignore_errors=True)  # an older one yet, whose successor was put in place
+            os.replace(self.output, replaced)
+        os.replace(self.bank, self.output)
+        sync_folder(self.output.parent)
+        shutil.rmtree(replaced, ignore_errors=True)  # with its lock, so that nobody can take that any more
+
+    def _open(self) -> None:
+        shutil.rmtree(self.folder / "discarded", ignore_errors=True)
+        self._restore()
+        if (problem := self._problem()) is not None:
+            if not self.overwrite:
+                raise ValueError(f"{problem}, or pass `overwrite=True` to start again.")
+            self._discard_journal()
+        if self.published:
+            self.read_journal()
+            return
+        _check_output(self.output, self.overwrite)
+        for folder in (self.journal, self.bank, self.work):
+            folder.mkdir(exist_ok=True)
+        if not (self.journal / SETTINGS_NAME).exists():
+            self._note(SETTINGS_NAME, self.settings)
+        self.read_journal()
+        ours = {_present(path, final) for path, final, _ in self._files()}
+        for folder in (self.bank, self.work):
+            for path in folder.iterdir():  # what a dead process left of an unfinished shard
+                if path not in ours:
+                    path.unlink()
+
+    def _restore(self) -> None:
+        """Bring back the older bank if a process died before the new one had its place."""
+        replaced = replaced_bank(self.output)
+        if replaced is None or (self.output / CONFIG_NAME).is_file():
+            return
+        if settings := self._read_settings():
+            self._note(SETTINGS_NAME, {**settings, "finished": False})
+        if self.output.exists():
+            self.output.rmdir()  # it is empty
+        os.replace(replaced, self.output)
+        sync_folder(self.output.parent)
+        logger.warning(f"{str(self.output)!r} is back: an interrupted build was about to replace this bank.")
+
+    def _problem(self) -> str | None:
+        """Why the unfinished build cannot go on, and what would let it, or `None`."""
+        if not (self.journal / SETTINGS_NAME).exists():
+            return None
+        before = self._read_settings()
+        for name, value in self.settings.items():
+            if before.get(name) != value:
+                return (
+                    f"{str(self.folder)!r} holds an unfinished build with `{name}` = {before.get(name)!r}, but this "
+                    f"one has {value!r}. Build with the same settings to resume it"
+                )
+        if self.published:
+            return f"{str(self.output)!r} already holds a memory bank" if self.overwrite else None
+        self.read_journal()
+        for path, final, entry in self._files():
+            present = _present(path, final)
+            if not present.is_file() or file_entry(present) != entry:
+                return f"{str(present)!r} of an unfinished build is missing or damaged. Restore it"
+        return None
+
+    def _files(self) -> Iterator[tuple[Path, Path | None, dict]]:
+        """Place in the work folder, place in the bank if it goes there, and entry of each file of finished shards."""
+        final = 0
+        for number, shard in sorted(self.shards.items()):
+            names = {memory_name(number): memory_name(final), items_name(number): items_name(final)}
+            for name, entry in shard["files"].items():
+                yield self.work / name, self.bank / names[name] if name in names else None, entry
+            final += bool(shard["num_items"])
+
+    def _note(self, name: str, content: dict) -> None:
+        text = json.dumps(content) + "\n"
+        write_durably(self.journal / name, lambda path: path.write_text(text, encoding="utf-8"))
+
+    def _read_settings(self) -> dict:
+        path = self.journal / SETTINGS_NAME
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+    def _discard_journal(self) -> None:
+        """Forget the build at one stroke: what else lies here means nothing without the journal."""
+        os.replace(self.journal, self.folder / "discarded")
+        shutil.rmtree(self.folder / "discarded", ignore_errors=True)
+
+
+def _work_folder(output: Path) -> Path:
+    return output.with_name(f"{output.name}.staging")
+
+
+def _present(path: Path, final: Path | None) -> Path:
+    """Where a file of a finished shard lies: in the work folder until the shards are collected."""
+    return path if final is None or path.exists() else final
+
+
+def _check_output(output: Path, replaceable: bool) -> None:
+    if not output.exists():
+        return
+    if not output.is_dir():
+        raise ValueError(f"`output_dir` {str(output)!r} is a file.")
+    if not any(output.iterdir()):
+        return
+    if not (output / CONFIG_NAME).is_file():
+        raise ValueError(f"`output_dir` {str(output)!r} is not empty and holds no memory bank; choose another folder.")
+    if not replaceable:
+        raise ValueError(
+            f"`output_dir` {str(output)!r} already holds a memory bank; pass `overwrite=True` to replace it."
+        )

@@ -1,0 +1,1 @@
+"""Making another state of a bank, or one bank of several."""

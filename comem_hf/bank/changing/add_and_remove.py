@@ -1,0 +1,129 @@
+"""Adding items to a bank and removing them."""
+
+import operator
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+from transformers.utils import logging
+
+from comem_hf import default
+from comem_hf.bank.building.builder import SHARD_SIZE
+from comem_hf.bank.encoding.encode_rows import check_on_error, encode_rows
+from comem_hf.bank.encoding.input_rows import InputRow, read_rows
+from comem_hf.bank.encoding.item_encoder import ItemEncoder, eval_mode
+from comem_hf.bank.encoding.skipped import item_label
+from comem_hf.bank.format.config import BankConfig
+from comem_hf.bank.index.default_factory import default_factory
+from comem_hf.bank.opened.state import BankState
+from comem_hf.modeling.memory_item import MemoryItem
+
+from .writer import BankWriter
+
+
+logger = logging.get_logger(__name__)
+
+
+def add_items(
+    bank: BankState,
+    items: Iterable[MemoryItem],
+    model,
+    processor,
+    batch_size: int,
+    on_error: str,
+    shard_size: int = SHARD_SIZE,
+) -> list[dict]:
+    """Encode items and add them to a bank; see [`MemoryBank.add`].
+
+    Args:
+        bank (`BankState`): The bank, which may have been changed since.
+        items (`Iterable[MemoryItem]`): The items, or mappings of their fields.
+        model, processor: Those that made the bank, or `None` if none are attached.
+        batch_size (`int`): Items per encoder pass.
+        on_error (`str`): `"skip"` or `"raise"`.
+        shard_size (`int`, defaults to 1024): Items per file.
+
+    Returns:
+        `list[dict]`: `{"item", "id", "reason"}` of each item that was left out.
+    """
+    check_on_error(on_error)
+    _check_writable(bank)
+    if model is None or processor is None:
+        raise ValueError(
+            "`add` encodes items with the model that made this bank: call `bank.attach(model, processor)` first."
+        )
+    embedder = bank.search.embedder()
+    encoder = ItemEncoder(model, processor, embedder, batch_size, bank.config.memory_dtype)
+    skipped, total = [], 0
+    progress = logging.tqdm(total=operator.length_hint(items) or None, unit="item", desc="Encoding memories")
+    with BankWriter(bank.folder) as writer, progress, eval_mode(model):
+        writer.before.check_model(model)  # both may have changed since it was attached
+        writer.before.search.attach(embedder=embedder)
+        rows = read_rows(items, embedder)
+        while shard := list(islice(rows, shard_size)):
+            encoded = encode_rows(encoder, _mark_known(shard, writer.before), on_error, progress.update)
+            progress.update(len(shard) - encoded.tried)
+            skipped += encoded.skipped
+            total += len(shard)
+            if encoded.records:
+                writer.append(encoded.records, encoded.memory, encoded.embeddings)
+        _check_index_fits(writer.before.config, writer.commit())
+    if skipped:
+        first = f"{item_label(skipped[0]['item'], skipped[0]['id'])}: {skipped[0]['reason']}"
+        logger.warning(f"{len(skipped)} of {total} items were skipped. {first}")
+    return skipped
+
+
+def remove_items(bank: BankState, ids: Sequence[str]) -> None:
+    """Remove items from a bank; see [`MemoryBank.remove`]."""
+    if isinstance(ids, str):
+        raise ValueError(f"`ids` must be a list of ids, got {ids!r}.")
+    _check_writable(bank)
+    with BankWriter(bank.folder) as writer:
+        writer.remove([writer.before.rows.row(item_id) for item_id in ids])
+        writer.commit()
+
+
+def _check_index_fits(before: BankConfig, after: BankConfig) -> None:
+    """Say so when a bank gets too large for the kind of index that its size called for."""
+    size, factory = before.embedding_size, before.index["factory"]
+    fitting = default_factory(after.num_rows, size)
+    if default_factory(before.num_rows, size) == factory != fitting:
+        logger.warning(
+            f"With {after.num_items} items the bank has outgrown its index {factory!r}, and will be searched slowly: "
+            f"`MemoryBank.merge([bank], output_dir)` makes one with {fitting!r}."
+        )
+
+
+def _check_writable(bank: BankState) -> None:
+    if bank.fetch is not None:
+        raise ValueError(
+            f"The bank {str(bank.folder)!r} is a commit of a Hub repository, which stays as it is; `save_pretrained` "
+            "it to another folder and change that."
+        )
+    if Path(default.__file__).parent in bank.folder.resolve().parents:
+        raise ValueError(
+            f"The bank {str(bank.folder)!r} is part of the installed package, whose next version replaces it; "
+            "`save_pretrained` it to another folder and change that."
+        )
+
+
+def _mark_known(rows: Sequence[InputRow], bank: BankState) -> list[InputRow]:
+    """The same items; those that the bank holds already are marked as repeated.
+
+    Raises:
+        ValueError: If the bank holds another item of the same id.
+    """
+    marked = []
+    for row in rows:
+        known = None if row.record is None or row.problem else bank.rows.by_id.get(row.id)
+        if known is not None:
+            if not row.record.same_content(bank.items.read_records([known])[0]):
+                raise ValueError(
+                    f"{item_label(row.number, row.id)}: the bank {str(bank.folder)!r} holds another item of that id; "
+                    f"`remove([{row.id!r}])` it first, or give this one another id."
+                )
+            row = replace(row, repeated=True)
+        marked.append(row)
+    return marked

@@ -1,0 +1,174 @@
+"""Changing a bank: new files under new names, then one rename that makes them part of it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers.utils import logging
+
+from comem_hf.bank.format.config import (
+    CONFIG_NAME,
+    FILE_NAME,
+    BankConfig,
+    index_name,
+    items_name,
+    memory_name,
+    removed_name,
+)
+from comem_hf.bank.format.items import write_items
+from comem_hf.bank.format.record import ItemRecord
+from comem_hf.bank.format.removed import write_removed
+from comem_hf.bank.format.vectors import write_memory
+from comem_hf.bank.format.writer_lock import lock_bank
+from comem_hf.bank.index.faiss_index import open_index
+from comem_hf.bank.opened.integrity import check_files
+from comem_hf.bank.opened.state import BankState
+from comem_hf.cards.bank_card import card_entry, is_edited, write_card
+from comem_hf.cards.template import CARD_NAME
+from comem_hf.files.whole_file import write_durably
+
+
+logger = logging.get_logger(__name__)
+
+
+class BankWriter:
+    """A change to a bank, of which readers see all or nothing.
+
+    Shards that are there stay as they are. A writer that dies, or is left by an exception, leaves the bank as it was;
+    files that belong to no state are removed by the next writer, and so are those that only the state before the
+    present one needs: who has that state open has these files open, too. One writer at a time may hold a bank, as a
+    context manager.
+
+    Args:
+        folder (`Path`): The bank.
+
+    Raises:
+        ValueError: If another process is changing the bank, or it is damaged.
+        OSError: If the folder cannot be written to.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def __enter__(self) -> "BankWriter":
+        self._lock = lock_bank(self.folder)
+        try:
+            self._config = (self.folder / CONFIG_NAME).read_bytes()
+            self.before = BankState.open(self.folder)
+            self._clean(self.before.config)
+        except BaseException:
+            self._lock.release()
+            raise
+        self._generation = self.before.config.generation + 1
+        self._shard_sizes = list(self.before.config.shard_sizes)
+        self._removed = self.before.removed
+        self._index = None
+        self._files = {}
+        return self
+
+    def __exit__(self, kind, *exception) -> None:
+        try:
+            if kind is not None and self._is_in_place():
+                for name in self._files.keys() - BankConfig.load(self.folder).files.keys():
+                    (self.folder / name).unlink(missing_ok=True)
+        finally:
+            self._lock.release()
+
+    def append(self, records: Sequence[ItemRecord], memory: torch.Tensor, embeddings: np.ndarray) -> None:
+        """Write a new shard.
+
+        Args:
+            records (`Sequence[ItemRecord]`): Items with ids that the bank does not hold.
+            memory (`torch.Tensor`): Their memory vectors, shape (items, memory tokens, hidden).
+            embeddings (`np.ndarray`): Their embeddings, shape (items, embedding size).
+
+        Raises:
+            OSError: If no space is left.
+        """
+        config = self.before.config
+        shard, start = len(self._shard_sizes), sum(self._shard_sizes)
+        self._write(memory_name(shard), lambda path: write_memory(path, memory, config.memory_dtype))
+        self._write(items_name(shard), lambda path: write_items(path, list(records)))
+        if self._index is None:
+            # Else damage would be written again under a checksum that is right.
+            check_files(self.folder, config, names=[config.index["file"]])
+            self._index = open_index(self.folder, config, writable=True)
+        self._index.add(embeddings, np.arange(start, start + len(records)))
+        self._shard_sizes.append(len(records))
+
+    def remove(self, rows: Sequence[int]) -> None:
+        """Take rows out of the bank; what is stored of them stays until the bank is merged into another."""
+        self._removed = np.union1d(self._removed, np.asarray(rows, dtype=np.int64))
+
+    def commit(self) -> BankConfig:
+        """Make the change part of the bank, if there is any; nothing can be changed after that.
+
+        Returns:
+            `BankConfig`: Configuration of the bank as it is now.
+
+        Raises:
+            ValueError: If no item would be left, or something else than a writer has replaced the bank meanwhile.
+            OSError: If no space is left.
+        """
+        before = self.before.config
+        if self._index is None and len(self._removed) == len(self.before.removed):
+            return before
+        num_items = sum(self._shard_sizes) - len(self._removed)
+        if num_items < 1:
+            raise ValueError(f"No item would be left in the bank {str(self.folder)!r}; delete the folder instead.")
+        index, removed = before.index, before.removed
+        if self._index is not None:
+            index = {**index, "file": index_name(self._generation)}
+            self._write(index["file"], self._index.save)
+        if len(self._removed) > len(self.before.removed):
+            removed = removed_name(self._generation)
+            self._write(removed, lambda path: write_removed(path, self._removed))
+        after = replace(
+            before,
+            num_items=num_items,
+            shard_sizes=self._shard_sizes,
+            index=index,
+            removed=removed,
+            generation=self._generation,
+        )
+        needed = {*after.data_files(), CARD_NAME}
+        after.files = {name: entry for name, entry in (before.files | self._files).items() if name in needed}
+        renews_card = not is_edited(self.folder / CARD_NAME, before)
+        if renews_card:
+            after.files[CARD_NAME] = card_entry(after)
+        self._check_in_place()
+        after.save(self.folder)
+        if renews_card:  # only now, as there must be no card of a state that never was
+            try:
+                write_card(self.folder, after)
+            except OSError as error:
+                logger.warning(f"The bank is changed, but its card was not renewed; the next change will: {error}")
+        return after
+
+    def _write(self, name: str, write) -> None:
+        self._check_in_place()
+        self._files[name] = write_durably(self.folder / name, write)
+
+    def _check_in_place(self) -> None:
+        if not self._is_in_place():
+            raise ValueError(f"The bank {str(self.folder)!r} has been replaced by another meanwhile; open that one.")
+
+    def _is_in_place(self) -> bool:
+        """Whether the bank is still the one that was opened; the lock does not keep others from moving its folder."""
+        try:
+            return (self.folder / CONFIG_NAME).read_bytes() == self._config
+        except OSError:
+            return False
+
+    def _clean(self, config: BankConfig) -> None:
+        """Remove what dead writers and earlier states have left."""
+        keep = {*config.files, CARD_NAME, CONFIG_NAME}
+        for path in self.folder.iterdir():
+            name = path.name.removesuffix(".unfinished")
+            if path.name not in keep and (FILE_NAME.fullmatch(name) or name == CONFIG_NAME):
+                try:
+                    path.unlink()
+                except PermissionError:  # Windows keeps files that somebody has open; the next writer will try again
+                    continue

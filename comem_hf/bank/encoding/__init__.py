@@ -1,0 +1,1 @@
+"""From items to memory vectors and embeddings."""

@@ -1,0 +1,79 @@
+"""Encoding the items of one shard, those that cannot be used left out."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from comem_hf.bank.format.record import ItemRecord
+
+from .input_rows import InputRow
+from .item_encoder import ItemEncoder
+from .skipped import item_label
+
+
+@dataclass(frozen=True)
+class EncodedRows:
+    """What becomes a shard of a bank.
+
+    Args:
+        records (`list[ItemRecord]`): The items that can be used.
+        memory (`torch.Tensor` or `None`): Shape (items, memory tokens, hidden), on the CPU; `None` without items.
+        embeddings (`np.ndarray` or `None`): Shape (items, embedding size).
+        skipped (`list[dict]`): `{"item", "id", "reason"}` of each item that was left out (see [`write_skipped`]).
+        tried (`int`): Items that went through the encoder.
+    """
+
+    records: list[ItemRecord]
+    memory: torch.Tensor | None
+    embeddings: np.ndarray | None
+    skipped: list[dict]
+    tried: int
+
+
+def encode_rows(
+    encoder: ItemEncoder, rows: Sequence[InputRow], on_error: str, progress: Callable[[int], object]
+) -> EncodedRows:
+    """Encode the items of a shard.
+
+    Args:
+        encoder (`ItemEncoder`): Encodes them.
+        rows (`Sequence[InputRow]`): The items as they came in.
+        on_error (`str`): What to do with an item that cannot be used: `"skip"` or `"raise"`.
+        progress (`Callable[[int], object]`): Called with the number of items of each finished batch.
+
+    Raises:
+        ValueError: If an item cannot be used and `on_error` is `"raise"`.
+    """
+    problems = {row.number: row.problem for row in rows if row.problem is not None}
+    check_problems(rows, problems, on_error)
+    usable = [row for row in rows if row.problem is None and not row.repeated]
+    encoded = encoder.encode([row.record for row in usable], progress)
+    problems |= {row.number: one.problem for row, one in zip(usable, encoded, strict=True) if one.problem}
+    check_problems(rows, problems, on_error)
+    good = [one for one in encoded if one.problem is None]
+    return EncodedRows(
+        records=[row.record for row in usable if row.number not in problems],
+        memory=torch.stack([one.memory for one in good]) if good else None,
+        embeddings=np.stack([one.embedding for one in good]) if good else None,
+        skipped=[
+            {"item": row.number, "id": row.id, "reason": problems[row.number]}
+            for row in rows
+            if row.number in problems
+        ],
+        tried=len(usable),
+    )
+
+
+def check_on_error(on_error: str) -> None:
+    """Raises a `ValueError` if there is no such way to treat items that cannot be used."""
+    if on_error not in ("skip", "raise"):
+        raise ValueError(f"`on_error` must be 'skip' or 'raise', got {on_error!r}.")
+
+
+def check_problems(rows: Sequence[InputRow], problems: Mapping[int, str], on_error: str) -> None:
+    """Raises a `ValueError` that says what is wrong with the first of the items, where that is to stop the work."""
+    if on_error == "raise" and problems:
+        row = next(row for row in rows if row.number in problems)
+        raise ValueError(f"{item_label(row.number, row.id)}: {problems[row.number]}")

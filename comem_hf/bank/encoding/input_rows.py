@@ -1,0 +1,68 @@
+"""Items on their way into a bank: numbered, read, and without repetitions."""
+
+import hashlib
+from array import array
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from comem_hf.bank.format.record import ItemRecord
+from comem_hf.bank.sources.unreadable import UnreadableItem
+from comem_hf.modeling.memory_item import MemoryItem
+
+from .embedder import Embedder
+
+
+@dataclass(frozen=True)
+class InputRow:
+    """An item as it came in, and why it is left out if it is.
+
+    Args:
+        number (`int`): Place among the items, from 0.
+        id (`str` or `None`): Id of the item, where it is known.
+        record (`ItemRecord` or `None`): The item, if it could be read.
+        problem (`str` or `None`): Why it cannot be used.
+        repeated (`bool`): Whether an earlier item is the same in everything: nothing is lost without this one.
+    """
+
+    number: int
+    id: str | None
+    record: ItemRecord | None = None
+    problem: str | None = None
+    repeated: bool = False
+
+
+def read_rows(
+    items: Iterable[MemoryItem | Mapping[str, Any] | UnreadableItem], embedder: Embedder
+) -> Iterator[InputRow]:
+    """Number and read items, image files included; of items with the same id only the first is used.
+
+    Args:
+        items (`Iterable[MemoryItem]`): The items, or mappings of their fields.
+        embedder (`Embedder`): Refuses items that it cannot make searchable.
+    """
+    first_of: dict[bytes, int] = {}  # with `contents` some 150 bytes per item, whatever the ids are
+    contents = array("Q")
+    for number, item in enumerate(items):
+        row = _read_row(number, item, embedder)
+        contents.append(0 if row.record is None else int(row.record.digest[:16], 16))
+        if row.problem is None:
+            first = first_of.setdefault(hashlib.blake2b(row.id.encode(), digest_size=16).digest(), number)
+            if first != number:
+                same = contents[first] == contents[number]
+                problem = None if same else f"its id {row.id!r} is that of item {first} already."
+                row = InputRow(number, row.id, row.record, problem, repeated=same)
+        yield row
+
+
+def _read_row(number: int, item, embedder: Embedder) -> InputRow:
+    if isinstance(item, UnreadableItem):
+        return InputRow(number, item.id, problem=item.reason)
+    item_id = item.get("id") if isinstance(item, Mapping) else getattr(item, "id", None)
+    try:
+        item = MemoryItem.of(item)
+        embedder.check_item(item)
+        record = ItemRecord.from_item(item)
+    except (ValueError, OSError) as error:
+        return InputRow(number, item_id if isinstance(item_id, str) else None, problem=str(error))
+    return InputRow(number, record.id, record)

@@ -1,0 +1,154 @@
+"""Encoding items into memory vectors and embeddings, in batches of items of about the same length."""
+
+import io
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import PIL.Image
+import torch
+
+from comem_hf.bank.format.precision import pack, unpack
+from comem_hf.bank.format.record import ItemRecord
+from comem_hf.modeling.memory_inputs import MemoryInputs
+from comem_hf.modeling.memory_item import MemoryItem, load_image
+from comem_hf.modeling.processing_comem import MAX_ITEM_CHARACTERS
+
+from .embedder import Embedder
+from .shrinking_batch import ShrinkingBatch
+
+
+MAX_ASPECT_RATIO = 200  # of Qwen2-VL's image processor, whose own error does not say which image
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What became of one item.
+
+    Args:
+        memory (`torch.Tensor` or `None`): Shape (memory tokens, hidden), on the CPU.
+        embedding (`np.ndarray` or `None`): Shape (embedding size,).
+        problem (`str` or `None`): Why there is neither.
+    """
+
+    memory: torch.Tensor | None = None
+    embedding: np.ndarray | None = None
+    problem: str | None = None
+
+
+class ItemEncoder:
+    """Encodes records with a model in eval mode; one bad record does not disturb the others.
+
+    Args:
+        model (`CoMemForConditionalGeneration`): Gives the memory vectors.
+        processor (`CoMemProcessor`): Prepares the items.
+        embedder (`Embedder`): Gives the embeddings.
+        batch_size (`int`): Items per encoder pass; halved when memory runs out.
+        dtype (`str`): What the vectors are stored as: they must be finite in it.
+    """
+
+    def __init__(self, model, processor, embedder: Embedder, batch_size: int, dtype: str):
+        self.model = model
+        self.processor = processor
+        self.embedder = embedder
+        self.batches = ShrinkingBatch(batch_size)
+        self.dtype = dtype
+
+    def encode(
+        self, records: Sequence[ItemRecord], progress: Callable[[int], object] = lambda items: None
+    ) -> list[Encoded]:
+        """Encode records, the longest first, so that a batch holds little padding and memory runs out early if at all.
+
+        Args:
+            records (`Sequence[ItemRecord]`): The items.
+            progress (`Callable[[int], object]`, *optional*): Called with the number of items of each finished batch.
+
+        Returns:
+            `list[Encoded]`: One per record, in their order.
+        """
+        if not records:
+            return []
+        lengths = self.lengths(records)
+        order = sorted(range(len(records)), key=lambda place: -lengths[place])
+
+        def encode_batch(batch: Sequence[ItemRecord]) -> list[Encoded]:
+            encoded = self._encode_batch(batch)
+            progress(len(batch))
+            return encoded
+
+        batches = self.batches.apply(encode_batch, [records[place] for place in order])
+        results = dict(zip(order, (encoded for batch in batches for encoded in batch), strict=True))
+        return [results[place] for place in range(len(records))]
+
+    def lengths(self, records: Sequence[ItemRecord]) -> list[int]:
+        """About how many tokens each record will take."""
+        texts = self._text_lengths([(record.text or "")[:MAX_ITEM_CHARACTERS] for record in records])
+        return [text + self._image_length(record.image) for text, record in zip(texts, records, strict=True)]
+
+    def _text_lengths(self, texts: list[str]) -> list[int]:
+        return [len(ids) for ids in self.processor.tokenizer(texts, add_special_tokens=False)["input_ids"]]
+
+    def _image_length(self, image: bytes | None) -> int:
+        if image is None:
+            return 0
+        try:
+            with PIL.Image.open(io.BytesIO(image)) as opened:  # reads the header only
+                pixels = opened.width * opened.height
+        except Exception:  # what is wrong with it is said when it is decoded
+            return 0
+        side = self.processor.image_processor.patch_size * self.processor.image_processor.merge_size
+        return min(max(pixels, self.processor.memory_min_pixels), self.processor.memory_max_pixels) // side**2
+
+    def _encode_batch(self, records: Sequence[ItemRecord]) -> list[Encoded]:
+        items: list[MemoryItem] = []
+        results: list[Encoded | None] = []
+        for record in records:
+            try:
+                items.append(_load(record))
+                results.append(None)
+            except ValueError as error:
+                results.append(Encoded(problem=str(error)))
+        if items:
+            encoded = iter(self._encode_items(items))
+            results = [next(encoded) if result is None else result for result in results]
+        return results
+
+    def _encode_items(self, items: list[MemoryItem]) -> list[Encoded]:
+        memory_inputs: MemoryInputs = self.processor.process_memories([items])
+        embeddings = self.embedder.embed_items(items, memory_inputs)
+        with torch.inference_mode():
+            memory = self.model.encode_memory(memory_inputs.to(self.model.device)).cpu()
+        finite = torch.isfinite(unpack(pack(memory, self.dtype), self.dtype)).flatten(1).all(dim=1).numpy()
+        finite &= np.isfinite(embeddings).all(axis=1)
+        return [
+            Encoded(vectors, embedding) if good else Encoded(problem=f"its vectors in {self.dtype} are not finite.")
+            for vectors, embedding, good in zip(memory, embeddings, finite, strict=True)
+        ]
+
+
+@contextmanager
+def eval_mode(model):
+    """Eval mode for as long as items are encoded."""
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)
+
+
+def _load(record: ItemRecord) -> MemoryItem:
+    name = "its image" if record.image_name is None else f"its image {record.image_name!r}"
+    try:
+        image = None if record.image is None else load_image(record.image, name)
+    except (ValueError, MemoryError):
+        raise
+    except Exception as error:  # of damaged files Pillow raises what its decoders happen to stumble over
+        raise ValueError(f"{name} cannot be decoded: {error!r}.") from error
+    if image is not None and max(image.size) > MAX_ASPECT_RATIO * min(image.size):
+        raise ValueError(
+            f"{name} is {image.width} x {image.height} pixels; one side may be at most {MAX_ASPECT_RATIO} times the "
+            "other."
+        )
+    return MemoryItem(image=image, text=record.text, id=record.id)

@@ -1,0 +1,37 @@
+"""`skipped.jsonl`: the items that a build left out, and why."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from comem_hf.files.whole_file import write_durably
+
+
+SKIPPED_NAME = "skipped.jsonl"
+
+
+def write_skipped(folder: Path, skipped: Sequence[dict]) -> None:
+    """Write the report into the bank, where it stays: it names local files, so it is neither copied nor uploaded.
+
+    Args:
+        folder (`Path`): The bank.
+        skipped (`Sequence[dict]`): `{"item": number from 0, "id": str or None, "reason": str}` of each; none, no file.
+    """
+    if skipped:
+        lines = "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in skipped)
+        # A lone surrogate, which UTF-8 does not have, becomes its escape in JSON.
+        content = lines.encode("utf-8", errors="backslashreplace")
+        write_durably(folder / SKIPPED_NAME, lambda path: path.write_bytes(content))
+
+
+def read_skipped(folder: Path) -> list[dict]:
+    """The report in a bank's folder; empty if nothing was left out."""
+    path = folder / SKIPPED_NAME
+    if not path.is_file():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+
+
+def item_label(number: int, item_id: str | None) -> str:
+    """What to call an item in a message."""
+    return f"Item {number}" if item_id is None else f"Item {number} (id {item_id!r})"

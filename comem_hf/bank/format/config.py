@@ -1,0 +1,251 @@
+"""`bank_config.json`: what a memory bank is made of, and what it fits."""
+
+import hashlib
+import json
+import re
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
+from itertools import accumulate
+from pathlib import Path
+
+from comem_hf.cards.template import CARD_NAME
+from comem_hf.files.whole_file import write_durably
+
+from .precision import MEMORY_DTYPES
+
+
+CONFIG_NAME = "bank_config.json"
+INDEX_NAME = "index.faiss"
+FORMAT_VERSION = 1
+METRICS = ("cosine", "l2")
+
+_INDEX_NAME = re.compile(r"index(-\d{5,})?\.faiss")
+_REMOVED_NAME = re.compile(r"removed-\d{5,}\.safetensors")
+FILE_NAME = re.compile(
+    rf"{_INDEX_NAME.pattern}|{_REMOVED_NAME.pattern}|{re.escape(CARD_NAME)}|memory-\d{{5,}}\.safetensors|items-\d{{5,}}\.parquet"
+)
+_LICENSE = re.compile(r"[\w.-]+")
+_EXACT = {"file": INDEX_NAME, "factory": "Flat", "nprobe": None, "recall": 1.0}
+_COUNTS = ("num_items", "num_memory_tokens", "hidden_size", "embedding_size")
+
+
+def memory_name(shard: int) -> str:
+    """File name of a shard's memory vectors."""
+    return f"memory-{shard:05d}.safetensors"
+
+
+def items_name(shard: int) -> str:
+    """File name of a shard's items."""
+    return f"items-{shard:05d}.parquet"
+
+
+def index_name(generation: int) -> str:
+    """File name of the index of a bank that has been added to."""
+    return f"index-{generation:05d}.faiss"
+
+
+def removed_name(generation: int) -> str:
+    """File name of the list of removed rows."""
+    return f"removed-{generation:05d}.safetensors"
+
+
+def check_metric(metric: str) -> None:
+    """Raises a `ValueError` if there is no such metric."""
+    if metric not in METRICS:
+        raise ValueError(f"`metric` must be one of {', '.join(METRICS)}, got {metric!r}.")
+
+
+def check_license(license: str | None) -> None:
+    """Raises a `ValueError` if this cannot be the Hub's identifier of a licence."""
+    if license is not None and not (isinstance(license, str) and _LICENSE.fullmatch(license)):
+        raise ValueError(f"`license` must be an identifier such as 'cc-by-sa-4.0', got {license!r}.")
+
+
+@dataclass
+class BankConfig:
+    """Description of a memory bank, stored as `bank_config.json`.
+
+    Args:
+        num_items (`int`): Items in the bank, removed ones not counted.
+        num_memory_tokens (`int`): Memory vectors per item.
+        hidden_size (`int`): Length of a memory vector.
+        memory_dtype (`str`): How memory vectors are stored: `"float32"`, `"bfloat16"`, `"float16"`, `"int8"` or
+            `"int4"` (see [`pack`]).
+        memory_fingerprint (`str`): `memory_fingerprint()` of the model that encoded the items.
+        model (`dict`): `{"id": str or None, "revision": str or None}` of that model.
+        embedder (`dict`): `{"type": "backbone" or "model", "id", "revision", ...}`: what embeds queries.
+        embedding_size (`int`): Length of an embedding.
+        shard_sizes (`list[int]`): Rows per shard, removed ones included: a row is a place in the shards, one after
+            the other, and so never changes.
+        files (`dict[str, dict]`): `{"sha256": str, "size": int}` of every file but this one.
+        metric (`str`): How embeddings are compared: `"cosine"` or `"l2"` (Euclidean distance).
+        index (`dict`): `{"file": str, "factory": str, "nprobe": int or None, "recall": float}`: the index's file, its
+            FAISS factory string, the inverted lists that a search looks through where there are such, and the share
+            of the exact ten nearest neighbours that it found when it was built.
+        generation (`int`): How often the bank has been changed since it was built.
+        removed (`str` or `None`): Name of the file that lists the removed rows, if there are any.
+        license (`str`, *optional*): Licence of the items, by the Hub's identifier (`"cc-by-sa-4.0"`).
+        format_version (`int`): Version of the layout; newer ones are refused.
+    """
+
+    num_items: int
+    num_memory_tokens: int
+    hidden_size: int
+    memory_dtype: str
+    memory_fingerprint: str
+    model: dict
+    embedder: dict
+    embedding_size: int
+    shard_sizes: list[int]
+    files: dict[str, dict] = field(default_factory=dict)
+    metric: str = "cosine"
+    index: dict = field(default_factory=_EXACT.copy)
+    generation: int = 0
+    removed: str | None = None
+    license: str | None = None
+    format_version: int = FORMAT_VERSION
+
+    def __post_init__(self):
+        for name in _COUNTS:
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise ValueError(f"`{name}` must be a positive integer, got {value!r}.")
+        if self.memory_dtype not in MEMORY_DTYPES:
+            raise ValueError(f"`memory_dtype` must be one of {', '.join(MEMORY_DTYPES)}, got {self.memory_dtype!r}.")
+        check_metric(self.metric)
+        if not isinstance(self.memory_fingerprint, str) or not self.memory_fingerprint:
+            raise ValueError(f"`memory_fingerprint` must be a non-empty string, got {self.memory_fingerprint!r}.")
+        for name in ("model", "embedder", "files", "index"):
+            if not isinstance(getattr(self, name), dict):
+                raise ValueError(f"`{name}` must be a mapping, got {getattr(self, name)!r}.")
+        if not isinstance(self.embedder.get("type"), str):
+            raise ValueError(f"`embedder` must have a 'type', got {self.embedder!r}.")
+        _check_index(self.index)
+        if not all(isinstance(size, int) and size > 0 for size in self.shard_sizes):
+            raise ValueError(f"`shard_sizes` must be positive integers, got {self.shard_sizes!r}.")
+        if not isinstance(self.generation, int) or isinstance(self.generation, bool) or self.generation < 0:
+            raise ValueError(f"`generation` must be an integer from 0, got {self.generation!r}.")
+        if self.removed is not None and not _REMOVED_NAME.fullmatch(str(self.removed)):
+            raise ValueError(f"`removed` must be a name such as 'removed-00001.safetensors', got {self.removed!r}.")
+        if self.num_items > self.num_rows or (self.num_items < self.num_rows) != (self.removed is not None):
+            raise ValueError(
+                f"`shard_sizes` add up to {self.num_rows} items, but `num_items` is {self.num_items}"
+                + (f" and `removed` {self.removed!r}." if self.removed else ".")
+            )
+        later = [name for name in (self.index["file"], self.removed) if name and _number(name) > self.generation]
+        if later:  # the next change would write into a file that readers have open
+            raise ValueError(f"`generation` is {self.generation}, but {later[0]!r} is of a later one.")
+        check_license(self.license)
+        for name, entry in self.files.items():
+            if not FILE_NAME.fullmatch(name):
+                raise ValueError(f"`files` names {name!r}, which is not a file of a memory bank.")
+            if not (isinstance(entry, dict) and "sha256" in entry and isinstance(entry.get("size"), int)):
+                raise ValueError(f"`files` must give 'sha256' and 'size' of {name!r}, got {entry!r}.")
+
+    @property
+    def num_rows(self) -> int:
+        """Items that the shards hold, removed ones included."""
+        return sum(self.shard_sizes)
+
+    @cached_property
+    def shard_ends(self) -> list[int]:
+        """Row at which each shard ends."""
+        return list(accumulate(self.shard_sizes))
+
+    def data_files(self) -> list[str]:
+        """Names of the files that hold the bank's data: index, removed rows, then memory and items of each shard."""
+        shards = range(len(self.shard_sizes))
+        return [
+            self.index["file"],
+            *([self.removed] if self.removed else []),
+            *(memory_name(shard) for shard in shards),
+            *(items_name(shard) for shard in shards),
+        ]
+
+    def group_by_shard(self, rows: Sequence[int]) -> dict[int, list[tuple[int, int]]]:
+        """Sort rows of the bank by the shard they lie in.
+
+        Args:
+            rows (`Sequence[int]`): Rows, in any order.
+
+        Returns:
+            `dict[int, list[tuple[int, int]]]`: shard → (place in `rows`, row inside the shard) of each of its rows.
+
+        Raises:
+            IndexError: If a row lies outside the bank.
+        """
+        groups = defaultdict(list)
+        for place, row in enumerate(rows):
+            if not 0 <= row < self.shard_ends[-1]:
+                raise IndexError(f"Row {row} lies outside a bank of {self.num_rows} items.")
+            shard = bisect_right(self.shard_ends, row)
+            groups[shard].append((place, row - (self.shard_ends[shard - 1] if shard else 0)))
+        return dict(groups)
+
+    def row_digests(self, rows: Sequence[int]) -> list[str]:
+        """For each row a digest of its shard and its place there: it stays whatever is added or removed, and no other
+        item has the same."""
+        digests = [""] * len(rows)
+        for shard, places in self.group_by_shard(rows).items():
+            checksums = self.files[memory_name(shard)]["sha256"] + self.files[items_name(shard)]["sha256"]
+            for place, row in places:
+                digests[place] = hashlib.sha256(f"{checksums} {row}".encode()).hexdigest()
+        return digests
+
+    def to_json(self) -> str:
+        """The text of `bank_config.json`."""
+        return json.dumps(asdict(self), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+    def save(self, folder: Path) -> None:
+        """Write `bank_config.json` into `folder`, whole or not at all."""
+        write_durably(folder / CONFIG_NAME, lambda path: path.write_text(self.to_json(), encoding="utf-8"))
+
+    @classmethod
+    def load(cls, folder: Path) -> "BankConfig":
+        """Read and check `bank_config.json`.
+
+        Raises:
+            ValueError: If `folder` is no memory bank, its config is damaged, or its format is newer than this code.
+        """
+        path = folder / CONFIG_NAME
+        if not path.is_file():
+            raise ValueError(f"{str(folder)!r} is no memory bank: it has no {CONFIG_NAME}.")
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{str(path)!r} is not valid JSON: {error}.") from error
+        version = values.get("format_version") if isinstance(values, dict) else None
+        if not isinstance(version, int) or version < 1:
+            raise ValueError(f"{str(path)!r} is no bank configuration: `format_version` is {version!r}.")
+        if version > FORMAT_VERSION:
+            raise ValueError(
+                f"{str(folder)!r} has bank format {version}; this version of comem_hf reads formats up to "
+                f"{FORMAT_VERSION}. Upgrade comem_hf to open it."
+            )
+        known = {entry.name for entry in fields(cls)}
+        try:
+            config = cls(**{name: value for name, value in values.items() if name in known})
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{str(path)!r} is damaged: {error}") from error
+        unlisted = [name for name in config.data_files() if name not in config.files]
+        if unlisted:
+            raise ValueError(f"{str(path)!r} is damaged: `files` lacks {unlisted[0]!r}.")
+        return config
+
+
+def _number(name: str) -> int:
+    """The number in a file's name, 0 without one."""
+    return int("".join(filter(str.isdecimal, name)) or 0)
+
+
+def _check_index(index: dict) -> None:
+    if not _INDEX_NAME.fullmatch(str(index.get("file"))):
+        raise ValueError(f"`index` must name its 'file', 'index.faiss' or 'index-00001.faiss', got {index!r}.")
+    if not isinstance(index.get("factory"), str):
+        raise ValueError(f"`index` must have a 'factory', a FAISS factory string, got {index!r}.")
+    nprobe = index.get("nprobe")
+    if nprobe is not None and (not isinstance(nprobe, int) or isinstance(nprobe, bool) or nprobe < 1):
+        raise ValueError(f"`index` must have a positive integer or null as 'nprobe', got {nprobe!r}.")

@@ -1,0 +1,43 @@
+"""What the items of a bank are, in a few words."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+from comem_hf.bank.format.config import BankConfig
+from comem_hf.bank.format.items import StoredItems
+from comem_hf.bank.format.removed import read_removed
+
+
+_KEYS = ("source", "language")
+_SHOWN = 10
+
+
+def describe_items(folder: Path, config: BankConfig) -> dict[str, str]:
+    """The commonest `source` and `language` in the items' metadata, with their numbers, where there are such.
+
+    Args:
+        folder (`Path`): The bank, with all its items.
+        config (`BankConfig`): Its configuration.
+
+    Returns:
+        `dict[str, str]`: Name and value of rows of a table.
+    """
+    removed = set(read_removed(folder, config).tolist())
+    found = {key: Counter() for key in _KEYS}
+    columns = StoredItems(folder, config).read_column("metadata")
+    for row, text in enumerate(text for column in columns for text in column.to_pylist()):
+        metadata = {} if row in removed else json.loads(text)
+        for key in _KEYS:
+            if isinstance(metadata.get(key), str):
+                found[key][metadata[key]] += 1
+    return {key: _most_common(counts) for key, counts in found.items() if counts}
+
+
+def _most_common(counts: Counter) -> str:
+    more = ", ..." if len(counts) > _SHOWN else ""
+    return ", ".join(f"{_cell(value)} ({number:,})" for value, number in counts.most_common(_SHOWN)) + more
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())

@@ -1,0 +1,1 @@
+"""From embeddings to rows: the search index, and how one is chosen and built."""

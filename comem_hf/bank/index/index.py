@@ -1,0 +1,78 @@
+"""What a memory bank asks of a search index."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Rows that a search may return.
+
+    Args:
+        bits (`np.ndarray`): Bitmap of all rows, uint8 of shape (rows / 8, rounded up); row 0 is the lowest bit.
+        count (`int`): Rows that are set.
+    """
+
+    bits: np.ndarray
+    count: int
+
+    @classmethod
+    def of(cls, mask: np.ndarray) -> "Selection":
+        """The rows where a boolean array of shape (rows,) is true."""
+        return cls(np.packbits(mask, bitorder="little"), int(np.count_nonzero(mask)))
+
+
+class Index(ABC):
+    """From embeddings to ids, which are rows of the bank; an id stays with its vector whatever is added.
+
+    Nothing is removed: a search is told among which ids to look. Embeddings are float32 arrays of shape (vectors,
+    embedding size), of any length: where the metric is cosine, the index normalises them.
+    """
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Number of vectors."""
+
+    @property
+    @abstractmethod
+    def embedding_size(self) -> int:
+        """Length of a vector."""
+
+    @abstractmethod
+    def add(self, embeddings: np.ndarray, ids: np.ndarray) -> None:
+        """Add vectors under new ids, int64 of shape (vectors,)."""
+
+    @abstractmethod
+    def search(self, queries: np.ndarray, k: int, among: Selection | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Scores and ids of the best vectors per query, best first.
+
+        Args:
+            queries (`np.ndarray`): Shape (queries, embedding size).
+            k (`int`): Hits per query.
+            among (`Selection`, *optional*): Ids that may be hits; all if not given.
+
+        Returns:
+            Two arrays of shape (queries, hits), hits being `k` or as many as there are: scores (cosine similarity, or
+            minus the Euclidean distance) and ids. What an index did not find has the id -1 and comes last.
+        """
+
+    @abstractmethod
+    def vectors(self, first: int, count: int) -> np.ndarray:
+        """The vectors of `count` ids from `first` on, as the index keeps them: exactly or, where it compresses them,
+        nearly.
+
+        Raises:
+            ValueError: If the index lacks one of them.
+        """
+
+    @abstractmethod
+    def save(self, path: Path) -> None:
+        """Write the index to one file."""
+
+
+def unit_rows(vectors: np.ndarray) -> np.ndarray:
+    """Vectors divided by their length; zeros stay zeros."""
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)

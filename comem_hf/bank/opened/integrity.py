@@ -1,0 +1,85 @@
+"""Checks of a bank's files against `bank_config.json`, and copies that are checked."""
+
+import math
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from comem_hf.bank.format.config import CONFIG_NAME, BankConfig
+from comem_hf.cards.bank_card import card_for
+from comem_hf.cards.template import CARD_NAME
+from comem_hf.files.whole_file import file_entry, write_durably
+from comem_hf.files.whole_folder import new_folder
+
+
+_POINTER = b"version https://git-lfs"
+
+
+def check_files(
+    folder: Path,
+    config: BankConfig,
+    hash_up_to: float = math.inf,
+    progress: Callable[[int], object] = lambda size: None,
+    names: Sequence[str] | None = None,
+) -> None:
+    """Compare the data files of a bank with their sizes and checksums; the card may be edited freely.
+
+    Args:
+        folder (`Path`): The bank.
+        config (`BankConfig`): Its configuration.
+        hash_up_to (`float`): Files of a bank of more bytes are only checked for their size.
+        progress (`Callable[[int], object]`, *optional*): Called with the size of each file that is checked.
+        names (`list[str]`, *optional*): Which of the data files; all if not given.
+
+    Raises:
+        ValueError: Naming the first file that is missing or differs.
+    """
+    names = config.data_files() if names is None else names
+    hashed = sum(config.files[name]["size"] for name in names) <= hash_up_to
+    for name in names:
+        path, entry = folder / name, config.files[name]
+        if not path.is_file():
+            check_unchanged(folder, config)
+            raise ValueError(f"The bank {str(folder)!r} is incomplete: {name} is missing; copy it again.")
+        size = path.stat().st_size
+        if size != entry["size"]:
+            with open(path, "rb") as file:
+                if file.read(len(_POINTER)) == _POINTER:
+                    raise ValueError(f"{str(path)!r} is a pointer to a file in Git LFS: run `git lfs pull`.")
+            raise ValueError(f"{str(path)!r} is damaged: it has {size} bytes, {CONFIG_NAME} says {entry['size']}.")
+        if hashed and file_entry(path) != entry:
+            raise ValueError(f"{str(path)!r} is damaged: its sha256 is not the one in {CONFIG_NAME}.")
+        progress(size)
+
+
+def check_unchanged(folder: Path, config: BankConfig) -> None:
+    """Raises a `ValueError` if the bank has another configuration by now, which is why a file may be gone."""
+    if BankConfig.load(folder) != config:
+        raise ValueError(f"The bank {str(folder)!r} has been changed since it was opened; `reload()` it first.")
+
+
+@contextmanager
+def told_of_changes(folder: Path, config: BankConfig) -> Iterator[None]:
+    """Where a file is gone because a writer has changed the bank meanwhile, a `ValueError` says so."""
+    try:
+        yield
+    except FileNotFoundError:
+        check_unchanged(folder, config)
+        raise
+
+
+def copy_bank(source: Path, config: BankConfig, target: Path) -> None:
+    """Copy a bank to a folder that is new or empty; the folder appears when the copy is whole and checked.
+
+    Raises:
+        ValueError: If `target` is not empty, a file of the bank is damaged, or the bank has been changed meanwhile.
+    """
+    with new_folder(target, "save_directory") as copy, told_of_changes(source, config):
+        config.save(copy)  # not the file, which may be that of a later state by now
+        check_files(source, config, hash_up_to=0)
+        for name in config.data_files():
+            write_durably(copy / name, lambda path, name=name: shutil.copyfile(source / name, path))
+        card = card_for(source, config)
+        write_durably(copy / CARD_NAME, lambda path: path.write_bytes(card))
+        check_files(copy, config)

@@ -1,0 +1,161 @@
+"""Searching a memory bank: from pictures and texts to hits."""
+
+import numbers
+import operator
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from comem_hf.bank.encoding.embedder import BackboneEmbedder, Embedder, ModelEmbedder
+from comem_hf.bank.format.config import BankConfig
+from comem_hf.bank.format.items import StoredItems
+from comem_hf.bank.index.index import Index, Selection, unit_rows
+
+from .hit import MemoryHit
+from .metadata_filter import MetadataFilter
+
+
+class BankSearch:
+    """Embeds queries and finds the items of a bank that are nearest to them.
+
+    Args:
+        config (`BankConfig`): Of the bank.
+        index (`Index`): From embeddings to rows.
+        items (`StoredItems`): From rows to items.
+        live (`np.ndarray`, *optional*): Which rows may be hits, bool of shape (rows,); all if not given.
+    """
+
+    def __init__(self, config: BankConfig, index: Index, items: StoredItems, live: np.ndarray | None = None):
+        self.config = config
+        self.index = index
+        self.items = items
+        self._live = None if live is None else Selection.of(live)
+        self._filter = MetadataFilter(items, live)
+        self._embedder: Embedder | None = None
+        self._device = None
+
+    def attach(self, model=None, processor=None, embedder: Embedder | None = None) -> None:
+        """See [`MemoryBank.attach`]."""
+        settings = self.config.embedder
+        self._device = self._device if model is None else model.device
+        if embedder is None and settings["type"] == BackboneEmbedder.type:
+            if model is None or processor is None:
+                raise ValueError("A bank with the embedder 'backbone' needs both: `attach(model, processor)`.")
+            options = {name: settings[name] for name in ("grid", "layer") if name in settings}
+            embedder = BackboneEmbedder(model, processor, **options)
+        if embedder is not None:
+            if embedder.settings != settings:
+                raise ValueError(f"The bank was made with the embedder {settings}, got {embedder.settings}.")
+            self._embedder = embedder
+
+    def take_over(self, other: "BankSearch") -> None:
+        """Use the embedder of another state of the same bank.
+
+        Raises:
+            ValueError: If the other is a state of another bank.
+        """
+        for name in ("memory_fingerprint", "embedder", "metric"):
+            before, now = getattr(other.config, name), getattr(self.config, name)
+            if before != now:
+                raise ValueError(
+                    f"Another bank is in the place of this one: `{name}` was {before!r} and is {now!r}; open it anew."
+                )
+        self._embedder, self._device = other._embedder, other._device
+
+    def search(
+        self,
+        image,
+        text: str | Sequence[str] | None,
+        k: int,
+        text_weight: float,
+        where: Mapping[str, object] | None,
+    ) -> list[MemoryHit] | list[list[MemoryHit]]:
+        """See [`MemoryBank.search`]."""
+        k = _positive_integer(k)
+        if not isinstance(text_weight, numbers.Real) or not 0 <= text_weight <= 1:
+            raise ValueError(f"`text_weight` must be a number from 0 to 1, got {text_weight!r}.")
+        queries, single = _as_lists(image, text)
+        if not next(iter(queries.values())):
+            return []
+        among = self._live if where is None else self._filter.select(where)
+        scores, rows = self.index.search(self._embed(queries, text_weight), k, among)
+        found_rows = rows[rows >= 0].tolist()
+        found, digests = iter(self.items.read(found_rows)), iter(self.config.row_digests(found_rows))
+        hits = [
+            [
+                MemoryHit(next(found), float(score), rank, int(row), next(digests))
+                for rank, (score, row) in enumerate(zip(query_scores, query_rows, strict=True))
+                if row >= 0
+            ]
+            for query_scores, query_rows in zip(scores, rows, strict=True)
+        ]
+        return hits[0] if single else hits
+
+    def _embed(self, queries: dict[str, Sequence], text_weight: float) -> np.ndarray:
+        embedder = self.embedder()
+        parts = []
+        if "image" in queries:
+            parts.append(embedder.embed_images(queries["image"]))
+        if "text" in queries:
+            parts.append(embedder.embed_texts(queries["text"]))
+        if not all(np.isfinite(part).all() for part in parts):  # near nothing: there would be no hits, and no reason
+            raise ValueError("The embedder's numbers for the query are not finite; load its model in another dtype.")
+        if self.config.metric == "cosine":  # lengths mean nothing, so they are no weights
+            parts = [unit_rows(part) for part in parts]
+        embeddings = parts[0] if len(parts) == 1 else (1 - text_weight) * parts[0] + text_weight * parts[1]
+        if embeddings.shape[1] != self.config.embedding_size:
+            raise ValueError(
+                f"The embedder gives {embeddings.shape[1]} numbers per query, the bank holds "
+                f"{self.config.embedding_size}."
+            )
+        return embeddings
+
+    def embedder(self) -> Embedder:
+        """What embeds items and queries, loaded by its name if none was attached.
+
+        Raises:
+            ValueError: If none was attached and it cannot be loaded.
+        """
+        if self._embedder is not None:
+            return self._embedder
+        settings = self.config.embedder
+        if settings["type"] == BackboneEmbedder.type:
+            raise ValueError(
+                "This bank is searched with the vision tower of the model that made it: call "
+                "`bank.attach(model, processor)` first."
+            )
+        if not settings.get("id"):
+            raise ValueError("This bank's embedder has no name to load it by: call `bank.attach(embedder=...)` first.")
+        name, revision = settings["id"], settings.get("revision")
+        try:
+            self._embedder = ModelEmbedder.from_pretrained(name, revision, self._device)
+        except (OSError, ValueError) as error:
+            at = f" at revision {revision!r}" if revision else ""
+            raise ValueError(
+                f"This bank's embedder {name!r}{at} cannot be loaded: give it by `bank.attach(embedder=...)`. {error}"
+            ) from error
+        return self._embedder
+
+
+def _positive_integer(k) -> int:
+    try:
+        number = 0 if isinstance(k, bool) else operator.index(k)  # of numpy's integers too
+    except TypeError:
+        number = 0
+    if number < 1:
+        raise ValueError(f"`k` must be a positive integer, got {k!r}.")
+    return number
+
+
+def _as_lists(image, text) -> tuple[dict[str, Sequence], bool]:
+    """The queries that are given, as lists of one length, and whether they were single ones."""
+    queries = {name: query for name, query in (("image", image), ("text", text)) if query is not None}
+    if not queries:
+        raise ValueError("Nothing to search for: give `image` or `text`.")
+    single = not isinstance(next(iter(queries.values())), (list, tuple))
+    if single:
+        queries = {name: [query] for name, query in queries.items()}
+    lengths = {len(query) if isinstance(query, (list, tuple)) else None for query in queries.values()}
+    if len(lengths) > 1:
+        raise ValueError("`image` and `text` must both be single queries or lists of the same length.")
+    return queries, single

@@ -1,0 +1,85 @@
+"""One generation of a bank, opened: whoever holds it sees that state and no other."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from comem_hf.bank.format.config import BankConfig
+from comem_hf.bank.format.items import StoredItems
+from comem_hf.bank.format.removed import read_removed
+from comem_hf.bank.format.vectors import MemoryVectors
+from comem_hf.bank.index.faiss_index import open_index
+from comem_hf.bank.index.index import Index
+
+from .integrity import check_files
+from .item_rows import ItemRows
+from .search import BankSearch
+
+
+# Banks up to this size are hashed whenever they are opened (a fraction of a second); `verify` hashes any.
+HASHED_AT_OPENING = 64 * 2**20
+
+Fetch = Callable[[list[str]], None]
+
+
+class BankState:
+    """What a bank consists of at one time. It is never changed: a changed bank has another state.
+
+    The index and the list of removed rows are opened at once, so that they may be replaced later; shards stay as they
+    are, and are opened when they are needed.
+
+    Args:
+        folder (`Path`): The bank.
+        config (`BankConfig`): Its configuration.
+        index (`Index`): Its index.
+        fetch (`Callable[[list[str]], None]`, *optional*): Of a bank in a Hub repository, called with names of files
+            before they are first read.
+    """
+
+    def __init__(self, folder: Path, config: BankConfig, index: Index, fetch: Fetch | None = None):
+        self.folder = folder
+        self.fetch = fetch
+        self.config = config
+        self.index = index
+        self.removed = read_removed(folder, config)
+        live = None
+        if len(self.removed):
+            live = np.ones(config.num_rows, dtype=bool)
+            live[self.removed] = False
+        self.items = StoredItems(folder, config, fetch)
+        self.vectors = MemoryVectors(folder, config, fetch)
+        self.rows = ItemRows(folder, config, self.items, live)
+        self.search = BankSearch(config, index, self.items, live)
+
+    def check_model(self, model) -> None:
+        """Refuse a model that is not the one that encoded the bank.
+
+        Raises:
+            ValueError: Naming both fingerprints.
+        """
+        fingerprint = model.memory_fingerprint()
+        if fingerprint != self.config.memory_fingerprint:
+            raise ValueError(
+                f"The bank {str(self.folder)!r} was made by the memory encoder {self.config.memory_fingerprint}, "
+                f"but this model's is {fingerprint}: its vectors would mean nothing to it. Use the bank's own "
+                "model, loaded in float32 or bfloat16, or build the bank again."
+            )
+
+    @classmethod
+    def open(cls, folder: Path, fetch: Fetch | None = None) -> "BankState":
+        """The state that the bank in `folder` is in; `fetch` has checked its files if it is given.
+
+        Raises:
+            ValueError: If this is no bank, a file is missing, damaged or of another length, or the format is newer.
+        """
+        config = BankConfig.load(folder)
+        while True:
+            try:
+                if fetch is None:
+                    check_files(folder, config, hash_up_to=HASHED_AT_OPENING)
+                return cls(folder, config, open_index(folder, config), fetch)
+            except (ValueError, OSError):
+                before, config = config, BankConfig.load(folder)
+                if config == before:  # else a writer has replaced files meanwhile
+                    raise

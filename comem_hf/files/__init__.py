@@ -1,0 +1,1 @@
+"""Files and folders that are either whole or not there."""
