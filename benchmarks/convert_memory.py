@@ -23,9 +23,9 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForImageTextToText, Qwen2VLConfig
 
-from comem_hf.conversion.key_names import RESAMPLER_KEYS_VALUES, RESAMPLER_NAMES
-from comem_hf.conversion.shard_writer import write_shards
-from comem_hf.conversion.tensor_files import LazyTensor
+from comem_hf.conversion.output.shard_writer import write_shards
+from comem_hf.conversion.published.key_names import RESAMPLER_KEYS_VALUES, RESAMPLER_NAMES
+from comem_hf.conversion.published.tensor_files import LazyTensor
 
 
 SHARD_BYTES = 10**9

@@ -1,9 +1,10 @@
 """Published checkpoints in, checkpoints of this package out."""
 
-from .adapter_folder import export_adapter
+from comem_hf.conversion.output.report import ConversionReport
+
 from .convert import convert_checkpoint
-from .merge import merge_encoder
-from .report import ConversionReport
+from .export_adapter import export_adapter
+from .merge_encoder import merge_encoder
 
 
 __all__ = ["ConversionReport", "convert_checkpoint", "export_adapter", "merge_encoder"]

@@ -4,10 +4,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+from comem_hf.conversion.output.report import public_name
+from comem_hf.conversion.published.layouts import PublishedCheckpoint
 from comem_hf.modeling import CoMemConfig
-
-from .layouts import PublishedCheckpoint
-from .report import public_name
 
 
 def assumptions(published: PublishedCheckpoint, config: CoMemConfig, given: dict[str, Any] | None) -> list[str]:

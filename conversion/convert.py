@@ -11,6 +11,14 @@ from transformers import AutoModelForImageTextToText, GenerationConfig
 from transformers.dynamic_module_utils import custom_object_save
 from transformers.utils import logging
 
+from comem_hf.conversion.output.origins import check_origin
+from comem_hf.conversion.output.output_folder import output_folder
+from comem_hf.conversion.output.report import ConversionReport, public_name
+from comem_hf.conversion.output.shard_writer import write_shards
+from comem_hf.conversion.published.layouts import PublishedCheckpoint, read_published
+from comem_hf.conversion.published.resampler import resampler_config, resampler_tensors
+from comem_hf.conversion.published.tensor_files import LazyTensor, find_file
+from comem_hf.conversion.weights.encoder_weights import adapter_weights, separate_weights
 from comem_hf.modeling import CoMemConfig, CoMemForConditionalGeneration, CoMemProcessor
 from comem_hf.modeling.adapter_comem import linear_layer_names
 from comem_hf.modeling.backbone_comem import commit_of
@@ -19,14 +27,6 @@ from comem_hf.modeling.remote_code_comem import enter_remote_code
 from comem_hf.modeling.resampler_comem import CoMemResampler
 
 from .assumptions import adapter_backbone_name, assumptions
-from .encoder_weights import adapter_weights, separate_weights
-from .layouts import PublishedCheckpoint, read_published
-from .origins import check_origin
-from .output_folder import output_folder
-from .report import ConversionReport, public_name
-from .resampler import resampler_config, resampler_tensors
-from .shard_writer import write_shards
-from .tensor_files import LazyTensor, find_file
 
 
 MAX_ERROR = 1e-3

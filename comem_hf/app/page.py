@@ -6,9 +6,10 @@ from pathlib import Path
 
 import gradio as gr
 
+from comem_hf.app.incoming.picture import MAX_FILE_BYTES
+
 from .comparison import Comparer
 from .examples import Example
-from .picture import MAX_FILE_BYTES
 from .results import EMPTY, header
 from .style import SHOW_ANSWERS
 from .visitor import ask, check_picture

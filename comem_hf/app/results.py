@@ -2,10 +2,10 @@
 
 from html import escape
 
+from comem_hf.app.incoming.picture import data_uri
 from comem_hf.bank import MemoryHit
 
 from .comparison import Answer, Comparison
-from .picture import data_uri
 
 
 MAX_TEXT_CHARACTERS = 400

@@ -53,9 +53,10 @@ def serve(
         from starlette.middleware import Middleware
         from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-        from .guard import Guard
+        from comem_hf.app.incoming.guard import Guard
+        from comem_hf.app.incoming.picture import MAX_FILE_BYTES
+
         from .page import build_page
-        from .picture import MAX_FILE_BYTES
         from .style import SCRIPT, style_sheet, theme
 
         middleware = [Middleware(Guard, uploads=uploads)]

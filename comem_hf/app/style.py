@@ -5,8 +5,9 @@ from importlib.resources import files
 
 import gradio as gr
 
+from comem_hf.app.incoming.picture import data_uri
+
 from .examples import Example
-from .picture import data_uri
 
 
 FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica", "Arial", "sans-serif"]  # none to fetch

@@ -4,8 +4,9 @@ from pathlib import Path
 
 from transformers.utils import logging
 
+from comem_hf.app.incoming.picture import read_picture
+
 from .comparison import Comparer
-from .picture import read_picture
 from .results import EMPTY, problem, results
 
 

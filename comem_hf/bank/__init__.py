@@ -6,10 +6,11 @@ from comem_hf.lazy_names import lazy_names
 
 
 if TYPE_CHECKING:
+    from comem_hf.bank.encoding.embedder import BackboneEmbedder, Embedder, ModelEmbedder
+    from comem_hf.bank.format.config import BankConfig
+    from comem_hf.bank.opened.hit import MemoryHit
+
     from .bank import MemoryBank
-    from .encoding.embedder import BackboneEmbedder, Embedder, ModelEmbedder
-    from .format.config import BankConfig
-    from .opened.hit import MemoryHit
 
 
 __all__ = ["BackboneEmbedder", "BankConfig", "Embedder", "MemoryBank", "MemoryHit", "ModelEmbedder"]

@@ -7,17 +7,17 @@ from typing import Annotated
 
 import typer
 
-from .app import app
-from .ask import ask
-from .build_bank import build_bank
-from .convert import convert
-from .evaluate import evaluate
-from .info import info
-from .merge import merge
-from .pull import pull
-from .push import push
-from .search import search
-from .train import train
+from comem_hf.commands.make.build_bank import build_bank
+from comem_hf.commands.make.convert import convert
+from comem_hf.commands.make.merge import merge
+from comem_hf.commands.make.train import train
+from comem_hf.commands.share.info import info
+from comem_hf.commands.share.pull import pull
+from comem_hf.commands.share.push import push
+from comem_hf.commands.use.app import app
+from comem_hf.commands.use.ask import ask
+from comem_hf.commands.use.evaluate import evaluate
+from comem_hf.commands.use.search import search
 
 
 application = typer.Typer(

@@ -52,7 +52,7 @@ def _pull_bank(place: Place, folder: Path | None) -> Path:
 def _pull_model(place: Place, folder: Path | None) -> Path:
     from huggingface_hub import snapshot_download
 
-    from comem_hf.conversion.output_folder import output_folder
+    from comem_hf.conversion.output.output_folder import output_folder
 
     read_config(place.folder, place.name)  # before gigabytes of another model
     with plain_errors(place.name, place.commit):

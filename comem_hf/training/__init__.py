@@ -1,11 +1,12 @@
 """Training of memory encoders with transformers' `Trainer`."""
 
+from comem_hf.training.data.collator import MemoryCollator
+from comem_hf.training.data.dataset import MemoryDataset
+from comem_hf.training.data.items_in_context import items_in_context
+from comem_hf.training.data.sample import TrainingSample
+
 from .arguments import MemoryTrainingArguments
-from .collator import MemoryCollator
-from .context import items_in_context
-from .dataset import MemoryDataset
 from .freezing import TrainableShare, trainable_share
-from .sample import TrainingSample
 from .train import train_memory_encoder
 from .trainer import MemoryEncoderTrainer
 

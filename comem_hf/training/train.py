@@ -10,13 +10,13 @@ from transformers.trainer_utils import TrainOutput
 from transformers.utils import logging
 
 from comem_hf.modeling import CoMemForConditionalGeneration, CoMemProcessor
+from comem_hf.training.data.collator import MemoryCollator
+from comem_hf.training.data.items_in_context import items_in_context
+from comem_hf.training.data.sample import TrainingSample
 
 from .arguments import MemoryTrainingArguments
-from .collator import MemoryCollator
-from .context import items_in_context
 from .freezing import backbone_checksum, check_backbone_is_frozen, checksum, trainable_parameters, trainable_share
-from .output_folder import TrainingOutputFolder, decisive_settings
-from .sample import TrainingSample
+from .run_folder import TrainingOutputFolder, decisive_settings
 from .trainer import MemoryEncoderTrainer
 
 

@@ -10,7 +10,8 @@ from torch import nn
 from transformers import Trainer
 from transformers.utils import SAFE_WEIGHTS_NAME
 
-from .chat import IGNORE_INDEX
+from comem_hf.training.data.chat import IGNORE_INDEX
+
 from .freezing import trainable_parameters
 from .optimizer import MuonWithAdamW
 

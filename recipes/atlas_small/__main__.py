@@ -14,17 +14,17 @@ from pathlib import Path
 from transformers import set_seed
 
 from comem_hf import CoMemProcessor
+from recipes.atlas_small.data.countries import load_countries, split_countries
+from recipes.atlas_small.data.invention import Inventor
+from recipes.atlas_small.data.memory_data import write_rows
+from recipes.atlas_small.data.pictures import load_motifs
+from recipes.atlas_small.data.samples import SampleMaker
+from recipes.atlas_small.data.sources import fetch_flags
 
 from .architecture import new_model
 from .backbone import train_backbone
-from .countries import load_countries, split_countries
 from .curves import plot_curves
 from .embedded import make_default
-from .invention import Inventor
-from .memory_data import write_rows
-from .pictures import load_motifs
-from .samples import SampleMaker
-from .sources import fetch_flags
 
 
 ROOT = Path(__file__).resolve().parents[2]

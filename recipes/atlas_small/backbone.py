@@ -9,13 +9,13 @@ from transformers import EvalPrediction, Trainer, TrainingArguments, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
 from comem_hf.training.optimizer import MuonWithAdamW
+from recipes.atlas_small.data.countries import Country
+from recipes.atlas_small.data.invention import Inventor
+from recipes.atlas_small.data.pictures import load_motifs, make_pictures
+from recipes.atlas_small.data.samples import SampleMaker
 
 from .architecture import new_backbone, new_processor
-from .countries import Country
-from .invention import Inventor
-from .pictures import load_motifs, make_pictures
 from .reading import IGNORED, ReadingCollator, SampleDataset
-from .samples import SampleMaker
 from .tokenizer import train_tokenizer
 
 

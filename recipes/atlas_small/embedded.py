@@ -12,9 +12,8 @@ from transformers import AutoProcessor
 from comem_hf import CoMemForConditionalGeneration, MemoryBank, MemoryItem
 from comem_hf.bank import BackboneEmbedder
 from comem_hf.evaluation import DISTURBANCES
-
-from .countries import FIELDS, Country, flatten
-from .wording import QUESTIONS, item_text
+from recipes.atlas_small.data.countries import FIELDS, Country, flatten
+from recipes.atlas_small.data.wording import QUESTIONS, item_text
 
 
 EXAMPLES = 3

@@ -9,8 +9,8 @@ from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from .pictures import Motif
-from .samples import Sample, SampleMaker
+from recipes.atlas_small.data.pictures import Motif
+from recipes.atlas_small.data.samples import Sample, SampleMaker
 
 
 SYSTEM = "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"

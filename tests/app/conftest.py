@@ -30,7 +30,7 @@ main(sys.argv[1:])
 
 @pytest.fixture(scope="session")
 def comparer() -> Comparer:
-    from comem_hf.commands.loading import load_model, open_bank
+    from comem_hf.commands.common.loading import load_model, open_bank
 
     model, processor = load_model(None)
     return Comparer(model, processor, open_bank(None).attach(model, processor))

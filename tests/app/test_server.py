@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import httpx
 import pytest
 
-from comem_hf.app.picture import MAX_FILE_BYTES
+from comem_hf.app.incoming.picture import MAX_FILE_BYTES
 
 
 pytestmark = pytest.mark.slow

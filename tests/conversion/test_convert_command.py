@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from comem_hf.commands import main
-from comem_hf.conversion import shard_writer
+from comem_hf.conversion.output import shard_writer
 
 
 HEADS = ["--resampler-heads", "4", "--resampler-head-dim", "16"]

@@ -10,7 +10,7 @@ from comem_hf.default import default_path
 
 pytest.importorskip("countryinfo", reason="the recipes extra is not installed")
 
-from recipes.atlas_small.countries import (  # noqa: E402
+from recipes.atlas_small.data.countries import (  # noqa: E402
     FIELDS,
     NEAR_FLAG,
     NUM_HELD_OUT,
@@ -19,13 +19,13 @@ from recipes.atlas_small.countries import (  # noqa: E402
     split_countries,
     thumbnail,
 )
-from recipes.atlas_small.flags import colours_of, disturb, invent, recolour  # noqa: E402
-from recipes.atlas_small.invention import Inventor  # noqa: E402
-from recipes.atlas_small.memory_data import as_row  # noqa: E402
-from recipes.atlas_small.pictures import Motif  # noqa: E402
-from recipes.atlas_small.samples import BLOCK, SampleMaker  # noqa: E402
+from recipes.atlas_small.data.flags import colours_of, disturb, invent, recolour  # noqa: E402
+from recipes.atlas_small.data.invention import Inventor  # noqa: E402
+from recipes.atlas_small.data.memory_data import as_row  # noqa: E402
+from recipes.atlas_small.data.pictures import Motif  # noqa: E402
+from recipes.atlas_small.data.samples import BLOCK, SampleMaker  # noqa: E402
+from recipes.atlas_small.data.wording import QUESTIONS, SENTENCES, item_text  # noqa: E402
 from recipes.atlas_small.tokenizer import SPECIAL_TOKENS, train_tokenizer  # noqa: E402
-from recipes.atlas_small.wording import QUESTIONS, SENTENCES, item_text  # noqa: E402
 
 
 @pytest.fixture(scope="module")

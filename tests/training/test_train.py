@@ -12,7 +12,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor, TrainerCall
 from comem_hf.training import MemoryCollator, MemoryDataset, MemoryTrainingArguments, train_memory_encoder
 from comem_hf.training.arguments import ACTIVATION_CHECKPOINTING
 from comem_hf.training.freezing import backbone_checksum, trainable_parameters
-from comem_hf.training.output_folder import TrainingOutputFolder, decisive_settings
+from comem_hf.training.run_folder import TrainingOutputFolder, decisive_settings
 from comem_hf.training.trainer import answer_divergence
 from tests.training.conftest import needs_muon
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from comem_hf import CoMemForConditionalGeneration, CoMemProcessor
-from comem_hf.commands.train import train
+from comem_hf.commands.make.train import train
 from tests.training.conftest import needs_muon
 
 

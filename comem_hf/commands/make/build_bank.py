@@ -1,0 +1,90 @@
+"""`comem build-bank`: a memory bank from a file, a folder or a data set."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from comem_hf.commands.common.output import JsonOption
+
+
+def build_bank(
+    source: Annotated[
+        str, typer.Argument(help="JSONL file, folder of images, TSV file of WIT, or hf://datasets/USER/NAME.")
+    ],
+    output: Annotated[Path, typer.Argument(help="Folder of the bank, new or empty.")],
+    model: Annotated[str, typer.Option(help="Folder or Hub id of the model whose memory encoder to use.")],
+    embedder: Annotated[
+        str, typer.Option(help="'backbone' (the model's own vision tower), or an image model's folder or Hub id.")
+    ] = "backbone",
+    batch_size: Annotated[int, typer.Option(min=1, help="Items per encoder pass.")] = 32,
+    shard_size: Annotated[
+        int, typer.Option(min=1, help="Items per file, and the most that an interruption costs.")
+    ] = 1024,
+    dtype: Annotated[
+        str, typer.Option(help="Of the stored vectors: float32, bfloat16, float16, int8 or int4.")
+    ] = "float32",
+    metric: Annotated[str, typer.Option(help="How embeddings are compared: cosine or l2.")] = "cosine",
+    index: Annotated[
+        str | None, typer.Option(help="FAISS factory string of the index [default: by the number of items].")
+    ] = None,
+    on_error: Annotated[
+        str, typer.Option(help="'skip' leaves out items that cannot be used and lists them in OUTPUT; 'raise' stops.")
+    ] = "skip",
+    images: Annotated[Path | None, typer.Option(help="Folder of the images of a WIT file.")] = None,
+    split: Annotated[str, typer.Option(help="Of a data set on the Hub.")] = "train",
+    image_column: Annotated[str | None, typer.Option(help="Of a data set on the Hub; guessed if not given.")] = None,
+    text_column: Annotated[str | None, typer.Option(help="Of a data set on the Hub; guessed if not given.")] = None,
+    id_column: Annotated[str | None, typer.Option(help="Of a data set on the Hub; guessed if not given.")] = None,
+    license: Annotated[
+        str | None, typer.Option(help="Licence of the items, by the Hub's identifier, such as 'cc-by-sa-4.0'.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a bank in OUTPUT.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Encode items and write them as a memory bank.
+
+    A JSONL file has one object a line: `image` (a path, relative to the file), `text`, `id`; any other field becomes
+    metadata. A folder has images, each with its text in a .txt file of the same name, or a metadata.jsonl.
+    Called again after an interruption, it goes on where it stopped. Under `torchrun -m comem_hf build-bank ...` or
+    `accelerate launch` the processes share the work.
+
+    Example:
+
+        comem build-bank items.jsonl my-bank --model my-model
+    """
+    from comem_hf.bank import MemoryBank
+    from comem_hf.bank.building.processes import Processes
+    from comem_hf.bank.encoding.skipped import read_skipped
+    from comem_hf.bank.sources import open_source
+    from comem_hf.commands.common.loading import load_model
+    from comem_hf.commands.common.output import print_json, print_table
+
+    columns = {"image_column": image_column, "text_column": text_column, "id_column": id_column}
+    items = open_source(source, images=images, split=split, **columns)
+    distributed = int(os.environ.get("WORLD_SIZE", 1)) > 1
+    processes = Processes(distributed)  # before the model: each process has an accelerator of its own
+    loaded, processor = load_model(model)
+    bank = MemoryBank.build(
+        items,
+        model=loaded,
+        processor=processor,
+        output_dir=output,
+        embedder=embedder,
+        batch_size=batch_size,
+        shard_size=shard_size,
+        dtype=dtype,
+        metric=metric,
+        index_factory=index,
+        license=license,
+        overwrite=overwrite,
+        on_error=on_error,
+        distributed=distributed,
+    )
+    if processes.leader:
+        built = {"folder": str(output), "items": len(bank), "skipped": len(read_skipped(output))}
+        if json:
+            print_json(built)
+        else:
+            print_table("bank", ("", ""), list(built.items()))

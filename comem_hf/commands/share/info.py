@@ -1,0 +1,128 @@
+"""`comem info`: what a model or a memory bank is, in a folder or on the Hub."""
+
+from typing import Annotated, Any
+
+import typer
+
+from comem_hf.commands.common.output import JsonOption
+
+
+def info(
+    name: Annotated[str, typer.Argument(help="Folder or Hub id of a model or a memory bank.")],
+    bank: Annotated[
+        str | None, typer.Option(help="Folder or Hub id of a bank: say whether it fits the model.")
+    ] = None,
+    verify: Annotated[bool, typer.Option("--verify", help="Read the whole bank and check it.")] = False,
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a repository.")] = None,
+    repo_type: Annotated[
+        str | None, typer.Option(help="'model' or 'dataset'. [default: a model repository, else a data set]")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Show what a model or a memory bank is: sizes, fingerprints and what fits together.
+
+    Read from configurations and headers: no weights are loaded, and of a repository none are downloaded. A bank fits
+    the model with the same memory fingerprint.
+
+    Example:
+
+        comem info my-model --bank my-bank
+    """
+    from comem_hf.bank.format.config import BankConfig
+    from comem_hf.commands.common.output import print_json, print_table
+    from comem_hf.hub.describe import describe_bank, describe_model
+    from comem_hf.hub.fit import refuse_unless_fitting
+    from comem_hf.hub.place import BANK, find_place
+
+    place = find_place(name, revision, repo_type)
+    found = {"name": name, "kind": place.kind}
+    if place.kind == BANK:
+        if bank is not None:
+            raise ValueError(f"--bank is asked of models, but {name!r} is a memory bank.")
+        facts = describe_bank(BankConfig.load(place.folder), place.commit)
+        rows = bank_rows(facts)
+        if verify:
+            facts["verified"] = verify_bank(place)
+            rows.append(("verified", "{files} files, all {rows} rows".format(**facts["verified"])))
+        found |= facts
+    elif verify:
+        raise ValueError(f"{name!r} is no memory bank: only banks can be verified.")
+    else:
+        facts = describe_model(place)
+        rows = model_rows(facts)
+        found |= facts
+    fingerprint = None
+    if bank is not None:
+        fingerprint = BankConfig.load(find_place(bank, kind=BANK).folder).memory_fingerprint
+        fits = facts["memory_fingerprint"] and facts["memory_fingerprint"] == fingerprint
+        found |= {"bank": {"name": bank, "memory_fingerprint": fingerprint}, "fits": fits}
+        rows += [("fingerprint of the bank", fingerprint), ("fits", {True: "yes", False: "no"}.get(fits, "unknown"))]
+    if json:
+        print_json(found)
+    else:
+        print_table(place.kind, ("", name), rows)
+    if bank is not None:
+        refuse_unless_fitting(facts["memory_fingerprint"], fingerprint, name, bank)
+
+
+def bank_rows(facts: dict[str, Any]) -> list[tuple[str, object]]:
+    """What `describe_bank` found, as rows for `print_table`."""
+    recall = "" if facts["recall"] is None else f", recall {facts['recall']:.3f}"
+    rows = [
+        ("items", facts["items"]),
+        ("removed items", facts["removed_items"]),
+        ("generation", facts["generation"]),
+        ("memory per item", f"{facts['memory_tokens']} x {facts['hidden_size']} {facts['dtype']}"),
+        ("shards", facts["shards"]),
+        ("index", f"{facts['index']}, {facts['metric']}{recall}"),
+        ("size on disk", _mebibytes(facts["bytes"])),
+        *((f"size of {part}", _mebibytes(facts[f"bytes_of_{part}"])) for part in ("memory", "items", "index")),
+        ("embedder", facts["embedder"]),
+        ("model", facts["model"] or "not on the Hub"),
+        ("licence", facts["license"] or "not stated"),
+        ("memory fingerprint", facts["memory_fingerprint"]),
+    ]
+    return rows + _commit(facts)
+
+
+def model_rows(facts: dict[str, Any]) -> list[tuple[str, object]]:
+    """What `describe_model` found, as rows for `print_table`."""
+    rows = [("checkpoint", facts["checkpoint"]), ("backbone", facts["backbone"])]
+    for name in ("backbone_name", "backbone_revision"):
+        if facts[name]:
+            rows.append((name.replace("_", " "), facts[name]))
+    rows += [
+        ("memory encoder", facts["encoder"]),
+        ("memory per item", f"{facts['memory_tokens']} x {facts['hidden_size']}"),
+    ]
+    if "parameters" in facts:
+        share = f"{facts['memory_parameters']:,} ({facts['memory_parameters'] / facts['parameters']:.2%})"
+        rows += [
+            ("parameters", f"{facts['parameters']:,}"),
+            ("of the memory encoder", share),
+            ("size", _mebibytes(facts["bytes"])),
+        ]
+    else:
+        rows.append(("size", "unknown: the Hub cannot be reached"))
+    return [*rows, ("memory fingerprint", facts["memory_fingerprint"] or "not noted in config.json"), *_commit(facts)]
+
+
+def verify_bank(place) -> dict[str, int]:
+    """Read a whole bank and check it.
+
+    Raises:
+        ValueError: If it is damaged.
+    """
+    from comem_hf.bank import MemoryBank
+
+    bank = MemoryBank.from_pretrained(place.name, repo_type=place.repo_type or "dataset", **place.of_hub)
+    report = bank.verify()
+    return {"files": report["files"], "rows": report["items"] + report["removed"]}
+
+
+def _commit(facts: dict[str, Any]) -> list[tuple[str, object]]:
+    return [("commit", facts["commit"])] if facts["commit"] else []
+
+
+def _mebibytes(size: int) -> str:
+    return f"{size / 2**20:.1f} MiB"

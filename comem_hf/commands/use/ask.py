@@ -1,0 +1,96 @@
+"""`comem ask`: questions about a picture, answered without and with memory."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from comem_hf.commands.common.output import JsonOption
+
+
+def ask(
+    image: Annotated[Path, typer.Option(help="The picture.")],
+    question: Annotated[
+        str | None,
+        typer.Argument(help="What to ask about the picture. [default: what is typed, or the lines of a pipe]"),
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Model folder or Hub id [default: the embedded model].")] = None,
+    bank: Annotated[str | None, typer.Option(help="Bank folder or Hub id [default: the embedded bank].")] = None,
+    top_k: Annotated[int, typer.Option(min=1, help="Memory items to retrieve.")] = 3,
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")] = 32,
+    json: JsonOption = False,
+) -> None:
+    """Ask about a picture, and see the answers without and with memory.
+
+    Finds the items of a memory bank that look like the picture and gives their stored memory vectors to the model.
+    Without a question it asks for one after the other, until an empty line or Ctrl-D; from a pipe it reads one a line.
+
+    Example:
+
+        comem ask --image flag.png "What is the currency of this country?"
+    """
+    if question is not None and not question.strip():
+        raise ValueError("The question is empty.")
+
+    from comem_hf.answering import generate_answers, question_inputs, refuse_too_long
+    from comem_hf.commands.common.loading import load_model, open_bank
+    from comem_hf.commands.common.output import (
+        HIT_COLUMNS,
+        hit_rows,
+        hits_for_json,
+        on_terminal,
+        print_json,
+        print_table,
+    )
+    from comem_hf.commands.common.questions import piped_questions, typed_questions
+    from comem_hf.commands.common.stopwatch import Stopwatch
+    from comem_hf.modeling.memory_item import load_image
+
+    picture = load_image(image)
+    is_typed = question is None and sys.stdin.isatty()
+    if question is None:
+        questions = typed_questions() if is_typed else piped_questions()
+    else:
+        questions = [question]
+    watch = Stopwatch()
+    with watch.step("load the model"):
+        loaded, processor = load_model(model)
+    with watch.step("open the bank"):
+        memory = open_bank(bank).attach(loaded, processor)
+    with watch.step("retrieve"):
+        hits = memory.search(image=picture, k=top_k)
+        memory_inputs = memory.memory_inputs([hits])
+    if question is None and not json:
+        print_table("memory", HIT_COLUMNS, hit_rows(hits))
+    answered = []
+    for asked in questions:
+        steps = Stopwatch(watch.steps)
+        try:
+            with steps.step("answer without memory"):
+                inputs = question_inputs(processor, [asked], [picture])
+                refuse_too_long(loaded, inputs)
+                [without] = generate_answers(loaded, processor, inputs, max_new_tokens)
+            with steps.step("answer with memory"):
+                inputs = question_inputs(processor, [asked], [picture], memory_inputs=memory_inputs)
+                refuse_too_long(loaded, inputs)
+                [answer] = generate_answers(loaded, processor, inputs, max_new_tokens)
+        except ValueError as error:
+            if not is_typed:
+                raise
+            typer.echo(f"Error: {error}", err=True)  # and the next question may be a better one
+            continue
+        answers = {"question": asked, "without_memory": without, "with_memory": answer}
+        answered.append({**answers, "memory": hits_for_json(hits), "seconds": dict(steps.steps)})
+        if not json:
+            rows = [("without memory", without), ("with memory", answer)]
+            if question is None and not on_terminal():  # where the heading of the table is not shown
+                rows.insert(0, ("question", asked))
+            print_table("answer", ("", asked), rows)
+            sys.stdout.flush()
+
+    if json:
+        print_json(answered if question is None else answered[0])
+    elif question is not None:
+        print_table("memory", HIT_COLUMNS, hit_rows(hits))
+        print_table("time", ("step", "time"), steps.rows())

@@ -1,0 +1,102 @@
+"""`comem evaluate`: the same questions without memory, with the items in the prompt, and with memory."""
+
+import hashlib
+import shlex
+from json import dumps
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from comem_hf.commands.common.output import JsonOption
+
+
+def evaluate(
+    model: Annotated[str | None, typer.Option(help="Model folder or Hub id [default: the embedded model].")] = None,
+    bank: Annotated[str | None, typer.Option(help="Bank folder or Hub id [default: the embedded bank].")] = None,
+    questions: Annotated[
+        Path | None, typer.Option(help="JSONL of item_id, question, answer [default: the held-out countries].")
+    ] = None,
+    top_k: Annotated[int, typer.Option(min=1, help="Items that the top-k ways retrieve.")] = 3,
+    batch_size: Annotated[int, typer.Option(min=1, help="Questions answered at a time.")] = 16,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Also write scores and answers here, as JSON; evaluation.json of a model goes on its card."),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Score a model and its memory bank on questions with known answers.
+
+    Exact match after lower-casing and stripping, greedy decoding, the same questions in all rows. Each question's
+    picture is disturbed, so that a search never sees a stored one.
+
+    Example:
+
+        comem evaluate --output evaluation.json
+    """
+    from comem_hf.commands.common.loading import load_model, open_bank
+    from comem_hf.commands.common.output import print_json, print_table
+    from comem_hf.default import default_path
+    from comem_hf.evaluation import evaluate as score
+    from comem_hf.evaluation import load_questions, recall_at_1
+
+    if output is not None:  # before the minutes of work that would be lost
+        output.parent.mkdir(parents=True, exist_ok=True)
+    file = questions or default_path("questions.jsonl")
+    asked = load_questions(file)
+    loaded, processor = load_model(model)
+    memory = open_bank(bank).attach(loaded, processor)
+    scores = score(loaded, processor, memory, asked, top_k=top_k, batch_size=batch_size)
+    recall = recall_at_1(memory)
+
+    result = {
+        "command": _command(model=model, bank=bank, questions=questions, top_k=None if top_k == 3 else top_k),
+        "model": {"memory_fingerprint": loaded.memory_fingerprint()},
+        "bank": {"items": len(memory)},
+        "data": {"file": file.name, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()},
+        "questions": len(asked),
+        "top_k": top_k,
+        "scores": [{"way": way.way, "exact_match": way.exact_match, "positions": way.positions} for way in scores],
+        "recall_at_1": recall,
+        "answers": [
+            {"item_id": question.item_id, "question": question.question, "expected": question.answer}
+            | {way.way: way.answers[number] for way in scores}
+            for number, question in enumerate(asked)
+        ],
+    }
+    if output is not None:
+        output.write_text(dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    if json:
+        print_json(result)
+        return
+
+    rows = [(way.way, f"{way.exact_match:.3f}", f"{way.positions:.0f}") for way in scores]
+    print_table(
+        f"{len(asked)} questions, top-{top_k} of {len(memory)} items", ("way", "exact match", "prompt positions"), rows
+    )
+    kinds = sorted({question.kind for question in asked if question.kind})
+    if kinds:
+        rows = [(way.way, *(f"{_share(way, asked, kind):.2f}" for kind in kinds)) for way in scores]
+        print_table("exact match by kind of question", ("way", *kinds), rows)
+    print_table("retrieval recall@1", ("disturbance", "recall@1"), [(k, f"{v:.3f}") for k, v in recall.items()])
+
+
+def _command(**options: object) -> str:
+    """The command line without what was left at its default, and without where on this machine files are."""
+    words = ["comem", "evaluate"]
+    for name, value in options.items():
+        if value is not None:
+            path = Path(str(value))
+            words += [f"--{name.replace('_', '-')}", path.name if path.exists() else str(value)]
+    return shlex.join(words)
+
+
+def _share(way, questions, kind: str) -> float:
+    from comem_hf.evaluation import exact_match
+
+    of_kind = [
+        exact_match(answer, question.answer)
+        for answer, question in zip(way.answers, questions, strict=True)
+        if question.kind == kind
+    ]
+    return sum(of_kind) / len(of_kind)

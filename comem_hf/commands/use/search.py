@@ -1,0 +1,69 @@
+"""`comem search`: the items of a memory bank that are nearest to a picture or a text."""
+
+from json import loads
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from comem_hf.commands.common.output import JsonOption
+
+
+def search(
+    bank: Annotated[str | None, typer.Argument(help="Bank folder or Hub id [default: the embedded bank].")] = None,
+    image: Annotated[Path | None, typer.Option(help="Picture to look for.")] = None,
+    text: Annotated[
+        str | None, typer.Option(help="Text to look for, where the bank's embedder has a text side.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Folder or Hub id of the bank's model [default: the embedded model].")
+    ] = None,
+    top_k: Annotated[int, typer.Option(min=1, help="Items to show.")] = 3,
+    text_weight: Annotated[
+        float, typer.Option(min=0, max=1, help="Weight of the text where picture and text are given.")
+    ] = 0.5,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(help="FIELD=VALUE: only items with this metadata; a field given twice may have either value."),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Find the items of a memory bank that are nearest to a picture.
+
+    Example:
+
+        comem search --image flag.png --top-k 5
+        comem search my-bank --model my-model --image flag.png --where language=en --where language=de
+    """
+    from comem_hf.commands.common.loading import load_model, open_bank
+    from comem_hf.commands.common.output import HIT_COLUMNS, hit_rows, hits_for_json, print_json, print_table
+
+    if image is None and text is None:
+        raise ValueError("Nothing to search for: give `--image` or `--text`.")
+    opened = open_bank(bank)
+    if opened.config.embedder["type"] == "backbone":
+        opened.attach(*load_model(model))
+    hits = opened.search(image=image, text=text, k=top_k, text_weight=text_weight, where=read_conditions(where))
+    if json:
+        print_json(hits_for_json(hits))
+    else:
+        print_table("memory", HIT_COLUMNS, hit_rows(hits))
+
+
+def read_conditions(conditions: list[str] | None) -> dict[str, list] | None:
+    """`FIELD=VALUE` strings as the `where` of a search; a value that is no JSON is a string.
+
+    Raises:
+        ValueError: If one has no `=`.
+    """
+    where = {}
+    for condition in conditions or ():
+        name, equals, text = condition.partition("=")
+        if not equals:
+            raise ValueError(f"`--where` must be FIELD=VALUE, got {condition!r}.")
+        try:
+            value = loads(text)
+        except ValueError:
+            value = text
+        where.setdefault(name, []).append(value)
+    return where or None

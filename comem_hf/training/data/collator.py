@@ -1,0 +1,73 @@
+"""Rows in, one batch of model inputs with labels out."""
+
+from collections.abc import Callable
+from typing import Any
+
+from comem_hf.modeling import CoMemProcessor
+
+from .chat import ChatEncoder
+from .items_in_context import items_in_context
+from .sample import TrainingSample
+
+
+class MemoryCollator:
+    """Turns rows into a padded batch: tokenization and image processing happen here, so in the data loader's workers.
+
+    The same collator trains a plain backbone: rows without memories give a batch without `memory_inputs`.
+
+    Args:
+        processor ([`CoMemProcessor`]):
+            The processor of the model.
+        max_memories (`int`, *optional*):
+            Only the first so many items of each row are used; all by default. The published training uses 3.
+        with_teacher (`bool`, *optional*, defaults to `False`):
+            Also return `teacher_inputs`: the same batch with the items' text and images in the prompt, for
+            distillation.
+        to_context (`Callable[[TrainingSample], TrainingSample]`, *optional*, defaults to [`items_in_context`]):
+            How a sample's items are written into its prompt for the teacher.
+
+    Raises:
+        ValueError: If `max_memories` is negative.
+    """
+
+    def __init__(
+        self,
+        processor: CoMemProcessor,
+        *,
+        max_memories: int | None = None,
+        with_teacher: bool = False,
+        to_context: Callable[[TrainingSample], TrainingSample] = items_in_context,
+    ):
+        if max_memories is not None and max_memories < 0:
+            raise ValueError(f"`max_memories` must be a number of items or None for all, got {max_memories!r}.")
+        self.processor = processor
+        self.encoder = ChatEncoder(processor)
+        self.max_memories = max_memories
+        self.with_teacher = with_teacher
+        self.to_context = to_context
+
+    def __call__(self, rows: list[Any]) -> dict[str, Any]:
+        """Encode a batch.
+
+        Args:
+            rows (`list`):
+                [`TrainingSample`]s, or rows that [`TrainingSample.from_row`] reads.
+
+        Returns:
+            `dict`: `input_ids`, `attention_mask`, `mm_token_type_ids` and `labels`, all (batch, length), left-padded,
+            labels -100 but on answers and the end of their turns; `pixel_values` and `image_grid_thw` where there are
+            query images; `memory_inputs` (raw form) where there are items; `teacher_inputs` with `with_teacher`.
+        """
+        samples = [self._sample(row, i) for i, row in enumerate(rows)]
+        batch = dict(self.encoder(samples))
+        if any(sample.memories for sample in samples):
+            batch["memory_inputs"] = self.processor.process_memories([sample.memories for sample in samples])
+        if self.with_teacher:
+            batch["teacher_inputs"] = self.encoder([self.to_context(sample) for sample in samples])
+        return batch
+
+    def _sample(self, row: Any, index: int) -> TrainingSample:
+        sample = TrainingSample.from_row(row, name=f"row {index} of the batch")
+        if self.max_memories is None or len(sample.memories) <= self.max_memories:
+            return sample
+        return TrainingSample(sample.messages, sample.images, sample.memories[: self.max_memories], sample.name)

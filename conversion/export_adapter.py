@@ -1,0 +1,85 @@
+"""The adapter alone, as a standard PEFT folder."""
+
+import os
+import re
+from pathlib import Path
+
+from peft import LoraConfig
+from safetensors.torch import save_file
+
+from comem_hf.conversion.output.export_folder import written_out
+from comem_hf.conversion.output.replaceable import ADAPTER, ADAPTER_METADATA
+from comem_hf.modeling import CoMemForConditionalGeneration
+from comem_hf.modeling.adapter_comem import lora_factors, lora_layers
+from comem_hf.modeling.local_paths_comem import without_local_paths
+
+
+WEIGHTS_NAME = "adapter_model.safetensors"
+
+
+def export_adapter(
+    model: str | os.PathLike | CoMemForConditionalGeneration,
+    output: str | os.PathLike,
+    *,
+    backbone: str | os.PathLike | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """
+    Writes the adapter in PEFT's own format: `PeftModel.from_pretrained(backbone, output)` has the memory encoder's
+    hidden states.
+
+    The resampler is no part of it: PEFT would look for it inside the backbone. It stays in the checkpoint, which a
+    memory-only one holds next to the adapter.
+
+    Args:
+        model (`str`, `os.PathLike` or [`CoMemForConditionalGeneration`]): Folder, repository or loaded model with
+            `encoder="adapter"`.
+        output (`str` or `os.PathLike`): Folder to write; appears only when complete.
+        backbone (`str` or `os.PathLike`, *optional*): The backbone of a memory-only checkpoint, if not the one that
+            its configuration names.
+        overwrite (`bool`, *optional*, defaults to `False`): Replace an adapter that was exported there before.
+
+    Returns:
+        `pathlib.Path`: The folder.
+
+    Raises:
+        `ValueError`: If `output` is taken, or if the memory encoder has full weights of its own.
+    """
+    with written_out(model, output, backbone, overwrite, ADAPTER) as (model, folder, _):
+        if model.config.encoder != "adapter":
+            raise ValueError(
+                f"Only a model with `encoder='adapter'` has an adapter to export, this one has "
+                f"{model.config.encoder!r}; merge it instead (`comem merge` without --adapter-only)."
+            )
+        tensors = {}
+        for name, layer in lora_layers(model.memory_encoder.model):
+            for half, factor in zip("AB", lora_factors(layer)[:2], strict=True):
+                tensors[f"base_model.model.model.{name}.lora_{half}.weight"] = factor.weight.detach().contiguous()
+        save_file(tensors, folder / WEIGHTS_NAME, metadata=ADAPTER_METADATA)
+        _peft_config(model).save_pretrained(folder)
+    return Path(output)
+
+
+def _peft_config(model: CoMemForConditionalGeneration) -> LoraConfig:
+    config = without_local_paths(model.config)
+    settings = config.lora_config
+    names, ranks, alphas = [], {}, {}
+    for name, layer in lora_layers(model.memory_encoder.model):
+        a, _, scale = lora_factors(layer)
+        names.append(f"model.{name}")
+        pattern = re.escape(names[-1])  # here PEFT expects regular expressions
+        ranks[pattern], alphas[pattern] = a.out_features, scale * a.out_features
+    return LoraConfig(
+        r=settings["r"],
+        lora_alpha=settings["lora_alpha"],
+        lora_dropout=settings["lora_dropout"],
+        target_modules=names,  # from the backbone's root on, so that none matches anywhere else
+        rank_pattern={name: rank for name, rank in ranks.items() if rank != settings["r"]},
+        alpha_pattern={name: alpha for name, alpha in alphas.items() if alpha != settings["lora_alpha"]},
+        base_model_name_or_path=config.backbone_name_or_path,
+        revision=config.backbone_revision,
+        inference_mode=True,
+    )
+
+
+__all__ = ["export_adapter"]

@@ -1,0 +1,1 @@
+"""The memory encoder's weights in either form, made from either form."""

@@ -1,0 +1,146 @@
+"""`comem ask`."""
+
+import io
+import json
+import os
+import pty
+import subprocess
+import sys
+
+import PIL.Image
+import pytest
+
+
+def test_ask_prints_both_answers_the_hits_and_the_times(comem, default, picture):
+    code, output, error = comem("ask", "--image", picture, "What is it?", "--max-new-tokens", 5)
+    assert (code, error) == (0, "")
+    lines = [line.split("\t") for line in output.splitlines()]
+    answers = {line[1]: line[2] for line in lines if line[0] == "answer"}
+    assert set(answers) == {"without memory", "with memory"}
+    assert answers["without memory"] != answers["with memory"]
+    hits = [line[1:] for line in lines if line[0] == "memory"]
+    assert [hit[0] for hit in hits] == ["1", "2", "3"]
+    assert hits[0][2:] == ["item-2", "Fact 2."]
+    steps = [line[1] for line in lines if line[0] == "time"]
+    assert steps == [
+        "load the model",
+        "open the bank",
+        "retrieve",
+        "answer without memory",
+        "answer with memory",
+        "total",
+    ]
+
+
+def test_ask_uses_the_model_and_bank_it_is_told_to(comem, model_folder, bank_folder, picture):
+    arguments = ["ask", "--image", picture, "What?", "--model", model_folder, "--bank", bank_folder, "--top-k", 1]
+    code, output, _ = comem(*arguments, "--max-new-tokens", 2)
+    assert code == 0
+    assert [line.split("\t")[3] for line in output.splitlines() if line.startswith("memory\t")] == ["item-2"]
+
+
+def test_ask_draws_tables_on_a_terminal(comem, default, picture, monkeypatch):
+    monkeypatch.setattr("comem_hf.commands.common.output.on_terminal", lambda: True)
+    code, output, _ = comem("ask", "--image", picture, "What is [bold]?", "--max-new-tokens", 2)
+    assert code == 0
+    assert "│" in output and "What is [bold]?" in output and "item-2" in output
+
+
+@pytest.mark.parametrize("question", ["", "  \n"])
+def test_an_empty_question_is_refused(comem, default, picture, question):
+    assert comem("ask", "--image", picture, question) == (2, "", "Error: The question is empty.\n")
+
+
+def test_a_question_that_is_longer_than_the_model_takes_is_refused_in_one_line(comem, default, picture):
+    code, output, error = comem("ask", "--image", picture, "why " * 5000)
+    assert (code, output, error.count("\n")) == (2, "", 1)
+    assert error.startswith("Error: Question, picture and memory take 20,0") and "but the model has 2,048:" in error
+
+
+def test_questions_of_a_pipe_are_answered_one_a_line(comem, default, picture, monkeypatch):
+    arguments = ("--image", picture, "--max-new-tokens", 2)
+    alone = [json.loads(comem("ask", question, *arguments, "--json")[1]) for question in ("One?", "Two?")]
+    monkeypatch.setattr("sys.stdin", io.StringIO("One?\n \nTwo?"))
+    code, output, error = comem("ask", *arguments)
+    assert (code, error) == (0, "")
+    lines = [line.split("\t") for line in output.splitlines()]
+    assert [line[3] for line in lines if line[0] == "memory"] == [hit["id"] for hit in alone[0]["memory"]]
+    assert [line[1:] for line in lines if line[0] == "answer"] == [
+        [name.replace("_", " "), found[name]]
+        for found in alone
+        for name in ("question", "without_memory", "with_memory")
+    ]
+    monkeypatch.setattr("sys.stdin", io.StringIO("One?\nTwo?\n"))
+    together = json.loads(comem("ask", *arguments, "--json")[1])
+    for found in (*alone, *together):
+        assert list(found.pop("seconds"))[-1] == "answer with memory"
+    assert together == alone
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (b" \n\n", "There is no question: give one, or lines on"),
+        (b"\xff", "The questions on standard input are not text"),
+    ],
+)
+def test_a_pipe_without_questions_is_refused_in_one_line(comem, default, picture, monkeypatch, content, message):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content), "utf-8"))
+    code, output, error = comem("ask", "--image", picture)
+    assert (code, output, error.count("\n")) == (2, "", 1) and error.startswith(f"Error: {message}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", [b"\x04", b"\n"])
+def test_on_a_terminal_it_asks_again_and_again(end, tmp_path):
+    from comem_hf.default import default_path
+
+    screen, terminal = pty.openpty()
+    with (tmp_path / "output").open("w") as output:
+        command = [sys.executable, "-m", "comem_hf", "ask", "--image", str(default_path("examples") / "gr.png")]
+        process = subprocess.Popen(command, stdin=terminal, stdout=output, stderr=terminal)
+    os.close(terminal)
+    said = b""
+    for line in (b"What is the capital?\n", b"<|image_pad|>\n", b"What is the currency?\n", end):
+        while not said.endswith(b"\n> "):
+            said += os.read(screen, 1000)
+        os.write(screen, line)
+        said += os.read(screen, 1)  # the echo
+    assert process.wait(60) == 0
+    assert said.count(b"\n> ") == 4 and said.count(b"Error: ") == 1
+    answers = [line.split("\t")[1:] for line in (tmp_path / "output").read_text().splitlines()]
+    assert [answer for name, answer in (row[:2] for row in answers) if name == "with memory"] == ["Athens", "Euro"]
+
+
+def test_a_missing_picture_is_refused_by_name(comem, default):
+    assert comem("ask", "--image", "nowhere.png", "What?") == (2, "", "Error: 'nowhere.png' does not exist.\n")
+
+
+def test_an_unreadable_picture_is_refused_by_name(comem, default, tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"not a picture")
+    code, output, error = comem("ask", "--image", tmp_path / "broken.png", "What?")
+    assert (code, output) == (2, "")
+    assert "broken.png' is not a readable picture" in error and error.count("\n") == 1
+
+
+def test_a_decompression_bomb_is_refused(comem, default, picture, monkeypatch):
+    monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", 1000)
+    code, output, error = comem("ask", "--image", picture, "What?")
+    assert (code, output) == (2, "")
+    assert "picture.png' is too large to be opened safely" in error
+
+
+def test_a_bank_of_another_model_is_refused(comem, bank_folder, picture, tiny_processor, tmp_path):
+    from tests.conftest import make_model
+
+    make_model(seed=5).save_pretrained(tmp_path / "other")
+    tiny_processor.save_pretrained(tmp_path / "other")
+    code, _, error = comem("ask", "--image", picture, "What?", "--model", tmp_path / "other", "--bank", bank_folder)
+    assert code == 2
+    assert "was made by the memory encoder" in error and "but this model's is" in error
+
+
+def test_a_folder_that_is_no_model_is_refused(comem, bank_folder, picture, tmp_path):
+    code, _, error = comem("ask", "--image", picture, "What?", "--model", tmp_path, "--bank", bank_folder)
+    assert code == 2
+    assert error.endswith("is no model: it has no config.json.\n")

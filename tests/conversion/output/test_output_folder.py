@@ -1,0 +1,250 @@
+"""A converted checkpoint appears whole or not at all."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForImageTextToText
+from transformers.utils import logging
+
+from comem_hf.conversion import convert_checkpoint, export_adapter, merge_encoder
+from comem_hf.conversion.output import shard_writer
+from comem_hf.conversion.output.output_folder import output_folder
+from tests.conftest import make_model
+from tests.conversion.conftest import RESAMPLER, edit, replaced
+
+
+@pytest.fixture
+def source(make_published) -> Path:
+    return make_published("qwen2_vl")[0]
+
+
+OLD = b'{"model_type": "comem"}'
+
+
+def make_old(folder: Path):
+    """What passes for a checkpoint of this package."""
+    folder.mkdir()
+    (folder / "config.json").write_bytes(OLD)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_folder_with_something_in_it_is_not_overwritten(source, tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(ValueError, match=r"is not empty; pass `overwrite=True` \(--overwrite\) to replace it"):
+        convert_checkpoint(source, tmp_path, resampler=RESAMPLER)
+    assert contents(tmp_path) == {"mine.txt": b"mine"}
+
+
+def test_a_file_or_a_link_in_the_way_is_refused(source, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    for name in ("file", "link"):
+        with pytest.raises(ValueError, match="`output` must be a folder or not exist"):
+            convert_checkpoint(source, tmp_path / name, resampler=RESAMPLER, overwrite=True)
+
+
+def test_an_empty_folder_is_filled(source, tmp_path):
+    convert_checkpoint(source, tmp_path, resampler=RESAMPLER)
+    assert (tmp_path / "config.json").is_file()
+
+
+def test_with_overwrite_the_old_checkpoint_stays_until_the_new_one_is_complete(source, tmp_path):
+    output = tmp_path / "out"
+    convert_checkpoint(source, output, encoder="separate", resampler=RESAMPLER)
+    (output / "model-00001-of-00002.safetensors").write_text("old")
+    before = contents(output)
+
+    key = "knowledge_processor.norm_out.weight"  # written last
+    norm = load_file(source / "model.safetensors")[key].clone()  # not a view of the file
+    edit(source, replaced(key, lambda weight: weight * float("nan")))
+    with pytest.raises(ValueError, match="not a number"):
+        convert_checkpoint(source, output, resampler=RESAMPLER, overwrite=True)
+    assert contents(output) == before
+
+    edit(source, replaced(key, lambda weight: norm))
+    convert_checkpoint(source, output, resampler=RESAMPLER, overwrite=True)
+    assert not (output / "model-00001-of-00002.safetensors").exists()
+    assert AutoModelForImageTextToText.from_pretrained(output).config.encoder == "adapter"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("where", ["inside", "around", "same"])
+def test_output_and_source_must_lie_apart(source, where):
+    before = contents(source)
+    output = {"inside": source / "out", "around": source.parent, "same": source}[where]
+    with pytest.raises(ValueError, match="must lie apart from .*, which is read"):
+        convert_checkpoint(source, output, resampler=RESAMPLER, overwrite=True)
+    assert contents(source) == before
+
+
+def test_output_and_backbone_must_lie_apart(make_published):
+    source, backbone = make_published("qwen2_vl")
+    with pytest.raises(ValueError, match="must lie apart from .*backbone"):
+        convert_checkpoint(source, backbone / "out", backbone=backbone, resampler=RESAMPLER)
+
+
+def test_an_interrupted_conversion_leaves_nothing(source, tmp_path, monkeypatch):
+    def interrupt(*arguments, **keywords):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shard_writer, "_bytes_of", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        convert_checkpoint(source, tmp_path / "out", resampler=RESAMPLER)
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (OSError(5, "Input/output error"), "Nothing was written to .*out: Input/output error"),
+        (KeyboardInterrupt(), "^$"),
+    ],
+)
+def test_a_failed_rename_brings_the_old_folder_back(tmp_path, monkeypatch, error, message):
+    make_old(tmp_path / "out")
+    replace, calls = os.replace, []
+
+    def fail_second(*arguments):
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise error
+        replace(*arguments)
+
+    monkeypatch.setattr(os, "replace", fail_second)
+    with pytest.raises(type(error), match=message):
+        with output_folder(tmp_path / "out", overwrite=True) as folder:
+            (folder / "config.json").write_text("new")
+    assert contents(tmp_path) == {"out/config.json": OLD}
+
+
+def test_a_replaced_folder_that_cannot_be_removed_does_not_undo_the_new_one(tmp_path, monkeypatch, caplog):
+    make_old(tmp_path / "out")
+    monkeypatch.setattr(shutil, "rmtree", lambda path, **arguments: None)
+    monkeypatch.setattr(logging.get_logger("transformers"), "propagate", True)
+    with output_folder(tmp_path / "out", overwrite=True) as folder:
+        (folder / "config.json").write_text("new")
+    assert (tmp_path / "out" / "config.json").read_text() == "new"
+    left = next(path for path in tmp_path.iterdir() if path.name != "out")
+    assert f"The folder that {tmp_path / 'out'} replaced could not be removed; delete {left}." in caplog.text
+
+
+def test_an_output_below_a_file_is_refused_by_its_own_name(source, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match=r"^Cannot write to .*/file/out \(.*\); choose another folder\.$"):
+        convert_checkpoint(source, tmp_path / "file" / "out", resampler=RESAMPLER)
+
+
+def test_a_name_of_the_greatest_length_is_no_trouble(tmp_path):
+    with output_folder(tmp_path / ("x" * 255)) as folder:
+        (folder / "config.json").touch()
+    assert contents(tmp_path) == {"x" * 255 + "/config.json": b""}
+
+
+def test_a_name_that_is_too_long_is_told(tmp_path):
+    with pytest.raises(OSError, match=r"^Cannot write to .*xxx \(File name too long\); choose another folder\.$"):
+        with output_folder(tmp_path / ("x" * 256)):
+            pass
+
+
+def test_a_disk_that_fills_up_while_copying_is_not_said_to_be_unreadable(tmp_path):
+    with pytest.raises(OSError, match="^Nothing was written to .*out: No space left on device.$"):
+        with output_folder(tmp_path / "out") as folder:
+            # as shutil.copy tells it
+            raise OSError(28, "No space left on device", str(tmp_path / "source.py"), None, str(folder / "source.py"))
+
+
+def test_parents_made_for_nothing_are_removed(tmp_path):
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(ValueError, match="stop"):
+        with output_folder(tmp_path / "mine" / "deep" / "deeper" / "out"):
+            raise ValueError("stop")
+    assert [path.name for path in tmp_path.rglob("*")] == ["mine"]
+
+
+def test_what_cannot_be_read_is_not_said_to_be_unwritten(tmp_path):
+    with pytest.raises(OSError, match=rf"^Cannot read {tmp_path}/gone \(No such file or directory\)\.$"):
+        with output_folder(tmp_path / "out"):
+            open(tmp_path / "gone")
+
+
+@pytest.fixture
+def small_disk(tmp_path) -> Path:
+    """A file system of one megabyte."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mounted = shutil.which("mount") and subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True
+    )
+    if not mounted or mounted.returncode:
+        pytest.skip("mounting a small file system is not allowed here")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_disk_that_is_too_small_is_told_before_writing(source, small_disk):
+    with pytest.raises(OSError, match=r"needs 1\.\d MB, but only .* are free; make room or choose another disk"):
+        convert_checkpoint(source, small_disk / "out", encoder="separate", resampler=RESAMPLER)
+    assert not any(small_disk.iterdir())
+
+
+def test_a_disk_that_fills_up_while_writing_is_left_as_it_was(source, small_disk, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 0, 10**9))
+    with pytest.raises(OSError, match="Nothing was written to .*out: No space left on device"):
+        convert_checkpoint(source, small_disk / "out", encoder="separate", resampler=RESAMPLER)
+    assert not any(small_disk.iterdir())
+
+
+def test_a_mount_point_is_refused_before_anything_is_computed(source, small_disk):
+    with pytest.raises(ValueError, match="small' is a mount point, which cannot be replaced; name a folder in it"):
+        convert_checkpoint(source, small_disk, resampler=RESAMPLER)
+
+
+@pytest.mark.parametrize("write", [merge_encoder, export_adapter])
+def test_a_disk_that_fills_up_while_merging_is_told_in_the_same_words(small_disk, write):
+    (small_disk / "filler").write_bytes(bytes(1_000_000))
+    with pytest.raises(OSError, match="Nothing was written to .*out: No space left on device.$"):
+        write(make_model(), small_disk / "out")
+    assert [path.name for path in small_disk.iterdir()] == ["filler"]
+
+
+def test_a_disk_that_fills_up_while_overwriting_keeps_the_old_checkpoint(source, small_disk, monkeypatch):
+    make_old(small_disk / "out")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 0, 10**9))
+    with pytest.raises(OSError, match="No space left on device"):
+        convert_checkpoint(source, small_disk / "out", encoder="separate", resampler=RESAMPLER, overwrite=True)
+    assert contents(small_disk) == {"out/config.json": OLD}
+
+
+LIMITED = """
+import resource, sys
+from comem_hf.conversion import convert_checkpoint
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))
+try:
+    convert_checkpoint(sys.argv[1], sys.argv[2], resampler={"num_attention_heads": 4, "head_dim": 16})
+except OSError as error:
+    print(error)
+"""
+
+
+@pytest.mark.slow  # a process of its own
+def test_a_file_size_limit_is_told_and_leaves_nothing(source, tmp_path):
+    arguments = [sys.executable, "-c", LIMITED, str(source), str(tmp_path / "out")]
+    finished = subprocess.run(arguments, capture_output=True, text=True)
+    assert finished.stdout == f"Nothing was written to {tmp_path / 'out'}: File too large.\n", finished.stderr
+    assert not any(tmp_path.iterdir())
+
+
+def test_files_have_ordinary_permissions(source, tmp_path):
+    convert_checkpoint(source, tmp_path / "out", resampler=RESAMPLER)
+    assert (tmp_path / "out").stat().st_mode & 0o777 == 0o755
+    assert torch.is_tensor(load_file(tmp_path / "out" / "model.safetensors")["memory_encoder.resampler.norm.weight"])
