@@ -57,13 +57,13 @@ format: $(INSTALLED_TEST) ## Apply the formatter and the linter's own repairs
 	$(BIN)/ruff format .
 
 bench: $(INSTALLED) ## Run every script of benchmarks/ but bench-bank's (45 minutes, 20 GB of disk, 6 GB of memory)
-	@for script in $(filter-out benchmarks/bank_scale.py,$(wildcard benchmarks/*.py)); do echo "== $$script" && $(BIN)/python $$script || exit 1; done
+	@for script in $(filter-out benchmarks/bank/scale.py,$(wildcard benchmarks/*/*.py)); do echo "== $$script" && $(BIN)/python $$script || exit 1; done
 
 bench-bank: $(INSTALLED) ## A bank of a million items: opening, searching, recall (15 minutes, 8 GB of disk, 2 GB of memory)
-	$(BIN)/python benchmarks/bank_scale.py
+	$(BIN)/python benchmarks/bank/scale.py
 
 trainable-share: $(INSTALLED) ## Count what would be trained on Qwen2-VL-7B-Instruct's shape, against the published 1.2 %
-	$(BIN)/python benchmarks/trainable_share.py
+	$(BIN)/python benchmarks/model/trainable_share.py
 
 evaluate-default: $(INSTALLED) ## Score the embedded default on the held-out countries
 	$(BIN)/comem evaluate

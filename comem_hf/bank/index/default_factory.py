@@ -23,7 +23,7 @@ def default_factory(num_vectors: int, embedding_size: int) -> str:
 
     `lists` is the power of two that is nearest to 4 times the square root of the number of vectors, at most 131,072.
     Product quantisation comes that late because it loses much: of the exact ten neighbours it finds about 0.6, where a
-    byte per number finds 0.98 (`benchmarks/index_quantizers.py`).
+    byte per number finds 0.98 (`benchmarks/bank/index_quantizers.py`).
     HNSW graphs are left to those who ask for one: they hold every vector in memory and forget none.
     """
     if num_vectors <= EXACT_UP_TO:

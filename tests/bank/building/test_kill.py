@@ -1,4 +1,4 @@
-"""A build that is killed at random moments loses nothing and doubles nothing: `benchmarks/bank_kill.py` in small."""
+"""A build that is killed at random moments loses nothing and doubles nothing: `benchmarks/bank/kill.py` in small."""
 
 import random
 import signal

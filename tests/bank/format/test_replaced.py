@@ -1,4 +1,4 @@
-"""Readers of a bank that is being changed: `benchmarks/bank_readers.py` for five seconds."""
+"""Readers of a bank that is being changed: `benchmarks/bank/readers.py` for five seconds."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ from comem_hf import MemoryItem
 
 @pytest.mark.slow
 def test_readers_get_no_wrong_answer_while_a_writer_changes_the_bank_and_is_killed():
-    script = Path(__file__).parents[3] / "benchmarks" / "bank_readers.py"
+    script = Path(__file__).parents[3] / "benchmarks" / "bank" / "readers.py"
     done = subprocess.run(
         [sys.executable, script, "--seconds", "5", "--readers", "3"], capture_output=True, text=True, timeout=200
     )

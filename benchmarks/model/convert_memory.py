@@ -1,6 +1,6 @@
 """Peak memory and time of converting a checkpoint that does not fit into the memory allowed.
 
-    python benchmarks/convert_memory.py
+    python benchmarks/model/convert_memory.py
 
 Generates a full merged checkpoint of more than 4 GB (the shapes of Qwen2-VL-2B with fewer layers, bfloat16, encoder =
 backbone + a change of rank 16, in shards of 1 GB) in a temporary folder and converts it to both targets, each in a

@@ -1,6 +1,6 @@
 """What storing memory in fewer bits costs: bytes per item, and answers that change.
 
-    python benchmarks/memory_precision.py
+    python benchmarks/bank/memory_precision.py
 
 The embedded bank is built once per dtype and asked the held-out questions of the embedded default; answers are
 compared with those of float32.

@@ -1,6 +1,6 @@
 """What batches of items of about the same length bring to building a bank.
 
-    python benchmarks/bank_batches.py [--items 256]
+    python benchmarks/bank/batches.py [--items 256]
 
 The embedded model encodes the embedded bank's items with texts from a few words to a few hundred (log-normal, as
 descriptions on Wikipedia are), in batches of 32: once in the order they come in, once sorted by length.

@@ -1,6 +1,6 @@
 """What a memory encoder adds to its backbone: on disk, in memory, in loading time.
 
-    python benchmarks/checkpoint_size.py
+    python benchmarks/model/checkpoint_size.py
 
 Writes and loads models of Qwen2-VL-2B-Instruct's real shape in bfloat16 with random weights (5 GB of disk and 6 GB of
 memory for half a minute), and counts one of Qwen2-VL-7B-Instruct's shape without its weights. The published code holds

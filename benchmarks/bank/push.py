@@ -1,6 +1,6 @@
 """A bank of some gigabytes pushed over HTTP, killed (SIGKILL) on the way and pushed again.
 
-    python benchmarks/bank_push.py [--gigabytes 3]
+    python benchmarks/bank/push.py [--gigabytes 3]
 
 The Hub is the small server of the tests on this machine, so the rate is that of hashing and copying, not of a network.
 The bank has random bytes for pictures and random memory vectors of 8 x 1536 in bfloat16, 128 items a shard; its index
@@ -23,7 +23,7 @@ import psutil
 import torch
 
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # for the tests' server
+sys.path.insert(0, str(Path(__file__).parents[2]))  # for the tests' server
 
 from comem_hf import MemoryBank
 from comem_hf.bank import BankConfig

@@ -1,6 +1,6 @@
 """What a second process brings to building a bank, and whether the bank is the same.
 
-    python benchmarks/bank_processes.py [--items 1000]
+    python benchmarks/bank/processes.py [--items 1000]
 
 The embedded model encodes copies of the embedded bank's items, under torchrun with one process and with two, one
 thread each. The time is that of `MemoryBank.build`, without starting the processes and loading the model.
@@ -47,7 +47,7 @@ def main():
 
 
 def _build(number: int, output: Path) -> None:
-    from bank_kill import make_items
+    from kill import make_items
     from transformers.utils import logging
 
     from comem_hf import CoMemForConditionalGeneration, CoMemProcessor, MemoryBank

@@ -1,7 +1,7 @@
 """A memory bank of a million items: how fast it opens, what it finds, what it takes.
 
     make bench-bank
-    python benchmarks/bank_scale.py --items 50000
+    python benchmarks/bank/scale.py --items 50000
 
 Writes a bank of clustered 512-dimensional embeddings, stored memory of 8 x 576 in int8 and texts of 100 to 300
 characters, shard by shard as a build does, without a model. A fresh process then opens it and asks for ten hits, items

@@ -1,6 +1,6 @@
 """What `import comem_hf` adds to `import transformers, torch`, and what `comem --help` takes, in fresh processes.
 
-    python benchmarks/import_time.py [--repeat 7]
+    python benchmarks/model/import_time.py [--repeat 7]
 
 Medians; one unmeasured round warms the disk's cache, and the cases take turns, so that a busy moment meets all alike.
 """

@@ -1,6 +1,6 @@
 """A build that is killed (SIGKILL) at random moments and resumed, compared with one that is left alone.
 
-    python benchmarks/bank_kill.py [--items 2000] [--kills 20] [--seed 0]
+    python benchmarks/bank/kill.py [--items 2000] [--kills 20] [--seed 0]
 
 The embedded model encodes copies of the embedded bank's items, each with a text of its own, in shards of 16. The
 moments are drawn from the processor time that the undisturbed build takes, which other work on the machine does not

@@ -1,6 +1,6 @@
 """Readers of a memory bank while another process adds to it and removes from it, and is killed now and then.
 
-    python benchmarks/bank_readers.py [--seconds 60] [--readers 8] [--seed 0]
+    python benchmarks/bank/readers.py [--seconds 60] [--readers 8] [--seed 0]
 
 Each reader is a process of two threads that share a bank: both search and fetch memory, one reloads the bank or opens
 it anew. What an item's embedding, text and memory are follows from its id, and which items there are from the

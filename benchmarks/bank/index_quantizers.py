@@ -1,23 +1,18 @@
 """What quantized indexes find, of what exact search finds, and what they take.
 
-    python benchmarks/index_quantizers.py
-    python benchmarks/index_quantizers.py --items 1000000 --factories IVF4096,SQ8 OPQ128_512,IVF4096,PQ128
+    python benchmarks/bank/index_quantizers.py
+    python benchmarks/bank/index_quantizers.py --items 1000000 --factories IVF4096,SQ8 OPQ128_512,IVF4096,PQ128
 
-The clustered 512-dimensional vectors of bank_scale.py: hard for coarse codes, as the 200 neighbours in a cluster are
+The clustered 512-dimensional vectors of scale.py: hard for coarse codes, as the 200 neighbours in a cluster are
 nearly equally far. One core.
 """
 
 import argparse
-import sys
 import time
-from pathlib import Path
 
 import faiss
 import numpy as np
-
-
-sys.path.insert(0, str(Path(__file__).parent))
-from bank_scale import EMBEDDING, Clusters  # noqa: E402
+from scale import EMBEDDING, Clusters
 
 
 HITS, MORE, QUERIES, NPROBE = 10, 50, 400, 16

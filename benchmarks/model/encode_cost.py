@@ -1,6 +1,6 @@
 """What encoding an item costs: floating-point operations per item, counted, and seconds where the model is real.
 
-    python benchmarks/encode_cost.py
+    python benchmarks/model/encode_cost.py
 
 An item is a picture of 64 tokens (the most that an item's picture takes by default) and a text of 120 tokens. For the
 shapes of Qwen2-VL-2B and 7B two models with few layers are run and counted; what a layer more costs is their
