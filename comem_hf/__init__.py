@@ -2,14 +2,19 @@
 
 from typing import TYPE_CHECKING
 
-from . import registration
+from . import registration  # noqa: F401 (importing it is all that it takes)
 from .lazy_names import lazy_names
 
 
 if TYPE_CHECKING:
     from .bank import MemoryBank, MemoryHit
-    from .modeling import CoMemConfig, CoMemForConditionalGeneration, CoMemProcessor, MemoryItem
-    from .pipeline import MemoryImageTextToTextPipeline
+    from .modeling import (
+        CoMemConfig,
+        CoMemForConditionalGeneration,
+        CoMemProcessor,
+        MemoryImageTextToTextPipeline,
+        MemoryItem,
+    )
 
 
 __version__ = "0.1.0"
@@ -33,9 +38,7 @@ __getattr__, __dir__ = lazy_names(
         "CoMemProcessor": ".modeling",
         "MemoryBank": ".bank",
         "MemoryHit": ".bank",
-        "MemoryImageTextToTextPipeline": ".pipeline",
+        "MemoryImageTextToTextPipeline": ".modeling",
         "MemoryItem": ".modeling",
     },
 )
-
-registration.register()

@@ -2,15 +2,19 @@
 
 import copy
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import torch
-from peft import LoraConfig, inject_adapter_in_model
-from peft.tuners.lora import LoraLayer
 from torch import nn
 from transformers import PreTrainedModel
 
 from .configuration_comem import CoMemConfig
 from .placement_comem import execution_device, is_offloaded, is_quantized
+
+
+if TYPE_CHECKING:
+    # PEFT imports transformers, at whose end this file may be imported: then PEFT is only half there.
+    from peft.tuners.lora import LoraLayer
 
 
 # PEFT inserts the name of the adapter into its keys; checkpoints do without it.
@@ -41,6 +45,8 @@ def add_lora(model: PreTrainedModel, config: CoMemConfig) -> PreTrainedModel:
         model ([`~transformers.PreTrainedModel`]): Text model and vision tower, as made by [`share_weights`].
         config ([`CoMemConfig`]): Its `lora_config` holds the settings.
     """
+    from peft import LoraConfig, inject_adapter_in_model
+
     settings = dict(config.lora_config)
     # Full names, so that no suffix matches elsewhere.
     settings["target_modules"] = settings["target_modules"] or linear_layer_names(model)
@@ -52,17 +58,19 @@ def add_lora(model: PreTrainedModel, config: CoMemConfig) -> PreTrainedModel:
     return model
 
 
-def lora_layers(model: nn.Module) -> Iterator[tuple[str, LoraLayer]]:
+def lora_layers(model: nn.Module) -> Iterator[tuple[str, "LoraLayer"]]:
     """Yields the LoRA layers of an adapted model by name."""
+    from peft.tuners.lora import LoraLayer
+
     return ((name, module) for name, module in model.named_modules() if isinstance(module, LoraLayer))
 
 
-def lora_factors(layer: LoraLayer) -> tuple[nn.Linear, nn.Linear, float]:
+def lora_factors(layer: "LoraLayer") -> tuple[nn.Linear, nn.Linear, float]:
     """Returns a layer's factors A `(rank, in)` and B `(out, rank)`, and the number that B A is multiplied with."""
     return layer.lora_A[ADAPTER_NAME], layer.lora_B[ADAPTER_NAME], layer.scaling[ADAPTER_NAME]
 
 
-def lora_change(layer: LoraLayer) -> torch.Tensor:
+def lora_change(layer: "LoraLayer") -> torch.Tensor:
     """Returns what the adapter adds to a layer's weight, `(out, in)`, in float32."""
     a, b, scale = lora_factors(layer)
     return scale * (b.weight.detach().float() @ a.weight.detach().float())

@@ -2,8 +2,8 @@
 
 import copy
 import os
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar
 
 import torch
 from transformers import GenerationConfig, ImageTextToTextPipeline, Pipeline
@@ -66,6 +66,9 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
     ```
     """
 
+    bank_opener: ClassVar[Callable[[str | os.PathLike], Any] | None] = None
+    """Opens a bank by the name of its folder or repository; without one, only bank objects are taken."""
+
     def __init__(self, model, processor=None, *, memory_bank=None, **kwargs):
         if not hasattr(model, "encode_memory"):
             raise ValueError(f"The task {TASK!r} needs a CoMEM model, got a {type(model).__name__}.")
@@ -87,6 +90,8 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
 
     def _open_bank(self, memory_bank):
         if isinstance(memory_bank, (str, os.PathLike)):
+            if self.bank_opener is not None:
+                return type(self).bank_opener(memory_bank)  # a function, not a method
             raise ValueError(
                 f"`memory_bank={str(memory_bank)!r}` names a bank, which only comem_hf can open: `pip install "
                 "comem_hf` and `import comem_hf`, or give an object with `search` and `memory_inputs`."

@@ -2,14 +2,13 @@
 
 import importlib
 import pickle
-import sys
 
 import pytest
-from transformers import AutoModel, AutoModelForImageTextToText, AutoProcessor
+from transformers import AutoModel, AutoModelForImageTextToText
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
 
 import comem_hf
-from comem_hf import CoMemConfig, CoMemForConditionalGeneration, CoMemProcessor, registration
+from comem_hf import CoMemConfig, CoMemForConditionalGeneration, CoMemProcessor
 from comem_hf.default import default_path
 from tests.hub.process import run_alone
 
@@ -20,12 +19,16 @@ ORDERS = {
     "ours first": "import comem_hf",
     "ours last": "from transformers import AutoConfig, AutoModel, AutoProcessor, pipeline; import comem_hf",
     "ours between": "from transformers import AutoConfig; import comem_hf; from transformers import AutoModel",
-    # These import the Auto classes when their own import has only begun.
+    # These bring transformers in the middle of an import of their own.
     "trainer": "import comem_hf; from transformers import Trainer",
     "layers": "import comem_hf, transformers.modeling_layers",
     "peft": "import comem_hf, peft",
     "pipelines": "import comem_hf, transformers.pipelines.base",
     "our pipeline": "from comem_hf import MemoryImageTextToTextPipeline",
+    "peft's layers": "import comem_hf; from peft.tuners.lora import LoraLayer",
+    "accelerate": "import comem_hf, accelerate",
+    "our files of the model": "from comem_hf.modeling import adapter_comem",
+    "our bank": "from comem_hf.bank.opened.hit import MemoryHit",
     "our pipeline's file": "import comem_hf.modeling.pipeline_comem",
     "our processor": "from comem_hf.modeling.processing_comem import CoMemProcessor",
     "our configuration": "from comem_hf import CoMemConfig",
@@ -101,7 +104,13 @@ def test_transformers_knows_the_package_in_every_order_of_imports(tmp_path, orde
     model = "comem_hf.modeling.modeling_comem.CoMemForConditionalGeneration"
     processor = "comem_hf.modeling.processing_comem.CoMemProcessor"
     config = "comem_hf.modeling.configuration_comem.CoMemConfig"
-    assert done.result == [processor, model, model, config, "comem_hf.pipeline.MemoryImageTextToTextPipeline"]
+    assert done.result == [
+        processor,
+        model,
+        model,
+        config,
+        "comem_hf.modeling.pipeline_comem.MemoryImageTextToTextPipeline",
+    ]
     assert "already registered" not in done.output
 
 
@@ -116,37 +125,6 @@ def test_once_imported_the_classes_themselves_are_registered():
     assert AutoModel._model_mapping[CoMemConfig] is CoMemForConditionalGeneration
     assert AutoModelForImageTextToText._model_mapping[CoMemConfig] is CoMemForConditionalGeneration
     assert PROCESSOR_MAPPING[CoMemConfig] is CoMemProcessor
-
-
-@pytest.fixture
-def stand_ins():
-    """Model and processor as they are registered before they are imported."""
-    for module, name, auto_module, auto_name in registration.CLASSES:
-        stand_in = registration._StandIn(module, name, config_class=CoMemConfig)
-        getattr(sys.modules[auto_module], auto_name).register(CoMemConfig, stand_in, exist_ok=True)
-    yield AutoModel._model_mapping[CoMemConfig], PROCESSOR_MAPPING[CoMemConfig]
-    registration._register_classes(sys.modules[registration.CONFIGURATION])
-
-
-def test_a_stand_in_does_what_its_class_does(stand_ins, tiny_model, tiny_processor):
-    model, processor = stand_ins
-    assert (model is CoMemForConditionalGeneration, processor is CoMemProcessor) == (False, False)
-    for stand_in, cls, instance in (
-        (model, type(tiny_model), tiny_model),
-        (processor, CoMemProcessor, tiny_processor),
-    ):
-        assert (stand_in.__name__, stand_in.__module__) == (cls.__name__, cls.__module__)
-        assert stand_in.from_pretrained.__func__ is cls.from_pretrained.__func__
-        assert isinstance(instance, stand_in) and issubclass(cls, stand_in) and not isinstance(1, stand_in)
-        assert pickle.loads(pickle.dumps(stand_in)) is cls
-    assert isinstance(processor(tiny_processor.image_processor, tiny_processor.tokenizer), CoMemProcessor)
-    with pytest.raises(AttributeError, match="no attribute 'fly'"):
-        model.fly  # noqa: B018
-
-
-def test_auto_classes_load_through_stand_ins(stand_ins):
-    assert type(AutoProcessor.from_pretrained(default_path("model"))) is CoMemProcessor
-    assert type(AutoModel.from_pretrained(default_path("model"))) is CoMemForConditionalGeneration
 
 
 def test_classes_are_pickled_by_their_names():

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME
+from huggingface_hub.constants import SAFETENSORS_INDEX_FILE, SAFETENSORS_SINGLE_FILE
 
 
 if TYPE_CHECKING:
@@ -79,10 +79,10 @@ class Checkpoint:
     @property
     def weight_files(self) -> list[str]:
         """Names of the files that loading reads: the whole file if there is one, else the index and its shards."""
-        if (self.folder / SAFE_WEIGHTS_NAME).is_file():
-            return [SAFE_WEIGHTS_NAME]
-        index = json.loads((self.folder / SAFE_WEIGHTS_INDEX_NAME).read_text(encoding="utf-8"))
-        return [SAFE_WEIGHTS_INDEX_NAME, *sorted(set(index["weight_map"].values()))]
+        if (self.folder / SAFETENSORS_SINGLE_FILE).is_file():
+            return [SAFETENSORS_SINGLE_FILE]
+        index = json.loads((self.folder / SAFETENSORS_INDEX_FILE).read_text(encoding="utf-8"))
+        return [SAFETENSORS_INDEX_FILE, *sorted(set(index["weight_map"].values()))]
 
     def check(self) -> None:
         """Compare the headers with what the configuration asks for.

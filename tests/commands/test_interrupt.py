@@ -11,11 +11,11 @@ from comem_hf.default import default_path
 # Commands import what they need when they run; so an interrupt falls into an import more often than not.
 INTERRUPTED_COMMAND = """
 import os, signal, sys
+import wrapt
 from comem_hf.commands import main
-from comem_hf.post_import import when_imported
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
-when_imported(sys.argv[1], lambda module: os.kill(os.getpid(), signal.SIGINT))
+wrapt.register_post_import_hook(lambda module: os.kill(os.getpid(), signal.SIGINT), sys.argv[1])
 main(sys.argv[2:])
 """
 

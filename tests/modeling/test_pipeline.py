@@ -297,7 +297,8 @@ def test_memory_comes_from_one_place(ask, tiny_processor):
         (3, "`memory_bank` must be a bank, or the name of its folder or repository, got int"),
     ],
 )
-def test_a_bank_that_cannot_be_used_is_refused_at_once(tiny_model, tiny_processor, bank, message):
+def test_a_bank_that_cannot_be_used_is_refused_at_once(tiny_model, tiny_processor, bank, message, monkeypatch):
+    monkeypatch.setattr(MemoryImageTextToTextPipeline, "bank_opener", None)  # as in the code of a Hub repository
     with pytest.raises(ValueError, match=message):
         MemoryImageTextToTextPipeline(tiny_model, tiny_processor, memory_bank=bank)
 
