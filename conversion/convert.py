@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,14 @@ from transformers.dynamic_module_utils import custom_object_save
 from transformers.utils import logging
 
 from comem_hf.conversion.output.origins import check_origin
-from comem_hf.conversion.output.output_folder import output_folder
+from comem_hf.conversion.output.replaceable import CHECKPOINT, refuse_unless_replaceable
 from comem_hf.conversion.output.report import ConversionReport, public_name
 from comem_hf.conversion.output.shard_writer import write_shards
 from comem_hf.conversion.published.layouts import PublishedCheckpoint, read_published
 from comem_hf.conversion.published.resampler import resampler_config, resampler_tensors
 from comem_hf.conversion.published.tensor_files import LazyTensor, find_file
 from comem_hf.conversion.weights.encoder_weights import adapter_weights, separate_weights
+from comem_hf.files.whole_folder import whole_folder
 from comem_hf.modeling import CoMemConfig, CoMemForConditionalGeneration, CoMemProcessor
 from comem_hf.modeling.adapter_comem import linear_layer_names
 from comem_hf.modeling.backbone_comem import commit_of
@@ -86,7 +88,10 @@ def convert_checkpoint(
         )
     check_origin("source", source)
     check_origin("backbone", backbone)
-    with output_folder(output, overwrite, inputs=(source, backbone)) as folder:
+    check_replaceable = partial(refuse_unless_replaceable, kind=CHECKPOINT)
+    with whole_folder(
+        output, "output", inputs=(source, backbone), overwrite=overwrite, check_replaceable=check_replaceable
+    ) as folder:
         published = read_published(source, backbone)
         config = CoMemConfig(
             backbone_config=published.config,

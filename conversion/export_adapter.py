@@ -7,7 +7,7 @@ from pathlib import Path
 from peft import LoraConfig
 from safetensors.torch import save_file
 
-from comem_hf.conversion.output.export_folder import written_out
+from comem_hf.conversion.output.export_folder import open_export
 from comem_hf.conversion.output.replaceable import ADAPTER, ADAPTER_METADATA
 from comem_hf.modeling import CoMemForConditionalGeneration
 from comem_hf.modeling.adapter_comem import lora_factors, lora_layers
@@ -45,7 +45,7 @@ def export_adapter(
     Raises:
         `ValueError`: If `output` is taken, or if the memory encoder has full weights of its own.
     """
-    with written_out(model, output, backbone, overwrite, ADAPTER) as (model, folder, _):
+    with open_export(model, output, backbone, overwrite, ADAPTER) as (model, folder, _):
         if model.config.encoder != "adapter":
             raise ValueError(
                 f"Only a model with `encoder='adapter'` has an adapter to export, this one has "

@@ -8,7 +8,7 @@ import torch
 from transformers import PreTrainedModel
 from transformers.utils import cached_file
 
-from comem_hf.conversion.output.export_folder import written_out
+from comem_hf.conversion.output.export_folder import open_export
 from comem_hf.conversion.output.replaceable import MERGE_REPORT, MERGED
 from comem_hf.conversion.output.report import public_name, write_report
 from comem_hf.modeling import CoMemForConditionalGeneration, CoMemProcessor
@@ -49,7 +49,7 @@ def merge_encoder(
     Raises:
         `ValueError`: If `output` is taken, or if weights are quantized, offloaded or not numbers.
     """
-    with written_out(model, output, backbone, overwrite, MERGED) as (model, folder, source):
+    with open_export(model, output, backbone, overwrite, MERGED) as (model, folder, source):
         shell, weights = _merged(model, in_place=source is not None)
         refuse_bad_numbers(source or "the model", weights)
         shell.save_pretrained(folder, state_dict=weights, max_shard_size=max_shard_size)

@@ -81,7 +81,7 @@ def main():
             build.kill()
             build.join()
             kills += 1
-            staging = killed.with_name("killed.staging")
+            staging = killed.with_name("killed.unfinished")
             shards = len(list(staging.glob("journal/[0-9]*.json")))
             torn = ", ".join(path.name for path in staging.rglob("*.unfinished")) or "-"
             print(f"{kills:>5}{moment - previous:>9.2f}{shards:>17}  {torn}", flush=True)
@@ -95,7 +95,7 @@ def main():
             "the bank verifies": True,
             "no item lost or doubled, all in order": bank.ids == [item.id for item in items],
             "every file as in the undisturbed bank": files[0] == files[1],
-            "no work folder left": not killed.with_name("killed.staging").exists(),
+            "no work folder left": not killed.with_name("killed.unfinished").exists(),
         }
     for check, held in checks.items():
         print(f"{check:<42}{'yes' if held else 'NO'}")

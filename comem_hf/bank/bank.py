@@ -71,10 +71,10 @@ class MemoryBank:
     ) -> "MemoryBank":
         """Encode items and write them as a memory bank.
 
-        Work is kept in `<output_dir>.staging` until the bank is whole. An interrupted build goes on when it is called
-        again with the same items and settings; with others it is refused. Items without an id get one made of their
-        content. An item that is there twice is stored once; of others with the same id only the first can be used. A
-        batch that runs out of memory is halved.
+        Work is kept in `<output_dir>.unfinished` until the bank is whole. An interrupted build goes on when it is
+        called again with the same items and settings; with others it is refused. Items without an id get one made of
+        their content. An item that is there twice is stored once; of others with the same id only the first can be
+        used. A batch that runs out of memory is halved.
 
         Args:
             items (`Iterable[MemoryItem]`): The items, or mappings of their fields, read one after the other; see

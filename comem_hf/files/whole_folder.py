@@ -1,67 +1,142 @@
 """Folders that are either whole or not there: filled beside their place, then renamed."""
 
 import os
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from safetensors import SafetensorError
+from transformers.utils import logging
 
-from .whole_file import sync_folder
-
-
-_OURS = {"lock", "work"}
+from .work_folder import WorkFolder, cannot_write
 
 
-def check_name(folder: Path, argument: str) -> None:
-    """Raises a `ValueError` that names the argument if nothing can be made beside `folder` by its name."""
-    if folder.name in ("", ".."):
-        raise ValueError(f"`{argument}` must end in the name of a folder, got {str(folder)!r}; write the name out.")
+logger = logging.get_logger(__name__)
 
 
 @contextmanager
-def new_folder(target: Path, argument: str) -> Iterator[Path]:
-    """Give a folder to fill; it gets its name when the context is left without an exception.
+def whole_folder(
+    target: str | os.PathLike,
+    argument: str,
+    *,
+    inputs: tuple[str | os.PathLike | None, ...] = (),
+    overwrite: bool | None = None,
+    check_replaceable: Callable[[Path], None] = lambda folder: None,
+) -> Iterator[Path]:
+    """Give a folder to fill; it gets its name when the context is left without an exception, else it is removed.
 
-    The work is done in `<target>.unfinished`. What a process that died has left there is removed.
+    The work is done in `<target>.unfinished`, of which a process that was killed leaves something; the next one clears
+    it up, and brings back a folder that was about to be replaced.
 
     Args:
-        target (`Path`): New, or an empty folder.
-        argument (`str`): What the user calls it.
+        target (`str` or `os.PathLike`): New, or an empty folder.
+        argument (`str`): What the user calls it, for messages.
+        inputs (`tuple`, *optional*): Folders that are read meanwhile, which `target` must not touch; what is no folder
+            does not count.
+        overwrite (`bool`, *optional*): Whether what is in `target` may be replaced, once the new folder is whole;
+            `None` where that is not offered.
+        check_replaceable (`Callable[[Path], None]`, *optional*): Called with the folder that is to be replaced; raises
+            an error if it must not be.
 
     Yields:
         `Path`: The folder to fill; what is put beside it does not stay.
 
     Raises:
-        ValueError: If `target` is anything else, or another process is filling it.
+        ValueError: If `target` is taken, or another process is filling it.
+        OSError: In one sentence, if writing failed, for instance because the disk is full, or reading did.
     """
-    check_name(target, argument)
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise ValueError(f"`{argument}` {str(target)!r} exists and is not an empty folder.")
-    unfinished = target.with_name(f"{target.name}.unfinished")
-    if unfinished.exists() and not {entry.name for entry in unfinished.iterdir()} <= _OURS:
-        raise ValueError(f"{str(unfinished)!r} is in the way: it is not the rest of an unfinished copy.")
-    unfinished.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(unfinished / "lock")
+    unfinished = WorkFolder(Path(target), argument)
+    target = unfinished.target
+    refuse_inside(target, argument, inputs)
+    refuse_taken(target, argument, overwrite, check_replaceable)
+    parents = [path for path in (target.parent, *target.parent.parents) if not os.path.lexists(path)]
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise ValueError(f"Another process is writing {str(target)!r}; wait for it to end.") from None
+        unfinished.take()
+        try:
+            yield from _filled(unfinished)
+        finally:
+            unfinished.remove()
+            if unfinished.replaced.exists():
+                logger.warning(f"The folder that {target} replaced could not be removed; delete {unfinished.path}.")
+    finally:
+        if not os.path.exists(target):
+            _remove_empty(parents)
+
+
+def refuse_taken(
+    target: Path,
+    argument: str,
+    overwrite: bool | None = None,
+    check_replaceable: Callable[[Path], None] = lambda folder: None,
+) -> None:
+    """Refuse a target that [`whole_folder`] would refuse, without making anything."""
+    with cannot_write(target):
+        try:
+            target.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            return
+    if not target.is_dir() or target.is_symlink():
+        raise ValueError(f"`{argument}` must be a folder or not exist, got {str(target)!r}.")
+    if os.path.ismount(target):
+        raise ValueError(
+            f"`{argument}` {str(target)!r} is a mount point, which cannot be replaced; name a folder in it."
+        )
+    if not any(target.iterdir()):
+        return
+    if not overwrite:
+        way_out = "choose a new folder" if overwrite is None else "pass `overwrite=True` (--overwrite) to replace it"
+        raise ValueError(f"`{argument}` {str(target)!r} is not empty; {way_out}.")
+    check_replaceable(target)
+
+
+def refuse_inside(target: Path, argument: str, inputs: tuple[str | os.PathLike | None, ...]) -> None:
+    """Raises a `ValueError` if a target and one of the folders that are read lie in each other."""
+    real = target.resolve()
+    for folder in inputs:
+        if folder is None or not os.path.isdir(folder):
+            continue
+        folder = Path(folder).resolve()
+        if real == folder or folder in real.parents or real in folder.parents:
+            raise ValueError(f"`{argument}` {str(target)!r} must lie apart from {str(folder)!r}, which is read.")
+
+
+def _filled(unfinished: WorkFolder) -> Iterator[Path]:
+    target = unfinished.target
+    if unfinished.replaced.exists() and not target.exists():
+        unfinished.bring_back()
+        logger.warning(f"{str(target)!r} is back: an interrupted call was about to replace it.")
+    shutil.rmtree(unfinished.work, ignore_errors=True)
+    folder = unfinished.work / "whole"
     try:
-        shutil.rmtree(unfinished / "work", ignore_errors=True)
-        folder = unfinished / "work" / "whole"
         folder.mkdir(parents=True)
         yield folder
-        os.replace(folder, target)
-        sync_folder(target.parent)
-    finally:
-        remove_locked(unfinished, lock)
+        unfinished.put_in_place(folder)
+    except (OSError, SafetensorError) as error:
+        if sentence := _sentence(error, target, unfinished.path):
+            raise OSError(sentence) from error
+        raise
 
 
-def remove_locked(folder: Path, lock: FileLock) -> None:
-    """Remove a folder together with the lock in it, before anybody else can take that."""
-    shutil.rmtree(folder, ignore_errors=True)
-    lock.release()
-    if os.name == "nt":  # which removes no file that is open
-        shutil.rmtree(folder, ignore_errors=True)
+def _remove_empty(folders: list[Path]) -> None:
+    for folder in folders:
+        try:
+            folder.rmdir()
+        except OSError:  # never made, or in use by now
+            return
+
+
+def _sentence(error: Exception, target: Path, unfinished: Path) -> str | None:
+    """Whether reading or writing failed; `None` if the error's own message is a sentence already."""
+    if not isinstance(error, OSError):
+        # The second form is that of safetensors before 0.6.
+        form = r'Error while serializing: (?:I/O error: (.+?)(?: \(os error \d+\))?|IoError\(.*message: "(.+?)".*)$'
+        reason = re.match(form, str(error))
+        return reason and f"Nothing was written to {target}: {reason[1] or reason[2]}."
+    if error.errno is None:  # of our own, or of transformers
+        return None
+    paths = [Path(os.fsdecode(name)) for name in (error.filename, error.filename2) if name is not None]
+    if not paths or any({unfinished, target} & {path, *path.parents} for path in paths):
+        return f"Nothing was written to {target}: {error.strerror}."
+    return f"Cannot read {paths[0]} ({error.strerror})."

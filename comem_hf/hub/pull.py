@@ -4,6 +4,8 @@ import hashlib
 import shutil
 from pathlib import Path
 
+from comem_hf.files.whole_folder import refuse_taken, whole_folder
+
 from .checkpoint import Checkpoint, has_weights, read_config
 from .errors import plain_errors, unreachable
 from .place import BANK, Place, find_place
@@ -31,8 +33,8 @@ def pull(
     """
     if Path(repo_id).is_dir():
         raise ValueError(f"{repo_id!r} is a folder here already; give the id of a repository.")
-    if folder is not None and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ValueError(f"{str(folder)!r} is not empty; choose a new folder.")
+    if folder is not None:
+        refuse_taken(folder, "folder")
     place = find_place(repo_id, revision, repo_type)
     if place.kind == BANK:
         return place, _pull_bank(place, folder)
@@ -52,8 +54,6 @@ def _pull_bank(place: Place, folder: Path | None) -> Path:
 def _pull_model(place: Place, folder: Path | None) -> Path:
     from huggingface_hub import snapshot_download
 
-    from comem_hf.conversion.output.output_folder import output_folder
-
     read_config(place.folder, place.name)  # before gigabytes of another model
     with plain_errors(place.name, place.commit):
         cached = Path(snapshot_download(place.name, **place.of_hub))
@@ -63,7 +63,7 @@ def _pull_model(place: Place, folder: Path | None) -> Path:
     Checkpoint.open(cached).check()
     if folder is None:
         return cached
-    with output_folder(folder) as partial:
+    with whole_folder(folder, "folder") as partial:
         shutil.copytree(cached, partial, dirs_exist_ok=True)
     return folder
 

@@ -1,13 +1,14 @@
 """The output folder of a training run: started, gone on with, or refused by name."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 from transformers import TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+
+from comem_hf.files.whole_file import write_durably
 
 
 SETTINGS_NAME = "training_settings.json"
@@ -114,10 +115,8 @@ class TrainingOutputFolder:
 
     def _write(self, finished: bool) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
-        temporary = self.settings_path.with_suffix(".tmp")
-        record = {"settings": self.settings, "finished": finished}
-        temporary.write_text(json.dumps(record, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-        os.replace(temporary, self.settings_path)
+        record = json.dumps({"settings": self.settings, "finished": finished}, indent=2, sort_keys=True) + "\n"
+        write_durably(self.settings_path, lambda path: path.write_text(record, encoding="utf-8"))
 
 
 def decisive_settings(args: TrainingArguments) -> dict[str, Any]:

@@ -3,18 +3,20 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from transformers import PreTrainedModel
 
+from comem_hf.files.whole_folder import whole_folder
 from comem_hf.modeling import CoMemForConditionalGeneration
 
 from .origins import backbone_names, check_origin
-from .output_folder import output_folder
+from .replaceable import refuse_unless_replaceable
 
 
 @contextmanager
-def written_out(
+def open_export(
     model: str | os.PathLike | CoMemForConditionalGeneration,
     output: str | os.PathLike,
     backbone: str | os.PathLike | None,
@@ -28,7 +30,8 @@ def written_out(
         model (`str`, `os.PathLike` or [`CoMemForConditionalGeneration`]): Folder, repository or loaded model.
         output (`str` or `os.PathLike`): Folder to write, apart from all that is read.
         backbone (`str` or `os.PathLike`, *optional*): The backbone of a memory-only checkpoint.
-        overwrite (`bool`), kind (`str`): As for [`output_folder`].
+        overwrite (`bool`): Whether what is in `output` may be replaced, if it is of the same kind.
+        kind (`str`): What is written, one of [`refuse_unless_replaceable`]'s.
 
     Yields:
         The model, the folder that becomes `output`, and where the model was loaded from, if it was not loaded before.
@@ -37,10 +40,13 @@ def written_out(
     check_origin("model", source)
     check_origin("backbone", backbone)
     inputs = (source, backbone, *backbone_names(model))
-    with output_folder(output, overwrite, inputs, kind=kind) as folder:
+    check_replaceable = partial(refuse_unless_replaceable, kind=kind)
+    with whole_folder(
+        output, "output", inputs=inputs, overwrite=overwrite, check_replaceable=check_replaceable
+    ) as folder:
         if source is not None:
             model = CoMemForConditionalGeneration.from_pretrained(source, backbone=backbone)
         yield model, folder, source
 
 
-__all__ = ["written_out"]
+__all__ = ["open_export"]

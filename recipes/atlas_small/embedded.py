@@ -2,8 +2,6 @@
 
 import json
 import random
-import shutil
-import tempfile
 from pathlib import Path
 
 from PIL import Image
@@ -12,6 +10,7 @@ from transformers import AutoProcessor
 from comem_hf import CoMemForConditionalGeneration, MemoryBank, MemoryItem
 from comem_hf.bank import BackboneEmbedder
 from comem_hf.evaluation import DISTURBANCES
+from comem_hf.files.whole_folder import whole_folder
 from recipes.atlas_small.data.countries import FIELDS, Country, flatten
 from recipes.atlas_small.data.wording import QUESTIONS, item_text
 
@@ -32,44 +31,41 @@ def make_default(
         flags (`Path`): Folder of flags.
         seed (`int`, defaults to 0): Chooses wordings.
     """
-    staging = Path(tempfile.mkdtemp(dir=output.parent, prefix=f"{output.name}."))
-    model = CoMemForConditionalGeneration.from_pretrained(model_dir)
-    processor = AutoProcessor.from_pretrained(model_dir)
-    model.save_pretrained(staging / "model")
-    processor.save_pretrained(staging / "model")
+    with whole_folder(output, "output", overwrite=True) as folder:
+        model = CoMemForConditionalGeneration.from_pretrained(model_dir)
+        processor = AutoProcessor.from_pretrained(model_dir)
+        model.save_pretrained(folder / "model")
+        processor.save_pretrained(folder / "model")
 
-    pictures = {}
-    for country in countries:
-        with Image.open(flags / f"{country.id.lower()}.png") as image:
-            pictures[country.id] = flatten(image)
-    items = [
-        MemoryItem(
-            image=pictures[country.id],
-            text=item_text(country.facts()),
-            id=country.id,
-            metadata={"held_out": country in held_out},
-        )
-        for country in countries
-    ]
-    # Flags differ in where their colours are, and look-alikes in details: fine fields of an early layer.
-    embedder = BackboneEmbedder(model, processor, grid=4, layer=0)
-    MemoryBank.build(items, model=model, processor=processor, output_dir=staging / "bank", embedder=embedder)
+        pictures = {}
+        for country in countries:
+            with Image.open(flags / f"{country.id.lower()}.png") as image:
+                pictures[country.id] = flatten(image)
+        items = [
+            MemoryItem(
+                image=pictures[country.id],
+                text=item_text(country.facts()),
+                id=country.id,
+                metadata={"held_out": country in held_out},
+            )
+            for country in countries
+        ]
+        # Flags differ in where their colours are, and look-alikes in details: fine fields of an early layer.
+        embedder = BackboneEmbedder(model, processor, grid=4, layer=0)
+        MemoryBank.build(items, model=model, processor=processor, output_dir=folder / "bank", embedder=embedder)
 
-    rng = random.Random(seed)
-    with (staging / "questions.jsonl").open("w", encoding="utf-8") as file:
-        for country in sorted(held_out, key=lambda country: country.id):
-            for name in FIELDS:
-                row = {
-                    "item_id": country.id,
-                    "question": rng.choice(QUESTIONS[name]),
-                    "answer": country.facts()[name],
-                    "kind": name,
-                }
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
-    (staging / "examples").mkdir()
-    for country in sorted(held_out, key=lambda country: country.id)[:: len(held_out) // EXAMPLES][:EXAMPLES]:
-        picture = DISTURBANCES["crop"](pictures[country.id])
-        picture.save(staging / "examples" / f"{country.id.lower()}.png")
-    shutil.rmtree(output, ignore_errors=True)
-    staging.chmod(0o755)
-    staging.rename(output)
+        rng = random.Random(seed)
+        with (folder / "questions.jsonl").open("w", encoding="utf-8") as file:
+            for country in sorted(held_out, key=lambda country: country.id):
+                for name in FIELDS:
+                    row = {
+                        "item_id": country.id,
+                        "question": rng.choice(QUESTIONS[name]),
+                        "answer": country.facts()[name],
+                        "kind": name,
+                    }
+                    file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        (folder / "examples").mkdir()
+        for country in sorted(held_out, key=lambda country: country.id)[:: len(held_out) // EXAMPLES][:EXAMPLES]:
+            picture = DISTURBANCES["crop"](pictures[country.id])
+            picture.save(folder / "examples" / f"{country.id.lower()}.png")

@@ -7,20 +7,18 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from transformers.utils import logging
 
 from comem_hf.bank.format.config import CONFIG_NAME, items_name, memory_name
 from comem_hf.bank.format.writer_lock import lock_bank
-from comem_hf.files.whole_file import file_entry, sync_folder, write_durably
-from comem_hf.files.whole_folder import check_name, remove_locked
+from comem_hf.files.whole_file import file_entry, write_durably
+from comem_hf.files.work_folder import WorkFolder, work_path
 
 
 logger = logging.get_logger(__name__)
 
 SETTINGS_NAME = "build.json"
 _PATIENCE = 120  # seconds; a network file system may show new files a minute late
-_OURS = {"journal", "bank", "work", "lock", "replaced", "discarded"}
 
 
 def embeddings_name(shard: int) -> str:
@@ -30,12 +28,12 @@ def embeddings_name(shard: int) -> str:
 
 def replaced_bank(output: Path) -> Path | None:
     """The older bank of `output`, if a build that was to replace it has set it aside and not come to its end."""
-    replaced = _work_folder(output) / "replaced"
+    replaced = work_path(output) / "replaced"
     return replaced if (replaced / CONFIG_NAME).is_file() else None
 
 
 class Staging:
-    """`<output>.staging`, from which a build is resumed at any moment and published by one rename.
+    """The [`WorkFolder`] of a bank, from which a build is resumed at any moment and published by one rename.
 
     It holds `journal/` (`build.json`: the settings; then one file per finished shard, by which any number of processes
     can take part), `work/` (files of the shards) and `bank/` (where the bank is put together). A shard gets into the
@@ -52,33 +50,26 @@ class Staging:
     """
 
     def __init__(self, output: Path, settings: dict, overwrite: bool = False, leader: bool = True):
-        check_name(output, "output_dir")
+        self._unfinished = WorkFolder(output, "output_dir", {"journal", "bank", "discarded"})
         self.output = output
-        self.folder = _work_folder(output)
+        self.folder = self._unfinished.path
         self.journal = self.folder / "journal"
         self.bank = self.folder / "bank"
-        self.work = self.folder / "work"
+        self.work = self._unfinished.work
         self.settings = settings
         self.overwrite = overwrite
         self.leader = leader
         self.shards: dict[int, dict] = {}
-        self._lock = FileLock(self.folder / "lock")
 
     def __enter__(self) -> "Staging":
         if not self.leader:
             return self
-        if self.folder.exists() and not {entry.name for entry in self.folder.iterdir()} <= _OURS:
-            raise ValueError(f"{str(self.folder)!r} is in the way: it is not the work folder of a build.")
         _check_output(self.output, self.overwrite or self.journal.exists())
-        self.folder.mkdir(parents=True, exist_ok=True)
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout:
-            raise ValueError(f"Another process is building {str(self.output)!r}; wait for it to end.") from None
+        self._unfinished.take()
         try:
             self._open()
         except BaseException:
-            self._lock.release()
+            self._unfinished.release()
             raise
         return self
 
@@ -88,9 +79,9 @@ class Staging:
         self.read_journal()
         resumable = any(shard["num_items"] for shard in self.shards.values())
         if resumable:
-            self._lock.release()
+            self._unfinished.release()
         else:
-            remove_locked(self.folder, self._lock)
+            self._unfinished.remove()
 
     @property
     def published(self) -> bool:
@@ -152,7 +143,9 @@ class Staging:
                 self._note(SETTINGS_NAME, {**self.settings, "finished": True})
                 if lock is not None and os.name == "nt":
                     lock.release()  # Windows moves no folder that has an open file
-                self._put_in_place()
+                self._unfinished.put_in_place(self.bank)
+                # With its lock, so that nobody can take that any more.
+                shutil.rmtree(self._unfinished.replaced, ignore_errors=True)
             finally:
                 if lock is not None:
                     lock.release()
@@ -160,16 +153,6 @@ class Staging:
             shutil.rmtree(self.folder / leftover, ignore_errors=True)
         self._discard_journal()
         self.shards = {}
-
-    def _put_in_place(self) -> None:
-        replaced = self.folder / "replaced"
-        sync_folder(self.bank)
-        if self.output.exists():
-            shutil.rmtree(replaced, ignore_errors=True)  # an older one yet, whose successor was put in place
-            os.replace(self.output, replaced)
-        os.replace(self.bank, self.output)
-        sync_folder(self.output.parent)
-        shutil.rmtree(replaced, ignore_errors=True)  # with its lock, so that nobody can take that any more
 
     def _open(self) -> None:
         shutil.rmtree(self.folder / "discarded", ignore_errors=True)
@@ -195,15 +178,11 @@ class Staging:
 
     def _restore(self) -> None:
         """Bring back the older bank if a process died before the new one had its place."""
-        replaced = replaced_bank(self.output)
-        if replaced is None or (self.output / CONFIG_NAME).is_file():
+        if replaced_bank(self.output) is None or (self.output / CONFIG_NAME).is_file():
             return
         if settings := self._read_settings():
             self._note(SETTINGS_NAME, {**settings, "finished": False})
-        if self.output.exists():
-            self.output.rmdir()  # it is empty
-        os.replace(replaced, self.output)
-        sync_folder(self.output.parent)
+        self._unfinished.bring_back()
         logger.warning(f"{str(self.output)!r} is back: an interrupted build was about to replace this bank.")
 
     def _problem(self) -> str | None:
@@ -247,10 +226,6 @@ class Staging:
         """Forget the build at one stroke: what else lies here means nothing without the journal."""
         os.replace(self.journal, self.folder / "discarded")
         shutil.rmtree(self.folder / "discarded", ignore_errors=True)
-
-
-def _work_folder(output: Path) -> Path:
-    return output.with_name(f"{output.name}.staging")
 
 
 def _present(path: Path, final: Path | None) -> Path:

@@ -20,7 +20,7 @@ from comem_hf.bank.opened.state import BankState
 from comem_hf.cards.bank_card import write_card
 from comem_hf.cards.template import CARD_NAME
 from comem_hf.files.whole_file import write_durably
-from comem_hf.files.whole_folder import new_folder
+from comem_hf.files.whole_folder import whole_folder
 
 
 _MUST_AGREE = (
@@ -47,7 +47,7 @@ def merge_banks(
     if not banks:
         raise ValueError("There are no banks to merge.")
     _check_alike(banks)
-    with new_folder(output, "output_dir") as folder:
+    with whole_folder(output, "output_dir") as folder:
         for bank in banks:  # else damage would be copied under a checksum that is right
             check_files(bank.folder, bank.config)
         _write(banks, _choose(banks, on_conflict), folder, shard_size, index_factory)

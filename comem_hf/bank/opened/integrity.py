@@ -10,7 +10,7 @@ from comem_hf.bank.format.config import CONFIG_NAME, BankConfig
 from comem_hf.cards.bank_card import card_for
 from comem_hf.cards.template import CARD_NAME
 from comem_hf.files.whole_file import file_entry, write_durably
-from comem_hf.files.whole_folder import new_folder
+from comem_hf.files.whole_folder import whole_folder
 
 
 _POINTER = b"version https://git-lfs"
@@ -75,7 +75,7 @@ def copy_bank(source: Path, config: BankConfig, target: Path) -> None:
     Raises:
         ValueError: If `target` is not empty, a file of the bank is damaged, or the bank has been changed meanwhile.
     """
-    with new_folder(target, "save_directory") as copy, told_of_changes(source, config):
+    with whole_folder(target, "save_directory") as copy, told_of_changes(source, config):
         config.save(copy)  # not the file, which may be that of a later state by now
         check_files(source, config, hash_up_to=0)
         for name in config.data_files():

@@ -39,6 +39,7 @@ def evaluate(
     from comem_hf.default import default_path
     from comem_hf.evaluation import evaluate as score
     from comem_hf.evaluation import load_questions, recall_at_1
+    from comem_hf.files.whole_file import write_durably
 
     if output is not None:  # before the minutes of work that would be lost
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -65,7 +66,8 @@ def evaluate(
         ],
     }
     if output is not None:
-        output.write_text(dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        text = dumps(result, indent=1, ensure_ascii=False) + "\n"
+        write_durably(output, lambda path: path.write_text(text, encoding="utf-8"))
     if json:
         print_json(result)
         return

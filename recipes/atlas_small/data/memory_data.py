@@ -1,10 +1,11 @@
 """Write the memory encoder's training data, in the format that `comem train` reads."""
 
 import json
-import os
 from pathlib import Path
 
 from tqdm import tqdm
+
+from comem_hf.files.whole_file import write_durably
 
 from .samples import Sample, SampleMaker
 
@@ -31,8 +32,10 @@ def write_rows(path: Path, maker: SampleMaker, count: int, pictures: str = "pict
         count (`int`): Rows.
         pictures (`str`): The pool's folder, relative to the file's.
     """
-    staging = path.with_name(path.name + ".unfinished")
-    with staging.open("w", encoding="utf-8") as file:
-        for index in tqdm(range(count), desc=path.name):
-            file.write(json.dumps(as_row(maker(index), pictures), ensure_ascii=False) + "\n")
-    os.replace(staging, path)
+
+    def write(unfinished: Path) -> None:
+        with unfinished.open("w", encoding="utf-8") as file:
+            for index in tqdm(range(count), desc=path.name):
+                file.write(json.dumps(as_row(maker(index), pictures), ensure_ascii=False) + "\n")
+
+    write_durably(path, write)

@@ -2,10 +2,11 @@
 
 import hashlib
 import io
-import os
 import subprocess
 import tarfile
 from pathlib import Path
+
+from comem_hf.files.whole_folder import whole_folder
 
 
 PACKAGE = "svg-country-flags@1.2.10"
@@ -35,11 +36,8 @@ def fetch_flags(folder: Path) -> Path:
     archive = (folder / packed.stdout.split()[-1]).read_bytes()
     if (found := hashlib.sha256(archive).hexdigest()) != SHA256:
         raise RuntimeError(f"{PACKAGE} has the sha256 {found}, expected {SHA256}.")
-    staging = folder / "flags.unfinished"
-    staging.mkdir(exist_ok=True)
-    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+    with whole_folder(flags, "folder") as unfinished, tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         for member in tar:
             if member.isfile() and member.name.startswith(FLAGS_IN_PACKAGE):
-                (staging / Path(member.name).name).write_bytes(tar.extractfile(member).read())
-    os.replace(staging, flags)
+                (unfinished / Path(member.name).name).write_bytes(tar.extractfile(member).read())
     return flags

@@ -32,7 +32,7 @@ def test_the_folder_holds_exactly_the_documented_files(bank):
     assert names == {"bank_config.json", "index.faiss", "README.md"} | shards
     listed = json.loads((bank.folder / "bank_config.json").read_text())["files"]
     assert set(listed) == names - {"bank_config.json"}
-    assert not bank.folder.with_name("bank.staging").exists()
+    assert not bank.folder.with_name("bank.unfinished").exists()
 
 
 def test_the_licence_is_kept_and_on_the_card(build, items, tmp_path):

@@ -47,7 +47,7 @@ def test_a_build_killed_three_times_ends_as_an_undisturbed_one(model, tiny_proce
     draw = random.Random(0)
     for shards in (3, 11, 19):  # of 30
         with start("killed") as build:
-            while len(list(tmp_path.glob("killed.staging/journal/[0-9]*.json"))) < shards:
+            while len(list(tmp_path.glob("killed.unfinished/journal/[0-9]*.json"))) < shards:
                 assert build.poll() is None
                 time.sleep(0.005)
             time.sleep(draw.uniform(0, 0.1))
@@ -63,4 +63,4 @@ def test_a_build_killed_three_times_ends_as_an_undisturbed_one(model, tiny_proce
         {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("undisturbed", "killed")
     ]
     assert "skipped.jsonl" in contents[0] and contents[0] == contents[1]
-    assert not (tmp_path / "killed.staging").exists()
+    assert not (tmp_path / "killed.unfinished").exists()

@@ -89,7 +89,7 @@ def test_processes_that_take_turns_make_the_bank_of_one(build_together, items, b
     assert build_together(items, tmp_path / "bank", [counting] * count) == []
     assert contents(tmp_path / "bank") == contents(bank.folder)
     assert sorted(encoded) == bank.ids  # no item by two processes
-    assert not (tmp_path / "bank.staging").exists()
+    assert not (tmp_path / "bank.unfinished").exists()
 
 
 def test_a_build_that_several_processes_began_is_finished_by_one(build_together, build, items, bank, tmp_path):
@@ -112,7 +112,7 @@ def test_a_build_that_several_processes_began_is_finished_by_one(build_together,
 
     errors = build_together(items, tmp_path / "bank", [interrupted, whole])
     assert any(isinstance(error, Interruption) for error in errors)
-    journal = tmp_path / "bank.staging" / "journal"
+    journal = tmp_path / "bank.unfinished" / "journal"
     assert sorted(path.name for path in journal.iterdir()) == ["00001.json", "build.json"]
     build(items, output_dir=tmp_path / "bank")
     assert contents(tmp_path / "bank") == contents(bank.folder)
@@ -131,7 +131,7 @@ def test_processes_with_different_items_are_told_so(build_together, items, tmp_p
 def test_processes_that_do_not_share_a_disk_are_told_so(build_together, items, monkeypatch, tmp_path):
     monkeypatch.setattr("comem_hf.bank.building.staging._PATIENCE", 0.5)
     errors = build_together(items, [tmp_path / "here" / "bank", tmp_path / "there" / "bank"], [as_it_is] * 2)
-    assert any("there/bank.staging' lacks what other processes have written" in str(error) for error in errors)
+    assert any("there/bank.unfinished' lacks what other processes have written" in str(error) for error in errors)
 
 
 def test_shards_that_appear_late_are_waited_for(build_together, items, bank, monkeypatch, tmp_path):

@@ -24,7 +24,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def interrupt(monkeypatch):
-    """Makes the given call of `os.replace`, by which everything gets its final name, fail; -1 counts the calls."""
+    """Makes `os.replace`, by which everything gets its final name, fail from the given call on; 0 counts the calls."""
 
     def at(number: int):
         calls = []
@@ -32,7 +32,7 @@ def interrupt(monkeypatch):
 
         def counted(*arguments):
             calls.append(arguments)
-            if len(calls) == number:
+            if 0 < number <= len(calls):
                 raise Interruption
             replace(*arguments)
 
@@ -70,7 +70,7 @@ def test_a_build_interrupted_at_any_file_ends_as_an_undisturbed_one(
         assert output.exists() == (number == len(calls))
         build(items, output_dir=output)
         assert contents(output) == contents(bank.folder), number
-        assert not output.with_name(f"{output.name}.staging").exists()
+        assert not output.with_name(f"{output.name}.unfinished").exists()
 
 
 def test_a_resumed_build_encodes_only_what_is_missing(build, items, model, unfinished, monkeypatch):
@@ -138,24 +138,24 @@ def test_overwrite_starts_an_unfinished_build_again(build, items, unfinished):
 
 
 def test_a_damaged_file_of_an_unfinished_build_is_refused_by_name(build, items, unfinished):
-    damaged = unfinished.with_name("bank.staging") / "work" / "memory-00000.safetensors"
+    damaged = unfinished.with_name("bank.unfinished") / "work" / "memory-00000.safetensors"
     damaged.write_bytes(damaged.read_bytes()[:-1] + b"!")
     with pytest.raises(ValueError, match="memory-00000.safetensors' of an unfinished build is missing or damaged"):
         build(items, output_dir=unfinished)
 
 
 def test_a_second_builder_of_the_same_bank_is_refused(build, items, unfinished):
-    with FileLock(unfinished.with_name("bank.staging") / "lock"):
-        with pytest.raises(ValueError, match="Another process is building"):
+    with FileLock(unfinished.with_name("bank.unfinished") / "lock"):
+        with pytest.raises(ValueError, match="Another process is writing"):
             build(items, output_dir=unfinished)
 
 
 def test_a_foreign_folder_in_the_place_of_the_work_folder_is_left_alone(build, items, tmp_path):
-    (tmp_path / "bank.staging").mkdir()
-    (tmp_path / "bank.staging" / "notes.txt").write_text("mine")
-    with pytest.raises(ValueError, match="bank.staging' is in the way"):
+    (tmp_path / "bank.unfinished").mkdir()
+    (tmp_path / "bank.unfinished" / "notes.txt").write_text("mine")
+    with pytest.raises(ValueError, match="bank.unfinished' is in the way"):
         build(items, output_dir=tmp_path / "bank")
-    assert (tmp_path / "bank.staging" / "notes.txt").exists()
+    assert (tmp_path / "bank.unfinished" / "notes.txt").exists()
 
 
 def test_the_old_bank_stays_until_the_new_one_is_whole(build, items, interrupt, monkeypatch, tmp_path):
@@ -182,9 +182,9 @@ def between_renames(build, items, interrupt, monkeypatch, tmp_path):
 
 
 def test_opening_a_bank_that_is_between_old_and_new_says_where_the_old_one_is(items, between_renames):
-    with pytest.raises(ValueError, match="build again to finish, or open '.*bank.staging/replaced', the older one"):
+    with pytest.raises(ValueError, match="build again to finish, or open '.*bank.unfinished/replaced', the older one"):
         MemoryBank.from_pretrained(between_renames)
-    assert len(MemoryBank.from_pretrained(between_renames.with_name("bank.staging") / "replaced")) == 2
+    assert len(MemoryBank.from_pretrained(between_renames.with_name("bank.unfinished") / "replaced")) == 2
 
 
 def test_a_build_interrupted_between_old_and_new_bank_is_finished_by_the_next(build, items, between_renames):
@@ -216,7 +216,7 @@ def test_an_old_bank_is_not_taken_for_the_new_one_that_somebody_has_moved_away(b
         build(items, output_dir=tmp_path / "bank", overwrite=True)
     monkeypatch.undo()
     os.replace(tmp_path / "bank", tmp_path / "moved")
-    with pytest.raises(ValueError, match="'.*bank.staging.*' of an unfinished build is missing or damaged"):
+    with pytest.raises(ValueError, match="'.*bank.unfinished.*' of an unfinished build is missing or damaged"):
         build(items, output_dir=tmp_path / "bank")
     assert len(MemoryBank.from_pretrained(tmp_path / "bank")) == 2
     assert len(build(items, output_dir=tmp_path / "bank", overwrite=True)) == 7
@@ -232,7 +232,7 @@ from comem_hf.bank.building.staging import Staging
 
 replace = os.replace
 def replace_or_die(source, target):
-    if source == output.with_name("bank.staging") / "bank":
+    if source == output.with_name("bank.unfinished") / "bank":
         os.kill(os.getpid(), signal.SIGKILL)
     replace(source, target)
 os.replace = replace_or_die

@@ -126,7 +126,7 @@ def test_what_cannot_be_merged_leaves_nothing_behind(bank, tmp_path, arguments, 
 
 def test_a_bank_is_not_merged_over_other_files(bank, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(ValueError, match="`output_dir` .* exists and is not an empty folder"):
+    with pytest.raises(ValueError, match="`output_dir` .* is not empty; choose a new folder"):
         MemoryBank.merge([bank], tmp_path)
 
 

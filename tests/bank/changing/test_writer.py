@@ -213,7 +213,7 @@ def test_a_bank_is_not_replaced_while_another_process_adds_to_it(mine, build, it
         other.communicate("go on\n")
     assert other.returncode == 0
     assert len(build(items[:2], output_dir=mine.folder, overwrite=True)) == 2
-    assert not mine.folder.with_name("copy.staging").exists()
+    assert not mine.folder.with_name("copy.unfinished").exists()
 
 
 def test_a_bank_is_not_replaced_while_this_process_adds_to_it(mine, build, items, new_items):

@@ -9,15 +9,15 @@ import pytest
 
 from comem_hf import MemoryBank
 from comem_hf.bank.building.staging import Staging
-from comem_hf.files.whole_folder import new_folder
+from comem_hf.files.whole_folder import whole_folder
 
 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from comem_hf.files.whole_folder import new_folder
+from comem_hf.files.whole_folder import whole_folder
 
-with new_folder(Path(sys.argv[1]), "output_dir") as folder:
+with whole_folder(Path(sys.argv[1]), "output_dir") as folder:
     folder.joinpath("half").write_text("of it")
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -34,7 +34,7 @@ def test_what_a_killed_process_left_is_removed_by_the_next_one(bank, tmp_path):
 
 
 def test_two_processes_do_not_fill_one_folder(bank, tmp_path):
-    with new_folder(tmp_path / "bank", "output_dir") as folder:
+    with whole_folder(tmp_path / "bank", "output_dir") as folder:
         (folder / "mine").write_text("whole")
         for write in (bank.save_pretrained, lambda target: MemoryBank.merge([bank], target)):
             with pytest.raises(ValueError, match="Another process is writing .*; wait for it to end"):
@@ -60,12 +60,13 @@ def test_a_folder_without_a_name_is_refused(bank, build, items, tmp_path, monkey
 def test_a_build_that_ends_does_not_remove_the_work_of_the_next_one(tmp_path):
     first, second = (Staging(tmp_path / "bank", {}) for _ in range(2))
     with first:
-        release = first._lock.release
+        lock = first._unfinished._lock
+        release = lock.release
 
         def release_and_be_overtaken():
             release()
             second.__enter__()
 
-        first._lock.release = release_and_be_overtaken
+        lock.release = release_and_be_overtaken
     assert second.journal.is_dir()
     second.__exit__()

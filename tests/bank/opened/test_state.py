@@ -50,14 +50,14 @@ def test_a_saved_bank_is_the_same_bank(bank, copy):
 
 def test_a_bank_is_not_saved_over_other_files(bank, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(ValueError, match="exists and is not an empty folder"):
+    with pytest.raises(ValueError, match="`save_directory` .* is not empty; choose a new folder"):
         bank.save_pretrained(tmp_path)
 
 
 def test_saving_a_bank_leaves_folders_beside_it_alone(bank, tmp_path):
     (tmp_path / "copy.unfinished").mkdir()
     (tmp_path / "copy.unfinished" / "thesis.txt").write_text("precious")
-    with pytest.raises(ValueError, match="copy.unfinished' is in the way: it is not the rest of an unfinished copy"):
+    with pytest.raises(ValueError, match="copy.unfinished' is in the way: it is not what an interrupted call"):
         bank.save_pretrained(tmp_path / "copy")
     assert [path.name for path in tmp_path.iterdir()] == ["copy.unfinished"]
     assert (tmp_path / "copy.unfinished" / "thesis.txt").read_text() == "precious"

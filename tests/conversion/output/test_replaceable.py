@@ -1,17 +1,20 @@
 """`overwrite` replaces what was written here before, and nothing else."""
 
 import json
+from functools import partial
 
 import pytest
 
 from comem_hf.conversion import convert_checkpoint, export_adapter, merge_encoder
-from comem_hf.conversion.output.output_folder import output_folder
+from comem_hf.conversion.output.replaceable import CHECKPOINT, refuse_unless_replaceable
+from comem_hf.files.whole_folder import whole_folder
 from tests.conftest import make_backbone, make_model
 
 
 def fill(folder):
-    with output_folder(folder, overwrite=True) as partial:
-        (partial / "config.json").touch()
+    check = partial(refuse_unless_replaceable, kind=CHECKPOINT)
+    with whole_folder(folder, "output", overwrite=True, check_replaceable=check) as unfinished:
+        (unfinished / "config.json").touch()
 
 
 @pytest.mark.parametrize("config", [None, "{}", "[]", "no json", '{"model_type": "qwen2_vl"}'])

@@ -1,6 +1,5 @@
 """A converted checkpoint appears whole or not at all."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -10,11 +9,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText
-from transformers.utils import logging
 
 from comem_hf.conversion import convert_checkpoint, export_adapter, merge_encoder
 from comem_hf.conversion.output import shard_writer
-from comem_hf.conversion.output.output_folder import output_folder
 from tests.conftest import make_model
 from tests.conversion.conftest import RESAMPLER, edit, replaced
 
@@ -102,78 +99,10 @@ def test_an_interrupted_conversion_leaves_nothing(source, tmp_path, monkeypatch)
     assert not any(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(
-    ("error", "message"),
-    [
-        (OSError(5, "Input/output error"), "Nothing was written to .*out: Input/output error"),
-        (KeyboardInterrupt(), "^$"),
-    ],
-)
-def test_a_failed_rename_brings_the_old_folder_back(tmp_path, monkeypatch, error, message):
-    make_old(tmp_path / "out")
-    replace, calls = os.replace, []
-
-    def fail_second(*arguments):
-        calls.append(arguments)
-        if len(calls) == 2:
-            raise error
-        replace(*arguments)
-
-    monkeypatch.setattr(os, "replace", fail_second)
-    with pytest.raises(type(error), match=message):
-        with output_folder(tmp_path / "out", overwrite=True) as folder:
-            (folder / "config.json").write_text("new")
-    assert contents(tmp_path) == {"out/config.json": OLD}
-
-
-def test_a_replaced_folder_that_cannot_be_removed_does_not_undo_the_new_one(tmp_path, monkeypatch, caplog):
-    make_old(tmp_path / "out")
-    monkeypatch.setattr(shutil, "rmtree", lambda path, **arguments: None)
-    monkeypatch.setattr(logging.get_logger("transformers"), "propagate", True)
-    with output_folder(tmp_path / "out", overwrite=True) as folder:
-        (folder / "config.json").write_text("new")
-    assert (tmp_path / "out" / "config.json").read_text() == "new"
-    left = next(path for path in tmp_path.iterdir() if path.name != "out")
-    assert f"The folder that {tmp_path / 'out'} replaced could not be removed; delete {left}." in caplog.text
-
-
 def test_an_output_below_a_file_is_refused_by_its_own_name(source, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match=r"^Cannot write to .*/file/out \(.*\); choose another folder\.$"):
         convert_checkpoint(source, tmp_path / "file" / "out", resampler=RESAMPLER)
-
-
-def test_a_name_of_the_greatest_length_is_no_trouble(tmp_path):
-    with output_folder(tmp_path / ("x" * 255)) as folder:
-        (folder / "config.json").touch()
-    assert contents(tmp_path) == {"x" * 255 + "/config.json": b""}
-
-
-def test_a_name_that_is_too_long_is_told(tmp_path):
-    with pytest.raises(OSError, match=r"^Cannot write to .*xxx \(File name too long\); choose another folder\.$"):
-        with output_folder(tmp_path / ("x" * 256)):
-            pass
-
-
-def test_a_disk_that_fills_up_while_copying_is_not_said_to_be_unreadable(tmp_path):
-    with pytest.raises(OSError, match="^Nothing was written to .*out: No space left on device.$"):
-        with output_folder(tmp_path / "out") as folder:
-            # as shutil.copy tells it
-            raise OSError(28, "No space left on device", str(tmp_path / "source.py"), None, str(folder / "source.py"))
-
-
-def test_parents_made_for_nothing_are_removed(tmp_path):
-    (tmp_path / "mine").mkdir()
-    with pytest.raises(ValueError, match="stop"):
-        with output_folder(tmp_path / "mine" / "deep" / "deeper" / "out"):
-            raise ValueError("stop")
-    assert [path.name for path in tmp_path.rglob("*")] == ["mine"]
-
-
-def test_what_cannot_be_read_is_not_said_to_be_unwritten(tmp_path):
-    with pytest.raises(OSError, match=rf"^Cannot read {tmp_path}/gone \(No such file or directory\)\.$"):
-        with output_folder(tmp_path / "out"):
-            open(tmp_path / "gone")
 
 
 @pytest.fixture
