@@ -6,7 +6,8 @@ from pathlib import Path
 
 import torch
 
-from comem_hf.bank.building.builder import SHARD_SIZE, BankBuilder
+from comem_hf.bank.building.build_settings import SHARD_SIZE, BuildSettings
+from comem_hf.bank.building.builder import BankBuilder
 from comem_hf.bank.building.processes import Processes
 from comem_hf.bank.changing.add_and_remove import add_items, remove_items
 from comem_hf.bank.changing.merge_banks import merge_banks
@@ -111,20 +112,16 @@ class MemoryBank:
             OSError: If no space is left; called again when there is, it goes on.
         """
         resolved = resolve_embedder(embedder, model, processor)
-        processes = Processes(distributed)
-        builder = BankBuilder(
-            model,
-            processor,
-            resolved,
-            batch_size,
-            dtype,
-            shard_size,
-            on_error,
-            processes,
-            metric,
-            index_factory,
-            license,
+        settings = BuildSettings(
+            batch_size=batch_size,
+            dtype=dtype,
+            shard_size=shard_size,
+            metric=metric,
+            index_factory=index_factory,
+            license=license,
+            on_error=on_error,
         )
+        builder = BankBuilder(model, processor, resolved, settings, Processes(distributed))
         builder.build(items, Path(output_dir), overwrite)
         return cls.from_pretrained(output_dir, model=model, processor=processor, embedder=resolved)
 

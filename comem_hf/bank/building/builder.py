@@ -11,7 +11,7 @@ from comem_hf.bank.encoding.embedder import Embedder
 from comem_hf.bank.encoding.input_rows import read_rows
 from comem_hf.bank.encoding.item_encoder import ItemEncoder, eval_mode
 from comem_hf.bank.encoding.skipped import SKIPPED_NAME, item_label, write_skipped
-from comem_hf.bank.format.config import INDEX_NAME, BankConfig, check_license, check_metric
+from comem_hf.bank.format.config import INDEX_NAME, BankConfig
 from comem_hf.bank.format.precision import check_precision
 from comem_hf.bank.index.build_index import StoredEmbeddings, build_index
 from comem_hf.cards.bank_card import write_card
@@ -19,14 +19,13 @@ from comem_hf.cards.template import CARD_NAME
 from comem_hf.files.whole_file import write_durably
 from comem_hf.modeling.memory_item import MemoryItem
 
+from .build_settings import BuildSettings
 from .processes import Processes
 from .shard_builder import ShardBuilder, changed_items, input_digest
 from .staging import Staging, embeddings_name
 
 
 logger = logging.get_logger(__name__)
-
-SHARD_SIZE = 1024
 
 
 class BankBuilder:
@@ -36,45 +35,22 @@ class BankBuilder:
         model (`CoMemForConditionalGeneration`): Encodes the items; run in eval mode, left in the mode it was in.
         processor (`CoMemProcessor`): Prepares the items.
         embedder (`Embedder`): Makes them searchable.
-        batch_size (`int`): Items per encoder pass; halved when memory runs out.
-        dtype (`str`): Of the stored memory vectors.
-        shard_size (`int`): Items per file; at most this many are lost when a build is interrupted.
-        on_error (`str`): What to do with an item that cannot be used: `"skip"` or `"raise"`.
-        processes (`Processes`): Those that build the bank together, each its share of the shards.
-        metric (`str`): How embeddings are compared: `"cosine"` or `"l2"`.
-        index_factory (`str` or `None`): FAISS factory string of the index; `None` for one by the number of items.
-        license (`str` or `None`): Licence of the items, by the Hub's identifier.
+        settings ([`BuildSettings`]): How.
+        processes ([`Processes`]): Those that build the bank together, each its share of the shards.
+
+    Raises:
+        ValueError: If the model's vectors cannot be stored in `settings.dtype`.
     """
 
-    def __init__(
-        self,
-        model,
-        processor,
-        embedder: Embedder,
-        batch_size: int,
-        dtype: str,
-        shard_size: int,
-        on_error: str,
-        processes: Processes,
-        metric: str,
-        index_factory: str | None,
-        license: str | None = None,
-    ):
-        check_metric(metric)
-        check_license(license)
-        check_precision(dtype, model.config.get_text_config().hidden_size)
-        if not isinstance(shard_size, int) or shard_size < 1:
-            raise ValueError(f"`shard_size` must be a positive integer, got {shard_size!r}.")
+    def __init__(self, model, processor, embedder: Embedder, settings: BuildSettings, processes: Processes):
+        check_precision(settings.dtype, model.config.get_text_config().hidden_size)
         self.model = model
         self.processor = processor
         self.embedder = embedder
-        self.shards = ShardBuilder(ItemEncoder(model, processor, embedder, batch_size, dtype), on_error)
-        self.dtype = dtype
-        self.shard_size = shard_size
+        self.settings = settings
         self.processes = processes
-        self.metric = metric
-        self.index_factory = index_factory
-        self.license = license
+        encoder = ItemEncoder(model, processor, embedder, settings.batch_size, settings.dtype)
+        self.shards = ShardBuilder(encoder, settings.on_error)
 
     def build(self, items: Iterable[MemoryItem], output: Path, overwrite: bool = False) -> None:
         """Write a bank of `items` to `output`, or go on with an interrupted build of the same items.
@@ -86,15 +62,15 @@ class BankBuilder:
                 of the interrupted build; or if `output` cannot be used (see [`Staging`]).
             OSError: If no space is left; what is finished stays.
         """
-        settings = {
+        decisive = {
             "memory_fingerprint": self.model.memory_fingerprint(),
             "memory_pixels": [self.processor.memory_min_pixels, self.processor.memory_max_pixels],
             "embedder": self.embedder.settings,
-            "dtype": self.dtype,
-            "shard_size": self.shard_size,
+            "dtype": self.settings.dtype,
+            "shard_size": self.settings.shard_size,
         }
         leader = self.processes.leader
-        with Staging(output, settings, overwrite, leader) as staging:
+        with Staging(output, decisive, overwrite, leader) as staging:
             self.processes.wait()  # until the leader has opened the folder
             staging.wait_for(0)
             total = operator.length_hint(items) or None
@@ -122,7 +98,7 @@ class BankBuilder:
         """
         rows = read_rows(items, self.embedder)
         number, skipped, published, others = 0, 0, staging.published, {}
-        while shard := list(islice(rows, self.shard_size)):
+        while shard := list(islice(rows, self.settings.shard_size)):
             done = 0
             if number in staging.shards or published:
                 self.shards.check(staging, number, shard)
@@ -151,7 +127,9 @@ class BankBuilder:
             raise ValueError(f"None of the {total} items can be used. {first}")
         embeddings = [embeddings_name(number) for number, shard in staging.shards.items() if shard["num_items"]]
         index, found = build_index(
-            StoredEmbeddings([staging.work / name for name in embeddings]), self.metric, self.index_factory
+            StoredEmbeddings([staging.work / name for name in embeddings]),
+            self.settings.metric,
+            self.settings.index_factory,
         )
         files = staging.collect()
         files[INDEX_NAME] = write_durably(staging.bank / INDEX_NAME, index.save)
@@ -159,16 +137,16 @@ class BankBuilder:
             num_items=len(index),
             num_memory_tokens=self.model.config.num_memory_tokens,
             hidden_size=self.model.config.get_text_config().hidden_size,
-            memory_dtype=self.dtype,
+            memory_dtype=self.settings.dtype,
             memory_fingerprint=staging.settings["memory_fingerprint"],
             model=_model_reference(self.model),
             embedder=self.embedder.settings,
             embedding_size=index.embedding_size,
             shard_sizes=[shard["num_items"] for shard in shards],
             files=files,
-            metric=self.metric,
+            metric=self.settings.metric,
             index={"file": INDEX_NAME, **found},
-            license=self.license,
+            license=self.settings.license,
         )
         config.files[CARD_NAME] = write_card(staging.bank, config)
         write_skipped(staging.bank, skipped)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from safetensors.numpy import save_file
 
-from comem_hf.bank.encoding.encode_rows import check_on_error, check_problems, encode_rows
+from comem_hf.bank.encoding.encode_rows import check_problems, encode_rows
 from comem_hf.bank.encoding.input_rows import InputRow
 from comem_hf.bank.encoding.item_encoder import ItemEncoder
 from comem_hf.bank.format.config import items_name, memory_name
@@ -26,7 +26,6 @@ class ShardBuilder:
     """
 
     def __init__(self, encoder: ItemEncoder, on_error: str):
-        check_on_error(on_error)
         self.encoder = encoder
         self.on_error = on_error
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from transformers.utils import logging
 
 from comem_hf import default
-from comem_hf.bank.building.builder import SHARD_SIZE
+from comem_hf.bank.building.build_settings import SHARD_SIZE
 from comem_hf.bank.encoding.encode_rows import check_on_error, encode_rows
 from comem_hf.bank.encoding.input_rows import InputRow, read_rows
 from comem_hf.bank.encoding.item_encoder import ItemEncoder, eval_mode

@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+from comem_hf.bank.building.build_settings import BuildSettings
 from comem_hf.bank.building.builder import BankBuilder
 from comem_hf.bank.building.processes import Processes
 from comem_hf.bank.building.staging import Staging
@@ -40,18 +41,9 @@ def build_together(model, tiny_processor):
 
         def run(rank, wrap):
             processor = copy.deepcopy(tiny_processor)  # early tokenizers may be used by one thread only
-            builder = BankBuilder(
-                model,
-                processor,
-                BackboneEmbedder(model, processor),
-                batch_size=2,
-                dtype="float32",
-                shard_size=3,
-                on_error="skip",
-                processes=Thread(rank, barrier),
-                metric="cosine",
-                index_factory=None,
-            )
+            settings = BuildSettings(batch_size=2, shard_size=3)
+            embedder = BackboneEmbedder(model, processor)
+            builder = BankBuilder(model, processor, embedder, settings, Thread(rank, barrier))
             encoder = builder.shards.encoder
             encoder.encode = wrap(encoder.encode)
             try:

@@ -1,0 +1,42 @@
+"""How a bank is built and stored."""
+
+from dataclasses import dataclass
+
+from comem_hf.bank.encoding.encode_rows import check_on_error
+from comem_hf.bank.format.config import check_license, check_metric
+
+
+SHARD_SIZE = 1024
+
+
+@dataclass(frozen=True)
+class BuildSettings:
+    """What [`MemoryBank.build`] is told beside items, model and embedder.
+
+    Args:
+        batch_size (`int`, defaults to 32): Items per encoder pass; halved when memory runs out.
+        dtype (`str`, defaults to `"float32"`): Of the stored memory vectors.
+        shard_size (`int`, defaults to 1024): Items per file; at most this many are lost when a build is interrupted.
+        metric (`str`, defaults to `"cosine"`): How embeddings are compared: `"cosine"` or `"l2"`.
+        index_factory (`str`, *optional*): FAISS factory string of the index; if not given, one by the number of items.
+        license (`str`, *optional*): Licence of the items, by the Hub's identifier.
+        on_error (`str`, defaults to `"skip"`): What to do with an item that cannot be used: `"skip"` or `"raise"`.
+
+    Raises:
+        ValueError: If one of them has no valid value.
+    """
+
+    batch_size: int = 32
+    dtype: str = "float32"
+    shard_size: int = SHARD_SIZE
+    metric: str = "cosine"
+    index_factory: str | None = None
+    license: str | None = None
+    on_error: str = "skip"
+
+    def __post_init__(self):
+        check_metric(self.metric)
+        check_license(self.license)
+        check_on_error(self.on_error)
+        if not isinstance(self.shard_size, int) or self.shard_size < 1:
+            raise ValueError(f"`shard_size` must be a positive integer, got {self.shard_size!r}.")
