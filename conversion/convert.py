@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from transformers import AutoModelForImageTextToText, GenerationConfig
 from transformers.dynamic_module_utils import custom_object_save
-from transformers.utils import logging
+from transformers.utils import CONFIG_NAME, logging
 
-from comem_hf.conversion.output.origins import check_origin
 from comem_hf.conversion.output.replaceable import CHECKPOINT, refuse_unless_replaceable
 from comem_hf.conversion.output.report import ConversionReport, public_name
 from comem_hf.conversion.output.shard_writer import write_shards
 from comem_hf.conversion.published.layouts import PublishedCheckpoint, read_published
+from comem_hf.conversion.published.peft_config import ADAPTER_CONFIG
 from comem_hf.conversion.published.resampler import resampler_config, resampler_tensors
 from comem_hf.conversion.published.tensor_files import LazyTensor, find_file
 from comem_hf.conversion.weights.encoder_weights import adapter_weights, separate_weights
@@ -27,11 +27,13 @@ from comem_hf.modeling.backbone_comem import commit_of
 from comem_hf.modeling.local_paths_comem import without_local_paths
 from comem_hf.modeling.remote_code_comem import enter_remote_code
 from comem_hf.modeling.resampler_comem import CoMemResampler
+from comem_hf.repository.readable import refuse_unreadable
 
 from .assumptions import adapter_backbone_name, assumptions
 
 
 MAX_ERROR = 1e-3
+CONFIG_NAMES = (CONFIG_NAME, ADAPTER_CONFIG)  # of a model, of an adapter
 ENCODER = "memory_encoder.model."
 
 
@@ -86,8 +88,8 @@ def convert_checkpoint(
         raise ValueError(
             "`rank` (--rank) is for recovering an adapter, and encoder='separate' has none; leave it out."
         )
-    check_origin("source", source)
-    check_origin("backbone", backbone)
+    refuse_unreadable("source", source, CONFIG_NAMES)
+    refuse_unreadable("backbone", backbone, CONFIG_NAMES)
     check_replaceable = partial(refuse_unless_replaceable, kind=CHECKPOINT)
     with whole_folder(
         output, "output", inputs=(source, backbone), overwrite=overwrite, check_replaceable=check_replaceable

@@ -3,6 +3,8 @@
 import copy
 import os
 
+from huggingface_hub.errors import HFValidationError
+from huggingface_hub.utils import validate_repo_id
 from transformers import PreTrainedConfig
 
 
@@ -19,9 +21,24 @@ def without_local_paths(config: PreTrainedConfig, keep_backbone: bool = False) -
     return config
 
 
-def is_local(name: str | None) -> bool:
-    """Whether a name is that of a folder rather than of a repository."""
-    return bool(name) and (os.path.isabs(name) or str(name).startswith((".", "~")) or os.path.exists(name))
+def is_repository_id(name: str | os.PathLike, is_early: bool = False) -> bool:
+    """
+    Whether a name can be the id of a repository on the Hub, `"user/name"`.
+
+    Args:
+        name (`str` or `os.PathLike`): The name.
+        is_early (`bool`, *optional*, defaults to `False`): Take `"name"`, too, as early models and data sets have it.
+    """
+    try:
+        validate_repo_id(str(name))
+    except HFValidationError:
+        return False
+    return is_early or "/" in str(name)
+
+
+def is_local(name: str | os.PathLike | None) -> bool:
+    """Whether a name is that of a folder rather than of a repository: one that is there, or a path and no id."""
+    return bool(name) and (os.path.exists(name) or not is_repository_id(name))
 
 
 def refuse_local_backbone(config: PreTrainedConfig):
@@ -35,4 +52,4 @@ def refuse_local_backbone(config: PreTrainedConfig):
         )
 
 
-__all__ = ["is_local", "refuse_local_backbone", "without_local_paths"]
+__all__ = ["is_local", "is_repository_id", "refuse_local_backbone", "without_local_paths"]

@@ -438,8 +438,19 @@ class MemoryBank:
             ValueError: If a file of this bank is damaged, or `private` is asked for and the repository is public.
             OSError: If the repository cannot be written.
         """
-        publisher = BankPublisher(self.folder, self.config, self._state.fetch, repo_id, repo_type, token)
-        return publisher.push(private, license, commit_message, revision, create_pr, model_id, model_revision)
+        publisher = BankPublisher(self.folder, self.config, self._state.fetch)
+        return publisher.push(
+            repo_id,
+            repo_type=repo_type,
+            license=license,
+            commit_message=commit_message,
+            model_id=model_id,
+            model_revision=model_revision,
+            private=private,
+            revision=revision,
+            create_pr=create_pr,
+            token=token,
+        )
 
     def _fetch_all(self) -> None:
         if self._state.fetch is not None:

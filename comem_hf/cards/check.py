@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,6 @@ from .licenses import LICENSES
 
 RELATIONS = ("adapter", "finetune", "merge", "quantized")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]+)*|code|multilingual")
-_REPOSITORY = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _TASK = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -67,6 +67,8 @@ def check_card(text: str, source: str) -> None:
 
 
 def _problems(metadata: dict[str, Any]) -> Iterator[str]:
+    from comem_hf.modeling.local_paths_comem import is_repository_id
+
     for license in _listed(metadata.get("license")):
         if not isinstance(license, str) or license not in LICENSES:
             yield (
@@ -75,15 +77,16 @@ def _problems(metadata: dict[str, Any]) -> Iterator[str]:
             )
         if license == "other" and not metadata.get("license_name"):
             yield "`license` 'other' needs a `license_name`"
-    for field, pattern, example in (
-        ("language", _LANGUAGE, "an ISO 639 code such as 'en'"),
-        ("base_model", _REPOSITORY, "a repository"),
-        ("datasets", _REPOSITORY, "a repository"),
-        ("pipeline_tag", _TASK, "a task such as 'image-text-to-text'"),
-        ("tags", re.compile(r".+"), "a text"),
+    is_repository = partial(is_repository_id, is_early=True)
+    for field, is_valid, example in (
+        ("language", _LANGUAGE.fullmatch, "an ISO 639 code such as 'en'"),
+        ("base_model", is_repository, "a repository"),
+        ("datasets", is_repository, "a repository"),
+        ("pipeline_tag", _TASK.fullmatch, "a task such as 'image-text-to-text'"),
+        ("tags", bool, "a text"),
     ):
         for value in _listed(metadata.get(field)):
-            if not isinstance(value, str) or not pattern.fullmatch(value):
+            if not isinstance(value, str) or not is_valid(value):
                 yield f"`{field}` must hold {example}, got {value!r}"
     relation = metadata.get("base_model_relation")
     if relation is not None and relation not in RELATIONS:
@@ -110,16 +113,3 @@ def _problems_of_index(index: Any) -> Iterator[str]:
 
 def _listed(value: Any) -> list:
     return [] if value is None else value if isinstance(value, list) else [value]
-
-
-def check_license(value: str) -> None:
-    """Refuse what is no licence on the Hub.
-
-    Raises:
-        ValueError: If it is none, or one that needs a name.
-    """
-    if value not in LICENSES or value == "other":
-        raise ValueError(
-            f"`license` must be an identifier of the Hub, such as 'apache-2.0', got {value!r}; for any other, write a "
-            "card README.md."
-        )

@@ -14,3 +14,19 @@ LICENSES = frozenset(
     unknown unlicense wtfpl zlib
     """.split()
 )
+
+
+def check_license(license: str | None) -> None:
+    """Refuse what is no licence on the Hub, before anything is encoded or uploaded.
+
+    Args:
+        license (`str`, *optional*): The Hub's identifier, such as `"cc-by-sa-4.0"`.
+
+    Raises:
+        ValueError: If it is none, or one that needs a name.
+    """
+    if license is not None and (license not in LICENSES or license == "other"):
+        raise ValueError(
+            f"`license` must be an identifier of the Hub, such as 'cc-by-sa-4.0', got {license!r}; any other licence "
+            "needs a card README.md that names it."
+        )

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from comem_hf.modeling import CoMemConfig
 
 
-_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 _BANK_ROW = "a memory bank for it"
 _BANK = re.compile(rf"^\| {_BANK_ROW} \| \[([^\]]+)\]", re.MULTILINE)
 
@@ -68,7 +67,7 @@ def render_model_card(
             f"{results.memory_fingerprint}, and this model has {fingerprint}."
         )
     base = config.backbone_name_or_path
-    base = base if base and not is_local(base) and _HUB_ID.fullmatch(base) else None
+    base = None if not base or is_local(base) else base
     name = repo_id.rpartition("/")[2]
     metadata = ModelCardData(
         library_name="comem_hf",
@@ -165,6 +164,7 @@ def _stated(card: str, fingerprint: str | None) -> dict[str, Any]:
 def _facts(
     config: "CoMemConfig", folder: Path, base: str | None, fingerprint: str | None, bank_id: str | None
 ) -> dict[str, str]:
+    from comem_hf.modeling.local_paths_comem import is_local
     from comem_hf.modeling.tensor_files_comem import open_tensors
 
     sizes = {key: math.prod(value.get_shape()) for key, value in open_tensors(folder).items()}
@@ -182,6 +182,6 @@ def _facts(
     }
     if fingerprint:
         facts["memory fingerprint"] = f"`{fingerprint}`"
-    if bank_id and _HUB_ID.fullmatch(bank_id):
+    if bank_id and not is_local(bank_id):
         facts[_BANK_ROW] = f"[{bank_id}](https://huggingface.co/datasets/{bank_id})"
     return facts

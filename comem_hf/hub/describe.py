@@ -3,8 +3,9 @@
 import math
 from typing import TYPE_CHECKING, Any
 
+from comem_hf.repository.errors import plain_errors
+
 from .checkpoint import Checkpoint, has_weights, read_config
-from .errors import plain_errors
 from .place import Place
 
 

@@ -1,16 +1,13 @@
 """Where a model or a memory bank lies: a folder, or a repository, of which only the configuration is read."""
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from comem_hf.bank.format.config import CONFIG_NAME
-
-from .errors import plain_errors
+from comem_hf.repository.errors import plain_errors
 
 
 MODEL, BANK = "model", "bank"
-_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 _NAMES = {"config.json": MODEL, CONFIG_NAME: BANK}
 
 
@@ -64,7 +61,9 @@ def find_place(name: str, revision: str | None = None, repo_type: str | None = N
         raise ValueError(_nothing_in(name, kind))
     if repo_type not in (None, "model", "dataset"):
         raise ValueError(f"`repo_type` must be 'model' or 'dataset', got {repo_type!r}.")
-    if not _HUB_ID.fullmatch(name):
+    from comem_hf.modeling.local_paths_comem import is_repository_id
+
+    if not is_repository_id(name):
         raise ValueError(f"There is no folder {name!r}.")  # and that is no id of a repository
     repo_types = {None: ("model", "dataset"), MODEL: ("model",), BANK: ("dataset", "model")}[kind]
     return _find_repository(name, revision, (repo_type,) if repo_type else repo_types, kind)

@@ -5,9 +5,9 @@ import shutil
 from pathlib import Path
 
 from comem_hf.files.whole_folder import refuse_taken, whole_folder
+from comem_hf.repository.errors import plain_errors, unreachable
 
 from .checkpoint import Checkpoint, has_weights, read_config
-from .errors import plain_errors, unreachable
 from .place import BANK, Place, find_place
 
 

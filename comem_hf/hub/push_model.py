@@ -11,9 +11,10 @@ from comem_hf.cards.check import read_card
 from comem_hf.cards.model_card import card_to_publish
 from comem_hf.cards.results import RESULTS_NAME, Results
 from comem_hf.cards.template import CARD_NAME
+from comem_hf.repository.errors import plain_errors
+from comem_hf.repository.push_target import PushTarget
 
 from .checkpoint import Checkpoint
-from .errors import plain_errors
 
 
 # What goes along as it is, where a folder has it. Nothing else does: checkpoints of a training, notes, secrets.
@@ -91,50 +92,38 @@ class ModelPublisher:
                 public; nothing has been uploaded.
             OSError: If the repository cannot be written.
         """
-        from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
-        from huggingface_hub.hf_api import RepoFile
+        from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
-        api = HfApi(token=token)
-        with tempfile.TemporaryDirectory() as temporary, plain_errors(repo_id, revision, writing=True):
+        with (
+            tempfile.TemporaryDirectory() as temporary,
+            plain_errors(repo_id, revision, repo_type="model", writing=True),
+        ):
             staging = Path(temporary)
             self._stage(staging)
             if results is not None:
                 card["results"] = Results.load(results)
                 (staging / RESULTS_NAME).write_bytes(results.read_bytes())
             self._write_card(staging, repo_id, None, card)  # where one is refused, no repository is made either
-            repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
-            if revision is not None and not revision.startswith("refs/"):
-                api.create_branch(repo_id, branch=revision, exist_ok=True)
-            head = api.repo_info(repo_id, revision=revision)
-            if private and not head.private:
-                raise ValueError(f"`private` is asked for, but {repo_id!r} is there already and public.")
-            entries = api.list_repo_tree(repo_id, revision=head.sha)
-            present = {entry.path for entry in entries if isinstance(entry, RepoFile)}
-            stale = [name for name in present if _WEIGHTS.fullmatch(name)]
-            published = None
-            if CARD_NAME in present:
-                published = read_card(Path(api.hf_hub_download(repo_id, CARD_NAME, revision=head.sha)))
-            if RESULTS_NAME in present and not (staging / RESULTS_NAME).exists():
+            repository = PushTarget(
+                repo_id, "model", private=private, revision=revision, create_pr=create_pr, token=token
+            )
+            stale = [name for name in repository.present if _WEIGHTS.fullmatch(name)]
+            published = read_card(repository.download(CARD_NAME)) if CARD_NAME in repository.present else None
+            if RESULTS_NAME in repository.present and not (staging / RESULTS_NAME).exists():
                 with suppress(ValueError):  # somebody's own file of that name
-                    measured = Results.load(Path(api.hf_hub_download(repo_id, RESULTS_NAME, revision=head.sha)))
+                    measured = Results.load(repository.download(RESULTS_NAME))
                     if self.memory_fingerprint in (None, measured.memory_fingerprint):
                         card["results"] = measured
                     else:
                         stale.append(RESULTS_NAME)
-            self._write_card(staging, repo_id, published, card)
+            self._write_card(staging, repository.repository["repo_id"], published, card)
             files = {path.relative_to(staging).as_posix(): path for path in staging.rglob("*") if path.is_file()}
             files |= {name: self.checkpoint.folder / name for name in self.checkpoint.weight_files}
-            return api.create_commit(
-                repo_id,
-                [
-                    *(CommitOperationAdd(name, str(path)) for name, path in sorted(files.items())),
-                    *(CommitOperationDelete(name) for name in stale if name not in files),
-                ],
-                commit_message=commit_message or "Push a CoMEM model",
-                revision=revision,
-                create_pr=create_pr,
-                parent_commit=head.sha,
-            )
+            operations = [
+                *(CommitOperationAdd(name, str(path)) for name, path in sorted(files.items())),
+                *(CommitOperationDelete(name) for name in stale if name not in files),
+            ]
+            return repository.commit(operations, commit_message or "Push a CoMEM model")
 
     def _stage(self, staging: Path) -> None:
         """Write everything but weights and card, as `save_pretrained` would."""

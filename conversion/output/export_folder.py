@@ -6,12 +6,13 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from transformers import PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
+from transformers.utils import CONFIG_NAME
 
 from comem_hf.files.whole_folder import whole_folder
 from comem_hf.modeling import CoMemForConditionalGeneration
+from comem_hf.repository.readable import refuse_unreadable
 
-from .origins import backbone_names, check_origin
 from .replaceable import refuse_unless_replaceable
 
 
@@ -37,9 +38,9 @@ def open_export(
         The model, the folder that becomes `output`, and where the model was loaded from, if it was not loaded before.
     """
     source = None if isinstance(model, PreTrainedModel) else model
-    check_origin("model", source)
-    check_origin("backbone", backbone)
-    inputs = (source, backbone, *backbone_names(model))
+    for argument, name in (("model", source), ("backbone", backbone)):
+        refuse_unreadable(argument, name, (CONFIG_NAME,))
+    inputs = (source, backbone, _backbone_name(model))
     check_replaceable = partial(refuse_unless_replaceable, kind=kind)
     with whole_folder(
         output, "output", inputs=inputs, overwrite=overwrite, check_replaceable=check_replaceable
@@ -47,6 +48,13 @@ def open_export(
         if source is not None:
             model = CoMemForConditionalGeneration.from_pretrained(source, backbone=backbone)
         yield model, folder, source
+
+
+def _backbone_name(model: str | os.PathLike | PreTrainedModel) -> str | None:
+    """Returns the backbone that a model of this package names in its configuration, before it is loaded."""
+    if isinstance(model, PreTrainedModel):
+        return getattr(model.config, "backbone_name_or_path", None)
+    return PreTrainedConfig.get_config_dict(model)[0].get("backbone_name_or_path")
 
 
 __all__ = ["open_export"]

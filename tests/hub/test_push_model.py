@@ -192,7 +192,9 @@ def test_revision_private_and_results_are_as_asked(hub, folder, tmp_path):
     assert json.loads(files["evaluation.json"]) == found
     assert ModelCard(files["README.md"].decode()).data.eval_results[0].metric_value == 0.25
     publisher.push("ann/public")
-    with pytest.raises(ValueError, match="`private` is asked for, but 'ann/public' is there already and public"):
+    with pytest.raises(
+        ValueError, match="`private` is asked for, but the model repository 'ann/public' is there already and public"
+    ):
         publisher.push("ann/public", private=True)
 
 
@@ -223,10 +225,10 @@ def test_tensors_that_are_missing_or_of_another_shape_are_named(folder, tmp_path
 
 def test_who_may_not_write_is_told_to_log_in(hub, folder, monkeypatch):
     for token, name in (("bob's", "ann/model"), ("ann's", "bob/model")):
-        with pytest.raises(OSError, match=f"You may not write to '{name}': log in"):
+        with pytest.raises(OSError, match=f"You may not write to the model repository '{name}': log in"):
             ModelPublisher(folder).push(name, token=token)
     monkeypatch.delenv("HF_TOKEN")
-    with pytest.raises(OSError, match="You may not write to 'ann/model': log in"):
+    with pytest.raises(OSError, match="You may not write to the model repository 'ann/model': log in"):
         ModelPublisher(folder).push("ann/model", private=True)
 
 

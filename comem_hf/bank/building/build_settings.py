@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from comem_hf.bank.encoding.encode_rows import check_on_error
-from comem_hf.bank.format.config import check_license, check_metric
+from comem_hf.bank.format.config import check_metric
+from comem_hf.cards.licenses import check_license
 
 
 SHARD_SIZE = 1024

@@ -27,7 +27,6 @@ _REMOVED_NAME = re.compile(r"removed-\d{5,}\.safetensors")
 FILE_NAME = re.compile(
     rf"{_INDEX_NAME.pattern}|{_REMOVED_NAME.pattern}|{re.escape(CARD_NAME)}|memory-\d{{5,}}\.safetensors|items-\d{{5,}}\.parquet"
 )
-_LICENSE = re.compile(r"[\w.-]+")
 _EXACT = {"file": INDEX_NAME, "factory": "Flat", "nprobe": None, "recall": 1.0}
 _COUNTS = ("num_items", "num_memory_tokens", "hidden_size", "embedding_size")
 
@@ -56,12 +55,6 @@ def check_metric(metric: str) -> None:
     """Raises a `ValueError` if there is no such metric."""
     if metric not in METRICS:
         raise ValueError(f"`metric` must be one of {', '.join(METRICS)}, got {metric!r}.")
-
-
-def check_license(license: str | None) -> None:
-    """Raises a `ValueError` if this cannot be the Hub's identifier of a licence."""
-    if license is not None and not (isinstance(license, str) and _LICENSE.fullmatch(license)):
-        raise ValueError(f"`license` must be an identifier such as 'cc-by-sa-4.0', got {license!r}.")
 
 
 @dataclass
@@ -138,7 +131,8 @@ class BankConfig:
         later = [name for name in (self.index["file"], self.removed) if name and _number(name) > self.generation]
         if later:  # the next change would write into a file that readers have open
             raise ValueError(f"`generation` is {self.generation}, but {later[0]!r} is of a later one.")
-        check_license(self.license)
+        if not isinstance(self.license, str | None):
+            raise ValueError(f"`license` must be an identifier such as 'cc-by-sa-4.0', got {self.license!r}.")
         for name, entry in self.files.items():
             if not FILE_NAME.fullmatch(name):
                 raise ValueError(f"`files` names {name!r}, which is not a file of a memory bank.")

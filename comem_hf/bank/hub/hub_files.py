@@ -13,13 +13,13 @@ from comem_hf.bank.building.staging import replaced_bank
 from comem_hf.bank.format.config import CONFIG_NAME, BankConfig
 from comem_hf.cards.template import CARD_NAME
 from comem_hf.files.whole_file import file_entry
-
-from .download import download, repository_label
+from comem_hf.modeling.local_paths_comem import is_local
+from comem_hf.repository.download import download
+from comem_hf.repository.errors import repository_label
 
 
 MEMORIES = ("eager", "lazy")
 REPO_TYPES = ("dataset", "model")
-REPO_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _SHARD = re.compile(r"(memory|items)-")
 _WORKERS = 8
 
@@ -54,7 +54,7 @@ def hub_files(
             f"The bank {text!r} was about to be replaced when the build was interrupted: build again to finish, or "
             f"open {str(set_aside)!r}, the older one."
         )
-    if folder.exists() or not REPO_ID.fullmatch(text) or text.startswith("."):
+    if is_local(text):
         raise ValueError(f"No memory bank at {text!r}: it is neither a folder nor the id of a Hub repository.")
     return HubFiles(text, revision, repo_type, memories, hash_up_to, **options)
 

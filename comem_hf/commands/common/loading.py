@@ -19,8 +19,8 @@ def load_model(name: str | Path | None):
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
     from comem_hf.hub.checkpoint import has_weights, read_config
-    from comem_hf.hub.errors import unreachable
     from comem_hf.hub.place import MODEL, find_place
+    from comem_hf.repository.errors import unreachable
 
     place = find_place(str(_default("model") if name is None else name), kind=MODEL)
     read_config(place.folder, place.name)  # before gigabytes of another model

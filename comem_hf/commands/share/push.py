@@ -44,7 +44,7 @@ def push(
         comem push my-model me/my-model --bank my-bank --license apache-2.0
     """
     from comem_hf.bank.format.config import CONFIG_NAME
-    from comem_hf.cards.check import check_license
+    from comem_hf.cards.licenses import check_license
     from comem_hf.commands.common.output import print_json
 
     check_folder(folder)

@@ -46,7 +46,7 @@ def test_the_licence_is_kept_and_on_the_card(build, items, tmp_path):
 
 @pytest.mark.parametrize("license", ["CC BY 4.0", "", "a\nb", 4])
 def test_a_licence_that_is_no_identifier_is_refused_before_anything_is_encoded(build, tmp_path, license):
-    with pytest.raises(ValueError, match="`license` must be an identifier such as 'cc-by-sa-4.0', got"):
+    with pytest.raises(ValueError, match="`license` must be an identifier of the Hub, such as 'cc-by-sa-4.0', got"):
         build(iter(lambda: pytest.fail("read"), None), output_dir=tmp_path / "bank", license=license)
     assert not list(tmp_path.iterdir())
 

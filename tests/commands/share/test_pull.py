@@ -110,8 +110,11 @@ def test_what_cannot_be_read_is_one_sentence(comem, hub, pushed, command, monkey
     hub.repositories["model", "ann/empty"] = Repository("ann/empty")
     hub.repositories["model", "ann/model"].is_private = True
     for arguments, message in (
-        (["ann/nothing"], "no repository on the Hub that you may read; a private one needs a token"),
-        (["ann/model", "--revision", "nowhere"], "'ann/model' has no revision 'nowhere': give a branch, a tag or a"),
+        (["ann/nothing"], "no repository of that name on the Hub that you can read: for a private one, log in"),
+        (
+            ["ann/model", "--revision", "nowhere"],
+            "There is no revision 'nowhere' of 'ann/model': give a branch, a tag or a",
+        ),
         (["ann/plain"], "'ann/plain' is a 'qwen2_vl' model, not a CoMEM model"),
         (["ann/empty"], "'ann/empty' is neither a model nor a memory bank: no config.json, no bank_config.json"),
         (["no folder"], "There is no folder 'no folder'"),
@@ -121,7 +124,10 @@ def test_what_cannot_be_read_is_one_sentence(comem, hub, pushed, command, monkey
         assert (code, output) == (2, "") and message in error and error.count("\n") == 1
     for token in ("bob's", ""):
         monkeypatch.setenv("HF_TOKEN", token)
-        assert "no repository on the Hub that you may read; a private one" in comem(command, "ann/model")[2]
+        assert (
+            "no repository of that name on the Hub that you can read: for a private one"
+            in comem(command, "ann/model")[2]
+        )
 
 
 def test_pull_never_writes_into_what_is_there(comem, hub, pushed, tmp_path, model_folder):

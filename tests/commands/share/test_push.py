@@ -79,7 +79,7 @@ def test_push_refuses_what_it_cannot_push_in_one_line(comem, hub, model_folder, 
         ((model_folder, "ann/model", "--results", tmp_path / "a.json"), "holds no results of `comem evaluate"),
         ((bank_folder, "ann/bank", "--bank", bank_folder), "--bank is for models, but"),
         ((bad_card, "ann/bank"), "of '" + str(bad_card) + "' is not valid: `license` 'apache' is not an identifier"),
-        ((model_folder, "bob/model"), "You may not write to 'bob/model': log in"),
+        ((model_folder, "bob/model"), "You may not write to the model repository 'bob/model': log in"),
     ):
         code, _, error = comem("push", *arguments)
         assert code == 2 and message in error and error.count("\n") == 1

@@ -1,18 +1,26 @@
 """What is neither a folder nor a repository is told before anything is made."""
 
+import huggingface_hub
 import pytest
 from huggingface_hub import constants
-from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
+from huggingface_hub.errors import (
+    GatedRepoError,
+    LocalEntryNotFoundError,
+    RemoteEntryNotFoundError,
+    RepositoryNotFoundError,
+)
 
 from comem_hf.conversion import convert_checkpoint, export_adapter, merge_encoder
-from comem_hf.conversion.output import origins
-from comem_hf.conversion.output.origins import check_origin
+from comem_hf.repository.readable import refuse_unreadable
+
+
+FILES = ("config.json", "adapter_config.json")
 
 
 def make(error: type[Exception], message: str) -> Exception:
     """An error of huggingface_hub's, whose constructors ask for the answers of various HTTP libraries."""
     made = error.__new__(error)
-    made.args = (message,)
+    made.args, made.response = (message,), None
     return made
 
 
@@ -34,22 +42,22 @@ def test_a_backbone_that_can_be_nothing_is_refused(tmp_path, read):
 def test_a_file_is_refused(tmp_path):
     (tmp_path / "model.safetensors").touch()
     with pytest.raises(ValueError, match="`source` .*model.safetensors' is a file; pass the folder that it lies in"):
-        check_origin("source", tmp_path / "model.safetensors")
+        refuse_unreadable("source", tmp_path / "model.safetensors", FILES)
 
 
 def test_offline_a_repository_that_is_not_at_hand_is_refused(monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    message = "`source` 'nosuch' is no folder here, and HF_HUB_OFFLINE=1 forbids looking on the Hub."
+    message = r"^`source`: 'no/such' is neither a folder here nor .* cannot be reached \(HF_HUB_OFFLINE is set\)\.$"
     with pytest.raises(OSError, match=message):
-        check_origin("source", "nosuch")
+        refuse_unreadable("source", "no/such", FILES)
 
 
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        (make(RepositoryNotFoundError, "404\nNot found"), "no repository on the Hub, or a private one"),
-        (make(GatedRepoError, "403\nGated"), "is gated; ask for access at http.*/some/one"),
-        (LocalEntryNotFoundError("Cannot\nconnect."), r"the Hub cannot be asked \(Cannot\); check the connection"),
+        (make(RepositoryNotFoundError, "404\nNot found"), "`source`: .* no repository of that name on the Hub"),
+        (make(GatedRepoError, "403\nGated"), "`source`: Access to 'some/one' must be asked for on its page"),
+        (LocalEntryNotFoundError("Cannot\nconnect."), "`source`: .* and the Hub cannot be reached"),
     ],
 )
 def test_the_hub_is_asked_once_and_its_answer_is_one_line(monkeypatch, answer, message):
@@ -60,7 +68,7 @@ def test_the_hub_is_asked_once_and_its_answer_is_one_line(monkeypatch, answer, m
         raise answer
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(origins, "hf_hub_download", download)
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
     with pytest.raises(OSError, match=message) as caught:
         convert_checkpoint("some/one", "never-made")
     assert "\n" not in str(caught.value) and not str(caught.value).endswith("..")
@@ -69,8 +77,8 @@ def test_the_hub_is_asked_once_and_its_answer_is_one_line(monkeypatch, answer, m
 
 def test_a_repository_without_a_configuration_may_be_an_adapter(monkeypatch):
     def download(*arguments):
-        raise EntryNotFoundError("404")
+        raise make(RemoteEntryNotFoundError, "404")
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(origins, "hf_hub_download", download)
-    check_origin("source", "some/adapter")
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    refuse_unreadable("source", "some/adapter", FILES)

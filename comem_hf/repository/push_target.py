@@ -1,0 +1,73 @@
+"""A repository that is about to be written."""
+
+from pathlib import Path
+
+from .download import download
+from .errors import repository_label
+
+
+class PushTarget:
+    """A repository, made if it was not there, at the commit that the next one follows.
+
+    Args:
+        repo_id (`str`): Id of the repository.
+        repo_type (`str`): `"dataset"` or `"model"`.
+        private (`bool`, *optional*): Whether a new repository is private; if not given, its owner's default.
+        revision (`str`, *optional*): Branch to push to, made if it is not there; defaults to the main one.
+        create_pr (`bool`, defaults to `False`): Open a pull request instead.
+        token (`str` or `bool`, *optional*): Of a user who may write there; defaults to the stored one.
+
+    Attributes:
+        present (`dict[str, str | None]`): The sha256 of each file (`None`: kept in git), by name.
+
+    Raises:
+        ValueError: If `private` is asked for and the repository is public.
+    """
+
+    def __init__(
+        self,
+        repo_id: str,
+        repo_type: str,
+        *,
+        private: bool | None = None,
+        revision: str | None = None,
+        create_pr: bool = False,
+        token: str | bool | None = None,
+    ):
+        from huggingface_hub import HfApi
+        from huggingface_hub.hf_api import RepoFile
+
+        self._api = HfApi(token=token)
+        repo_id = self._api.create_repo(repo_id, repo_type=repo_type, private=private, exist_ok=True).repo_id
+        self.repository = {"repo_id": repo_id, "repo_type": repo_type}
+        self._branch = {"revision": revision, "create_pr": create_pr}
+        if revision is not None and not revision.startswith("refs/"):
+            self._api.create_branch(**self.repository, branch=revision, exist_ok=True)
+        found = self._api.repo_info(**self.repository, revision=revision)
+        if private and not found.private:
+            label = repository_label(repo_id, repo_type)
+            raise ValueError(f"`private` is asked for, but {label} is there already and public.")
+        self.head = found.sha
+        entries = self._api.list_repo_tree(**self.repository, revision=self.head)
+        self.present = {entry.path: entry.lfs and entry.lfs.sha256 for entry in entries if isinstance(entry, RepoFile)}
+
+    def download(self, name: str) -> Path:
+        """A file as it is there."""
+        return download(**self.repository, revision=self.head, name=name, token=self._api.token)
+
+    def commit(self, operations: list, message: str):
+        """Commit on top of what was found; the next commit follows this one.
+
+        Returns:
+            `huggingface_hub.CommitInfo`: The commit; where nothing has changed, the latest one.
+        """
+        done = self._api.create_commit(
+            **self.repository,
+            operations=operations,
+            commit_message=message,
+            parent_commit=self.head,
+            **self._branch,
+        )
+        self.head = done.oid
+        self._branch = {"revision": done.pr_revision or self._branch["revision"], "create_pr": False}
+        return done
