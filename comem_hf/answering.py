@@ -5,7 +5,9 @@ from collections.abc import Sequence
 import torch
 from PIL import Image
 
-from comem_hf.modeling.memory_item import MemoryItem
+from comem_hf.modeling.memory_item import MemoryItem, load_image
+
+from .rag import item_turns
 
 
 def question_inputs(
@@ -14,6 +16,8 @@ def question_inputs(
     pictures: Sequence[Image.Image],
     items: Sequence[Sequence[MemoryItem]] | None = None,
     memory_inputs=None,
+    *,
+    picture_first: bool = True,
 ):
     """Inputs of `generate` for questions about pictures.
 
@@ -22,22 +26,20 @@ def question_inputs(
         questions (`Sequence[str]`): A question per sample.
         pictures (`Sequence[PIL.Image.Image]`): What it is about.
         items (`Sequence[Sequence[MemoryItem]]`, *optional*): Items to paste into the prompt as they are (retrieval
-            without memory): each is a user's turn before the question's, its picture first.
+            without memory): each is a user's turn before the question's.
         memory_inputs (`MemoryInputs`, *optional*): Memory of the samples.
+        picture_first (`bool`, defaults to `True`): How pasted items are shown; see [`item_content`].
 
     Returns:
         `BatchFeature`: The processor's, with `memory_inputs` where there is memory.
     """
-    items = [()] * len(questions) if items is None else items
-    prompts = [
-        processor.apply_chat_template(_messages(pasted, question), add_generation_prompt=True)
-        for pasted, question in zip(items, questions, strict=True)
-    ]
-    images = [
-        image
-        for pasted, picture in zip(items, pictures, strict=True)
-        for image in (*(item.load_image() for item in pasted if item.image is not None), picture)
-    ]
+    prompts, images = [], []
+    for question, picture, pasted in zip(questions, pictures, items or [()] * len(questions), strict=True):
+        turns, shown = item_turns(pasted, picture_first=picture_first)
+        content = [{"type": "image"}, {"type": "text", "text": question}]
+        turns.append({"role": "user", "content": content})
+        prompts.append(processor.apply_chat_template(turns, add_generation_prompt=True))
+        images += [*map(load_image, shown), picture]
     # Of a prompt that is too long the tokenizer would warn with what is not so; see `refuse_too_long`.
     inputs = processor(text=prompts, images=images, padding=True, return_tensors="pt", verbose=False)
     if memory_inputs is not None:
@@ -87,12 +89,3 @@ def generate_answers(model, processor, inputs, max_new_tokens: int = 32) -> list
     output = model.generate(**inputs, max_new_tokens=max_new_tokens, do_sample=False)
     answers = processor.batch_decode(output[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
     return [answer.strip() for answer in answers]
-
-
-def _messages(items: Sequence[MemoryItem], question: str) -> list[dict]:
-    turns = [
-        ([{"type": "image"}] if item.image is not None else []) + [{"type": "text", "text": item.text or ""}]
-        for item in items
-    ]
-    turns.append([{"type": "image"}, {"type": "text", "text": question}])
-    return [{"role": "user", "content": content} for content in turns]

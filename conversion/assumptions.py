@@ -1,12 +1,11 @@
 """What a conversion takes for granted because no file tells it, in sentences for its report."""
 
-import os
 from pathlib import Path
 from typing import Any
 
-from comem_hf.conversion.output.report import public_name
 from comem_hf.conversion.published.layouts import PublishedCheckpoint
 from comem_hf.modeling import CoMemConfig
+from comem_hf.modeling.local_paths_comem import is_repository_id, public_name
 
 
 def assumptions(published: PublishedCheckpoint, config: CoMemConfig, given: dict[str, Any] | None) -> list[str]:
@@ -24,7 +23,7 @@ def assumptions(published: PublishedCheckpoint, config: CoMemConfig, given: dict
 def adapter_backbone_name(published: PublishedCheckpoint) -> str | None:
     """Returns what an adapter folder calls its backbone, but not where that lay on the machine of its author."""
     name = published.adapter_backbone
-    return Path(name).name if name and (os.path.isabs(name) or name.startswith((".", "~"))) else name
+    return Path(name).name if name and not is_repository_id(name) else name
 
 
 def _about_resampler(sizes: dict[str, Any], given: dict[str, Any]) -> list[str]:

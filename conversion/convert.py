@@ -13,7 +13,7 @@ from transformers.dynamic_module_utils import custom_object_save
 from transformers.utils import CONFIG_NAME, logging
 
 from comem_hf.conversion.output.replaceable import CHECKPOINT, refuse_unless_replaceable
-from comem_hf.conversion.output.report import ConversionReport, public_name
+from comem_hf.conversion.output.report import ConversionReport
 from comem_hf.conversion.output.shard_writer import write_shards
 from comem_hf.conversion.published.layouts import PublishedCheckpoint, read_published
 from comem_hf.conversion.published.peft_config import ADAPTER_CONFIG
@@ -24,7 +24,7 @@ from comem_hf.files.whole_folder import whole_folder
 from comem_hf.modeling import CoMemConfig, CoMemForConditionalGeneration, CoMemProcessor
 from comem_hf.modeling.adapter_comem import linear_layer_names
 from comem_hf.modeling.backbone_comem import commit_of
-from comem_hf.modeling.local_paths_comem import without_local_paths
+from comem_hf.modeling.local_paths_comem import public_name, without_local_paths
 from comem_hf.modeling.remote_code_comem import enter_remote_code
 from comem_hf.modeling.resampler_comem import CoMemResampler
 from comem_hf.repository.readable import refuse_unreadable

@@ -10,11 +10,11 @@ from transformers.utils import cached_file
 
 from comem_hf.conversion.output.export_folder import open_export
 from comem_hf.conversion.output.replaceable import MERGE_REPORT, MERGED
-from comem_hf.conversion.output.report import public_name, write_report
+from comem_hf.conversion.output.report import write_report
 from comem_hf.modeling import CoMemForConditionalGeneration, CoMemProcessor
 from comem_hf.modeling.adapter_comem import lora_change, lora_layers
 from comem_hf.modeling.loading_checks_comem import refuse_bad_numbers
-from comem_hf.modeling.local_paths_comem import without_local_paths
+from comem_hf.modeling.local_paths_comem import public_name, without_local_paths
 from comem_hf.modeling.placement_comem import is_offloaded, is_quantized
 
 

@@ -57,14 +57,14 @@ def fingerprint(
     roundings: tuple[torch.dtype, ...] = (torch.bfloat16,),
 ) -> str:
     """
-    Returns a SHA-256 of settings and of named tensors, rounded to bfloat16, so that a model has one fingerprint in
-    float32 and in bfloat16. Of tensors that are given as functions, one at a time is fetched.
+    Returns a SHA-256 of settings and of named tensors, by default rounded to bfloat16, so that a model has one
+    fingerprint in float32 and in bfloat16. Of tensors that are given as functions, one at a time is fetched.
 
     Args:
         tensors (`dict`): Tensors, or functions that fetch them, by name.
         settings (`dict`, *optional*): What else counts.
-        roundings (`tuple[torch.dtype]`, *optional*, defaults to `(torch.bfloat16,)`): Types of 16 bits that numbers
-            are rounded to, one after the other.
+        roundings (`tuple[torch.dtype]`, *optional*, defaults to `(torch.bfloat16,)`): Types that numbers are rounded
+            to, one after the other; without any, every bit counts.
     """
     digest = hashlib.sha256(json.dumps(settings or {}, sort_keys=True).encode())
     for key, tensor in sorted(tensors.items()):
@@ -72,18 +72,21 @@ def fingerprint(
         for piece in _pieces(tensor):
             for dtype in roundings:
                 piece = piece.to("cpu", dtype)
-            digest.update(piece.view(torch.int16).numpy())
+            digest.update(piece.cpu().view(torch.uint8).numpy())
     return digest.hexdigest()
 
 
-def backbone_checksum(backbone: PreTrainedModel) -> str | None:
+def backbone_checksum(backbone: PreTrainedModel, exact: bool = False) -> str | None:
     """
-    Returns a SHA-256 of a backbone's weights, the same in float32, bfloat16 and float16.
+    Returns a SHA-256 of a backbone's weights, the same in float32, bfloat16 and float16; with `exact`, one that tells
+    every bit, of weights that are here.
 
-    Numbers count as rounded to bfloat16, then to float16, as those of a backbone published in bfloat16 are when it is
-    loaded in float16. `None` if that cannot be had: weights are quantized, not there yet, or in float16 and finer than
-    bfloat16, since they were rounded from float32.
+    Without `exact`, numbers count as rounded to bfloat16, then to float16, as those of a backbone published in
+    bfloat16 are when it is loaded in float16. `None` if that cannot be had: weights are quantized, not there yet, or
+    in float16 and finer than bfloat16, since they were rounded from float32.
     """
+    if exact:
+        return fingerprint(dict(backbone.named_parameters()), roundings=())
     if getattr(backbone, "hf_quantizer", None) is not None:
         return None
     parameters = fetch_offloaded(backbone, dict(backbone.named_parameters()))

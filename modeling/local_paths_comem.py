@@ -2,6 +2,7 @@
 
 import copy
 import os
+from pathlib import Path
 
 from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id
@@ -41,6 +42,11 @@ def is_local(name: str | os.PathLike | None) -> bool:
     return bool(name) and (os.path.exists(name) or not is_repository_id(name))
 
 
+def public_name(name: str | os.PathLike) -> str:
+    """Returns a repository's id, or a folder's name without where it lies: that is nobody's business."""
+    return Path(name).resolve().name if is_local(name) else str(name)
+
+
 def refuse_local_backbone(config: PreTrainedConfig):
     """Raises a `ValueError` if a [`CoMemConfig`] does not tell others where to find the backbone."""
     name = config.backbone_name_or_path
@@ -52,4 +58,4 @@ def refuse_local_backbone(config: PreTrainedConfig):
         )
 
 
-__all__ = ["is_local", "is_repository_id", "refuse_local_backbone", "without_local_paths"]
+__all__ = ["is_local", "is_repository_id", "public_name", "refuse_local_backbone", "without_local_paths"]

@@ -1,10 +1,7 @@
 """What is trained and what is frozen: checked, counted and fingerprinted."""
 
-import hashlib
-from collections.abc import Iterable
 from typing import NamedTuple
 
-import torch
 from torch import nn
 
 from comem_hf.modeling import CoMemForConditionalGeneration
@@ -53,29 +50,6 @@ def check_backbone_is_frozen(model: CoMemForConditionalGeneration) -> None:
         )
     if not any(parameter.requires_grad for parameter in model.memory_encoder.parameters()):
         raise ValueError("No parameter of the memory encoder is trainable: there is nothing to train.")
-
-
-def checksum(tensors: Iterable[tuple[str, torch.Tensor]]) -> str:
-    """SHA-256 over names, types, shapes and bytes of tensors.
-
-    Args:
-        tensors (`Iterable[tuple[str, torch.Tensor]]`):
-            Names and tensors, on any device.
-
-    Returns:
-        `str`: 64 hexadecimal digits.
-    """
-    digest = hashlib.sha256()
-    for name, tensor in tensors:
-        tensor = tensor.detach()
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()
-
-
-def backbone_checksum(model: CoMemForConditionalGeneration) -> str:
-    """SHA-256 of all weights of the backbone."""
-    return checksum(model.backbone.named_parameters())
 
 
 def trainable_parameters(model: nn.Module) -> dict[str, nn.Parameter]:

@@ -10,12 +10,13 @@ from transformers.trainer_utils import TrainOutput
 from transformers.utils import logging
 
 from comem_hf.modeling import CoMemForConditionalGeneration, CoMemProcessor
+from comem_hf.modeling.fingerprint_comem import backbone_checksum, fingerprint
 from comem_hf.training.data.collator import MemoryCollator
 from comem_hf.training.data.items_in_context import items_in_context
 from comem_hf.training.data.sample import TrainingSample
 
 from .arguments import MemoryTrainingArguments
-from .freezing import backbone_checksum, check_backbone_is_frozen, checksum, trainable_parameters, trainable_share
+from .freezing import check_backbone_is_frozen, trainable_parameters, trainable_share
 from .run_folder import TrainingOutputFolder, decisive_settings
 from .trainer import MemoryEncoderTrainer
 
@@ -66,11 +67,11 @@ def train_memory_encoder(
     """
     check_backbone_is_frozen(model)
     logger.info(str(trainable_share(model)))
-    backbone_before = backbone_checksum(model)
+    backbone_before = backbone_checksum(model.backbone, exact=True)
     settings = {
         **decisive_settings(args),
         "backbone": backbone_before,
-        "memory_encoder_at_start": checksum(trainable_parameters(model).items()),
+        "memory_encoder_at_start": fingerprint(trainable_parameters(model), roundings=()),
         "data": _describe(dataset),
     }
     folder = TrainingOutputFolder(args.output_dir, settings)
@@ -101,7 +102,7 @@ def train_memory_encoder(
         trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
         for parameter in trainable_parameters(model).values():
             parameter.data = parameter.data.to(model.backbone.dtype)
-    if backbone_checksum(model) != backbone_before:
+    if backbone_checksum(model.backbone, exact=True) != backbone_before:
         raise RuntimeError("The backbone has changed in training although it was frozen; the result was not saved.")
     model.eval()
     if trainer.is_world_process_zero():

@@ -1,7 +1,6 @@
 """What a conversion did."""
 
 import json
-import os
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -68,11 +67,6 @@ def write_report(path: Path, content: dict[str, Any]):
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
-def public_name(path: str | os.PathLike) -> str:
-    """Returns a repository's name, or a folder's without where it lies: that is nobody's business."""
-    return Path(path).resolve().name if os.path.isdir(path) else str(path)
-
-
 def _own_version() -> str | None:
     try:
         return version("comem_hf")
@@ -80,4 +74,4 @@ def _own_version() -> str | None:
         return None
 
 
-__all__ = ["ConversionReport", "public_name", "write_report"]
+__all__ = ["ConversionReport", "write_report"]

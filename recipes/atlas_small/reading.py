@@ -9,6 +9,7 @@ from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
+from comem_hf.rag import item_content
 from recipes.atlas_small.data.pictures import Motif
 from recipes.atlas_small.data.samples import Sample, SampleMaker
 
@@ -68,7 +69,9 @@ class ReadingCollator:
     def _encode(self, sample: Sample) -> tuple[list[int], list[int], list[str]]:
         pieces, pictures = [(SYSTEM, False)], []
         for item in sample.items:
-            pieces.append((f"{USER}{self._image(item.picture)}{item.text}{END}", False))
+            parts = item_content(item.text, has_picture=True, picture_first=True)
+            shown = "".join(part.get("text") or self._image(item.picture) for part in parts)
+            pieces.append((f"{USER}{shown}{END}", False))
             pictures.append(item.picture)
         for number, (question, answer) in enumerate(sample.turns):
             image = "" if number else self._image(sample.picture)

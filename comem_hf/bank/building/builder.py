@@ -17,6 +17,7 @@ from comem_hf.bank.index.build_index import StoredEmbeddings, build_index
 from comem_hf.cards.bank_card import write_card
 from comem_hf.cards.template import CARD_NAME
 from comem_hf.files.whole_file import write_durably
+from comem_hf.modeling.local_paths_comem import is_local
 from comem_hf.modeling.memory_item import MemoryItem
 
 from .build_settings import BuildSettings
@@ -160,6 +161,6 @@ class BankBuilder:
 def _model_reference(model) -> dict:
     """Hub id and revision of a model; a local folder says nothing to others and is left out."""
     name = model.config._name_or_path
-    if not name or Path(name).exists():
+    if not name or is_local(name):
         return {"id": None, "revision": None}
     return {"id": name, "revision": getattr(model.config, "_commit_hash", None)}

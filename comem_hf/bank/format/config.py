@@ -149,6 +149,28 @@ class BankConfig:
         """Row at which each shard ends."""
         return list(accumulate(self.shard_sizes))
 
+    def refuse_other_model(self, fingerprint: str | None, model: str, bank: str) -> None:
+        """Refuse a model that is not the one that encoded the bank.
+
+        Args:
+            fingerprint (`str`, *optional*): `memory_fingerprint` of the model.
+            model, bank (`str`): What to call them.
+
+        Raises:
+            ValueError: If it differs from the bank's, or is not known.
+        """
+        if fingerprint is None:
+            raise ValueError(
+                f"Whether the bank {bank!r} fits cannot be told: config.json of {model} has no `memory_fingerprint`; "
+                "load the model and save it again."
+            )
+        if fingerprint != self.memory_fingerprint:
+            raise ValueError(
+                f"The bank {bank!r} does not fit {model}: it was made by the memory encoder "
+                f"{self.memory_fingerprint}, but this model's is {fingerprint}, to which its vectors would mean "
+                "nothing. Use the bank's own model, loaded in float32 or bfloat16, or build the bank again."
+            )
+
     def data_files(self) -> list[str]:
         """Names of the files that hold the bank's data: index, removed rows, then memory and items of each shard."""
         shards = range(len(self.shard_sizes))

@@ -58,13 +58,7 @@ class BankState:
         Raises:
             ValueError: Naming both fingerprints.
         """
-        fingerprint = model.memory_fingerprint()
-        if fingerprint != self.config.memory_fingerprint:
-            raise ValueError(
-                f"The bank {str(self.folder)!r} was made by the memory encoder {self.config.memory_fingerprint}, "
-                f"but this model's is {fingerprint}: its vectors would mean nothing to it. Use the bank's own "
-                "model, loaded in float32 or bfloat16, or build the bank again."
-            )
+        self.config.refuse_other_model(model.memory_fingerprint(), "this model", str(self.folder))
 
     @classmethod
     def open(cls, folder: Path, fetch: Fetch | None = None) -> "BankState":

@@ -31,7 +31,6 @@ def info(
     from comem_hf.bank.format.config import BankConfig
     from comem_hf.commands.common.output import print_json, print_table
     from comem_hf.hub.describe import describe_bank, describe_model
-    from comem_hf.hub.fit import refuse_unless_fitting
     from comem_hf.hub.place import BANK, find_place
 
     place = find_place(name, revision, repo_type)
@@ -51,9 +50,9 @@ def info(
         facts = describe_model(place)
         rows = model_rows(facts)
         found |= facts
-    fingerprint = None
     if bank is not None:
-        fingerprint = BankConfig.load(find_place(bank, kind=BANK).folder).memory_fingerprint
+        config = BankConfig.load(find_place(bank, kind=BANK).folder)
+        fingerprint = config.memory_fingerprint
         fits = facts["memory_fingerprint"] and facts["memory_fingerprint"] == fingerprint
         found |= {"bank": {"name": bank, "memory_fingerprint": fingerprint}, "fits": fits}
         rows += [("fingerprint of the bank", fingerprint), ("fits", {True: "yes", False: "no"}.get(fits, "unknown"))]
@@ -62,7 +61,7 @@ def info(
     else:
         print_table(place.kind, ("", name), rows)
     if bank is not None:
-        refuse_unless_fitting(facts["memory_fingerprint"], fingerprint, name, bank)
+        config.refuse_other_model(facts["memory_fingerprint"], f"the model {name!r}", bank)
 
 
 def bank_rows(facts: dict[str, Any]) -> list[tuple[str, object]]:

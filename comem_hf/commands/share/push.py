@@ -102,14 +102,13 @@ def push_bank(folder: Path, repo_id: str, repo_type: str | None = None, license:
 def push_model(folder: Path, repo_id: str, bank: Path | None, bank_repo: str, card: dict, options: dict) -> list:
     """Push a model and, if one is given, a bank that fits it; nothing is uploaded before both have been looked at."""
     from comem_hf.bank.format.config import BankConfig
-    from comem_hf.hub.fit import refuse_unless_fitting
     from comem_hf.hub.push_model import ModelPublisher
 
     publisher = ModelPublisher(folder)
     if bank is None:
         return [(folder, publisher.push(repo_id, **card, **options))]
     config = BankConfig.load(bank)
-    refuse_unless_fitting(publisher.memory_fingerprint, config.memory_fingerprint, str(folder), str(bank))
+    config.refuse_other_model(publisher.memory_fingerprint, f"the model {str(folder)!r}", str(bank))
     check_card_of_bank(bank)
     pushed = publisher.push(repo_id, bank_id=bank_repo, **card, **options)
     # A pull request's commit is not what its merge will be.

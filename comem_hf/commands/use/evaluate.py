@@ -85,11 +85,12 @@ def evaluate(
 
 def _command(**options: object) -> str:
     """The command line without what was left at its default, and without where on this machine files are."""
+    from comem_hf.modeling.local_paths_comem import public_name
+
     words = ["comem", "evaluate"]
     for name, value in options.items():
         if value is not None:
-            path = Path(str(value))
-            words += [f"--{name.replace('_', '-')}", path.name if path.exists() else str(value)]
+            words += [f"--{name.replace('_', '-')}", public_name(str(value))]
     return shlex.join(words)
 
 
