@@ -20,10 +20,10 @@ def register(transformers: ModuleType) -> None:
     from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText, AutoProcessor
     from transformers.pipelines import PIPELINE_REGISTRY
 
-    from .modeling.configuration_comem import CoMemConfig
-    from .modeling.modeling_comem import CoMemForConditionalGeneration
-    from .modeling.pipeline_comem import TASK, MemoryImageTextToTextPipeline
-    from .modeling.processing_comem import CoMemProcessor
+    from comem_hf.modeling.configuration_comem import CoMemConfig
+    from comem_hf.modeling.modeling_comem import CoMemForConditionalGeneration
+    from comem_hf.modeling.pipeline_comem import TASK, MemoryImageTextToTextPipeline
+    from comem_hf.modeling.processing_comem import CoMemProcessor
 
     AutoConfig.register(CoMemConfig.model_type, CoMemConfig, exist_ok=True)
     AutoModel.register(CoMemConfig, CoMemForConditionalGeneration, exist_ok=True)
@@ -39,7 +39,7 @@ def register(transformers: ModuleType) -> None:
 
 
 def _write_card(model, folder: Path, repo_id: str, own_card: str | None) -> None:
-    from .cards.model_card import write_model_card
+    from comem_hf.cards.model_card import write_model_card
 
     write_model_card(model, folder, repo_id, own_card)
 

@@ -1,6 +1,6 @@
 """How a model is written and read, and what its memory vectors depend on."""
 
-import functools
+import copy
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -12,12 +12,13 @@ from safetensors import SafetensorError
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.utils import logging
 
-from .assembly_comem import PLACING_ARGUMENTS, assemble
 from .backbone_comem import HUB_ARGUMENTS
 from .fingerprint_comem import WITHOUT_CHECKSUM, backbone_checksum, fingerprint, settings_of_memory
 from .key_names_comem import KEY_MAPPING, to_checkpoint_keys, to_module_key
 from .loading_checks_comem import refuse_bad_numbers, refuse_loading_errors
+from .loading_comem import PLACING_ARGUMENTS, load_onto_backbone
 from .local_paths_comem import refuse_local_backbone, without_local_paths
+from .memory_encoder_comem import CoMemMemoryEncoder
 from .placement_comem import fetch_offloaded
 from .remote_code_comem import enter_remote_code
 from .tensor_files_comem import open_tensors
@@ -46,7 +47,15 @@ class CoMemCheckpointMixin:
     """Called with the model, a folder about to be uploaded, the repository and the card (`README.md`) that the folder
     had before; puts a card there. Without one, transformers' own card is uploaded."""
 
-    def save_pretrained(self, save_directory: str | os.PathLike, *args, memory_only: bool = False, **kwargs):
+    # What the model brings.
+    backbone: PreTrainedModel
+    memory_encoder: CoMemMemoryEncoder
+
+    # Of a copy of the model that is about to be pushed.
+    _pushed_memory_only = False
+    _own_card: str | None = None
+
+    def save_pretrained(self, save_directory: str | os.PathLike, *args, memory_only: bool | None = None, **kwargs):
         """
         Writes a checkpoint that plain `from_pretrained` reads.
 
@@ -62,6 +71,7 @@ class CoMemCheckpointMixin:
             `ValueError`: If the backbone is quantized and `memory_only` is not set, or if what is to be pushed with
                 `memory_only` names no repository as its backbone.
         """
+        memory_only = self._pushed_memory_only if memory_only is None else memory_only
         if memory_only and kwargs.get("push_to_hub"):
             refuse_local_backbone(self.config)
         if not memory_only and getattr(self.backbone, "hf_quantizer", None) is not None:
@@ -90,23 +100,22 @@ class CoMemCheckpointMixin:
                 f"{save_directory} will be loaded onto any backbone of the same shape: there is no checksum of "
                 f"{WITHOUT_CHECKSUM}; load the backbone in bfloat16 or float32 before saving to change that."
             )
-        self.config = without_local_paths(config, keep_backbone=memory_only)
-        enter_remote_code(self.config, type(self))
-        self.config.memory_only = memory_only
-        self.config.backbone_checksum = checksum
-        self.config.memory_fingerprint = self.memory_fingerprint() if is_whole else None
+        # Its modules are this model's own; what differs while it is saved is set on the copy, where no other thread
+        # meets it.
+        prepared = copy.copy(self)
+        prepared.config = without_local_paths(config, keep_backbone=memory_only)
+        enter_remote_code(prepared.config, type(self))
+        prepared.config.memory_only = memory_only
+        prepared.config.backbone_checksum = checksum
+        prepared.config.memory_fingerprint = self.memory_fingerprint() if is_whole else None
         own_card = Path(save_directory, "README.md")
         if kwargs.get("push_to_hub") and own_card.is_file():  # transformers would write its own over it
-            self._upload_modified_files = functools.partial(
-                self._upload_modified_files, own_card=own_card.read_text(encoding="utf-8")
-            )
-        try:
-            # The "original format" would bring back key names of the backbone from before transformers 5.
-            kwargs["save_original_format"] = False
-            return super().save_pretrained(save_directory, *args, state_dict=state_dict, **kwargs)
-        finally:
-            self.config = config
-            self.__dict__.pop("_upload_modified_files", None)
+            prepared._own_card = own_card.read_text(encoding="utf-8")
+        # The "original format" would bring back key names of the backbone from before transformers 5.
+        kwargs["save_original_format"] = False
+        return super(CoMemCheckpointMixin, prepared).save_pretrained(
+            save_directory, *args, state_dict=state_dict, **kwargs
+        )
 
     def push_to_hub(self, repo_id: str, *, memory_only: bool = False, **kwargs) -> str:
         """
@@ -123,16 +132,14 @@ class CoMemCheckpointMixin:
         if memory_only:
             refuse_local_backbone(self.config)
         # transformers' own method takes no argument that it does not know on to `save_pretrained`.
-        self.save_pretrained = functools.partial(self.save_pretrained, memory_only=memory_only)
-        try:
-            return super().push_to_hub(repo_id, **kwargs)
-        finally:
-            del self.save_pretrained
+        prepared = copy.copy(self)
+        prepared._pushed_memory_only = memory_only
+        return super(CoMemCheckpointMixin, prepared).push_to_hub(repo_id, **kwargs)
 
-    def _upload_modified_files(self, working_dir: str | os.PathLike, repo_id: str, *args, own_card=None, **kwargs):
+    def _upload_modified_files(self, working_dir: str | os.PathLike, repo_id: str, *args, **kwargs):
         # The one place that all of transformers' ways to the Hub come through.
         if self.card_writer is not None:
-            self.card_writer(Path(working_dir), repo_id, own_card)
+            self.card_writer(Path(working_dir), repo_id, self._own_card)
         return super()._upload_modified_files(working_dir, repo_id, *args, **kwargs)
 
     def _is_whole(self) -> bool:
@@ -175,7 +182,7 @@ class CoMemCheckpointMixin:
             raise ValueError(f"`backbone` is for memory-only checkpoints, but {path} holds one of its own.")
         want_info = kwargs.pop("output_loading_info", False)
         if memory_only or path is not None and any(kwargs.get(name) is not None for name in PLACING_ARGUMENTS):
-            model = assemble(cls, path, backbone, hub_kwargs, **kwargs)
+            model = load_onto_backbone(cls, path, backbone, hub_kwargs, **kwargs)
             info = {"missing_keys": set(), "unexpected_keys": set(), "mismatched_keys": set(), "error_msgs": []}
         else:
             model, info = cls._load_whole(path, *args, hub_kwargs=hub_kwargs, **kwargs)

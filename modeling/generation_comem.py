@@ -4,8 +4,10 @@ import copy
 from dataclasses import dataclass
 
 import torch
-from transformers import GenerationConfig, GenerationMixin
+from transformers import GenerationConfig, GenerationMixin, PreTrainedModel
 from transformers.generation import GenerationMode
+
+from .configuration_comem import CoMemConfig
 
 
 # What the prompt's embeddings take up, and decoding has no more use for.
@@ -40,7 +42,7 @@ class MemoryInCache:
         """Returns what is known of `cache`; `None` if there is no memory in it."""
         return getattr(cache, "memory_in_cache", None)
 
-    def go_on(
+    def continue_after(
         self, attention_mask: torch.Tensor | None, past_length: int, new: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """
@@ -78,6 +80,10 @@ class CoMemGenerationMixin(GenerationMixin):
     once, to fill the cache, and does all its bookkeeping with the second. So nothing that counts or shows tokens ever
     meets a memory vector, and there is nothing to cut off the result.
     """
+
+    # What the model brings.
+    config: CoMemConfig
+    backbone: PreTrainedModel
 
     @torch.no_grad()
     def generate(

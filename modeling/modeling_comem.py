@@ -19,7 +19,7 @@ from .generation_comem import CoMemGenerationMixin, MemoryInCache
 from .memory_encoder_comem import CoMemMemoryEncoder
 from .memory_inputs import check_items
 from .placement_comem import execution_device
-from .prompt_comem import CoMemPromptMixin, logits_of_prompt
+from .prompt_with_memory_comem import CoMemPromptMixin, logits_of_prompt
 
 
 class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemPromptMixin, CoMemGenerationMixin, PreTrainedModel):
@@ -234,7 +234,7 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemPromptMixin, CoMe
                     raise ValueError("Pictures behind memory in `past_key_values` need `position_ids`, got None.")
                 new = input_ids if inputs_embeds is None else inputs_embeds
                 past_length = past_key_values.get_seq_length()
-                attention_mask, position_ids = memory.go_on(attention_mask, past_length, new)
+                attention_mask, position_ids = memory.continue_after(attention_mask, past_length, new)
             return self.backbone(
                 input_ids=input_ids,
                 attention_mask=attention_mask,

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 
 import torch
+from transformers import PreTrainedModel
 
-from .memory_encoder_comem import mm_token_types
+from .configuration_comem import CoMemConfig
+from .memory_encoder_comem import CoMemMemoryEncoder, mm_token_types
 from .memory_inputs import as_memory_inputs, pad_items
 
 
@@ -28,6 +30,12 @@ class PromptWithMemory:
 
 class CoMemPromptMixin:
     """Embeds a prompt and its pictures, and puts memory vectors in front."""
+
+    # What the model brings.
+    config: CoMemConfig
+    device: torch.device
+    backbone: PreTrainedModel
+    memory_encoder: CoMemMemoryEncoder
 
     def _prepend_memory(
         self,
@@ -78,14 +86,14 @@ class CoMemPromptMixin:
         )
 
         inputs_embeds = torch.cat([memory.to(inputs_embeds.dtype), inputs_embeds], dim=1)
-        eyes = self.backbone.model if self.config.query_vision == "backbone" else self.memory_encoder.model
+        vision_model = self.backbone.model if self.config.query_vision == "backbone" else self.memory_encoder.model
         if pixel_values is not None:
-            features = torch.cat(eyes.get_image_features(pixel_values, image_grid_thw).pooler_output)
-            where, _ = eyes.get_placeholder_mask(input_ids, inputs_embeds, image_features=features)
+            features = torch.cat(vision_model.get_image_features(pixel_values, image_grid_thw).pooler_output)
+            where, _ = vision_model.get_placeholder_mask(input_ids, inputs_embeds, image_features=features)
             inputs_embeds = inputs_embeds.masked_scatter(where, features.to(inputs_embeds.dtype))
         if pixel_values_videos is not None:
-            features = torch.cat(eyes.get_video_features(pixel_values_videos, video_grid_thw).pooler_output)
-            _, where = eyes.get_placeholder_mask(input_ids, inputs_embeds, video_features=features)
+            features = torch.cat(vision_model.get_video_features(pixel_values_videos, video_grid_thw).pooler_output)
+            _, where = vision_model.get_placeholder_mask(input_ids, inputs_embeds, video_features=features)
             inputs_embeds = inputs_embeds.masked_scatter(where, features.to(inputs_embeds.dtype))
         return PromptWithMemory(inputs_embeds, attention_mask, position_ids, memory_mask.sum(dim=1, keepdim=True))
 

@@ -15,7 +15,7 @@ from .tensor_files_comem import open_tensors
 PLACING_ARGUMENTS = ("device_map", "quantization_config")
 
 
-def assemble(
+def load_onto_backbone(
     model_class: type[PreTrainedModel],
     path: str | os.PathLike,
     backbone: str | os.PathLike | PreTrainedModel | None,
@@ -86,4 +86,4 @@ def _generation_config(
         return copy.deepcopy(backbone.generation_config)
 
 
-__all__ = ["PLACING_ARGUMENTS", "assemble"]
+__all__ = ["PLACING_ARGUMENTS", "load_onto_backbone"]
