@@ -16,7 +16,7 @@ def same_weights(ours: LazyTensor, theirs: LazyTensor) -> bool:
     return torch.equal(ours, theirs.to(ours.dtype)) or torch.equal(theirs, ours.to(theirs.dtype))
 
 
-def put(tensors: dict[str, LazyTensor], name: str, tensor: LazyTensor):
+def add_tensor(tensors: dict[str, LazyTensor], name: str, tensor: LazyTensor):
     """
     Enters a tensor under a name to which several keys of a checkpoint may lead.
 
@@ -67,4 +67,4 @@ def refuse_other_origin(changed: list[str], frozen: int, source: str, backbone_s
     )
 
 
-__all__ = ["changed_weights", "put", "refuse_other_copy", "refuse_other_origin", "same_weights"]
+__all__ = ["add_tensor", "changed_weights", "refuse_other_copy", "refuse_other_origin", "same_weights"]

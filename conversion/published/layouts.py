@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from transformers import PreTrainedConfig
 
 from .backbone_config import read_backbone_config, refuse_comem, refuse_other_vocabulary
-from .comparison import put, refuse_other_copy
+from .comparison import add_tensor, refuse_other_copy
 from .key_names import (
     INFERENCE_COPY,
     OWN_PREFIX,
@@ -75,11 +75,11 @@ def read_published(source: str | os.PathLike, backbone: str | os.PathLike | None
     encoder, copy, resampler = {}, {}, {}
     for key, tensor in tensors.items():
         if key.startswith(INFERENCE_COPY):
-            put(copy, modern_name(key.removeprefix(INFERENCE_COPY)), tensor)
+            add_tensor(copy, modern_name(key.removeprefix(INFERENCE_COPY)), tensor)
         elif key.startswith(RESAMPLER):
-            put(resampler, key.removeprefix(RESAMPLER), tensor)
+            add_tensor(resampler, key.removeprefix(RESAMPLER), tensor)
         else:
-            put(encoder, modern_name(key), tensor)
+            add_tensor(encoder, modern_name(key), tensor)
     encoder.pop("lm_head.weight", None)  # the memory encoder has no use for a second head
     _check_resampler(resampler, source, is_plain=lora is None and not copy)
 
@@ -148,7 +148,7 @@ def _read_backbone(backbone: str) -> dict[str, LazyTensor]:
         refuse_comem("backbone", backbone)
     named = {}
     for key, tensor in tensors.items():
-        put(named, modern_name(key), tensor)
+        add_tensor(named, modern_name(key), tensor)
     return named
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from peft.utils.other import get_pattern_key
 
-from .comparison import put
+from .comparison import add_tensor
 from .key_names import without_peft
 from .peft_config import ADAPTER_CONFIG, read_peft_config, refuse_lost_layers
 from .tensor_files import LazyTensor, find_file, read_tensors, read_weights
@@ -79,11 +79,11 @@ def read_peft_folder(source: str | os.PathLike) -> PeftFolder:
     others: dict[str, LazyTensor] = {}
     for key, tensor in tensors:
         if match := matches[key]:
-            put(halves.setdefault(without_peft(match[1], name), {}), match[2], tensor)
+            add_tensor(halves.setdefault(without_peft(match[1], name), {}), match[2], tensor)
         elif ".lora_" in key:
             raise ValueError(f"{tensor.origin} is no part of a plain LoRA layer, which is all that can be converted.")
         elif (plain := without_peft(key, name)) is not None:
-            put(others, plain, tensor)
+            add_tensor(others, plain, tensor)
     lora = {layer: _factors(layer, pair, config) for layer, pair in halves.items()}
     if lora:
         refuse_lost_layers(config.get("target_modules"), lora, source)

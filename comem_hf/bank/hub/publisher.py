@@ -10,7 +10,7 @@ from pathlib import Path
 from transformers.utils import logging
 
 from comem_hf.bank.format.config import CONFIG_NAME, FILE_NAME, BankConfig
-from comem_hf.bank.opened.integrity import check_files, told_of_changes
+from comem_hf.bank.opened.integrity import check_files, say_if_changed
 from comem_hf.cards.bank_card import is_edited, render_card
 from comem_hf.cards.check import check_card, read_card
 from comem_hf.cards.licenses import check_license
@@ -74,7 +74,7 @@ class BankPublisher:
         with (
             plain_errors(repo_id, target.get("revision"), repo_type=repo_type, writing=True),
             _as_asked(),
-            told_of_changes(self.folder, self.config),
+            say_if_changed(self.folder, self.config),
         ):
             repository = PushTarget(repo_id, repo_type, **target)
             config, card = self._describe(config, repository)

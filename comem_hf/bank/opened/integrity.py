@@ -60,7 +60,7 @@ def check_unchanged(folder: Path, config: BankConfig) -> None:
 
 
 @contextmanager
-def told_of_changes(folder: Path, config: BankConfig) -> Iterator[None]:
+def say_if_changed(folder: Path, config: BankConfig) -> Iterator[None]:
     """Where a file is gone because a writer has changed the bank meanwhile, a `ValueError` says so."""
     try:
         yield
@@ -75,7 +75,7 @@ def copy_bank(source: Path, config: BankConfig, target: Path) -> None:
     Raises:
         ValueError: If `target` is not empty, a file of the bank is damaged, or the bank has been changed meanwhile.
     """
-    with whole_folder(target, "save_directory") as copy, told_of_changes(source, config):
+    with whole_folder(target, "save_directory") as copy, say_if_changed(source, config):
         config.save(copy)  # not the file, which may be that of a later state by now
         check_files(source, config, hash_up_to=0)
         for name in config.data_files():
