@@ -15,7 +15,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 from comem_hf import CoMemForConditionalGeneration, CoMemProcessor
 from tests.deprecations import DeprecationLog
-from tests.hub.server import HubServer
+from tests.local_hub.server import HubServer
 
 
 collect_ignore = ["peer"]  # for `make peer-tests`, under settings of its own

@@ -35,7 +35,7 @@ from comem_hf.bank.index.faiss_index import FaissIndex
 from comem_hf.cards.bank_card import write_card
 from comem_hf.cards.template import CARD_NAME
 from comem_hf.files.whole_file import write_durably
-from tests.hub.server import HubServer
+from tests.local_hub.server import HubServer
 
 
 SHARD, TOKENS, HIDDEN, EMBEDDING, PICTURE = 128, 8, 1536, 32, 16 * 1024

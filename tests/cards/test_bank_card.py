@@ -7,7 +7,7 @@ from comem_hf import MemoryBank, MemoryItem
 from comem_hf.cards import check_card
 from comem_hf.cards.bank_card import is_edited, render_card
 from tests.conftest import make_image, make_model
-from tests.hub.card_rules import problems_of_card
+from tests.local_hub.card_rules import problems_of_card
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from huggingface_hub import DatasetCard, ModelCard
 from comem_hf.bank.format.config import BankConfig
 from comem_hf.cards import check_card
 from comem_hf.default import default_path
-from tests.hub.card_rules import problems_of_card
+from tests.local_hub.card_rules import problems_of_card
 
 
 CARDS = Path(__file__).parents[2] / "model_cards"

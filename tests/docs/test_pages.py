@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from comem_hf.default import default_path
-from tests.hub.server import HubServer
+from tests.local_hub.server import HubServer
 
 
 ROOT = Path(__file__).parents[2]

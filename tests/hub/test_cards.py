@@ -7,8 +7,8 @@ from comem_hf import CoMemForConditionalGeneration
 from comem_hf.cards import render_model_card
 from comem_hf.cards.generated import is_generated
 from tests.conftest import make_model
-from tests.hub.card_rules import problems_of_card
-from tests.hub.repository import File
+from tests.local_hub.card_rules import problems_of_card
+from tests.local_hub.repository import File
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ from dataclasses import asdict
 import pytest
 
 from tests.hub.conftest import needs_whole_copy, question_about
-from tests.hub.process import run_alone
-from tests.hub.server import HubServer
+from tests.local_hub.server import HubServer
+from tests.process import run_alone
 
 
 pytestmark = [pytest.mark.slow, needs_whole_copy]

@@ -5,8 +5,8 @@ from dataclasses import asdict
 import pytest
 
 from tests.hub.conftest import ANSWER, greedy_tokens, needs_whole_copy
-from tests.hub.process import run_alone
-from tests.hub.server import HubServer
+from tests.local_hub.server import HubServer
+from tests.process import run_alone
 
 
 pytestmark = pytest.mark.slow

@@ -17,8 +17,8 @@ from comem_hf.hub.checkpoint import Checkpoint
 from comem_hf.hub.push_model import ModelPublisher
 from tests.conftest import make_backbone, make_model
 from tests.hub.conftest import ANSWER, greedy_tokens, needs_whole_copy
-from tests.hub.process import run_alone
-from tests.hub.repository import File
+from tests.local_hub.repository import File
+from tests.process import run_alone
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ import comem_hf.modeling
 from comem_hf import CoMemConfig, CoMemForConditionalGeneration, CoMemProcessor
 from comem_hf.conversion import convert_checkpoint
 from tests.hub.conftest import ANSWER, greedy_tokens, needs_whole_copy, question_about
-from tests.hub.process import run_alone
+from tests.process import run_alone
 
 
 MODELING = Path(comem_hf.modeling.__file__).parent

@@ -12,7 +12,7 @@ from transformers import GenerationConfig, TextIteratorStreamer
 from comem_hf import MemoryItem
 from comem_hf.modeling.pipeline_comem import MemoryImageTextToTextPipeline
 from tests.conftest import make_image
-from tests.hub.server import HubServer
+from tests.local_hub.server import HubServer
 
 
 QUESTION = "Which country has this flag?"

@@ -8,8 +8,8 @@ import torch
 
 from comem_hf import MemoryBank
 from tests.conftest import make_image
-from tests.hub.repository import File, Repository
-from tests.hub.server import LFS_SUFFIXES
+from tests.local_hub.repository import File, Repository
+from tests.local_hub.server import LFS_SUFFIXES
 
 
 SHARDS = [

@@ -9,7 +9,7 @@ from comem_hf.bank.hub import publisher
 from comem_hf.bank.hub.item_facts import describe_items
 from comem_hf.repository.push_target import PushTarget
 from tests.conftest import make_image
-from tests.hub.repository import File, Repository
+from tests.local_hub.repository import File, Repository
 
 
 SHARDS = {

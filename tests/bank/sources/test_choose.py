@@ -13,7 +13,7 @@ from huggingface_hub import HfFileSystem
 
 from comem_hf.bank.sources import UnreadableItem, open_source, read_dataset
 from tests.conftest import make_image
-from tests.hub.repository import File, Repository
+from tests.local_hub.repository import File, Repository
 
 
 def encoded(seed: int) -> bytes:

@@ -7,7 +7,7 @@ import pytest
 from comem_hf import MemoryBank
 from comem_hf.commands.use.search import read_conditions
 from tests.conftest import make_backbone
-from tests.hub.process import run_alone
+from tests.process import run_alone
 
 
 def test_build_bank_makes_a_bank_of_the_items_in_the_file(bank_folder):

@@ -7,7 +7,7 @@ from huggingface_hub import close_session
 
 from comem_hf import MemoryBank
 from tests.conftest import make_backbone
-from tests.hub.repository import Repository
+from tests.local_hub.repository import Repository
 
 
 @pytest.fixture

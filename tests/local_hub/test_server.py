@@ -1,7 +1,7 @@
 """The server does for huggingface_hub what the Hub does."""
 
-from tests.hub.process import run_alone
-from tests.hub.server import HubServer
+from tests.local_hub.server import HubServer
+from tests.process import run_alone
 
 
 def publish_and_fetch(kind: str) -> dict:

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from tests.hub.repository import HubError
+from tests.local_hub.repository import HubError
 
 
 ROUTES: list[tuple[str, re.Pattern, Callable]] = []

@@ -9,9 +9,9 @@ from http.server import ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs
 
-from tests.hub.card_rules import problems_of_card
-from tests.hub.repository import File, HubError, Repository
-from tests.hub.routing import Reply, RoutedHandler, route
+from tests.local_hub.card_rules import problems_of_card
+from tests.local_hub.repository import File, HubError, Repository
+from tests.local_hub.routing import Reply, RoutedHandler, route
 
 
 LFS_SUFFIXES = (".safetensors", ".faiss", ".parquet", ".png", ".bin")
