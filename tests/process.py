@@ -49,8 +49,7 @@ def run_alone(
     hidden: tuple[str, ...] = ("comem_hf",),
     **environment: str,
 ) -> Done:
-    """
-    Runs a function in a new process.
+    """Runs a function in a new process.
 
     Args:
         function (`Callable`): A function whose source is complete in itself: it imports what it needs, and returns

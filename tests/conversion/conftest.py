@@ -11,6 +11,9 @@ from safetensors.torch import load_file, save_file
 
 from comem_hf.conversion import convert_checkpoint
 
+# Under its short name the class asks for torchvision in early versions of transformers 5.
+from tests.conftest import make_image, make_model
+
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 LAYOUTS = ("merged_full", "merged_without_inference_copy", "lora_adapter")
@@ -133,3 +136,26 @@ def to_bin(folder: Path) -> Path:
     torch.save(load_file(path), path.with_name({"model": "pytorch_model"}.get(path.stem, path.stem) + ".bin"))
     path.unlink()
     return folder
+
+
+@pytest.fixture(scope="module")
+def items(tiny_processor):
+    """Two items as a model reads them, with a picture each."""
+    memories = [[{"image": make_image(seed, (56, 84)), "text": f"Fact {seed}"} for seed in range(2)]]
+    return tiny_processor.process_memories(memories)
+
+
+@pytest.fixture(scope="module", params=["adapter", "separate"])
+def model(request, family):
+    lora = {"r": 4, "lora_alpha": 8, "rank_pattern": {"k_proj": 2}, "alpha_pattern": {"visual.*qkv": 3}}
+    model = make_model(family, encoder=request.param, lora_config=lora)
+    if request.param == "separate":
+        with torch.no_grad():
+            for parameter in model.memory_encoder.model.parameters():
+                parameter.mul_(1.1)
+    return model
+
+
+@torch.no_grad()
+def hidden_states(model, items) -> torch.Tensor:
+    return model(**{name: value for name, value in items.items() if name != "item_counts"}).last_hidden_state

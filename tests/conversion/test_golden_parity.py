@@ -1,5 +1,4 @@
-"""
-Converted checkpoints reproduce the outputs of the published code, for all layouts, both families and both targets.
+"""Converted checkpoints reproduce the outputs of the published code, for all layouts, both families and both targets.
 
 The same from sources rounded to bfloat16: there, a `separate` conversion keeps the rounded weights as they are, so
 that how far it is from the golden outputs is the rounding's own doing. An adapter may be no farther than 1.5 times

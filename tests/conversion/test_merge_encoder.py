@@ -4,7 +4,6 @@ import json
 
 import pytest
 import torch
-from peft import PeftModel
 from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText, AutoTokenizer, GenerationConfig
 
@@ -14,33 +13,11 @@ from transformers.models.auto.image_processing_auto import AutoImageProcessor
 from comem_hf import CoMemForConditionalGeneration
 from comem_hf.conversion import export_adapter, merge_encoder
 from tests.conftest import CHAT_TEMPLATE, make_backbone, make_image, make_model
+from tests.conversion.conftest import hidden_states
 
 
 # Loading into a plain backbone is PEFT's code, not ours, and so are its deprecations.
 pytestmark = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing.*:FutureWarning")
-
-
-@pytest.fixture(scope="module")
-def items(tiny_processor):
-    """Two items as a model reads them, with a picture each."""
-    memories = [[{"image": make_image(seed, (56, 84)), "text": f"Fact {seed}"} for seed in range(2)]]
-    return tiny_processor.process_memories(memories)
-
-
-@torch.no_grad()
-def hidden_states(model, items) -> torch.Tensor:
-    return model(**{name: value for name, value in items.items() if name != "item_counts"}).last_hidden_state
-
-
-@pytest.fixture(scope="module", params=["adapter", "separate"])
-def model(request, family):
-    lora = {"r": 4, "lora_alpha": 8, "rank_pattern": {"k_proj": 2}, "alpha_pattern": {"visual.*qkv": 3}}
-    model = make_model(family, encoder=request.param, lora_config=lora)
-    if request.param == "separate":
-        with torch.no_grad():
-            for parameter in model.memory_encoder.model.parameters():
-                parameter.mul_(1.1)
-    return model
 
 
 @pytest.mark.parametrize("kind", ["loaded", "full", "memory-only"])
@@ -117,42 +94,6 @@ def test_tokenizer_and_image_processor_come_along_as_the_backbones_own(tiny_proc
     assert torch.equal(pixels, tiny_processor.image_processor(make_image(), return_tensors="pt").pixel_values)
     for file in (tmp_path / "merged").glob("*.json"):
         assert "CoMem" not in file.read_text(), file
-
-
-def test_an_exported_adapter_gives_the_same_hidden_states_on_the_plain_backbone(family, items, tmp_path):
-    lora = {"r": 4, "lora_alpha": 8, "rank_pattern": {"k_proj": 2}, "alpha_pattern": {"visual.*qkv": 3}}
-    model = make_model(family, lora_config=lora)
-    model.config.backbone_name_or_path, model.config.backbone_revision = "someone/backbone", "0123abc"
-    assert export_adapter(model, tmp_path / "adapter") == tmp_path / "adapter"
-    plain = PeftModel.from_pretrained(make_backbone(family), tmp_path / "adapter")
-    expected = hidden_states(model.memory_encoder.model, items)
-    assert torch.allclose(hidden_states(plain.base_model.model.model, items), expected, atol=1e-5)
-
-    ours = {name for name, _ in model.memory_encoder.model.named_modules() if name.endswith("lora_A")}
-    theirs = {name for name, _ in plain.base_model.model.model.named_modules() if name.endswith("lora_A")}
-    assert ours == theirs
-    assert sorted(path.name for path in (tmp_path / "adapter").iterdir()) == [
-        "adapter_config.json",
-        "adapter_model.safetensors",
-    ]
-    config = json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())
-    assert (config["base_model_name_or_path"], config["revision"]) == ("someone/backbone", "0123abc")
-    assert not [key for key in load_file(tmp_path / "adapter" / "adapter_model.safetensors") if "resampler" in key]
-
-
-def test_an_adapter_of_some_layers_is_exported_for_those_alone(family, items, tmp_path):
-    model = make_model(family, lora_config={"r": 2, "target_modules": r"language_model\.layers\.1\..*_proj"})
-    export_adapter(model, tmp_path / "adapter")
-    plain = PeftModel.from_pretrained(make_backbone(family), tmp_path / "adapter")
-    adapted = [name for name, _ in plain.named_modules() if name.endswith("lora_A")]
-    assert len(adapted) == 7
-    assert all(".language_model.layers.1." in name for name in adapted)
-
-
-def test_an_encoder_with_weights_of_its_own_has_no_adapter_to_export(tmp_path):
-    with pytest.raises(ValueError, match="Only a model with `encoder='adapter'` has an adapter.*merge it instead"):
-        export_adapter(make_model(encoder="separate"), tmp_path / "adapter")
-    assert not (tmp_path / "adapter").exists()
 
 
 def test_the_source_is_never_overwritten(tmp_path):

@@ -7,8 +7,7 @@ from pathlib import Path
 
 
 class HubError(Exception):
-    """
-    What a client may do wrong.
+    """What a client may do wrong.
 
     Args:
         status (`int`): HTTP status.
@@ -60,8 +59,7 @@ class File:
 
 @dataclass
 class Repository:
-    """
-    A model or data set repository.
+    """A model or data set repository.
 
     Args:
         name (`str`): `"user/name"`.

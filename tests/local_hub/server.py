@@ -20,8 +20,7 @@ RAW = r"/(?P<kind>datasets/)?(?P<name>[^/]+/[^/]+?)"
 
 
 class HubServer(ThreadingHTTPServer):
-    """
-    Models and data sets on a free port of 127.0.0.1 as long as the `with` block lasts.
+    """Models and data sets on a free port of 127.0.0.1 as long as the `with` block lasts.
 
     Not there: Xet (clients need `HF_HUB_DISABLE_XET=1`), discussions and merges of pull requests, gated repositories.
 

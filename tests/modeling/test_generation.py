@@ -24,8 +24,7 @@ def model(tiny_model):
 
 @torch.no_grad()
 def teacher_forced_logits(model, inputs, sequences: torch.Tensor, copies: int = 1) -> torch.Tensor:
-    """
-    Logits of the new tokens when the whole text is read at once, without a cache.
+    """Logits of the new tokens when the whole text is read at once, without a cache.
 
     Returns:
         `torch.Tensor` of shape `(sequences, new tokens, vocabulary)`.

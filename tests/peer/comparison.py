@@ -25,8 +25,7 @@ def read_exceptions(readme: Path) -> set[str]:
 
 
 class Comparison:
-    """
-    A pytest plugin. Prints the table; the exit status says whether the rule holds, whatever failed otherwise.
+    """A pytest plugin. Prints the table; the exit status says whether the rule holds, whatever failed otherwise.
 
     Args:
         exceptions (`set[str]`): Tests that only the peer passes, and none of our classes.

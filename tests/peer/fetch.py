@@ -19,9 +19,10 @@ TORCHVISION = "torchvision==0.28.0"  # of the torch in constraints.txt
 
 
 def fetch(folder: Path):
-    """
-    Makes `folder/transformers_tests`, a package of the test files, and `folder/packages`, what they import beside what
-    this project does. Nothing is done if the folder holds the tests of this version already.
+    """Make a package of transformers' test files, and one of what they import beside this project's packages.
+
+    They are `folder/transformers_tests` and `folder/packages`. Nothing is done if the folder holds the tests of this
+    version already.
     """
     pin = version("transformers")
     stamp = folder / f"transformers-{pin}"

@@ -18,8 +18,7 @@ class GenerationTesterMixin:
 
 
 def install(packages: Path):
-    """
-    Puts the stand-ins where the tests will look for them.
+    """Puts the stand-ins where the tests will look for them.
 
     Args:
         packages (`Path`): Where packages for these tests alone were installed.

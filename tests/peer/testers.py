@@ -11,8 +11,7 @@ PAD, BOS, EOS, VISION_START, VISION_END, IMAGE, VIDEO, FIRST_WORD = range(8)
 
 
 class Qwen2VLTester:
-    """
-    A vision-language model as upstream's own tests of Qwen2-VL make it: a batch of 3 prompts, each with a picture.
+    """A vision-language model as upstream's own tests of Qwen2-VL make it: a batch of 3 prompts, each with a picture.
 
     Args:
         parent (`unittest.TestCase`): The test.
@@ -85,8 +84,7 @@ class Qwen2VLTester:
 
 
 class CoMemTester(Qwen2VLTester):
-    """
-    The same prompts for our model, each with two memory items of its own, on a backbone of the same configuration.
+    """The same prompts for our model, each with two memory items of its own, on a backbone of the same configuration.
 
     Args:
         parent (`unittest.TestCase`): The test.

@@ -7,9 +7,11 @@ from pathlib import Path
 import PIL.Image
 import pytest
 import torch
+from transformers import TrainerCallback
 
 from comem_hf import CoMemForConditionalGeneration, MemoryItem
 from comem_hf.training import MemoryTrainingArguments
+from comem_hf.training.freezing import trainable_parameters
 
 
 needs_muon = pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="Muon came with torch 2.9")
@@ -83,3 +85,24 @@ def data_file(tmp_path) -> Path:
         lines.append(json.dumps(row))
     (folder / "train.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return folder / "train.jsonl"
+
+
+class Interrupt(TrainerCallback):
+    """Stops a run as a crash would, in the middle of a step."""
+
+    def __init__(self, step: int):
+        self.step = step
+
+    def on_step_begin(self, args, state, control, **kwargs):
+        if state.global_step == self.step:
+            raise KeyboardInterrupt
+
+
+def state_of(model) -> dict[str, torch.Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in trainable_parameters(model).items()}
+
+
+def assert_equal(tensors, others):
+    assert tensors.keys() == others.keys()
+    for name, tensor in tensors.items():
+        assert torch.equal(tensor, others[name]), name

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from comem_hf import MemoryBank, MemoryItem
-from tests.bank.conftest import bomb, truncated_image
 from tests.conftest import make_image
 
 
@@ -91,25 +90,6 @@ def test_items_may_come_from_a_generator_and_as_mappings(build, items, bank, tmp
     assert build((vars(item) for item in items), output_dir=tmp_path / "bank").ids == bank.ids
 
 
-def test_batches_sorted_by_length_give_every_item_its_own_vectors_in_the_old_order(build, tmp_path):
-    sizes = [(56, 56), (28, 28), (84, 28), (28, 28), (56, 28), (28, 84), (56, 56)]
-    items = [
-        MemoryItem(image=make_image(seed, size), text="word " * (7 * seed % 5), id=str(seed))
-        for seed, size in enumerate(sizes)
-    ]
-    sorted_bank = build(items, output_dir=tmp_path / "sorted", batch_size=3, shard_size=7)
-    single = build(items, output_dir=tmp_path / "single", batch_size=1, shard_size=7)
-    assert sorted_bank.ids == single.ids == [item.id for item in items]
-    torch.testing.assert_close(
-        sorted_bank.memory_inputs([single.ids])["memory_embeds"],
-        single.memory_inputs([single.ids])["memory_embeds"],
-        atol=1e-5,
-        rtol=1e-5,
-    )
-    for item in items:
-        assert sorted_bank.search(image=item.image, k=1)[0].item.id == item.id
-
-
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_vectors_are_stored_in_the_dtype_asked_for(build, items, bank, dtype, tmp_path):
     small = build(items, output_dir=tmp_path / "bank", dtype=dtype)
@@ -117,49 +97,6 @@ def test_vectors_are_stored_in_the_dtype_asked_for(build, items, bank, dtype, tm
     assert stored.dtype == getattr(torch, dtype)
     torch.testing.assert_close(stored.float(), exact, atol=0.02, rtol=0.02)
     assert small.memory_inputs([bank.ids], dtype=torch.float32)["memory_embeds"].dtype == torch.float32
-
-
-def test_a_model_in_training_mode_is_read_without_dropout_and_stays_in_it(build, items, bank, model, tmp_path):
-    model.train()
-    try:
-        trained = build(items, output_dir=tmp_path / "bank")
-        assert model.training
-    finally:
-        model.eval()
-    assert torch.equal(
-        trained.memory_inputs([bank.ids])["memory_embeds"], bank.memory_inputs([bank.ids])["memory_embeds"]
-    )
-
-
-@pytest.mark.parametrize(
-    "content, message",
-    [
-        (None, r"Item 1 \(id 'bad'\): cannot read image '.*picture.png': No such file or directory\."),
-        (b"", r"Item 1 \(id 'bad'\): its image 'picture.png' is not a readable picture"),
-        (b"no picture at all", r"Item 1 \(id 'bad'\): its image 'picture.png' is not a readable picture"),
-        (truncated_image(), r"Item 1 \(id 'bad'\): its image 'picture.png' is not a readable picture"),
-        (bomb(), r"Item 1 \(id 'bad'\): its image 'picture.png' is too large to be opened safely"),
-    ],
-    ids=["missing", "empty", "no picture", "truncated", "decompression bomb"],
-)
-def test_an_unusable_image_is_refused_by_item_number_and_leaves_no_bank(build, tmp_path, content, message):
-    path = tmp_path / "picture.png"
-    if content is not None:
-        path.write_bytes(content)
-    items = [MemoryItem(image=make_image(0), id="good"), MemoryItem(image=path, id="bad")]
-    with pytest.raises(ValueError, match=message):
-        build(items, output_dir=tmp_path / "bank", on_error="raise")
-    assert not (tmp_path / "bank").exists()
-
-
-@pytest.mark.parametrize("size, shown", [((4000, 4), "4000 x 4"), ((4, 4000), "4 x 4000")])
-def test_an_image_that_is_too_narrow_is_refused_by_item_number(build, tmp_path, size, shown):
-    items = [MemoryItem(image=make_image(0)), MemoryItem(image=make_image(1, size), id="line")]
-    message = rf"Item 1 \(id 'line'\): its image is {shown} pixels; one side may be at most 200 times the other\."
-    with pytest.raises(ValueError, match=message):
-        build(items, output_dir=tmp_path / "bank", on_error="raise")
-    assert not (tmp_path / "bank").exists()
-    assert len(build([MemoryItem(image=make_image(1, (800, 4)))], output_dir=tmp_path / "bank")) == 1
 
 
 def test_a_build_goes_on_after_a_bad_image_is_repaired(build, tmp_path):
@@ -192,13 +129,6 @@ def test_an_unusable_item_is_refused_by_number(build, tmp_path, item, message):
     with pytest.raises(ValueError, match=message):
         build([MemoryItem(image=make_image(0), id="same"), item], output_dir=tmp_path / "bank", on_error="raise")
     assert not (tmp_path / "bank").exists()
-
-
-def test_vectors_that_are_not_finite_are_refused_by_item(build, items, model, monkeypatch, tmp_path):
-    encode = model.encode_memory
-    monkeypatch.setattr(model, "encode_memory", lambda inputs: encode(inputs).index_fill(0, torch.tensor([1]), 1e30))
-    with pytest.raises(ValueError, match=r"Item 1 \(id 'item-1'\): its vectors in float16 are not finite"):
-        build(items, output_dir=tmp_path / "bank", dtype="float16", batch_size=3, on_error="raise")
 
 
 @pytest.mark.parametrize(
@@ -237,50 +167,3 @@ def test_a_folder_with_other_files_is_never_replaced(build, items, tmp_path):
     with pytest.raises(ValueError, match="is not empty and holds no memory bank; choose another folder"):
         build(items, output_dir=tmp_path / "bank", overwrite=True)
     assert (tmp_path / "bank" / "thesis.tex").exists()
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
-        RuntimeError(
-            "[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory: not enough memory"
-        ),
-        MemoryError(),
-    ],
-    ids=["accelerator", "CPU allocator", "Python"],
-)
-def test_a_batch_that_runs_out_of_memory_is_halved(build, items, bank, model, monkeypatch, tmp_path, error):
-    encode, sizes = model.encode_memory, []
-
-    def encode_up_to_two(memory_inputs):
-        sizes.append(len(memory_inputs["input_ids"]))
-        if sizes[-1] > 2:
-            raise error
-        return encode(memory_inputs)
-
-    monkeypatch.setattr(model, "encode_memory", encode_up_to_two)
-    halved = build(items, output_dir=tmp_path / "bank", batch_size=5, shard_size=5)
-    assert sizes == [5, 2, 2, 1, 2]
-    torch.testing.assert_close(
-        halved.memory_inputs([bank.ids])["memory_embeds"], bank.memory_inputs([bank.ids])["memory_embeds"]
-    )
-
-
-def test_a_single_item_that_does_not_fit_is_an_error(build, items, model, monkeypatch, tmp_path):
-    def fail(memory_inputs):
-        raise torch.OutOfMemoryError("out of memory")
-
-    monkeypatch.setattr(model, "encode_memory", fail)
-    with pytest.raises(MemoryError, match="Out of memory with a batch of one item"):
-        build(items, output_dir=tmp_path / "bank")
-    assert not (tmp_path / "bank").exists()
-
-
-def test_other_runtime_errors_are_not_taken_for_a_lack_of_memory(build, items, model, monkeypatch, tmp_path):
-    def fail(memory_inputs):
-        raise RuntimeError("shapes cannot be multiplied")
-
-    monkeypatch.setattr(model, "encode_memory", fail)
-    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
-        build(items, output_dir=tmp_path / "bank")

@@ -10,8 +10,7 @@ from comem_hf import MemoryBank, MemoryItem
 from comem_hf.bank.changing import add_and_remove, writer
 from comem_hf.bank.index import default_factory
 from comem_hf.default import default_path
-from tests.bank.changing.conftest import contents
-from tests.bank.hub.test_hub_files import publish
+from tests.bank.conftest import contents, publish
 from tests.conftest import make_image
 
 

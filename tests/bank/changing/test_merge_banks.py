@@ -7,7 +7,7 @@ import torch
 from comem_hf import MemoryBank, MemoryItem
 from comem_hf.bank.changing import merge_banks
 from comem_hf.files import whole_file
-from tests.bank.opened.test_state import change_config
+from tests.bank.conftest import change_config
 from tests.conftest import make_image
 
 

@@ -19,7 +19,7 @@ from comem_hf.bank.format.config import BankConfig
 from comem_hf.bank.format.record import ItemRecord
 from comem_hf.bank.opened import state
 from comem_hf.files import whole_file
-from tests.bank.changing.conftest import contents
+from tests.bank.conftest import contents
 from tests.conftest import make_image
 
 
@@ -60,15 +60,6 @@ def test_another_bank_in_the_place_of_this_one_is_refused(mine, build, items, ot
     with pytest.raises(ValueError, match="Another bank is in the place of this one: `memory_fingerprint` was"):
         mine.reload()
     assert len(mine) == 7
-
-
-def test_only_one_process_changes_a_bank_at_a_time(mine, new_items):
-    with (
-        BankWriter(mine.folder),
-        pytest.raises(ValueError, match="Another process is changing .*; wait for it to end"),
-    ):
-        mine.remove(["item-1"])
-    mine.remove(["item-1"])
 
 
 @pytest.mark.parametrize("step", range(4))  # memory, items, index, config
@@ -191,39 +182,6 @@ def test_a_copy_of_an_older_state_has_the_card_of_that_state(mine, new_items, tm
     assert "# Memory bank of 12 items" in (mine.folder / "README.md").read_text()
     reader.save_pretrained(tmp_path / "old")
     assert (tmp_path / "old" / "README.md").read_bytes() == card
-
-
-HOLDS = """
-import sys
-from filelock import FileLock
-
-with FileLock(sys.argv[1] + "/.writer.lock"):  # as a BankWriter does
-    print("holds it", flush=True)
-    sys.stdin.readline()
-"""
-
-
-def test_a_bank_is_not_replaced_while_another_process_adds_to_it(mine, build, items):
-    command = [sys.executable, "-c", HOLDS, str(mine.folder)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
-        assert other.stdout.readline() == "holds it\n"
-        with pytest.raises(ValueError, match="Another process is changing the bank .*; wait for it to end"):
-            build(items[:2], output_dir=mine.folder, overwrite=True)
-        assert len(MemoryBank.from_pretrained(mine.folder)) == 7
-        other.communicate("go on\n")
-    assert other.returncode == 0
-    assert len(build(items[:2], output_dir=mine.folder, overwrite=True)) == 2
-    assert not mine.folder.with_name("copy.unfinished").exists()
-
-
-def test_a_bank_is_not_replaced_while_this_process_adds_to_it(mine, build, items, new_items):
-    def unfold():
-        yield new_items[0]
-        build(items[:2], output_dir=mine.folder, overwrite=True)
-
-    with pytest.raises(ValueError, match="Another process is changing the bank"):
-        mine.add(unfold())
-    assert MemoryBank.from_pretrained(mine.folder).ids == mine.ids
 
 
 def test_nothing_is_written_into_a_bank_that_was_put_in_the_place_of_the_open_one(mine, build, items, tmp_path):

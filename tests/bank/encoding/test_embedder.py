@@ -16,8 +16,8 @@ from comem_hf.bank import BackboneEmbedder, Embedder, ModelEmbedder
 from comem_hf.bank.encoding.embedder import resolve_embedder
 from comem_hf.bank.encoding.tower_features import tower_features
 from comem_hf.bank.index.index import unit_rows
-from tests.bank.opened.test_state import change_config
-from tests.conftest import TOKEN_IDS, make_image, make_model
+from tests.bank.conftest import change_config
+from tests.conftest import TOKEN_IDS, make_image
 
 
 SIZES = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1, "num_attention_heads": 2}
@@ -139,44 +139,6 @@ def test_settings_that_would_not_come_back_are_refused_before_anything_is_encode
 def test_a_bare_model_is_refused_with_the_way_out(build, items, vit, tmp_path):
     with pytest.raises(ValueError, match=r"`embedder=ModelEmbedder\(model, image_processor\)`"):
         build(items, output_dir=tmp_path / "bank", embedder=vit)
-
-
-@pytest.fixture(scope="module")
-def family_model(family):
-    return make_model(family)
-
-
-PICTURES = [make_image(1, (56, 84)), make_image(2), make_image(3, (112, 56))]
-
-
-@pytest.fixture(scope="module")
-def prepared(tiny_processor):
-    processor = copy.copy(tiny_processor)
-    processor.memory_max_pixels = 112 * 112  # several attention windows of Qwen2.5-VL
-    return processor.process_memories([[MemoryItem(image=image) for image in PICTURES]])
-
-
-def test_tower_features_are_in_the_order_of_the_picture(family_model, prepared):
-    tower = family_model.backbone.model.visual
-    with torch.no_grad():
-        expected = family_model.get_image_features(prepared["pixel_values"], prepared["image_grid_thw"]).pooler_output
-        for feature, merged in zip(tower_features(family_model, prepared), expected, strict=True):
-            channels, rows, columns = feature.shape
-            blocks = feature.view(channels, rows // 2, 2, columns // 2, 2).permute(1, 3, 2, 4, 0)
-            torch.testing.assert_close(tower.merger(blocks.reshape(-1, channels)), merged)
-
-
-def test_tower_features_of_the_first_layer_are_the_patch_embedding(family_model, prepared):
-    tower = family_model.backbone.model.visual
-    with torch.no_grad():
-        features = tower_features(family_model, prepared, layer=0)
-        embedded = tower.patch_embed(prepared["pixel_values"])
-    first = features[0]
-    patches = first.view(first.shape[0], first.shape[1] // 2, 2, first.shape[2] // 2, 2).permute(1, 3, 2, 4, 0)
-    torch.testing.assert_close(patches.reshape(-1, first.shape[0]), embedded[: first.shape[1] * first.shape[2]])
-    last = tower_features(family_model, prepared, layer=len(tower.blocks))
-    for each, expected in zip(last, tower_features(family_model, prepared), strict=True):
-        torch.testing.assert_close(each, expected)
 
 
 def test_backbone_embeddings_pool_each_field_of_the_picture(family_model, prepared):

@@ -11,7 +11,7 @@ import torch
 from comem_hf import MemoryBank, MemoryItem
 from comem_hf.bank.encoding import item_encoder
 from comem_hf.bank.encoding.skipped import read_skipped, write_skipped
-from comem_hf.bank.format.record import MAX_IMAGE_BYTES, ItemRecord
+from comem_hf.bank.format.record import ItemRecord
 from comem_hf.bank.sources.unreadable import UnreadableItem
 from tests.bank.conftest import bomb, truncated_image
 from tests.conftest import make_image
@@ -100,34 +100,11 @@ def test_a_summary_is_logged_and_the_report_is_not_part_of_the_bank(build, mixed
     assert not (build(items, output_dir=tmp_path / "clean").folder / "skipped.jsonl").exists()
 
 
-def test_what_is_no_file_or_too_large_is_not_read(tmp_path):
-    os.mkfifo(tmp_path / "pipe.png")
-    with (tmp_path / "large.png").open("wb") as file:
-        file.truncate(MAX_IMAGE_BYTES + 1)
-    for image, reason in (
-        (tmp_path / "pipe.png", "cannot read image '.*pipe.png': it is no file"),
-        ("/dev/zero", "cannot read image '/dev/zero': it is no file"),
-        (tmp_path, "cannot read image .*: Is a directory"),
-        (tmp_path / "a\0.png", "cannot read image .*: embedded null byte"),
-        (tmp_path / "large.png", "cannot read image '.*large.png': it has 67,108,865 bytes, at most 67,108,864 are"),
-        (bytes(MAX_IMAGE_BYTES + 1), "its image has 67,108,865 bytes"),
-    ):
-        with pytest.raises(ValueError, match=reason):
-            ItemRecord.from_item(MemoryItem(image=image))
-
-
 @pytest.mark.parametrize("character", ["\u2028", "\x85", "\x0b", "\n", "\0", "\ud800"])
 def test_a_report_is_read_back_whatever_characters_are_in_it(character, tmp_path):
     entries = [{"item": number, "id": f"a{character}b", "reason": f"Not{character}good."} for number in range(2)]
     write_skipped(tmp_path, entries)
     assert read_skipped(tmp_path) == entries
-
-
-@pytest.mark.parametrize("given_id", ["twin", None])
-def test_an_item_that_is_there_twice_is_stored_once(build, given_id, tmp_path):
-    items = [MemoryItem(image=make_image(0), text="a", id=given_id) for _ in range(8)]
-    bank = build(items, output_dir=tmp_path / "bank", on_error="raise")
-    assert len(bank) == 1 and not read_skipped(bank.folder)
 
 
 def test_a_decoder_that_fails_in_its_own_way_costs_one_item(build, items, monkeypatch, tmp_path):

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from comem_hf import MemoryBank
+from tests.bank.conftest import publish
 from tests.conftest import make_image
-from tests.local_hub.repository import File, Repository
-from tests.local_hub.server import LFS_SUFFIXES
+from tests.local_hub.repository import Repository
 
 
 SHARDS = [
@@ -17,16 +17,6 @@ SHARDS = [
     for kind, end in (("items", "parquet"), ("memory", "safetensors"))
     for number in range(3)
 ]
-
-
-def publish(hub, folder, name="ann/bank", kind="dataset", **changed) -> str:
-    """Commit a folder as it is, files of `changed` as they are given there (`None`: left out); the commit."""
-    contents = {path.name: path.read_bytes() for path in folder.iterdir()} | changed
-    files = {
-        path: File(content, path.endswith(LFS_SUFFIXES)) for path, content in contents.items() if content is not None
-    }
-    repository = hub.repositories.setdefault((kind, name), Repository(name))
-    return repository.commit("main", files, tuple(repository.files("main")))
 
 
 def fetched(hub) -> list[str]:

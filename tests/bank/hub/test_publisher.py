@@ -6,7 +6,6 @@ import pytest
 
 from comem_hf import MemoryBank
 from comem_hf.bank.hub import publisher
-from comem_hf.bank.hub.item_facts import describe_items
 from comem_hf.repository.push_target import PushTarget
 from tests.conftest import make_image
 from tests.local_hub.repository import File, Repository
@@ -252,15 +251,3 @@ def test_a_card_that_was_edited_here_is_pushed_and_one_that_was_edited_there_sta
     repository.commit("main", {"README.md": File(b"# Mine\n")})
     bank.push_to_hub("ann/described")
     assert files_of(hub, "ann/described")["README.md"] == b"# Mine\n"
-
-
-def test_sources_and_languages_of_the_items_are_counted(build, tmp_path):
-    metadata = [{"language": "fr", "source": "a|b"}, {"language": "fr"}, {"language": "de", "source": 3}, {}]
-    items = [{"image": make_image(n), "text": None if n else "x", "metadata": one} for n, one in enumerate(metadata)]
-    bank = build(items, output_dir=tmp_path / "bank")
-    assert describe_items(bank.folder, bank.config) == {
-        "source": "a\\|b (1)",
-        "language": "fr (2), de (1)",
-    }
-    bank.remove([bank.ids[0], bank.ids[2]])
-    assert describe_items(bank.folder, bank.config) == {"language": "fr (1)"}

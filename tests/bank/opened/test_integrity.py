@@ -1,5 +1,6 @@
 """Folders that are filled beside their place, and what is left of processes that died."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -70,3 +71,77 @@ def test_a_build_that_ends_does_not_remove_the_work_of_the_next_one(tmp_path):
         lock.release = release_and_be_overtaken
     assert second.journal.is_dir()
     second.__exit__()
+
+
+def test_a_saved_bank_is_the_same_bank(bank, copy):
+    assert {path.name: path.read_bytes() for path in copy.iterdir()} == {
+        path.name: path.read_bytes() for path in bank.folder.iterdir()
+    }
+    MemoryBank.from_pretrained(copy).verify()
+
+
+def test_a_bank_is_not_saved_over_other_files(bank, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(ValueError, match="`save_directory` .* is not empty; choose a new folder"):
+        bank.save_pretrained(tmp_path)
+
+
+def test_saving_a_bank_leaves_folders_beside_it_alone(bank, tmp_path):
+    (tmp_path / "copy.unfinished").mkdir()
+    (tmp_path / "copy.unfinished" / "thesis.txt").write_text("precious")
+    with pytest.raises(ValueError, match="copy.unfinished' is in the way: it is not what an interrupted call"):
+        bank.save_pretrained(tmp_path / "copy")
+    assert [path.name for path in tmp_path.iterdir()] == ["copy.unfinished"]
+    assert (tmp_path / "copy.unfinished" / "thesis.txt").read_text() == "precious"
+
+
+def test_a_saved_bank_may_be_read_by_whom_other_folders_may_be_read(copy, tmp_path):
+    (tmp_path / "folder").mkdir()
+    assert copy.stat().st_mode == (tmp_path / "folder").stat().st_mode
+
+
+def test_a_copy_of_a_damaged_bank_is_not_made(copy, tmp_path):
+    bank = MemoryBank.from_pretrained(copy)
+    (copy / "index.faiss").write_bytes(b"gone")
+    with pytest.raises(ValueError, match="index.faiss' is damaged"):
+        bank.save_pretrained(tmp_path / "second")
+    assert [path.name for path in tmp_path.iterdir()] == ["copy"]
+
+
+def test_a_copy_for_which_there_is_no_room_leaves_nothing_behind(bank, tmp_path, monkeypatch):
+    def full(source, target):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("shutil.copyfile", full)
+    with pytest.raises(OSError, match="No space left to write .*; free some and do the same again"):
+        bank.save_pretrained(tmp_path / "second")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["index.faiss", "memory-00001.safetensors", "items-00002.parquet"])
+def test_a_missing_file_is_named(copy, name):
+    (copy / name).unlink()
+    with pytest.raises(ValueError, match=f"is incomplete: {name} is missing"):
+        MemoryBank.from_pretrained(copy)
+
+
+def test_a_bank_cloned_without_its_large_files_says_how_to_get_them(copy):
+    (copy / "memory-00001.safetensors").write_text("version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(ValueError, match="memory-00001.safetensors' is a pointer to a file in Git LFS: run `git lfs"):
+        MemoryBank.from_pretrained(copy)
+
+
+@pytest.mark.parametrize("name", ["index.faiss", "memory-00001.safetensors", "items-00002.parquet"])
+def test_a_flipped_byte_is_found(copy, name):
+    content = bytearray((copy / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (copy / name).write_bytes(content)
+    with pytest.raises(ValueError, match=f"{name}' is damaged: its sha256 is not the one in bank_config.json"):
+        MemoryBank.from_pretrained(copy)
+
+
+@pytest.mark.parametrize("name", ["index.faiss", "memory-00001.safetensors", "items-00002.parquet"])
+def test_a_file_cut_short_is_found(copy, name):
+    os.truncate(copy / name, 100)
+    with pytest.raises(ValueError, match=f"{name}' is damaged: it has 100 bytes, bank_config.json says"):
+        MemoryBank.from_pretrained(copy)

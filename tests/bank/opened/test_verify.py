@@ -10,7 +10,7 @@ import torch
 
 from comem_hf import MemoryBank
 from comem_hf.bank.opened import state
-from tests.bank.opened.test_state import change_config, replace_file
+from tests.bank.conftest import replace_file
 
 
 def change_items(folder, shard, image=None, **fields):
@@ -155,46 +155,3 @@ def test_a_model_that_has_changed_since_it_was_attached_is_found(bank, model, ti
     monkeypatch.setattr(model, "memory_fingerprint", lambda: "changed")
     with pytest.raises(ValueError, match="but this model's is changed"):
         opened.verify()
-
-
-@pytest.mark.parametrize(
-    "rows, message",
-    [
-        ([1, 1], "it must hold 2 different rows below 7, in ascending order"),
-        ([1, 7], "it must hold 2 different rows below 7"),
-        ([-1, 2], "it must hold 2 different rows below 7"),
-        ([1], "it must hold 2 different rows below 7"),
-    ],
-)
-def test_a_list_of_removed_rows_that_cannot_be_is_refused(copy, rows, message):
-    MemoryBank.from_pretrained(copy).remove(["item-0", "item-1"])
-    save = safetensors.torch.save_file
-    replace_file(copy, "removed-00001.safetensors", lambda path: save({"rows": torch.tensor(rows)}, path))
-    with pytest.raises(ValueError, match=message):
-        MemoryBank.from_pretrained(copy)
-
-
-@pytest.mark.parametrize(
-    "values, message",
-    [
-        ({"removed": "../removed-00001.safetensors"}, "`removed` must be a name such as 'removed-00001.safetensors'"),
-        ({"removed": "removed-00001.safetensors"}, "but `num_items` is 7 and `removed` 'removed-00001.safetensors'"),
-        (
-            {"removed": "removed-00001.safetensors", "num_items": 6, "generation": 1},
-            "`files` lacks 'removed-00001.safetensors'",
-        ),
-        ({"removed": "removed-00002.safetensors", "num_items": 6, "generation": 1}, "'removed-.*' is of a later one"),
-        (
-            {"index": {"file": "index-00001.faiss", "factory": "Flat"}},
-            "but 'index-00001.faiss' is of a later one",
-        ),
-        ({"format_version": 0}, "is no bank configuration: `format_version` is 0"),
-        ({"num_items": 6}, "`shard_sizes` add up to 7 items, but `num_items` is 6"),
-        ({"generation": -1}, "`generation` must be an integer from 0, got -1"),
-        ({"generation": "1"}, "`generation` must be an integer from 0, got '1'"),
-    ],
-)
-def test_a_state_that_cannot_be_is_refused(copy, values, message):
-    change_config(copy, **values)
-    with pytest.raises(ValueError, match=message):
-        MemoryBank.from_pretrained(copy)

@@ -3,39 +3,11 @@
 import json
 
 import pytest
-from huggingface_hub import close_session
 
 from comem_hf import MemoryBank
+from tests.commands.share.conftest import facts, sent
 from tests.conftest import make_backbone
 from tests.local_hub.repository import Repository
-
-
-@pytest.fixture
-def pushed(comem, hub, model_folder, bank_folder):
-    """The commits of a model `ann/model` and its bank `ann/model-bank`."""
-    assert comem("push", model_folder, "ann/model", "--bank", bank_folder)[0] == 0
-    return {kind: repository.branches["main"] for (kind, _), repository in hub.repositories.items()}
-
-
-@pytest.fixture
-def disconnect(hub, monkeypatch):
-    """Ends the Hub, as if the network were gone."""
-
-    def end():
-        hub.shutdown()
-        hub.server_close()
-        close_session()  # connections that are open would be served to their end
-
-    monkeypatch.setattr(hub, "shutdown", lambda shutdown=hub.shutdown: shutdown() if hub.socket.fileno() > 0 else None)
-    return end
-
-
-def facts(output: str) -> dict[str, str]:
-    return dict(line.split("\t")[1:] for line in output.splitlines())
-
-
-def sent(hub) -> list[str]:
-    return [path.rpartition("/")[2] for method, path in hub.requests if method == "GET" and "/resolve/" in path]
 
 
 def test_pull_copies_a_model_and_a_bank_whole(comem, pushed, model_folder, bank_folder, tmp_path):
@@ -60,48 +32,10 @@ def test_pull_without_a_folder_fills_the_cache_and_says_where(comem, hub, pushed
     assert comem("info", folder)[0] == 0
 
 
-def test_info_of_repositories_downloads_configurations_alone(comem, hub, pushed, model_folder, bank_folder):
-    for name, folder in (("ann/model", model_folder), ("ann/model-bank", bank_folder)):
-        code, output, _ = comem("info", name)
-        assert code == 0
-        if name == "ann/model":
-            of_hub = {"commit": pushed["model"]}
-        else:
-            of_hub = {"commit": pushed["dataset"], "model": "ann/model"}
-        assert facts(output) == facts(comem("info", folder)[1]) | of_hub
-    large = [name for name in sent(hub) if name not in ("config.json", "bank_config.json")]
-    assert large == ["model.safetensors"]  # its header
-    assert hub.ranges == [(0, 100_000)]
-
-
-def test_info_says_whether_a_bank_fits(comem, pushed, bank_folder, tmp_path):
-    code, output, _ = comem("info", "ann/model", "--bank", "ann/model-bank", "--json")
-    found = json.loads(output)
-    assert (code, found["fits"], found["kind"], found["checkpoint"]) == (0, True, "model", "full")
-    assert found["bank"]["memory_fingerprint"] == found["memory_fingerprint"]
-    assert found["parameters"] > found["memory_parameters"] > 0
-    MemoryBank.from_pretrained(bank_folder).save_pretrained(tmp_path / "other")
-    config = (tmp_path / "other" / "bank_config.json").read_text()
-    (tmp_path / "other" / "bank_config.json").write_text(config.replace(found["memory_fingerprint"], "f" * 64))
-    code, output, error = comem("info", "ann/model", "--bank", tmp_path / "other")
-    assert code == 2 and facts(output)["fits"] == "no"
-    assert facts(output)["fingerprint of the bank"] == "f" * 64
-    for part in ("does not fit the model 'ann/model'", "f" * 64, found["memory_fingerprint"]):
-        assert part in error
-    assert comem("info", "ann/model", "--bank", "ann/model")[2] == (
-        "Error: 'ann/model' is no memory bank: it has no bank_config.json.\n"
-    )
-
-
 def test_a_bank_may_have_the_name_of_its_model(comem, hub, model_folder, bank_folder, picture):
     assert comem("push", model_folder, "ann/both", "--bank", bank_folder, "--bank-repo", "ann/both")[0] == 0
     assert comem("info", "ann/both", "--bank", "ann/both")[0] == 0
     assert comem("search", "ann/both", "--image", picture, "--model", "ann/both")[0] == 0
-
-
-def test_info_verifies_a_bank_of_a_repository(comem, pushed):
-    code, output, _ = comem("info", "ann/model-bank", "--verify", "--json")
-    assert code == 0 and json.loads(output)["verified"] == {"files": 3, "rows": 4}
 
 
 @pytest.mark.parametrize("command", ["pull", "info"])
@@ -176,16 +110,3 @@ def test_without_a_network_models_and_banks_are_used_from_the_cache_or_named(
     for arguments in (["ask", "What?", "--model"], ["search"], ["search", "--model"]):
         found = comem(*arguments, "ann/other", "--image", picture)
         assert found == (2, "", f"Error: {message}\n")  # and not a word of the client's, which would try again
-
-
-def test_without_a_network_and_with_the_configuration_alone_info_says_what_it_can(
-    comem, pushed, disconnect, default, picture
-):
-    comem("info", "ann/model")
-    disconnect()
-    code, output, _ = comem("info", "ann/model")
-    assert code == 0 and facts(output)["size"] == "unknown: the Hub cannot be reached"
-    code, _, error = comem("pull", "ann/model")
-    assert code == 2 and "(whole) in the cache, and the Hub cannot be reached" in error
-    code, _, error = comem("search", "--image", picture, "--model", "ann/model")
-    assert code == 2 and "(whole) in the cache, and the Hub cannot be reached" in error

@@ -1,0 +1,24 @@
+"""Items of a JSONL file."""
+
+import operator
+
+from comem_hf.bank.sources import (
+    UnreadableItem,
+    read_jsonl,
+)
+
+
+def test_jsonl_lines_become_items_and_bad_lines_say_where_they_are(tmp_path):
+    lines = ['\ufeff{"text": "One.", "id": "1", "n": 1}', "", "{", '{"image": "x.png"}', '{"id": "3"}', '{"text": 4}']
+    (tmp_path / "items.jsonl").write_bytes("\n".join(lines).encode() + b'\n{"text": "\xff"}')
+    source = read_jsonl(tmp_path / "items.jsonl")
+    items = list(source)
+    assert (items[0].text, items[0].id, items[0].metadata) == ("One.", "1", {"n": 1})
+    assert items[2].image == tmp_path / "x.png"
+    bad = [items[number] for number in (1, 3, 4, 5)]
+    assert all(isinstance(item, UnreadableItem) for item in bad)
+    assert [item.reason.partition("items.jsonl', ")[2].partition(":")[0] for item in bad] == [
+        f"line {number}" for number in (3, 5, 6, 7)
+    ]
+    assert bad[1].id == "3"
+    assert list(source)[0].text == "One." and operator.length_hint(source) > 0

@@ -1,0 +1,120 @@
+"""What `comem info` says of models and banks, in folders and on the Hub."""
+
+import json
+
+from comem_hf import MemoryBank
+from tests.commands.share.conftest import facts, sent
+from tests.conftest import make_backbone
+from tests.process import run_alone
+
+
+def test_info_of_repositories_downloads_configurations_alone(comem, hub, pushed, model_folder, bank_folder):
+    for name, folder in (("ann/model", model_folder), ("ann/model-bank", bank_folder)):
+        code, output, _ = comem("info", name)
+        assert code == 0
+        if name == "ann/model":
+            of_hub = {"commit": pushed["model"]}
+        else:
+            of_hub = {"commit": pushed["dataset"], "model": "ann/model"}
+        assert facts(output) == facts(comem("info", folder)[1]) | of_hub
+    large = [name for name in sent(hub) if name not in ("config.json", "bank_config.json")]
+    assert large == ["model.safetensors"]  # its header
+    assert hub.ranges == [(0, 100_000)]
+
+
+def test_info_says_whether_a_bank_fits(comem, pushed, bank_folder, tmp_path):
+    code, output, _ = comem("info", "ann/model", "--bank", "ann/model-bank", "--json")
+    found = json.loads(output)
+    assert (code, found["fits"], found["kind"], found["checkpoint"]) == (0, True, "model", "full")
+    assert found["bank"]["memory_fingerprint"] == found["memory_fingerprint"]
+    assert found["parameters"] > found["memory_parameters"] > 0
+    MemoryBank.from_pretrained(bank_folder).save_pretrained(tmp_path / "other")
+    config = (tmp_path / "other" / "bank_config.json").read_text()
+    (tmp_path / "other" / "bank_config.json").write_text(config.replace(found["memory_fingerprint"], "f" * 64))
+    code, output, error = comem("info", "ann/model", "--bank", tmp_path / "other")
+    assert code == 2 and facts(output)["fits"] == "no"
+    assert facts(output)["fingerprint of the bank"] == "f" * 64
+    for part in ("does not fit the model 'ann/model'", "f" * 64, found["memory_fingerprint"]):
+        assert part in error
+    assert comem("info", "ann/model", "--bank", "ann/model")[2] == (
+        "Error: 'ann/model' is no memory bank: it has no bank_config.json.\n"
+    )
+
+
+def test_info_verifies_a_bank_of_a_repository(comem, pushed):
+    code, output, _ = comem("info", "ann/model-bank", "--verify", "--json")
+    assert code == 0 and json.loads(output)["verified"] == {"files": 3, "rows": 4}
+
+
+def test_without_a_network_and_with_the_configuration_alone_info_says_what_it_can(
+    comem, pushed, disconnect, default, picture
+):
+    comem("info", "ann/model")
+    disconnect()
+    code, output, _ = comem("info", "ann/model")
+    assert code == 0 and facts(output)["size"] == "unknown: the Hub cannot be reached"
+    code, _, error = comem("pull", "ann/model")
+    assert code == 2 and "(whole) in the cache, and the Hub cannot be reached" in error
+    code, _, error = comem("search", "--image", picture, "--model", "ann/model")
+    assert code == 2 and "(whole) in the cache, and the Hub cannot be reached" in error
+
+
+def info_alone(folder) -> list[str]:
+    import contextlib
+    import io
+    import sys
+
+    from comem_hf.commands import main
+
+    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
+        main(["info", folder, "--json"])
+    return sorted({"faiss", "peft", "pyarrow", "transformers.modeling_utils"} & set(sys.modules))
+
+
+def test_info_of_a_bank_imports_nothing_that_searches_or_answers(bank_folder, tmp_path):
+    assert run_alone(info_alone, str(bank_folder), folder=tmp_path, hidden=()).result == []
+
+
+def test_info_says_that_a_model_and_its_bank_fit(comem, model_folder, bank_folder):
+    facts = []
+    for folder in (model_folder, bank_folder):
+        code, output, _ = comem("info", folder)
+        assert code == 0
+        facts.append(dict(line.split("\t")[1:] for line in output.splitlines()))
+    model, bank = facts
+    assert model["memory fingerprint"] == bank["memory fingerprint"]
+    assert (model["backbone"], model["memory encoder"], bank["items"]) == ("qwen2_vl", "adapter", "4")
+    assert model["memory per item"] == "8 x 64" and bank["memory per item"] == "8 x 64 float32"
+
+
+def test_info_of_a_bank_says_what_it_holds_and_verifies_it(comem, bank_folder, tmp_path):
+    folder = tmp_path / "bank"
+    MemoryBank.from_pretrained(bank_folder).save_pretrained(folder)
+    MemoryBank.from_pretrained(folder).remove(["item-2"])
+    code, output, _ = comem("info", folder)
+    facts = dict(line.split("\t")[1:] for line in output.splitlines())
+    assert code == 0 and "verified" not in facts
+    assert len(facts) == len(output.splitlines())
+    names = ("items", "removed items", "generation", "shards", "index")
+    assert [facts[name] for name in names] == ["3", "1", "1", "1", "Flat, cosine, recall 1.000"]
+    assert {"size on disk", "size of memory", "size of items", "size of index"} <= facts.keys()
+    code, output, _ = comem("info", folder, "--verify")
+    assert code == 0 and output.endswith("verified\t4 files, all 4 rows\n")
+    content = bytearray((folder / "items-00000.parquet").read_bytes())
+    content[50] ^= 1
+    (folder / "items-00000.parquet").write_bytes(content)
+    code, _, error = comem("info", "--verify", folder)
+    assert code == 2 and "items-00000.parquet' is damaged" in error
+
+
+def test_only_banks_are_verified(comem, model_folder):
+    code, _, error = comem("info", "--verify", model_folder)
+    assert code == 2 and error.endswith("is no memory bank: only banks can be verified.\n")
+
+
+def test_info_of_another_model_or_folder_is_refused(comem, tmp_path):
+    code, _, error = comem("info", tmp_path)
+    assert code == 2 and "is neither a model nor a memory bank" in error
+    make_backbone().save_pretrained(tmp_path)
+    code, _, error = comem("info", tmp_path)
+    assert code == 2 and "is a 'qwen2_vl' model, not a CoMEM model." in error

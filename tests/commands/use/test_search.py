@@ -1,0 +1,36 @@
+"""`comem search`."""
+
+from comem_hf.commands.use.search import read_conditions
+
+
+def test_search_prints_the_hits(comem, default, picture, model_folder, bank_folder):
+    expected = comem("search", bank_folder, "--image", picture, "--top-k", 2, "--model", model_folder)
+    assert expected == comem("search", "--image", picture, "--top-k", 2)
+    code, output, _ = expected
+    assert code == 0
+    rank, score, item_id, text = output.splitlines()[0].split("\t")[1:]
+    assert (rank, item_id, text) == ("1", "item-2", "Fact 2.")
+    assert 0.9 < float(score) <= 1.0
+    assert len(output.splitlines()) == 2
+
+
+def test_search_finds_among_items_with_the_metadata_asked_for(comem, bank_folder, model_folder, picture):
+    arguments = ("search", bank_folder, "--image", picture, "--model", model_folder, "--top-k", 9)
+    assert len(comem(*arguments, "--where", "source=other", "--where", "source=test")[1].splitlines()) == 4
+    assert comem(*arguments, "--where", "source=other")[1] == ""
+    assert comem(*arguments, "--where", "source") == (2, "", "Error: `--where` must be FIELD=VALUE, got 'source'.\n")
+
+
+def test_conditions_are_json_where_they_can_be():
+    assert read_conditions(["year=2000", "year=2001", "language=en", 'id="7"', "a=b=c"]) == {
+        "year": [2000, 2001],
+        "language": ["en"],
+        "id": ["7"],
+        "a": ["b=c"],
+    }
+
+
+def test_search_without_a_query_or_without_a_bank_is_refused(comem, default, tmp_path, picture):
+    assert comem("search") == (2, "", "Error: Nothing to search for: give `--image` or `--text`.\n")
+    code, _, error = comem("search", tmp_path, "--image", picture)
+    assert code == 2 and error.endswith("is no memory bank: it has no bank_config.json.\n")

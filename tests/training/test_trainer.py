@@ -1,0 +1,132 @@
+"""Checkpoints, accumulation, precision and distillation."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForImageTextToText, TrainerCallback
+
+from comem_hf.training import MemoryCollator, train_memory_encoder
+from comem_hf.training.arguments import ACTIVATION_CHECKPOINTING
+from comem_hf.training.freezing import trainable_parameters
+from comem_hf.training.trainer import answer_divergence
+from tests.training.conftest import Interrupt, assert_equal, state_of
+
+
+def test_checkpoint_holds_the_trainable_tensors_alone(make_trainable, tiny_processor, rows, make_arguments, tmp_path):
+    model = make_trainable()
+    train_memory_encoder(model, tiny_processor, rows, make_arguments())
+    folder = tmp_path / "run" / "checkpoint-4"
+    assert_equal(load_file(folder / "model.safetensors"), state_of(model))
+    assert not (folder / "training_args.bin").exists()
+
+
+def test_gradient_accumulation_equals_one_large_batch(make_trainable, tiny_processor, rows, make_arguments, tmp_path):
+    states = []
+    for batch_size, steps in ((4, 1), (1, 4)):
+        model = make_trainable(lora_config={"r": 2, "lora_alpha": 4, "lora_dropout": 0.0})
+        args = make_arguments(
+            output_dir=str(tmp_path / str(steps)),
+            per_device_train_batch_size=batch_size,
+            gradient_accumulation_steps=steps,
+            max_steps=1,
+            warmup_steps=0,
+            optim="sgd",
+        )
+        train_memory_encoder(model, tiny_processor, rows, args)
+        states.append(state_of(model))
+    for name, tensor in states[0].items():
+        torch.testing.assert_close(tensor, states[1][name], rtol=1e-4, atol=1e-6, msg=name)
+
+
+def test_gradient_checkpointing_trains_the_same(make_trainable, tiny_processor, rows, make_arguments, tmp_path):
+    states = []
+    for checkpointing in (False, True):
+        model = make_trainable()
+        args = make_arguments(
+            output_dir=str(tmp_path / str(checkpointing)), **{ACTIVATION_CHECKPOINTING: checkpointing}
+        )
+        train_memory_encoder(model, tiny_processor, rows, args)
+        states.append(state_of(model))
+    for name, tensor in states[0].items():
+        torch.testing.assert_close(tensor, states[1][name], rtol=1e-4, atol=1e-5, msg=name)
+
+
+def test_mixed_precision_keeps_what_is_trained_in_float32(make_trainable, tiny_processor, rows, make_arguments):
+    dtypes = set()
+
+    class Look(TrainerCallback):
+        def on_step_end(self, args, state, control, model=None, **kwargs):
+            dtypes.update(tensor.dtype for tensor in trainable_parameters(model).values())
+
+    model = make_trainable().to(torch.bfloat16)
+    train_memory_encoder(model, tiny_processor, rows, make_arguments(bf16=True), callbacks=[Look()])
+    assert dtypes == {torch.float32}
+
+
+@pytest.mark.parametrize("step", [None, 1, 3])  # not interrupted, before the first checkpoint, after it
+def test_model_trained_in_mixed_precision_generates_with_memory(
+    step, make_trainable, tiny_processor, rows, make_arguments
+):
+    model, args = make_trainable().to(torch.bfloat16), make_arguments(bf16=True)
+    if step is not None:
+        with pytest.raises(KeyboardInterrupt):
+            train_memory_encoder(model, tiny_processor, rows, args, callbacks=[Interrupt(step)])
+        model.eval()
+    else:
+        train_memory_encoder(model, tiny_processor, rows, args)
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.bfloat16}
+    batch = MemoryCollator(tiny_processor)(rows)
+    del batch["labels"]
+    untouched = make_trainable().to(torch.bfloat16).eval()
+    untouched.load_state_dict(model.state_dict())
+    settings = {"max_new_tokens": 4, "do_sample": False}
+    assert torch.equal(model.generate(**batch, **settings), untouched.generate(**batch, **settings))
+    with torch.no_grad():
+        logits = model(**batch).logits
+        assert logits.dtype == torch.bfloat16  # a `forward` that is still wrapped gives float32
+        assert torch.equal(logits, untouched(**batch).logits)
+    if step is None:
+        assert AutoModelForImageTextToText.from_pretrained(args.output_dir).dtype == torch.bfloat16
+
+
+def test_evaluation_reports_the_loss(make_trainable, tiny_processor, rows, make_arguments, tmp_path):
+    args = make_arguments(eval_strategy="steps", eval_steps=2, distillation_weight=1.0)
+    train_memory_encoder(make_trainable(), tiny_processor, rows, args, eval_dataset=rows[:2])
+    log = json.loads((tmp_path / "run" / "trainer_state.json").read_text())["log_history"]
+    assert [entry["step"] for entry in log if "eval_loss" in entry] == [2, 4]
+
+
+def test_distillation_learns_the_predictions_of_the_backbone_that_reads_the_items(
+    make_trainable, tiny_processor, rows, make_arguments
+):
+    model = make_trainable()
+    collator = MemoryCollator(tiny_processor, with_teacher=True)
+
+    def divergence() -> float:
+        batch = collator(rows)
+        teacher = batch.pop("teacher_inputs")
+        teacher_labels = teacher.pop("labels")
+        with torch.no_grad():
+            teacher_logits = model.backbone(**teacher).logits
+            logits = model(**batch).logits
+        return answer_divergence(logits, batch["labels"], teacher_logits, teacher_labels).mean().item()
+
+    model.eval()
+    before = divergence()
+    args = make_arguments(max_steps=20, per_device_train_batch_size=4, distillation_weight=10.0, warmup_steps=0)
+    train_memory_encoder(model, tiny_processor, rows, args)
+    assert divergence() < 0.5 * before
+
+
+def test_divergence_of_equal_predictions_at_shifted_places_is_zero():
+    torch.manual_seed(0)
+    logits = torch.randn(1, 5, 7)
+    labels = torch.tensor([[-100, -100, 3, 4, 5]])
+    longer = torch.cat([torch.randn(1, 2, 7), logits], dim=1)
+    longer_labels = torch.tensor([[-100, -100, -100, -100, 3, 4, 5]])
+    divergence = answer_divergence(logits, labels, longer, longer_labels)
+    torch.testing.assert_close(divergence, torch.zeros(3))
+    other = answer_divergence(logits.flip(-1), labels, longer, longer_labels)
+    assert (other > 0.1).all()
