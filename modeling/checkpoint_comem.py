@@ -1,4 +1,4 @@
-"""How a model is written and read, and what its memory vectors depend on."""
+"""Saving and loading a model, and the fingerprint of what its memory vectors depend on."""
 
 import copy
 import json
@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.utils import logging
 
-from .backbone_comem import HUB_ARGUMENTS
+from .backbone_comem import HUB_ARGUMENTS, commit_of
 from .fingerprint_comem import WITHOUT_CHECKSUM, backbone_checksum, fingerprint, settings_of_memory
 from .key_names_comem import KEY_MAPPING, to_checkpoint_keys, to_module_key
 from .loading_checks_comem import refuse_bad_numbers, refuse_loading_errors
@@ -28,8 +28,7 @@ logger = logging.get_logger(__name__)
 
 
 class CoMemCheckpointMixin:
-    """
-    Saving and loading, strict about keys.
+    """The methods of the model for saving and loading, which check all keys.
 
     Keys in a checkpoint:
 
@@ -44,31 +43,31 @@ class CoMemCheckpointMixin:
     """
 
     card_writer: ClassVar[Callable[..., None] | None] = None
-    """Called with the model, a folder about to be uploaded, the repository and the card (`README.md`) that the folder
-    had before; puts a card there. Without one, transformers' own card is uploaded."""
+    """Function that writes the card of a folder about to be uploaded. Its arguments are the model, the folder, the
+    repository and the card (`README.md`) that the folder had before. Without it, transformers' own card is uploaded.
+    """
 
-    # What the model brings.
+    # Attributes that the model has.
     backbone: PreTrainedModel
     memory_encoder: CoMemMemoryEncoder
 
-    # Of a copy of the model that is about to be pushed.
+    # Set on the copy of a model that is about to be pushed.
     _pushed_memory_only = False
     _own_card: str | None = None
 
     def save_pretrained(self, save_directory: str | os.PathLike, *args, memory_only: bool | None = None, **kwargs):
-        """
-        Writes a checkpoint that plain `from_pretrained` reads.
+        """Write a checkpoint that plain `from_pretrained` reads.
 
         Args:
             save_directory (`str` or `os.PathLike`): Folder, made if needed.
             memory_only (`bool`, *optional*, defaults to `False`): Leave out the backbone. The configuration then names
-                it by `backbone_name_or_path` and `backbone_revision`, and loading needs it: a backbone whose weights
-                differ is refused by `backbone_checksum`.
-            *args, **kwargs: As for [`~transformers.PreTrainedModel.save_pretrained`]. `save_original_format` makes no
-                difference: keys are always as above.
+                it by `backbone_name_or_path` and `backbone_revision`, and loading needs it. By `backbone_checksum`,
+                loading refuses a backbone with other weights.
+            *args, **kwargs: As for [`~transformers.PreTrainedModel.save_pretrained`]. `save_original_format` has no
+                effect: keys are always those of [`CoMemCheckpointMixin`].
 
         Raises:
-            `ValueError`: If the backbone is quantized and `memory_only` is not set, or if what is to be pushed with
+            ValueError: If the backbone is quantized and `memory_only` is not set, or if a model to be pushed with
                 `memory_only` names no repository as its backbone.
         """
         memory_only = self._pushed_memory_only if memory_only is None else memory_only
@@ -88,7 +87,7 @@ class CoMemCheckpointMixin:
             own = to_checkpoint_keys(self.memory_encoder_parameters())
             state_dict = {key: tensor for key, tensor in state_dict.items() if key in own}
         config = self.config
-        # A quantized backbone cannot be told by its weights any more, but by what was expected when it was loaded.
+        # A quantized backbone has no checksum of its weights any more; the one expected when it was loaded remains.
         checksum = backbone_checksum(self.backbone) or config.backbone_checksum if memory_only else None
         if memory_only and config.backbone_name_or_path is None:
             logger.warning(
@@ -100,8 +99,8 @@ class CoMemCheckpointMixin:
                 f"{save_directory} will be loaded onto any backbone of the same shape: there is no checksum of "
                 f"{WITHOUT_CHECKSUM}; load the backbone in bfloat16 or float32 before saving to change that."
             )
-        # Its modules are this model's own; what differs while it is saved is set on the copy, where no other thread
-        # meets it.
+        # The copy shares this model's modules. What differs during saving is set on the copy, so that no other thread
+        # sees it.
         prepared = copy.copy(self)
         prepared.config = without_local_paths(config, keep_backbone=memory_only)
         enter_remote_code(prepared.config, type(self))
@@ -109,17 +108,16 @@ class CoMemCheckpointMixin:
         prepared.config.backbone_checksum = checksum
         prepared.config.memory_fingerprint = self.memory_fingerprint() if is_whole else None
         own_card = Path(save_directory, "README.md")
-        if kwargs.get("push_to_hub") and own_card.is_file():  # transformers would write its own over it
+        if kwargs.get("push_to_hub") and own_card.is_file():  # transformers would replace it by its own
             prepared._own_card = own_card.read_text(encoding="utf-8")
-        # The "original format" would bring back key names of the backbone from before transformers 5.
+        # The "original format" would restore the backbone's key names from before transformers 5.
         kwargs["save_original_format"] = False
         return super(CoMemCheckpointMixin, prepared).save_pretrained(
             save_directory, *args, state_dict=state_dict, **kwargs
         )
 
     def push_to_hub(self, repo_id: str, *, memory_only: bool = False, **kwargs) -> str:
-        """
-        Publishes a checkpoint, with the source files that load it.
+        """Publish a checkpoint, with the source files that load it.
 
         Args:
             repo_id (`str`): Repository, made if needed.
@@ -127,23 +125,23 @@ class CoMemCheckpointMixin:
             **kwargs: As for [`~transformers.PreTrainedModel.push_to_hub`].
 
         Raises:
-            `ValueError`: If `memory_only` is set and the configuration names no repository as the backbone.
+            ValueError: If `memory_only` is set and the configuration names no repository as the backbone.
         """
         if memory_only:
             refuse_local_backbone(self.config)
-        # transformers' own method takes no argument that it does not know on to `save_pretrained`.
+        # transformers' own method does not pass arguments that it does not know to `save_pretrained`.
         prepared = copy.copy(self)
         prepared._pushed_memory_only = memory_only
         return super(CoMemCheckpointMixin, prepared).push_to_hub(repo_id, **kwargs)
 
     def _upload_modified_files(self, working_dir: str | os.PathLike, repo_id: str, *args, **kwargs):
-        # The one place that all of transformers' ways to the Hub come through.
+        # All of transformers' methods that upload to the Hub call this one.
         if self.card_writer is not None:
             self.card_writer(Path(working_dir), repo_id, self._own_card)
         return super()._upload_modified_files(working_dir, repo_id, *args, **kwargs)
 
     def _is_whole(self) -> bool:
-        """Whether the weights are here, and as exact as a checkpoint has them."""
+        """Whether all weights are in memory, as exact as in a checkpoint."""
         quantized = getattr(self.backbone, "hf_quantizer", None) is not None
         return not quantized and not any(parameter.is_meta for parameter in self.parameters())
 
@@ -155,23 +153,22 @@ class CoMemCheckpointMixin:
         backbone: str | os.PathLike | PreTrainedModel | None = None,
         **kwargs,
     ):
-        """
-        Loads a full or a memory-only checkpoint.
+        """Load a full or a memory-only checkpoint.
 
         Args:
             pretrained_model_name_or_path (`str` or `os.PathLike`): Folder or repository.
             backbone (`str`, `os.PathLike` or [`~transformers.PreTrainedModel`], *optional*): The backbone of a
                 memory-only checkpoint, if not the one that its configuration names. Give a loaded model to this
-                class itself: `AutoModel` and its like copy their arguments, all weights included.
-            *args, **kwargs: As for [`~transformers.PreTrainedModel.from_pretrained`]. Those that say how weights are
-                fetched and placed go to the backbone of a memory-only checkpoint, too, but `variant` does not.
-                `device_map` and `quantization_config` are about the backbone; the memory encoder's own weights go
-                along with it and are not quantized.
+                class itself: `AutoModel` and the other auto classes copy their arguments, including all weights.
+            *args, **kwargs: As for [`~transformers.PreTrainedModel.from_pretrained`]. Arguments for fetching and
+                placing weights also apply to the backbone of a memory-only checkpoint, except `variant`.
+                `device_map` and `quantization_config` are about the backbone; the memory encoder's own weights are
+                placed with it and not quantized.
 
         Raises:
-            `ValueError`: If keys are missing or left over, or if a tensor has another shape. Nothing is ever silently
+            ValueError: If keys are missing or left over, or if a tensor has another shape. Nothing is ever silently
                 initialised anew. Also if the backbone of a memory-only checkpoint is another one.
-            `OSError`: If that backbone cannot be found.
+            OSError: If the backbone of a memory-only checkpoint cannot be found.
         """
         if kwargs.get("weights_only") is False:
             raise ValueError("`weights_only` must not be False: nothing is ever unpickled.")
@@ -186,18 +183,20 @@ class CoMemCheckpointMixin:
             info = {"missing_keys": set(), "unexpected_keys": set(), "mismatched_keys": set(), "error_msgs": []}
         else:
             model, info = cls._load_whole(path, *args, hub_kwargs=hub_kwargs, **kwargs)
+        if path is not None:  # transformers does not note it any more; a bank names the commit of its model
+            model.config._commit_hash = commit_of(path, {**hub_kwargs, "local_files_only": True})
         return (model, info) if want_info else model
 
     @classmethod
     def _load_whole(cls, path: str | os.PathLike | None, *args, hub_kwargs: dict[str, Any], **kwargs):
         kwargs.setdefault("key_mapping", KEY_MAPPING)
-        kwargs["ignore_mismatched_sizes"] = True  # and refused below, in one sentence
+        kwargs["ignore_mismatched_sizes"] = True  # mismatches are refused below, in one sentence
         if path is not None:
-            kwargs.setdefault("use_safetensors", True)  # never a pickle that lies in their place
+            kwargs.setdefault("use_safetensors", True)  # never a pickle beside them
         try:
             model, info = super().from_pretrained(path, *args, output_loading_info=True, **kwargs)
         except (SafetensorError, json.JSONDecodeError, KeyError):
-            open_tensors(path, kwargs.get("variant"), **hub_kwargs)  # which says in what file
+            open_tensors(path, kwargs.get("variant"), **hub_kwargs)  # raises an error that names the file
             raise
         missing = set(info["missing_keys"]) - model.get_expanded_tied_weights_keys().keys()
         refuse_loading_errors(path, {**info, "missing_keys": to_checkpoint_keys(dict.fromkeys(missing))})
@@ -206,7 +205,7 @@ class CoMemCheckpointMixin:
         return model, info
 
     def load_state_dict(self, state_dict: Mapping[str, torch.Tensor], strict: bool = True, assign: bool = False):
-        """As for [`~torch.nn.Module`], but takes the keys of a checkpoint, too, and keeps shared weights shared."""
+        """Load as [`~torch.nn.Module`] does; accept the keys of a checkpoint, too, and keep shared weights shared."""
         state_dict = {to_module_key(key): tensor for key, tensor in state_dict.items()}
         for key, source in self.get_expanded_tied_weights_keys(all_submodels=True).items():
             if source in state_dict:
@@ -216,21 +215,20 @@ class CoMemCheckpointMixin:
         return result
 
     def to_empty(self, *, device: str | torch.device | int | None, recurse: bool = True):
-        """As for [`~torch.nn.Module`], but shared weights stay shared."""
+        """Do the same as [`~torch.nn.Module`], but keep shared weights shared."""
         super().to_empty(device=device, recurse=recurse)
         self.tie_weights()
         return self
 
     def memory_encoder_state_dict(self) -> dict[str, torch.Tensor]:
-        """Returns the tensors of the memory encoder alone, by their keys in checkpoints."""
+        """Return the tensors of the memory encoder alone, by their keys in checkpoints."""
         return to_checkpoint_keys({name: tensor.detach() for name, tensor in self.memory_encoder_parameters().items()})
 
     def load_memory_encoder(self, state_dict: dict[str, torch.Tensor], source: str = "the given state dict"):
-        """
-        Loads what [`~CoMemCheckpointMixin.memory_encoder_state_dict`] returned, in place.
+        """Load a result of [`~CoMemCheckpointMixin.memory_encoder_state_dict`] in place.
 
         Raises:
-            `ValueError`: If keys are missing or left over, or if a tensor has another shape or is not finite.
+            ValueError: If keys are missing or left over, or if a tensor has another shape or is not finite.
         """
         parameters = to_checkpoint_keys(self.memory_encoder_parameters())
         mismatched = {
@@ -252,10 +250,10 @@ class CoMemCheckpointMixin:
                 parameter.copy_(state_dict[key])
 
     def memory_fingerprint(self) -> str:
-        """
-        Returns a SHA-256 of everything that decides which vectors an item gets: weights and settings of backbone,
-        adapter and resampler. Weights count as rounded to bfloat16, so that a model has one fingerprint in float32 and
-        in bfloat16.
+        """Return a SHA-256 of everything that decides which vectors an item gets.
+
+        That is the weights and settings of backbone, adapter and resampler. Weights count as rounded to bfloat16, so
+        that a model has the same fingerprint in float32 and in bfloat16.
         """
         settings = settings_of_memory(self.config)
         tensors = fetch_offloaded(self.memory_encoder, dict(self.memory_encoder.state_dict()))

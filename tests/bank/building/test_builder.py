@@ -6,7 +6,7 @@ import PIL.Image
 import pytest
 import torch
 
-from comem_hf import MemoryBank, MemoryItem
+from comem_hf import CoMemForConditionalGeneration, MemoryBank, MemoryItem
 from tests.conftest import make_image
 
 
@@ -167,3 +167,14 @@ def test_a_folder_with_other_files_is_never_replaced(build, items, tmp_path):
     with pytest.raises(ValueError, match="is not empty and holds no memory bank; choose another folder"):
         build(items, output_dir=tmp_path / "bank", overwrite=True)
     assert (tmp_path / "bank" / "thesis.tex").exists()
+
+
+def test_a_bank_names_the_repository_and_commit_of_its_model(hub, model, items, tiny_processor, tmp_path):
+    model.push_to_hub("ann/model")
+    loaded = CoMemForConditionalGeneration.from_pretrained("ann/model")
+    bank = MemoryBank.build(items[:1], model=loaded, processor=tiny_processor, output_dir=tmp_path / "bank")
+    commit = hub.repositories["model", "ann/model"].branches["main"]
+    assert bank.config.model == {"id": "ann/model", "revision": commit}
+    assert MemoryBank.build(
+        items[:1], model=model, processor=tiny_processor, output_dir=tmp_path / "of-a-model-without-a-name"
+    ).config.model == {"id": None, "revision": None}
