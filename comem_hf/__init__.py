@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from . import registration  # noqa: F401 (importing it is all that it takes)
+from . import registration  # noqa: F401 (its import registers the package)
 from .lazy_names import lazy_names
 
 
@@ -29,7 +29,7 @@ __all__ = [
     "MemoryItem",
 ]
 
-# torch, transformers, FAISS and Arrow come with what needs them, and the command line can say its help without.
+# Modules are imported on first use, so that `comem --help` does not load torch, transformers, FAISS and Arrow.
 __getattr__, __dir__ = lazy_names(
     __name__,
     {

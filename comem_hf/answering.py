@@ -1,4 +1,4 @@
-"""A question to a model: its prompt, the positions that this takes, and the greedy answer."""
+"""Questions to a model: their prompts, the positions that these take, and greedy answers."""
 
 from collections.abc import Sequence
 
@@ -19,19 +19,20 @@ def question_inputs(
     *,
     picture_first: bool = True,
 ):
-    """Inputs of `generate` for questions about pictures.
+    """Make the inputs of `generate` for questions about pictures.
 
     Args:
         processor (`CoMemProcessor`): The model's processor.
         questions (`Sequence[str]`): A question per sample.
-        pictures (`Sequence[PIL.Image.Image]`): What it is about.
+        pictures (`Sequence[PIL.Image.Image]`): The picture of each question.
         items (`Sequence[Sequence[MemoryItem]]`, *optional*): Items to paste into the prompt as they are (retrieval
-            without memory): each is a user's turn before the question's.
+            without memory), each as a user turn before the question.
         memory_inputs (`MemoryInputs`, *optional*): Memory of the samples.
-        picture_first (`bool`, defaults to `True`): How pasted items are shown; see [`item_content`].
+        picture_first (`bool`, *optional*, defaults to `True`): Whether the picture of a pasted item comes before its
+            text; see [`item_content`].
 
     Returns:
-        `BatchFeature`: The processor's, with `memory_inputs` where there is memory.
+        `BatchFeature`: The processor's output, with `memory_inputs` if given.
     """
     prompts, images = [], []
     for question, picture, pasted in zip(questions, pictures, items or [()] * len(questions), strict=True):
@@ -40,7 +41,7 @@ def question_inputs(
         turns.append({"role": "user", "content": content})
         prompts.append(processor.apply_chat_template(turns, add_generation_prompt=True))
         images += [*map(load_image, shown), picture]
-    # Of a prompt that is too long the tokenizer would warn with what is not so; see `refuse_too_long`.
+    # `verbose=False`: the tokenizer's warning about long prompts would be wrong; see `refuse_too_long`.
     inputs = processor(text=prompts, images=images, padding=True, return_tensors="pt", verbose=False)
     if memory_inputs is not None:
         inputs["memory_inputs"] = memory_inputs
@@ -48,7 +49,7 @@ def question_inputs(
 
 
 def count_positions(inputs) -> int:
-    """Positions in front of the answers of a batch: prompt tokens, image tokens included, and memory vectors."""
+    """Count the positions before the answers of a batch: prompt tokens, image tokens included, and memory vectors."""
     positions = int(inputs["attention_mask"].sum())
     memory = inputs.get("memory_inputs")
     if memory is not None:
@@ -57,14 +58,14 @@ def count_positions(inputs) -> int:
 
 
 def refuse_too_long(model, inputs) -> None:
-    """Refuse a question that takes more positions than the model knows.
+    """Raise a `ValueError` if a question takes more positions than the model has.
 
     Args:
         model (`CoMemForConditionalGeneration`): The model.
-        inputs (`BatchFeature`): Of one question, as [`question_inputs`] makes them.
+        inputs (`BatchFeature`): The inputs of one question, as [`question_inputs`] makes them.
 
     Raises:
-        ValueError: If it does.
+        ValueError: If the question, picture and memory take more than `max_position_embeddings`.
     """
     positions = count_positions(inputs)
     limit = getattr(model.config.get_text_config(), "max_position_embeddings", None)
@@ -77,13 +78,13 @@ def refuse_too_long(model, inputs) -> None:
 
 @torch.inference_mode()
 def generate_answers(model, processor, inputs, max_new_tokens: int = 32) -> list[str]:
-    """Greedy answers, stripped.
+    """Generate answers greedily, and strip them.
 
     Args:
         model (`CoMemForConditionalGeneration`): The model.
         processor (`CoMemProcessor`): Its processor.
-        inputs (`BatchFeature`): As [`question_inputs`] makes them.
-        max_new_tokens (`int`, defaults to 32): Longest answer.
+        inputs (`BatchFeature`): The inputs, as [`question_inputs`] makes them.
+        max_new_tokens (`int`, *optional*, defaults to `32`): Longest answer, in tokens.
     """
     inputs = inputs.to(model.device)
     output = model.generate(**inputs, max_new_tokens=max_new_tokens, do_sample=False)

@@ -1,4 +1,4 @@
-"""Names that a package offers before the modules that define them have been imported (PEP 562)."""
+"""Public names of a package whose modules are imported on first use (PEP 562)."""
 
 import importlib
 import sys
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def lazy_names(package: str, modules: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """The `__getattr__` and `__dir__` of a package that imports nothing before it is asked for it.
+    """Return the `__getattr__` and `__dir__` of a package that imports its modules on first use.
 
     Args:
         package (`str`): `__name__` of the package.
@@ -21,7 +21,7 @@ def lazy_names(package: str, modules: Mapping[str, str]) -> tuple[Callable[[str]
         if name not in modules:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         value = getattr(importlib.import_module(modules[name], package), name)
-        setattr(sys.modules[package], name, value)  # the next time it is there
+        setattr(sys.modules[package], name, value)  # the next access finds it there
         return value
 
     def list_names() -> list[str]:

@@ -1,4 +1,4 @@
-"""Memory items as plain content of a prompt, the way of retrieval-augmented generation (RAG)."""
+"""Memory items as plain content of a prompt, as in retrieval-augmented generation (RAG)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,13 +7,13 @@ from comem_hf.modeling.memory_item import MemoryItem
 
 
 def item_content(text: str | None, has_picture: bool, *, picture_first: bool) -> list[dict[str, Any]]:
-    """The parts of a message that shows an item.
+    """Return the message parts that show an item.
 
     Args:
-        text (`str`, *optional*): Text of the item; none, or an empty one, is no part.
-        has_picture (`bool`): Whether it has a picture.
-        picture_first (`bool`): The picture before the text, as the embedded model was trained; else after it, as the
-            published RAG baseline has it.
+        text (`str`, *optional*): Text of the item; `None` or an empty text adds no part.
+        has_picture (`bool`): Whether the item has a picture.
+        picture_first (`bool`): Whether the picture comes before the text, as in the embedded model's training;
+            otherwise the text comes first, as in the published RAG baseline.
     """
     picture = [{"type": "image"}] if has_picture else []
     words = [{"type": "text", "text": text}] if text else []
@@ -21,14 +21,14 @@ def item_content(text: str | None, has_picture: bool, *, picture_first: bool) ->
 
 
 def item_turns(items: Sequence[MemoryItem], *, picture_first: bool) -> tuple[list[dict[str, Any]], list[Any]]:
-    """A user's turn for each item, to stand in front of the question's, without assistant turns between.
+    """Return a user turn for each item, for use before the question, without assistant turns between.
 
     Args:
         items (`Sequence[MemoryItem]`): The items, best first.
         picture_first (`bool`): See [`item_content`].
 
     Returns:
-        The messages, and the pictures that they show, as the items hold them.
+        `tuple[list[dict], list]`: The messages, and the pictures that they show, as the items hold them.
     """
     turns = [
         {"role": "user", "content": item_content(item.text, item.image is not None, picture_first=picture_first)}

@@ -1,4 +1,4 @@
-"""What transformers is told of this package: once, as soon as transformers itself has been imported."""
+"""Registration of this package with transformers, once, as soon as transformers has been imported."""
 
 from pathlib import Path
 from types import ModuleType
@@ -9,13 +9,13 @@ import wrapt
 def register(transformers: ModuleType) -> None:
     """Register configuration, model, processor and pipeline with transformers' Auto classes and pipelines.
 
-    `import comem_hf` does not import transformers, which takes seconds: this runs at the end of its import by whoever
-    comes first, or at once where it has been imported. None of the classes may need a package that imports
-    transformers itself and could be half imported then, as PEFT could (`modeling/adapter_comem.py`).
+    `import comem_hf` does not import transformers, which takes seconds. This function runs at the end of the first
+    import of transformers, or at once if it has been imported. The classes must not need a package that itself imports
+    transformers, such as PEFT: it could be half imported then (`modeling/adapter_comem.py`).
 
     Args:
-        transformers (`ModuleType`): The module. It resolves its names when they are asked for, so that any can be used
-            here, in the middle of somebody's import.
+        transformers (`ModuleType`): The module. It resolves its names on first use, so that all can be used here, even
+            in the middle of another package's import.
     """
     from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText, AutoProcessor
     from transformers.pipelines import PIPELINE_REGISTRY
@@ -33,7 +33,7 @@ def register(transformers: ModuleType) -> None:
         PIPELINE_REGISTRY.register_pipeline(
             TASK, MemoryImageTextToTextPipeline, AutoModelForImageTextToText, type="multimodal"
         )
-    # What the code that Hub repositories carry leaves to an installed package.
+    # The code in Hub repositories leaves these two tasks to an installed package.
     CoMemForConditionalGeneration.card_writer = _write_card
     MemoryImageTextToTextPipeline.bank_opener = _open_bank
 

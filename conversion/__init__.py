@@ -1,4 +1,4 @@
-"""Published checkpoints in, checkpoints of this package out."""
+"""Conversion of published checkpoints to checkpoints of this package, and exports from these."""
 
 from comem_hf.conversion.output.report import ConversionReport
 

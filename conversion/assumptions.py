@@ -1,4 +1,4 @@
-"""What a conversion takes for granted because no file tells it, in sentences for its report."""
+"""Sentences for the conversion report about settings that no file contains and that are assumed."""
 
 from pathlib import Path
 from typing import Any
@@ -9,19 +9,18 @@ from comem_hf.modeling.local_paths_comem import is_repository_id, public_name
 
 
 def assumptions(published: PublishedCheckpoint, config: CoMemConfig, given: dict[str, Any] | None) -> list[str]:
-    """
-    Returns a sentence for each thing that was neither given nor can be found out.
+    """Return a sentence for each setting that was not given and cannot be read from the files.
 
     Args:
         published ([`PublishedCheckpoint`]): The source.
-        config ([`CoMemConfig`]): What is going to be written.
+        config ([`CoMemConfig`]): The configuration to be written.
         given (`dict`, *optional*): The sizes of the resampler that the caller gave.
     """
     return [*_about_resampler(config.resampler_config, given or {}), *_about_backbone(published)]
 
 
 def adapter_backbone_name(published: PublishedCheckpoint) -> str | None:
-    """Returns what an adapter folder calls its backbone, but not where that lay on the machine of its author."""
+    """Return the backbone's name in an adapter folder, without the path on its author's machine."""
     name = published.adapter_backbone
     return Path(name).name if name and not is_repository_id(name) else name
 

@@ -1,4 +1,4 @@
-"""Converting a published checkpoint."""
+"""Conversion of a published checkpoint."""
 
 import errno
 import os
@@ -33,7 +33,7 @@ from .assumptions import adapter_backbone_name, assumptions
 
 
 MAX_ERROR = 1e-3
-CONFIG_NAMES = (CONFIG_NAME, ADAPTER_CONFIG)  # of a model, of an adapter
+CONFIG_NAMES = (CONFIG_NAME, ADAPTER_CONFIG)  # of a model and of an adapter
 ENCODER = "memory_encoder.model."
 
 
@@ -48,27 +48,28 @@ def convert_checkpoint(
     max_error: float = MAX_ERROR,
     overwrite: bool = False,
 ) -> ConversionReport:
-    """
-    Converts a published checkpoint of any layout: fully merged, with or without the frozen copy of the backbone
-    (`model_inf.*`), or a PEFT adapter folder. Tensors go from file to file one at a time.
+    """Convert a published checkpoint of any layout.
 
-    The result answers as the published code does: `query_vision="encoder"`, `memory_order="reversed"`.
+    Layouts are: fully merged, with or without the frozen copy of the backbone (`model_inf.*`), or a PEFT adapter
+    folder. Tensors are copied from file to file one at a time. The result answers as the published code does:
+    `query_vision="encoder"`, `memory_order="reversed"`.
 
     Args:
         source (`str` or `os.PathLike`): Folder or repository; safetensors or `.bin`, in one file or in shards, with
             the key names of transformers 4.49 or 5.
-        output (`str` or `os.PathLike`): Folder to write. Appears only when complete.
-        backbone (`str` or `os.PathLike`, *optional*): The backbone the checkpoint was made from; needed unless the
-            checkpoint holds a copy, and otherwise compared with it. Configuration, generation settings, tokenizer and
-            image processor are taken from it.
-        encoder (`str`, *optional*, defaults to `"adapter"`): `"adapter"` carries over the factors of an adapter
-            folder, or recovers the low-rank change of each linear layer from merged weights by singular value
-            decomposition; `"separate"` writes the encoder's full weights.
-        resampler (`dict`, *optional*): Keys of `resampler_config` that stand nowhere in a checkpoint:
-            `num_attention_heads`, `head_dim`, `num_hidden_layers`. Default to those of the released models.
-        rank (`int`, *optional*): Rank of a recovered adapter. Defaults to the singular values above rounding noise.
-        max_error (`float`, *optional*, defaults to 1e-3): How much of a layer's change a recovered adapter may leave
-            out (by Frobenius norm, relative), beyond what rounding explains.
+        output (`str` or `os.PathLike`): Folder to write. It appears only when complete.
+        backbone (`str` or `os.PathLike`, *optional*): The backbone that the checkpoint was made from. It is needed
+            unless the checkpoint holds a copy, with which it is compared. If given, it supplies configuration,
+            generation settings, tokenizer and image processor.
+        encoder (`str`, *optional*, defaults to `"adapter"`): `"adapter"` keeps the factors of an adapter folder, or
+            recovers the low-rank change of each linear layer from merged weights by singular value decomposition;
+            `"separate"` writes the encoder's full weights.
+        resampler (`dict`, *optional*): Keys of `resampler_config` that a checkpoint does not contain:
+            `num_attention_heads`, `head_dim`, `num_hidden_layers`. They default to those of the released models.
+        rank (`int`, *optional*): Rank of a recovered adapter. Defaults to the number of singular values above rounding
+            noise.
+        max_error (`float`, *optional*, defaults to 1e-3): Part of a layer's change that a recovered adapter may leave
+            out (relative Frobenius norm), in addition to the part that rounding explains.
         overwrite (`bool`, *optional*, defaults to `False`): Replace a checkpoint in `output` once the new one is
             complete.
 
@@ -76,9 +77,9 @@ def convert_checkpoint(
         [`ConversionReport`], which is also written to `conversion.json`.
 
     Raises:
-        `ValueError`: If something is wrong with the files, a part is missing, the sizes given for the resampler do not
-            fit, `backbone` is another model, or the encoder's change is not low-rank. Nothing is left behind.
-        `OSError`: If writing failed.
+        ValueError: If something is wrong with the files, a part is missing, the sizes given for the resampler do not
+            fit, `backbone` is another model, or the encoder's change is not low-rank. No files are left then.
+        OSError: If writing failed.
     """
     if rank is not None and (not isinstance(rank, int) or rank < 1):
         raise ValueError(f"`rank` must be a positive integer, got {rank!r}.")
@@ -107,7 +108,7 @@ def convert_checkpoint(
         )
         report = ConversionReport(Path(output), published.layout, encoder)
         report.notes = assumptions(published, config, resampler)
-        companions = _load_companions(source if backbone is None else backbone)  # before what can take an hour
+        companions = _load_companions(source if backbone is None else backbone)  # before the slow part
         tensors = _tensors(published, config, rank, max_error, report)
         _write(folder, tensors)
         report.num_tensors = len(tensors)
@@ -150,7 +151,7 @@ def _tensors(
         weights, lora_config = adapter_weights(published, layers, rank, max_error, report)
         tensors |= {ENCODER + name.removeprefix("model."): tensor for name, tensor in weights.items()}
         config.lora_config |= lora_config
-        CoMemConfig.from_dict(config.to_dict())  # what cannot be loaded is not written
+        CoMemConfig.from_dict(config.to_dict())  # a configuration that cannot be loaded is not written
     return tensors
 
 
@@ -187,7 +188,7 @@ def _write(folder: Path, tensors: dict[str, LazyTensor]):
 
 
 def _load_companions(origin: str | os.PathLike) -> list[GenerationConfig | CoMemProcessor]:
-    """Returns what a backbone brings along and is saved beside the weights: generation settings and a processor."""
+    """Return a backbone's generation settings and processor, which are saved beside the weights."""
     companions = []
     if find_file(origin, "generation_config.json"):
         companions.append(GenerationConfig.from_pretrained(origin))

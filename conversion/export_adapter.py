@@ -1,4 +1,4 @@
-"""The adapter alone, as a standard PEFT folder."""
+"""Export of the adapter alone as a standard PEFT folder."""
 
 import os
 import re
@@ -24,17 +24,16 @@ def export_adapter(
     backbone: str | os.PathLike | None = None,
     overwrite: bool = False,
 ) -> Path:
-    """
-    Writes the adapter in PEFT's own format: `PeftModel.from_pretrained(backbone, output)` has the memory encoder's
-    hidden states.
+    """Write the adapter in PEFT's own format.
 
-    The resampler is no part of it: PEFT would look for it inside the backbone. It stays in the checkpoint, which a
-    memory-only one holds next to the adapter.
+    `PeftModel.from_pretrained(backbone, output)` then gives the memory encoder's hidden states. The resampler is not
+    exported, because PEFT would look for it inside the backbone. It stays in the checkpoint; a memory-only checkpoint
+    holds it beside the adapter.
 
     Args:
         model (`str`, `os.PathLike` or [`CoMemForConditionalGeneration`]): Folder, repository or loaded model with
             `encoder="adapter"`.
-        output (`str` or `os.PathLike`): Folder to write; appears only when complete.
+        output (`str` or `os.PathLike`): Folder to write; it appears only when complete.
         backbone (`str` or `os.PathLike`, *optional*): The backbone of a memory-only checkpoint, if not the one that
             its configuration names.
         overwrite (`bool`, *optional*, defaults to `False`): Replace an adapter that was exported there before.
@@ -43,7 +42,7 @@ def export_adapter(
         `pathlib.Path`: The folder.
 
     Raises:
-        `ValueError`: If `output` is taken, or if the memory encoder has full weights of its own.
+        ValueError: If `output` cannot be replaced, or if the memory encoder has full weights of its own.
     """
     with open_export(model, output, backbone, overwrite, ADAPTER) as (model, folder, _):
         if model.config.encoder != "adapter":
@@ -67,13 +66,13 @@ def _peft_config(model: CoMemForConditionalGeneration) -> LoraConfig:
     for name, layer in lora_layers(model.memory_encoder.model):
         a, _, scale = lora_factors(layer)
         names.append(f"model.{name}")
-        pattern = re.escape(names[-1])  # here PEFT expects regular expressions
+        pattern = re.escape(names[-1])  # PEFT expects regular expressions here
         ranks[pattern], alphas[pattern] = a.out_features, scale * a.out_features
     return LoraConfig(
         r=settings["r"],
         lora_alpha=settings["lora_alpha"],
         lora_dropout=settings["lora_dropout"],
-        target_modules=names,  # from the backbone's root on, so that none matches anywhere else
+        target_modules=names,  # full names from the backbone's root, so that none matches another layer
         rank_pattern={name: rank for name, rank in ranks.items() if rank != settings["r"]},
         alpha_pattern={name: alpha for name, alpha in alphas.items() if alpha != settings["lora_alpha"]},
         base_model_name_or_path=config.backbone_name_or_path,

@@ -1,4 +1,4 @@
-"""The memory encoder alone, as a standard checkpoint of its backbone's type."""
+"""Export of the memory encoder alone as a standard checkpoint of its backbone's type."""
 
 import copy
 import os
@@ -26,17 +26,16 @@ def merge_encoder(
     overwrite: bool = False,
     max_shard_size: int | str = "5GB",
 ) -> Path:
-    """
-    Writes the memory encoder without its resampler as a plain Qwen2-VL or Qwen2.5-VL, adapter merged in.
+    """Write the memory encoder without its resampler as a plain Qwen2-VL or Qwen2.5-VL, adapter merged in.
 
-    For those who want the encoder alone: it reads an item as the memory encoder does and, with the backbone's output
-    layer, can be asked about it. It makes no memory vectors.
+    The result is the encoder alone. It reads an item as the memory encoder does and, with the backbone's output layer,
+    can answer questions about it. It makes no memory vectors.
 
     Args:
         model (`str`, `os.PathLike` or [`CoMemForConditionalGeneration`]): Folder, repository or loaded model. A loaded
-            one is left as it is, for which its merged weights are held a second time.
-        output (`str` or `os.PathLike`): Folder to write; appears only when complete. Tokenizer and image processor are
-            written if `model` is a folder or repository that has them.
+            model is not changed, so its merged weights need memory a second time.
+        output (`str` or `os.PathLike`): Folder to write; it appears only when complete. Tokenizer and image processor
+            are written if `model` is a folder or repository that has them.
         backbone (`str` or `os.PathLike`, *optional*): The backbone of a memory-only checkpoint, if not the one that
             its configuration names.
         overwrite (`bool`, *optional*, defaults to `False`): Replace an encoder that was merged there before.
@@ -47,7 +46,7 @@ def merge_encoder(
         `pathlib.Path`: The folder. Sums are made in float32 and rounded once to the backbone's own type.
 
     Raises:
-        `ValueError`: If `output` is taken, or if weights are quantized, offloaded or not numbers.
+        ValueError: If `output` cannot be replaced, or if weights are quantized, offloaded or not numbers.
     """
     with open_export(model, output, backbone, overwrite, MERGED) as (model, folder, source):
         shell, weights = _merged(model, in_place=source is not None)
@@ -60,7 +59,7 @@ def merge_encoder(
 
 
 def _merged(model: CoMemForConditionalGeneration, in_place: bool) -> tuple[PreTrainedModel, dict[str, torch.Tensor]]:
-    """Returns a model of the backbone's type on the meta device, and its weights."""
+    """Return a model of the backbone's type on the meta device, and its weights."""
     if any(is_quantized(module) or is_offloaded(module) for module in model.backbone.modules()):
         raise ValueError("Weights that are quantized or offloaded cannot be merged; load the model without that.")
     backbone, encoder = model.backbone, model.memory_encoder.model
@@ -87,7 +86,7 @@ def _write_companions(source: str | os.PathLike, folder: Path):
     processor = CoMemProcessor.from_pretrained(source)
     tokenizer, image_processor = processor.tokenizer, processor.image_processor
     tokenizer.chat_template = processor.chat_template
-    # Without a name, the processor is the one of the backbone's type.
+    # Without a class name, the processor of the backbone's type is loaded.
     tokenizer._processor_class = image_processor._processor_class = None
     for settings in (tokenizer.init_kwargs, image_processor.__dict__):
         for name in ("auto_map", "processor_class"):

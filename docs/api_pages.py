@@ -1,4 +1,4 @@
-"""mkdocs hooks: what the pages made of docstrings need."""
+"""Hooks of mkdocs for the pages that are made of docstrings."""
 
 import configparser
 import re
@@ -10,7 +10,7 @@ from mkdocs.plugins import event_priority
 
 @event_priority(100)  # before the plugin that reads the files
 def on_config(config):
-    """Lays the source files out by their import names under build/source, where mkdocs.yml has them read."""
+    """Lay the source files out by their import names under build/source, where mkdocs.yml expects them."""
     root = Path(config.config_file_path).parent
     setup = configparser.ConfigParser()
     setup.read(root / "setup.cfg")
@@ -24,5 +24,5 @@ def on_config(config):
 
 
 def on_page_content(html, **_):
-    """Shows [`Name`], which is how docstrings of Hugging Face's libraries refer to things, as code."""
+    """Show [`Name`], by which docstrings of Hugging Face's libraries refer to objects, as code."""
     return re.sub(r"\[<code>~?([\w.]+)</code>\]", r"<code>\1</code>", html)

@@ -22,6 +22,7 @@ SWITCHES = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-backgr
 
 
 def main() -> None:
+    """Start the page, take the picture, stop the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, default=Path(__file__).with_name("app.png"))
     parser.add_argument("--width", type=int, default=1280, help="in pixels")
@@ -38,7 +39,7 @@ def main() -> None:
 
 
 def picture_of(address: str, width: int, dark: bool) -> bytes:
-    """PNG of the whole page after a question about the second example, the flag of Greece."""
+    """Return a PNG of the whole page after a question about the second example, the flag of Greece."""
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium") or ""
     for switch in SWITCHES:

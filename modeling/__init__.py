@@ -1,7 +1,7 @@
 """Configuration, memory encoder, model and processor; self-contained, so that a Hub repository can carry them."""
 
-# First: where `comem_hf` is registered with transformers (comem_hf/registration.py), the end of this import brings all
-# of the files below, none of which may be half imported then.
+# First: where `comem_hf` is registered with transformers (comem_hf/registration.py), this import ends by importing all
+# files below, and at that moment none of them may be half imported.
 import transformers  # noqa: F401, I001
 
 from .configuration_comem import CoMemConfig

@@ -22,22 +22,21 @@ from .tensor_files_comem import open_tensors
 
 
 HUB_ARGUMENTS = ("cache_dir", "force_download", "local_files_only", "token", "revision", "subfolder")
-# What says how a checkpoint of ours is found, and of its backbone would be wrong.
+# Arguments for finding a checkpoint of this package, which would be wrong for its backbone.
 OWN_ARGUMENTS = ("revision", "subfolder", "key_mapping", "trust_remote_code", "code_revision", "adapter_kwargs")
 
 logger = logging.get_logger(__name__)
 
 
 def load_backbone(name: str | os.PathLike, **kwargs) -> PreTrainedModel:
-    """
-    Loads a plain vision-language model, but none that lacks weights, which transformers would draw at random.
+    """Load a plain vision-language model; refuse one with missing weights, which transformers would draw at random.
 
     Args:
         name (`str` or `os.PathLike`): Folder or repository.
         **kwargs: As for [`~transformers.PreTrainedModel.from_pretrained`].
 
     Raises:
-        `ValueError`: If weights are missing, of another shape, truncated or corrupt, or if `dtype` is none.
+        ValueError: If weights are missing, of another shape, truncated or corrupt, or if `dtype` is not a type.
     """
     dtype = kwargs.get("dtype")
     if isinstance(dtype, str) and dtype != "auto" and not isinstance(getattr(torch, dtype, None), torch.dtype):
@@ -47,7 +46,7 @@ def load_backbone(name: str | os.PathLike, **kwargs) -> PreTrainedModel:
             name, **{**kwargs, "output_loading_info": True, "ignore_mismatched_sizes": True}
         )
     except (SafetensorError, json.JSONDecodeError, KeyError):
-        open_tensors(name, **{key: kwargs[key] for key in HUB_ARGUMENTS if key in kwargs})  # says in what file
+        open_tensors(name, **{key: kwargs[key] for key in HUB_ARGUMENTS if key in kwargs})  # names the file
         raise
     missing = set(info["missing_keys"]) - backbone.get_expanded_tied_weights_keys(all_submodels=True).keys()
     refuse_loading_errors(name, {**info, "missing_keys": missing, "unexpected_keys": ()})
@@ -60,19 +59,18 @@ def named_backbone(
     backbone: str | os.PathLike | PreTrainedModel | None,
     arguments: dict[str, Any],
 ) -> PreTrainedModel:
-    """
-    Returns the backbone of a memory-only checkpoint.
+    """Return the backbone of a memory-only checkpoint.
 
     Args:
         path (`str` or `os.PathLike`): The memory-only checkpoint, for messages.
-        config ([`CoMemConfig`]): Its configuration, which names the backbone and tells its shape and checksum. If the
-            backbone is loaded from a repository, that and the commit are entered here.
-        backbone (`str`, `os.PathLike` or [`~transformers.PreTrainedModel`], *optional*): What the caller gave instead.
+        config ([`CoMemConfig`]): Its configuration, which holds the backbone's name, shape and checksum. If the
+            backbone is loaded from a repository, the repository and its commit are entered here.
+        backbone (`str`, `os.PathLike` or [`~transformers.PreTrainedModel`], *optional*): The backbone to take instead.
         arguments (`dict`): For the backbone's `from_pretrained`.
 
     Raises:
-        `ValueError`: If no backbone is named, or if it is another one.
-        `OSError`: If it cannot be found.
+        ValueError: If no backbone is named, or if the backbone is another one.
+        OSError: If the backbone cannot be found.
     """
     arguments = {name: value for name, value in arguments.items() if name not in OWN_ARGUMENTS}
     attention = _attention(config.backbone_config)
@@ -110,18 +108,17 @@ def named_backbone(
 def enclosed_backbone(
     path: str | os.PathLike, config: CoMemConfig, tensors: dict[str, Any], arguments: dict[str, Any]
 ) -> PreTrainedModel:
-    """
-    Returns the backbone inside a full checkpoint, placed and quantized as a backbone alone would be.
+    """Return the backbone inside a full checkpoint, placed and quantized like a backbone alone.
 
     Args:
         path (`str` or `os.PathLike`): The checkpoint, for messages.
         config ([`CoMemConfig`]): Its configuration.
         tensors (`dict`): Its tensors, as `open_tensors` returns them.
-        arguments (`dict`): For the backbone's `from_pretrained`. The keys of a `device_map` are those of the whole
-            model.
+        arguments (`dict`): For the backbone's `from_pretrained`. The keys of a `device_map` are names in the
+            backbone, as [`part_of_device_map`] returns them.
 
     Raises:
-        `ValueError`: If tensors are missing, left over or of another shape.
+        ValueError: If tensors are missing, left over or of another shape.
     """
     prefix = "backbone."
     state_dict = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
@@ -138,7 +135,7 @@ def enclosed_backbone(
 
 
 def commit_of(backbone: str | os.PathLike, backbone_kwargs: dict) -> str | None:
-    """Returns the commit that a repository was just loaded at; `None` for a folder."""
+    """Return the commit at which a repository was just loaded; `None` for a folder."""
     if os.path.isdir(backbone):
         return None
     hub_kwargs = {name: backbone_kwargs[name] for name in HUB_ARGUMENTS if name in backbone_kwargs}
@@ -146,12 +143,12 @@ def commit_of(backbone: str | os.PathLike, backbone_kwargs: dict) -> str | None:
 
 
 def commit_in_cache(name: str | None) -> str | None:
-    """Returns the latest commit of a repository that the cache has; `None` for a folder, or with a warning."""
+    """Return the latest commit of a repository in the cache; `None` for a folder, and with a warning if not found."""
     if name is None or is_local(name):
         return None
     try:
         commit = commit_of(name, {"local_files_only": True})
-    except OSError:  # in no cache, or in one that we do not know
+    except OSError:  # not in the cache, or in a cache in another folder
         commit = None
     if commit is None:
         logger.warning(
@@ -162,7 +159,7 @@ def commit_in_cache(name: str | None) -> str | None:
 
 
 def _attention(config: PreTrainedConfig) -> dict[str, str]:
-    """Returns the attention implementations that a configuration asks for, in the form that it takes them."""
+    """Return the attention implementations that a configuration asks for, in the form of its own argument."""
     parts = {"": config, **{name: getattr(config, name) for name in config.sub_configs}}
     chosen = {name: part._attn_implementation for name, part in parts.items()}
     return {name: value for name, value in chosen.items() if value is not None}

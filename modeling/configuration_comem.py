@@ -28,61 +28,53 @@ LORA_DEFAULTS = {
 
 
 class CoMemConfig(PreTrainedConfig):
-    """
-    Configuration of a [`CoMemForConditionalGeneration`]: a frozen backbone and the memory encoder in front of it.
+    """Configuration of a [`CoMemForConditionalGeneration`]: a frozen backbone and the memory encoder in front of it.
 
     `memory_order`, `query_vision` and `decode_position_offset` are read at every call and may be changed on a loaded
-    model; everything else decides the weights.
+    model; all other fields decide the weights.
 
     Args:
-        backbone_config (`dict` or `PreTrainedConfig`, *optional*):
-            Configuration of the backbone, of type `qwen2_vl` or `qwen2_5_vl`. Defaults to the one of Qwen2-VL.
-        num_memory_tokens (`int`, *optional*, defaults to 8):
-            Memory vectors per item.
-        resampler_config (`dict`, *optional*):
-            `num_hidden_layers` (8 passes), `share_layers` (`True`: all passes use one layer's weights),
-            `num_attention_heads`, `head_dim` and `ff_mult` (4). With hidden size `h`, the heads default to `h // 64`
-            but at most 16 (the published number), and `head_dim` to `h // num_attention_heads`.
-        encoder (`str`, *optional*, defaults to `"adapter"`):
-            `"adapter"`: the memory encoder is LoRA on the backbone's own weights, one copy of which is held;
-            `"separate"`: it has full weights of its own, as merged checkpoints do.
-        lora_config (`dict`, *optional*):
-            Arguments of [`~peft.LoraConfig`]: `r` (16), `lora_alpha` (32), `lora_dropout` (0.05), `target_modules`
-            (`None`: every linear layer of the text model and the vision tower, not `lm_head`; else a regular
-            expression or a list of names inside the backbone's `.model`), `rank_pattern` and `alpha_pattern`
-            (per-layer values). Unused with `encoder="separate"`.
-        memory_order (`str`, *optional*, defaults to `"given"`):
-            `"given"`: the first item comes first; `"reversed"`: it stands next to the prompt, as in published
-            decoding.
-        query_vision (`str`, *optional*, defaults to `"backbone"`):
-            Whose vision tower sees the prompt's images when memory is given: `"backbone"`, or `"encoder"` as in the
-            published models. Without `memory_inputs` it is always the backbone's.
-        decode_position_offset (`int`, *optional*):
-            `None`: decoded tokens continue the positions of memory and prompt. A number replaces the length of the
-            memory in the positions of decoded tokens; published decoding used 4000 (`qwen2_vl`) and 8000
-            (`qwen2_5_vl`).
-        memory_token (`str`, *optional*):
-            Text of the placeholder token, for readers; the model goes by the id.
-        memory_token_id (`int`, *optional*):
-            Id that stands for a memory vector where ids are needed. Its embedding is never used. Defaults to the
-            backbone's padding token, or its beginning-of-text token.
-        ffn_memory_config (`dict`, *optional*), vision_memory_config (`dict`, *optional*):
-            Reserved for memory in the feed-forward layers and in the vision tower; must be `None`.
-        memory_only (`bool`, *optional*, defaults to `False`):
-            Whether the checkpoint beside this file holds the memory encoder's own tensors alone.
-        backbone_name_or_path (`str`, *optional*), backbone_revision (`str`, *optional*):
-            Where a memory-only checkpoint finds its backbone.
-        backbone_checksum (`str`, *optional*):
-            What a memory-only checkpoint knows its backbone's weights by; `None` if they were quantized or rounded.
-        memory_fingerprint (`str`, *optional*):
-            What memory banks know the saved model by, for readers of this file; a model is always asked for its own.
+        backbone_config (`dict` or `PreTrainedConfig`, *optional*): Configuration of the backbone, of type `qwen2_vl`
+            or `qwen2_5_vl`. Defaults to the one of Qwen2-VL.
+        num_memory_tokens (`int`, *optional*, defaults to 8): Memory vectors per item.
+        resampler_config (`dict`, *optional*): `num_hidden_layers` (8 passes), `share_layers` (`True`: all passes use
+            one layer's weights), `num_attention_heads`, `head_dim` and `ff_mult` (4). With hidden size `h`, the heads
+            default to `h // 64` but at most 16 (the published number), and `head_dim` to `h // num_attention_heads`.
+        encoder (`str`, *optional*, defaults to `"adapter"`): `"adapter"`: the memory encoder is LoRA on the backbone's
+            own weights, which are held only once; `"separate"`: it has full weights of its own, as in merged
+            checkpoints.
+        lora_config (`dict`, *optional*): Arguments of [`~peft.LoraConfig`]: `r` (16), `lora_alpha` (32),
+            `lora_dropout` (0.05), `target_modules` (`None`: every linear layer of the text model and the vision tower,
+            not `lm_head`; else a regular expression or a list of names inside the backbone's `.model`),
+            `rank_pattern` and `alpha_pattern` (per-layer values). Unused with `encoder="separate"`.
+        memory_order (`str`, *optional*, defaults to `"given"`): `"given"`: the first item comes first; `"reversed"`:
+            the first item stands next to the prompt, as in published decoding.
+        query_vision (`str`, *optional*, defaults to `"backbone"`): Whose vision tower sees the prompt's images when
+            memory is given: `"backbone"`, or `"encoder"` as in the published models. Without `memory_inputs` it is
+            always the backbone's.
+        decode_position_offset (`int`, *optional*): `None`: decoded tokens continue the positions of memory and prompt.
+            A number replaces the length of the memory in the positions of decoded tokens; published decoding used 4000
+            (`qwen2_vl`) and 8000 (`qwen2_5_vl`).
+        memory_token (`str`, *optional*): Text of the placeholder token, for readers; the model uses only the id.
+        memory_token_id (`int`, *optional*): Id that stands for a memory vector where ids are needed. Its embedding is
+            never used. Defaults to the backbone's padding token, or its beginning-of-text token.
+        ffn_memory_config (`dict`, *optional*), vision_memory_config (`dict`, *optional*): Reserved for memory in the
+            feed-forward layers and in the vision tower; must be `None`.
+        memory_only (`bool`, *optional*, defaults to `False`): Whether the checkpoint beside this file holds the memory
+            encoder's own tensors alone.
+        backbone_name_or_path (`str`, *optional*), backbone_revision (`str`, *optional*): Where a memory-only
+            checkpoint finds its backbone.
+        backbone_checksum (`str`, *optional*): Checksum of the backbone's weights, by which a memory-only checkpoint
+            recognises them; `None` if they were quantized or rounded.
+        memory_fingerprint (`str`, *optional*): Fingerprint of the saved model, by which memory banks recognise it, for
+            readers of this file; a loaded model always computes its own.
 
     Raises:
-        `ValueError`: If a value is out of range or unknown; the message names the field and the value.
+        ValueError: If a value is out of range or unknown; the message names the field and the value.
     """
 
     model_type = "comem"
-    _auto_class = "AutoConfig"  # saving brings the source files along
+    _auto_class = "AutoConfig"  # saving also copies the source files
     sub_configs = {"backbone_config": AutoConfig}
 
     def __init__(
@@ -127,7 +119,7 @@ class CoMemConfig(PreTrainedConfig):
         self._resolve_memory_token()
         self._check()
         if not type(self).__module__.startswith("transformers_modules."):
-            kwargs.pop("custom_pipelines", None)  # of the repository's own code; an installed package brings its own
+            kwargs.pop("custom_pipelines", None)  # they name the repository's code; an installed package has its own
         # The base class would otherwise reset it on the backbone's configuration, which may be in use.
         kwargs.setdefault("attn_implementation", self.backbone_config._attn_implementation)
         super().__init__(**kwargs)
@@ -139,11 +131,11 @@ class CoMemConfig(PreTrainedConfig):
 
     @property
     def vision_config(self) -> PreTrainedConfig:
-        """The backbone's vision configuration, which tools look for here."""
+        """The backbone's vision configuration; tools look for it here."""
         return self.backbone_config.vision_config
 
     def get_text_config(self, *args, **kwargs) -> PreTrainedConfig:
-        """Returns the backbone's text configuration, which `generate` sizes its cache by."""
+        """Return the backbone's text configuration, from which `generate` takes the size of its cache."""
         return self.backbone_config.get_text_config(*args, **kwargs)
 
     def _resolve_resampler_heads(self):
@@ -180,7 +172,7 @@ class CoMemConfig(PreTrainedConfig):
                 raise ValueError(f"`{name}` is reserved for later and must be None, got {getattr(self, name)!r}.")
 
     def check_per_call_fields(self):
-        """Raises a `ValueError` if a field that may be changed on a loaded model has no valid value."""
+        """Raise a `ValueError` if a field that may be changed on a loaded model has an invalid value."""
         _check_choice("memory_order", self.memory_order, MEMORY_ORDERS)
         _check_choice("query_vision", self.query_vision, QUERY_VISIONS)
         offset = self.decode_position_offset

@@ -1,4 +1,4 @@
-"""Hashes that tell one model from another."""
+"""Hashes by which models are told apart."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ from .placement_comem import fetch_offloaded
 
 PIECE = 2**24  # elements
 WITHOUT_CHECKSUM = "weights that are quantized, or in float16 but published in float32"
-# What decides a tower's output beside its weights, whose shapes tell the rest.
+# Settings that decide a tower's output and do not follow from its weights' shapes.
 TEXT_SETTINGS = (
     "hidden_act",
     "layer_types",
@@ -38,7 +38,7 @@ VISION_SETTINGS = (
 
 
 def settings_of_memory(config: CoMemConfig) -> dict[str, Any]:
-    """Returns the settings that decide, together with the weights, which vectors an item gets."""
+    """Return the settings that decide, together with the weights, which vectors an item gets."""
     text, vision = config.get_text_config(), config.backbone_config.vision_config
     return {
         "backbone": config.backbone_config.model_type,
@@ -56,15 +56,16 @@ def fingerprint(
     settings: dict[str, Any] | None = None,
     roundings: tuple[torch.dtype, ...] = (torch.bfloat16,),
 ) -> str:
-    """
-    Returns a SHA-256 of settings and of named tensors, by default rounded to bfloat16, so that a model has one
-    fingerprint in float32 and in bfloat16. Of tensors that are given as functions, one at a time is fetched.
+    """Return a SHA-256 of settings and of named tensors, by default rounded to bfloat16.
+
+    With this rounding a model has the same fingerprint in float32 and in bfloat16. Functions that fetch tensors are
+    called one at a time.
 
     Args:
         tensors (`dict`): Tensors, or functions that fetch them, by name.
-        settings (`dict`, *optional*): What else counts.
-        roundings (`tuple[torch.dtype]`, *optional*, defaults to `(torch.bfloat16,)`): Types that numbers are rounded
-            to, one after the other; without any, every bit counts.
+        settings (`dict`, *optional*): Settings that are part of the fingerprint.
+        roundings (`tuple[torch.dtype]`, *optional*, defaults to `(torch.bfloat16,)`): Types to which numbers are
+            rounded, one after the other; without any, every bit counts.
     """
     digest = hashlib.sha256(json.dumps(settings or {}, sort_keys=True).encode())
     for key, tensor in sorted(tensors.items()):
@@ -77,13 +78,12 @@ def fingerprint(
 
 
 def backbone_checksum(backbone: PreTrainedModel, exact: bool = False) -> str | None:
-    """
-    Returns a SHA-256 of a backbone's weights, the same in float32, bfloat16 and float16; with `exact`, one that tells
-    every bit, of weights that are here.
+    """Return a SHA-256 of a backbone's weights, the same in float32, bfloat16 and float16.
 
-    Without `exact`, numbers count as rounded to bfloat16, then to float16, as those of a backbone published in
-    bfloat16 are when it is loaded in float16. `None` if that cannot be had: weights are quantized, not there yet, or
-    in float16 and finer than bfloat16, since they were rounded from float32.
+    Numbers count as rounded to bfloat16, then to float16, like those of a backbone that was published in bfloat16 and
+    loaded in float16. `None` if this is impossible: weights are quantized, still on the meta device, or in float16 and
+    finer than bfloat16, since they were rounded from float32. With `exact`, every bit of the weights counts, and all
+    of them must be loaded and not offloaded.
     """
     if exact:
         return fingerprint(dict(backbone.named_parameters()), roundings=())
@@ -102,7 +102,7 @@ def _is_rounded_to_bfloat16(tensor: torch.Tensor | Callable[[], torch.Tensor]) -
 
 
 def _pieces(tensor: torch.Tensor | Callable[[], torch.Tensor]) -> tuple[torch.Tensor, ...]:
-    """Returns all numbers in pieces, so that no tensor is ever held twice."""
+    """Return all numbers in pieces, so that no tensor is held in memory twice."""
     tensor = tensor() if callable(tensor) else tensor
     return tensor.detach().flatten().split(PIECE)
 

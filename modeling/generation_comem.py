@@ -10,7 +10,7 @@ from transformers.generation import GenerationMode
 from .configuration_comem import CoMemConfig
 
 
-# What the prompt's embeddings take up, and decoding has no more use for.
+# Inputs that go into the prompt's embeddings; decoding does not need them afterwards.
 PROMPT_INPUTS = (
     "attention_mask",
     "mm_token_type_ids",
@@ -24,10 +24,10 @@ PROMPT_INPUTS = (
 
 @dataclass
 class MemoryInCache:
-    """
-    Where a text goes on whose memory and prompt are in a key-value cache.
+    """The state for continuing a text whose memory and prompt are in a key-value cache.
 
-    It stays with the cache, so that nothing read in between can disturb it, as it would the backbone's `rope_deltas`.
+    It stays with the cache, so that other calls in between cannot change it, as they change the backbone's
+    `rope_deltas`.
     """
 
     attention_mask: torch.Tensor
@@ -39,13 +39,14 @@ class MemoryInCache:
 
     @staticmethod
     def of(cache) -> "MemoryInCache | None":
-        """Returns what is known of `cache`; `None` if there is no memory in it."""
+        """Return the state stored with `cache`; `None` if there is no memory in it."""
         return getattr(cache, "memory_in_cache", None)
 
     def continue_after(
         self, attention_mask: torch.Tensor | None, past_length: int, new: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """
+        """Return mask and positions of tokens that continue the text in the cache.
+
         Args:
             attention_mask (`torch.Tensor` of shape `(batch, length)`, *optional*): Mask of the text from the prompt's
                 start to the last of the new tokens, without the memory.
@@ -73,15 +74,14 @@ class MemoryInCache:
 
 
 class CoMemGenerationMixin(GenerationMixin):
-    """
-    `generate` for a model whose prompts may be preceded by memory.
+    """`generate` for a model with memory in front of its prompts.
 
-    Memory, prompt and pictures go in as `inputs_embeds`, beside the prompt's `input_ids`: transformers reads the first
-    once, to fill the cache, and does all its bookkeeping with the second. So nothing that counts or shows tokens ever
-    meets a memory vector, and there is nothing to cut off the result.
+    Memory, prompt and pictures are passed as `inputs_embeds`, beside the prompt's `input_ids`: transformers reads the
+    embeddings once, to fill the cache, and does all its bookkeeping with the ids. So code that counts or shows tokens
+    never sees a memory vector, and nothing has to be cut off the result.
     """
 
-    # What the model brings.
+    # Attributes that the model has.
     config: CoMemConfig
     backbone: PreTrainedModel
 
@@ -94,11 +94,10 @@ class CoMemGenerationMixin(GenerationMixin):
         memory_inputs=None,
         **kwargs,
     ):
-        """
-        As the backbone's `generate`, plus `memory_inputs`, which are encoded once.
+        """Generate as the backbone does, with `memory_inputs`, which are encoded once, in front of the prompt.
 
-        Returns what the backbone would: prompt and new tokens, without the memory's positions. Lengths, streamers and
-        logits processors count and see prompt and new tokens only.
+        The result is as from the backbone: prompt and new tokens, without the memory's positions. Lengths, streamers
+        and logits processors count and see prompt and new tokens only.
         """
         if memory_inputs is None:
             if MemoryInCache.of(kwargs.get("past_key_values")) is not None:
@@ -106,7 +105,7 @@ class CoMemGenerationMixin(GenerationMixin):
                     "`generate` cannot continue `past_key_values` with memory in them; pass the whole text with "
                     "`memory_inputs`, or call the model itself."
                 )
-            # This model's settings, not the backbone's. Merged here, for transformers deprecates giving both.
+            # This model's settings, not the backbone's; merged here, because transformers deprecates passing both.
             generation_config = copy.deepcopy(
                 self.generation_config if generation_config is None else generation_config
             )
@@ -132,7 +131,7 @@ class CoMemGenerationMixin(GenerationMixin):
         )
 
     def _remember_memory(self, cache, prompt, prompt_length: int):
-        """Notes on a cache, if there is one, where the text behind `prompt` goes on."""
+        """Store in a cache, if there is one, the state from which the text after `prompt` continues."""
         if cache is None:
             return
         next_position = prompt.position_ids.amax(dim=(0, 2))[:, None] + 1
@@ -141,7 +140,7 @@ class CoMemGenerationMixin(GenerationMixin):
         cache.memory_in_cache = MemoryInCache(prompt.attention_mask, prompt_length, next_position)
 
     def _validate_generation_mode(self, generation_mode, generation_config, generation_mode_kwargs):
-        # Without memory the backbone generates, so whatever comes here has some.
+        # Without memory the backbone generates, so every call that comes here has memory.
         super()._validate_generation_mode(generation_mode, generation_config, generation_mode_kwargs)
         if generation_mode == GenerationMode.ASSISTED_GENERATION:
             raise ValueError("Assisted decoding and prompt lookup cannot be combined with `memory_inputs`.")
@@ -152,13 +151,13 @@ class CoMemGenerationMixin(GenerationMixin):
             )
 
     def _prepare_generated_length(self, *args, **kwargs):
-        # Given embeddings, `generate` takes their length off `max_length`, as if there were no `input_ids`.
+        # With embeddings, `generate` subtracts their length from `max_length`, as if there were no `input_ids`.
         return super()._prepare_generated_length(*args, **{**kwargs, "model_input_name": self.main_input_name})
 
     def _expand_inputs_for_generation(
         self, expand_size: int = 1, is_encoder_decoder: bool = False, input_ids=None, *, position_ids, **model_kwargs
     ):
-        # The batch is the second of three dimensions, which early versions of transformers 5 take to be the first.
+        # The batch is the second of three dimensions, but early versions of transformers 5 expect it to be the first.
         input_ids, model_kwargs = super()._expand_inputs_for_generation(
             expand_size, is_encoder_decoder, input_ids, **model_kwargs
         )

@@ -1,4 +1,4 @@
-"""What tensors are called in a checkpoint, and what in the model."""
+"""The names of tensors in a checkpoint and in the model."""
 
 import re
 
@@ -10,12 +10,12 @@ KEY_MAPPING = {rf"\.lora_{half}\.weight": f".lora_{half}.{ADAPTER_NAME}.weight" 
 
 
 def to_checkpoint_keys(tensors: dict[str, object]) -> dict[str, object]:
-    """Renames keys of a state dict as checkpoints have them."""
+    """Return a state dict with the keys that checkpoints have."""
     return {key.replace(f".{ADAPTER_NAME}.weight", ".weight"): value for key, value in tensors.items()}
 
 
 def to_module_key(key: str) -> str:
-    """Returns the name of a tensor in the model, given that in a checkpoint; leaves the former as it is."""
+    """Return the name in the model for a tensor's name in a checkpoint; a name in the model stays as it is."""
     return re.sub(r"\.lora_([AB])\.weight$", rf".lora_\1.{ADAPTER_NAME}.weight", key)
 
 

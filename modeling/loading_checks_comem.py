@@ -1,4 +1,4 @@
-"""What must hold before a loaded model is handed out: everything there, nothing else, and the right backbone."""
+"""Checks of a loaded model: no tensor is missing, none is left over, and the backbone is the right one."""
 
 import os
 from collections.abc import Iterable
@@ -37,7 +37,7 @@ logger = logging.get_logger(__name__)
 
 
 def refuse_keys(source: str | os.PathLike, missing: Iterable[str], unexpected: Iterable[str]):
-    """Raises a `ValueError` if there are keys of either kind."""
+    """Raise a `ValueError` if there are missing or unexpected keys."""
     missing, unexpected = sorted(missing), sorted(unexpected)
     for held, kind, lost, kept in (
         ("an adapter", "adapter", missing, unexpected),
@@ -52,7 +52,7 @@ def refuse_keys(source: str | os.PathLike, missing: Iterable[str], unexpected: I
 
 
 def refuse_loading_errors(source: str | os.PathLike, info: dict[str, Any], prefix: str = ""):
-    """Raises a `ValueError` for whatever the loading info of `from_pretrained` tells to be wrong."""
+    """Raise a `ValueError` for the first error in the loading info of `from_pretrained`."""
     refuse_keys(
         source, (prefix + key for key in info["missing_keys"]), (prefix + key for key in info["unexpected_keys"])
     )
@@ -63,14 +63,14 @@ def refuse_loading_errors(source: str | os.PathLike, info: dict[str, Any], prefi
 
 
 def refuse_bad_numbers(source: str | os.PathLike, tensors: dict[str, torch.Tensor]):
-    """Raises a `ValueError` if a tensor holds NaN or infinity."""
+    """Raise a `ValueError` if a tensor holds NaN or infinity."""
     for key, tensor in tensors.items():
         if not tensor.isfinite().all():
             raise ValueError(f"`{key}` in {source} holds values that are not finite; train or convert it again.")
 
 
 def refuse_other_shape(expected: PreTrainedConfig, given: PreTrainedConfig, source: str | os.PathLike):
-    """Raises a `ValueError` that says what differs between the backbone that is expected and the one that is given."""
+    """Raise a `ValueError` if the given backbone has another shape than the expected one; it says what differs."""
     expected, given = _shape(expected), _shape(given)
     different = [
         f"{name} is {given.get(name)}, not {value}" for name, value in expected.items() if given.get(name) != value
@@ -80,7 +80,7 @@ def refuse_other_shape(expected: PreTrainedConfig, given: PreTrainedConfig, sour
 
 
 def refuse_other_weights(expected: str | None, backbone: PreTrainedModel, source: str | os.PathLike):
-    """Raises a `ValueError` if the backbone's weights have another checksum; warns if they cannot be compared."""
+    """Raise a `ValueError` if the backbone's weights have another checksum; warn if they cannot be compared."""
     given = None if expected is None else backbone_checksum(backbone)
     if given is None:
         why = "it was saved without a checksum" if expected is None else f"there is no checksum of {WITHOUT_CHECKSUM}"

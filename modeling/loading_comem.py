@@ -1,4 +1,4 @@
-"""A model put together from a backbone, placed and quantized like any, and the files of a memory encoder."""
+"""Building a model from a backbone, placed and quantized like any other, and the files of a memory encoder."""
 
 import copy
 import os
@@ -11,7 +11,7 @@ from .placement_comem import part_of_device_map
 from .tensor_files_comem import open_tensors
 
 
-# What a full checkpoint is put together for as well: to be shared, weights must be where and what they will stay.
+# With these a full checkpoint is loaded this way, too: weights can be shared only in their final place and form.
 PLACING_ARGUMENTS = ("device_map", "quantization_config")
 
 
@@ -27,24 +27,23 @@ def load_onto_backbone(
     variant: str | None = None,
     **kwargs,
 ) -> PreTrainedModel:
-    """
-    Loads a backbone, then the memory encoder of a checkpoint onto it.
+    """Load a backbone, then the memory encoder of a checkpoint onto it.
 
     Args:
         model_class (`type`): Class of the model.
         path (`str` or `os.PathLike`): Folder or repository of a full or memory-only checkpoint.
         backbone (`str`, `os.PathLike` or [`~transformers.PreTrainedModel`], *optional*): Backbone to take instead of
             the one that a memory-only checkpoint names.
-        hub_kwargs (`dict`): How `path` is found.
+        hub_kwargs (`dict`): Arguments for finding `path`.
         config, dtype, generation_config, **kwargs: As for [`~transformers.PreTrainedModel.from_pretrained`].
-        variant (`str`, *optional*): As there, but of the files at `path` only.
+        variant (`str`, *optional*): The same, but for the files at `path` only.
     """
     dtype = kwargs.pop("torch_dtype", None) if dtype is None else dtype
     arguments = {name: kwargs.pop(name) for name in PLACING_ARGUMENTS if name in kwargs}
     kwargs = {name: value for name, value in kwargs.items() if name not in hub_kwargs}
     if isinstance(config, PreTrainedConfig):
         config = copy.deepcopy(config)
-    else:  # settings among the arguments go into the configuration, as they do elsewhere
+    else:  # settings among the arguments go into the configuration, as transformers does it
         config, kwargs = model_class.config_class.from_pretrained(
             path if config is None else config, return_unused_kwargs=True, **hub_kwargs, **kwargs
         )
@@ -82,7 +81,7 @@ def _generation_config(
         return copy.deepcopy(given)
     try:
         return GenerationConfig.from_pretrained(path, **hub_kwargs)
-    except OSError:  # there is none
+    except OSError:  # no such file
         return copy.deepcopy(backbone.generation_config)
 
 

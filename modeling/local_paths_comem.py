@@ -1,4 +1,4 @@
-"""What a configuration tells of the folders of this machine, which is nobody else's business."""
+"""Keeping the local paths of this machine, which are private, out of configurations."""
 
 import copy
 import os
@@ -10,25 +10,25 @@ from transformers import PreTrainedConfig
 
 
 def without_local_paths(config: PreTrainedConfig, keep_backbone: bool = False) -> PreTrainedConfig:
-    """Returns a copy of a [`CoMemConfig`] that does not tell where on this machine its parts were."""
+    """Return a copy of a [`CoMemConfig`] without the local paths of its parts."""
     config = copy.deepcopy(config)
     backbone = config.backbone_config
     for part in (config, backbone, backbone.get_text_config(), backbone.vision_config):
         if is_local(part.name_or_path):
             part.name_or_path = ""
-    backbone.__dict__.pop("quantization_config", None)  # the weights of a checkpoint never are
+    backbone.__dict__.pop("quantization_config", None)  # the weights of a checkpoint are never quantized
     if not keep_backbone and is_local(config.backbone_name_or_path):
         config.backbone_name_or_path = config.backbone_revision = None
     return config
 
 
 def is_repository_id(name: str | os.PathLike, is_early: bool = False) -> bool:
-    """
-    Whether a name can be the id of a repository on the Hub, `"user/name"`.
+    """Whether a name can be the id of a repository on the Hub, `"user/name"`.
 
     Args:
         name (`str` or `os.PathLike`): The name.
-        is_early (`bool`, *optional*, defaults to `False`): Take `"name"`, too, as early models and data sets have it.
+        is_early (`bool`, *optional*, defaults to `False`): Accept `"name"`, too, the form of early models' and data
+            sets' ids.
     """
     try:
         validate_repo_id(str(name))
@@ -38,17 +38,17 @@ def is_repository_id(name: str | os.PathLike, is_early: bool = False) -> bool:
 
 
 def is_local(name: str | os.PathLike | None) -> bool:
-    """Whether a name is that of a folder rather than of a repository: one that is there, or a path and no id."""
+    """Whether a name means a folder and not a repository: it exists as a path, or it cannot be a repository's id."""
     return bool(name) and (os.path.exists(name) or not is_repository_id(name))
 
 
 def public_name(name: str | os.PathLike) -> str:
-    """Returns a repository's id, or a folder's name without where it lies: that is nobody's business."""
+    """Return a repository's id, or a folder's name without its path, which is private."""
     return Path(name).resolve().name if is_local(name) else str(name)
 
 
 def refuse_local_backbone(config: PreTrainedConfig):
-    """Raises a `ValueError` if a [`CoMemConfig`] does not tell others where to find the backbone."""
+    """Raise a `ValueError` if a [`CoMemConfig`] names no repository as its backbone."""
     name = config.backbone_name_or_path
     if name is None or is_local(name):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""The two forms of `memory_inputs` and how they become one."""
+"""The two forms of `memory_inputs`, their checks, and the grouping of encoded items by prompt."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,8 +8,7 @@ from transformers import BatchFeature
 
 
 class MemoryInputs(BatchFeature):
-    """
-    Memory of a batch of prompts, as items still to be encoded or as stored vectors.
+    """Memory of a batch of prompts, as items still to be encoded or as stored vectors.
 
     *Raw items*, as the processor makes them:
         `input_ids`, `attention_mask`, `mm_token_type_ids` of shape `(items, length)`, left-padded; `pixel_values`
@@ -17,7 +16,7 @@ class MemoryInputs(BatchFeature):
         how many of the items belong to each prompt, in order.
     *Stored*, as a memory bank keeps them:
         `memory_embeds` of shape `(batch, items, memory tokens, hidden)` and optionally `item_mask` `(batch, items)`,
-        which is false where a prompt has fewer items than the longest.
+        which is false where a prompt has fewer items than the one with the most items.
 
     `to(device_or_dtype)` moves all tensors and casts the floating-point ones.
     """
@@ -39,8 +38,7 @@ class CoMemBatchFeature(BatchFeature):
 
 
 def as_memory_inputs(value: Any, batch_size: int, config) -> MemoryInputs:
-    """
-    Checks what a caller passed as `memory_inputs` and fills in what may be left out.
+    """Check what a caller passed as `memory_inputs` and add the parts that may be left out.
 
     Args:
         value (mapping or `torch.Tensor`): Raw items or stored vectors; a bare tensor is taken as `memory_embeds`.
@@ -51,7 +49,7 @@ def as_memory_inputs(value: Any, batch_size: int, config) -> MemoryInputs:
         [`MemoryInputs`]: In the stored form with `item_mask`, or in the raw form with `item_counts`.
 
     Raises:
-        `ValueError`: If keys are missing, or if shapes and counts do not fit the batch or the model.
+        ValueError: If keys are missing, or if shapes and counts do not fit the batch or the model.
     """
     if isinstance(value, torch.Tensor):
         value = {"memory_embeds": value}
@@ -67,11 +65,10 @@ def as_memory_inputs(value: Any, batch_size: int, config) -> MemoryInputs:
 
 
 def check_items(value: Any) -> MemoryInputs:
-    """
-    Checks that a mapping holds raw items.
+    """Check that a mapping holds raw items.
 
     Raises:
-        `ValueError`: If it is no mapping, or if keys are missing.
+        ValueError: If the value is no mapping, or if keys are missing.
     """
     if not isinstance(value, Mapping):
         raise ValueError(f"`memory_inputs` must be the processor's mapping of raw items, got {type(value).__name__}.")
@@ -134,8 +131,7 @@ def _check_counts(memory: MemoryInputs, batch_size: int) -> MemoryInputs:
 
 
 def pad_items(embeds: torch.Tensor, item_counts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """
-    Groups encoded items by prompt.
+    """Group encoded items by prompt.
 
     Args:
         embeds (`torch.Tensor` of shape `(items, memory tokens, hidden)`): Memory vectors of all items, in order.

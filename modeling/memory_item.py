@@ -12,21 +12,17 @@ import PIL.ImageOps
 
 @dataclass
 class MemoryItem:
-    """
-    An image-text item that the memory encoder turns into memory vectors.
+    """An image-text item that the memory encoder turns into memory vectors.
 
     Args:
-        image (`PIL.Image.Image`, `str`, `pathlib.Path` or `bytes`, *optional*):
-            The picture itself, the path of its file, or the encoded file's bytes. Files are opened only when needed.
-        text (`str`, *optional*):
-            What is known about the picture, or a fact of its own.
-        id (`str`, *optional*):
-            Name of the item in a memory bank.
-        metadata (`dict`, *optional*):
-            Anything else; never read by the model.
+        image (`PIL.Image.Image`, `str`, `pathlib.Path` or `bytes`, *optional*): The picture itself, the path of its
+            file, or the encoded file's bytes. Files are opened only when needed.
+        text (`str`, *optional*): What is known about the picture, or a fact of its own.
+        id (`str`, *optional*): Name of the item in a memory bank.
+        metadata (`dict`, *optional*): Anything else; never read by the model.
 
     Raises:
-        `ValueError`: If there is neither an image nor a text, or if one of them is of another type.
+        ValueError: If there is neither an image nor a text, or if one of them is of another type.
     """
 
     image: PIL.Image.Image | str | Path | bytes | None = None
@@ -44,11 +40,10 @@ class MemoryItem:
 
     @classmethod
     def of(cls, value: "MemoryItem | Mapping[str, Any]") -> "MemoryItem":
-        """
-        Returns an item as it is, and a mapping of these arguments as an item.
+        """Return an item unchanged, or make an item of a mapping of its fields.
 
         Raises:
-            `ValueError`: If `value` is neither, or if a key of the mapping is unknown.
+            ValueError: If `value` is neither, or if a key of the mapping is unknown.
         """
         if isinstance(value, cls):
             return value
@@ -61,7 +56,7 @@ class MemoryItem:
         return cls(**value)
 
     def load_image(self) -> PIL.Image.Image | None:
-        """Returns the picture as an RGB image, or `None` if the item has none. See [`load_image`] for the errors."""
+        """Return the picture as an RGB image, or `None` if the item has none. See [`load_image`] for the errors."""
         if self.image is None:
             return None
         name = f"the image of memory item {self.id!r}" if self.id is not None else "the image of a memory item"
@@ -69,15 +64,14 @@ class MemoryItem:
 
 
 def load_image(image: PIL.Image.Image | str | Path | bytes, name: str = "an image") -> PIL.Image.Image:
-    """
-    Opens a picture, checks its size and returns it upright and in RGB.
+    """Open a picture, check its size and return it upright and in RGB.
 
     Args:
         image (`PIL.Image.Image`, `str`, `pathlib.Path` or `bytes`): A picture, its file's path or its encoded bytes.
-        name (`str`, *optional*): What to call a picture that comes without a path in error messages.
+        name (`str`, *optional*): Name that error messages use for a picture without a path.
 
     Raises:
-        `ValueError`: If the file is missing, is no picture or has more than `PIL.Image.MAX_IMAGE_PIXELS` pixels.
+        ValueError: If the file is missing, is no picture or has more than `PIL.Image.MAX_IMAGE_PIXELS` pixels.
     """
     name = repr(str(image)) if isinstance(image, (str, Path)) else name
     try:
@@ -91,13 +85,13 @@ def load_image(image: PIL.Image.Image | str | Path | bytes, name: str = "an imag
     except FileNotFoundError as error:
         raise ValueError(f"{name} does not exist.") from error
     except (OSError, SyntaxError) as error:  # Pillow raises SyntaxError for some broken files
-        # About bytes Pillow has only the address of a buffer to tell.
+        # For bytes, Pillow's message holds only the address of a buffer.
         reason = "the bytes are no whole picture in a known format" if isinstance(image, bytes) else error
         raise ValueError(f"{name} is not a readable picture: {reason}") from error
 
 
 def _check_size(image: PIL.Image.Image, name: str):
-    # Pillow itself only warns up to twice this number.
+    # Up to twice this number, Pillow itself only warns.
     limit = PIL.Image.MAX_IMAGE_PIXELS
     if limit is not None and image.width * image.height > limit:
         raise ValueError(

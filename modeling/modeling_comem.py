@@ -1,4 +1,4 @@
-"""A frozen vision-language model that answers out of memory vectors."""
+"""A frozen vision-language model that answers with the help of memory vectors."""
 
 import copy
 from typing import Any
@@ -23,8 +23,7 @@ from .prompt_with_memory_comem import CoMemPromptMixin, logits_of_prompt
 
 
 class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemPromptMixin, CoMemGenerationMixin, PreTrainedModel):
-    """
-    A vision-language model whose prompts may be preceded by memory.
+    """A vision-language model with memory in front of its prompts.
 
     The backbone is frozen and never changed: without `memory_inputs` this model *is* its backbone, bit for bit. With
     them, each item becomes `num_memory_tokens` vectors in front of the prompt's embeddings.
@@ -32,12 +31,12 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemPromptMixin, CoMe
     Args:
         config ([`CoMemConfig`]): The configuration.
         backbone ([`~transformers.PreTrainedModel`], *optional*): A loaded Qwen2-VL or Qwen2.5-VL to build on; its
-            weights are used as they are, not copied. Made from `config.backbone_config`, with random weights, if not
-            given.
+            weights are used as they are, not copied. If not given, it is made from `config.backbone_config`, with
+            random weights.
     """
 
     config_class = CoMemConfig
-    _auto_class = "AutoModel"  # saving brings the source files along
+    _auto_class = "AutoModel"  # saving also copies the source files
     base_model_prefix = "backbone"
     main_input_name = "input_ids"
     input_modalities = ("image", "video", "text")
@@ -60,7 +59,7 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemPromptMixin, CoMe
         if backbone is None:
             backbone = AutoModelForImageTextToText.from_config(config.backbone_config)
         else:
-            for module in backbone.modules():  # a model made on the meta device is not marked, and would be drawn anew
+            for module in backbone.modules():  # a model made on the meta device is not marked and would be drawn again
                 module._is_hf_initialized = True
         self.backbone = backbone
         self.memory_encoder = CoMemMemoryEncoder(config, backbone)
@@ -75,22 +74,21 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemPromptMixin, CoMe
     def from_backbone(
         cls, backbone: str | PreTrainedModel, *, backbone_kwargs: dict[str, Any] | None = None, **config
     ) -> "CoMemForConditionalGeneration":
-        """
-        Puts a new, untrained memory encoder on a backbone.
+        """Put a new, untrained memory encoder on a backbone.
 
         New memory vectors have the root mean square of the backbone's token embeddings, so that training starts inside
         the range that the backbone knows, and the resampler's attention starts sharp (see [`CoMemResampler.start`]).
-        A model made from a configuration alone starts with neither: its weights are to be loaded.
+        A model made from a configuration alone has neither property: its weights must be loaded.
 
         Args:
             backbone (`str` or [`~transformers.PreTrainedModel`]): Repository, folder or loaded model. The weights of a
                 loaded model are used as they are, not copied, and are frozen.
             backbone_kwargs (`dict`, *optional*): Arguments for the backbone's `from_pretrained`, such as `dtype`.
-            **config: Fields of [`CoMemConfig`]. Of a loaded model from the Hub, give `backbone_revision` if it is not
-                the latest commit that the cache has.
+            **config: Fields of [`CoMemConfig`]. For a loaded model from the Hub, give `backbone_revision` if it is not
+                the latest commit in the cache.
 
         Raises:
-            `ValueError`: If the backbone's files lack weights, or if a field is wrong.
+            ValueError: If the backbone's files lack weights, or if a field is wrong.
         """
         if not isinstance(backbone, PreTrainedModel):
             name, backbone_kwargs = backbone, backbone_kwargs or {}
@@ -110,17 +108,17 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemPromptMixin, CoMe
 
     @property
     def device(self) -> torch.device:
-        """Where inputs belong."""
+        """The device for inputs."""
         return execution_device(self.get_input_embeddings())
 
     def freeze_backbone(self):
-        """Leaves gradients on for the memory encoder's own tensors only."""
+        """Require gradients for the memory encoder's own tensors only."""
         self.requires_grad_(False)
         for parameter in self.memory_encoder_parameters().values():
             parameter.requires_grad_(True)
 
     def memory_encoder_parameters(self) -> dict[str, nn.Parameter]:
-        """Returns the tensors that belong to the memory encoder alone (adapter and resampler), by name."""
+        """Return the tensors that belong to the memory encoder alone (adapter and resampler), by name."""
         shared = self.get_expanded_tied_weights_keys()
         return {
             name: parameter
@@ -129,13 +127,14 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemPromptMixin, CoMe
         }
 
     def get_expanded_tied_weights_keys(self, all_submodels: bool = False) -> dict[str, str]:
-        # With `encoder="adapter"` every tensor below the adapter is one of the backbone's, whatever the config says
-        # about tied word embeddings.
+        # With `encoder="adapter"` every tensor below the adapter is one of the backbone's, no matter what the config
+        # says about tied word embeddings.
         keys = super().get_expanded_tied_weights_keys(all_submodels=True) if all_submodels else {}
         return keys | (self._tied_weights_keys or {})
 
     def _adjust_bias(self, output_embeddings: nn.Module, input_embeddings: nn.Parameter):
-        # Called for each layer that the adapter shares. It would pad a bias to the length of a quantized weight.
+        # transformers calls this for each layer that the adapter shares. Its own method would pad a bias to the length
+        # of a quantized weight.
         pass
 
     def get_input_embeddings(self) -> nn.Module:
@@ -151,7 +150,7 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemPromptMixin, CoMe
         self.backbone.set_output_embeddings(new_embeddings)
 
     def resize_token_embeddings(self, *args, **kwargs) -> nn.Embedding:
-        """As for [`~transformers.PreTrainedModel`]; weights of the encoder's own get the backbone's new rows."""
+        """Resize as [`~transformers.PreTrainedModel`] does; an encoder's own weights get the backbone's new rows."""
         embeddings = super().resize_token_embeddings(*args, **kwargs)
         encoder, size = self.memory_encoder.model, embeddings.num_embeddings
         known = encoder.get_input_embeddings().num_embeddings
@@ -163,19 +162,18 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemPromptMixin, CoMe
 
     @can_return_tuple
     def get_image_features(self, pixel_values: torch.Tensor, image_grid_thw: torch.Tensor | None = None, **kwargs):
-        """Runs the backbone's vision tower; see the backbone's method of the same name."""
+        """Run the backbone's vision tower; see the backbone's method of the same name."""
         return self.backbone.get_image_features(pixel_values, image_grid_thw, **kwargs)
 
     @can_return_tuple
     def get_video_features(
         self, pixel_values_videos: torch.Tensor, video_grid_thw: torch.Tensor | None = None, **kwargs
     ):
-        """Runs the backbone's vision tower; see the backbone's method of the same name."""
+        """Run the backbone's vision tower; see the backbone's method of the same name."""
         return self.backbone.get_video_features(pixel_values_videos, video_grid_thw, **kwargs)
 
     def encode_memory(self, memory_inputs) -> torch.Tensor:
-        """
-        Turns items into memory vectors, all in one batch. Items do not see each other, nor the question.
+        """Turn items into memory vectors, all in one batch. Items see neither each other nor the question.
 
         Args:
             memory_inputs (mapping): Raw items, as the processor makes them (see [`MemoryInputs`]).
@@ -208,16 +206,15 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemPromptMixin, CoMe
         memory_inputs=None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> CausalLMOutputWithPast:
-        """
-        As the backbone's `forward`, plus:
+        """Run the backbone's `forward`, with memory in front of the prompt if there is one.
 
         Args:
             memory_inputs (mapping or `torch.Tensor`, *optional*): Memory of each prompt, as items or stored vectors
-                (see [`MemoryInputs`]). Beside it the prompt may be embedded, but positions cannot be given.
+                (see [`MemoryInputs`]). With memory, `inputs_embeds` are accepted, but `position_ids` are not.
 
         Returns:
             [`~transformers.modeling_outputs.CausalLMOutputWithPast`]: `logits` and `labels` are aligned with
-            `input_ids`; `past_key_values`, `hidden_states` and `attentions` include the memory. To go on from
+            `input_ids`; `past_key_values`, `hidden_states` and `attentions` include the memory. To continue from
             `past_key_values`, leave `memory_inputs` out; `attention_mask`, if given, covers prompt and new tokens.
         """
         vision = {
@@ -276,11 +273,11 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemPromptMixin, CoMe
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module):
-        # Only the resampler's modules come here; the backbone and the adapter initialise themselves.
+        # Only the resampler's modules are initialised here; the backbone and the adapter initialise themselves.
         super()._init_weights(module)
         if isinstance(module, nn.Linear):
-            init.xavier_uniform_(module.weight)  # torch's default is a third of it, and shrinks with every layer
-        elif isinstance(module, nn.Embedding):  # the queries, which must differ or all places would read the same
+            init.xavier_uniform_(module.weight)  # torch's default has a third of this variance and shrinks signals
+        elif isinstance(module, nn.Embedding):  # the queries must differ, or all memory vectors would be the same
             init.normal_(module.weight)
 
 

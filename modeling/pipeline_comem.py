@@ -1,4 +1,4 @@
-"""The pipeline `memory-image-text-to-text`: a question about pictures, answered out of memory items."""
+"""The pipeline `memory-image-text-to-text`: answers to questions about pictures, with the help of memory items."""
 
 import copy
 import os
@@ -44,21 +44,19 @@ PARENT_ARGUMENTS = (
 
 
 class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
-    """
-    Answers questions about pictures with the help of memory items, found in a memory bank or given.
+    """A pipeline that answers questions about pictures with memory items from a memory bank or from the caller.
 
     Args:
         model ([`CoMemForConditionalGeneration`]): The model.
         processor ([`CoMemProcessor`]): Its processor.
-        memory_bank (*optional*): A bank of this model: an object with `search` and `memory_inputs`. Where comem_hf is
-            installed and imported, also a bank's folder or repository.
+        memory_bank (*optional*): A bank of this model: an object with `search` and `memory_inputs`. If comem_hf is
+            installed and imported, also the bank's folder or repository.
         **kwargs: As for [`~transformers.ImageTextToTextPipeline`], and defaults for the arguments of calls.
 
     Raises:
-        `ValueError`: If model, processor and bank do not belong together, or an argument is unknown.
+        ValueError: If model, processor and bank do not belong together, or an argument is unknown.
 
     Example:
-
     ```python
     ask = pipeline("memory-image-text-to-text", model="me/my-memory", memory_bank="me/my-bank")
     ask(images="flag.png", text="What is the capital of this country?", top_k=3)
@@ -67,7 +65,7 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
     """
 
     bank_opener: ClassVar[Callable[[str | os.PathLike], Any] | None] = None
-    """Opens a bank by the name of its folder or repository; without one, only bank objects are taken."""
+    """Function that opens a bank by its folder or repository; without it, only bank objects are accepted."""
 
     def __init__(self, model, processor=None, *, memory_bank=None, **kwargs):
         if not hasattr(model, "encode_memory"):
@@ -77,16 +75,16 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
                 f"The task {TASK!r} needs `processor`, a CoMemProcessor, got {type(processor).__name__}: save the "
                 "model's processor beside it, or give the processor itself."
             )
-        # Kept from the parent, some versions of which take `top_k` for a setting of generation.
+        # Not passed to the parent: some of its versions take `top_k` for a setting of generation.
         memory_params = {name: kwargs.pop(name) for name in MEMORY_ARGUMENTS if name in kwargs}
         super().__init__(model=model, processor=processor, **kwargs)
         self._forward_params.update(self._sanitize_parameters(**memory_params)[1])
-        # What collates batches goes by this tokenizer, and prompts to be continued end where the answer begins.
+        # The collation of batches uses this tokenizer, and prompts must end where the answer begins.
         self.tokenizer = copy.copy(processor.tokenizer)
         self.tokenizer.padding_side = "left"
         self.memory_bank = None if memory_bank is None else self._open_bank(memory_bank)
         if hasattr(self.memory_bank, "attach"):
-            self.memory_bank.attach(self.model, processor)  # which refuses another model's bank
+            self.memory_bank.attach(self.model, processor)  # refuses another model's bank
 
     def _open_bank(self, memory_bank):
         if isinstance(memory_bank, (str, os.PathLike)):
@@ -119,32 +117,34 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
         if kwargs.get("generate_kwargs") is not None:
             kwargs["generate_kwargs"] = dict(kwargs["generate_kwargs"])  # the parent adds to it
         preprocess_params, forward_params, postprocess_params = super()._sanitize_parameters(**kwargs)
-        # Else `max_new_tokens` or `stop_sequence` of a call would undo the pipeline's own settings.
+        # Otherwise `max_new_tokens` or `stop_sequence` of a call would replace all of the pipeline's own settings.
         own = getattr(self, "_forward_params", {}).get("generate_kwargs")
         if own and "generate_kwargs" in forward_params:
             forward_params["generate_kwargs"] = {**own, **forward_params["generate_kwargs"]}
         return preprocess_params, {**forward_params, **memory_params}, postprocess_params
 
     def __call__(self, images=None, text=None, memories=None, **kwargs):
-        """
+        """Answer one question or several.
+
         Args:
             images (*optional*): A picture (PIL image, path, URL or bytes) or, for one text, a list of them. For a list
                 of texts, a list with an entry for each: a picture, a list of pictures or `None`. Also a generator,
                 data set (of torch or of `datasets`) or other iterable of samples, each a conversation or a mapping
-                with `text` and perhaps `images` and `memories`.
+                with `text` and optionally `images` and `memories`.
             text (`str`, conversation, or list of these, *optional*): Questions. A conversation is a list of messages
                 `{"role", "content"}` with its pictures inside, as for [`~transformers.ImageTextToTextPipeline`].
             memories (*optional*): Memory items ([`MemoryItem`] or mappings of its fields) to be used instead of a
                 bank's; for a list of texts, a list of items for each.
             top_k (`int`, *optional*, defaults to 3): Items to retrieve from the bank, by the sample's last picture, or
-                by its last question if it has none; with 0 the bank is not used. A smaller bank gives all it has.
+                by its last question if it has none; with 0 the bank is not used. A smaller bank gives all its items.
             where (`dict`, *optional*), text_weight (`float`, *optional*): As for the bank's `search`; with
                 `text_weight` both picture and question are searched for.
-            batch_size (`int`, *optional*, defaults to 1): Samples that are searched for and answered together.
+            batch_size (`int`, *optional*, defaults to 1): Number of samples searched for and answered together.
             generate_kwargs (`dict`, *optional*): Arguments of `generate`, `streamer` and `memory_inputs` included, on
-                top of those that the pipeline was made with.
-            max_new_tokens (`int`, *optional*): Longest answer; else the model's `generation_config`, else 256.
-            return_full_text (`bool`, *optional*, defaults to `False`): Return the question, too, or the conversation.
+                top of those that were given to the pipeline.
+            max_new_tokens (`int`, *optional*): Longest answer; defaults to the model's `generation_config`, else to
+                256.
+            return_full_text (`bool`, *optional*, defaults to `False`): Also return the question or conversation.
             **kwargs: As for [`~transformers.ImageTextToTextPipeline`].
 
         Returns:
@@ -153,7 +153,7 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
             iterator of them for a generator or data set.
 
         Raises:
-            `ValueError`: If the input is empty or of a wrong type, if numbers of texts, images and memories differ, if
+            ValueError: If the input is empty or of a wrong type, if numbers of texts, images and memories differ, if
                 there are both a bank and given memory, or if a prompt is longer than the model can take.
         """
         images, text, memories = as_list(images), as_list(text), as_list(memories)
@@ -170,10 +170,10 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
             elif isinstance(inputs, list):
                 inputs = [as_sample(sample) for sample in inputs]
             elif isinstance(inputs, Iterable) and not isinstance(inputs, torch.utils.data.Dataset):
-                inputs = (sample for sample in inputs)  # a `datasets.Dataset`, too, is none that the parent knows
+                inputs = (sample for sample in inputs)  # the parent does not accept a `datasets.Dataset`
         else:
             inputs = as_samples(images, text, memories)
-        # Everything is a sample now, or brings samples; the parent would make other things of them.
+        # All inputs are samples or iterables of samples now; the parent's own `__call__` would convert them.
         return Pipeline.__call__(self, inputs, **kwargs)
 
     def preprocess(self, inputs=None, timeout=None, **processing_kwargs):
@@ -188,9 +188,9 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
             pictures = [part["image"] for part in parts_of(messages) if part.get("type") == "image"]
         model_inputs = super().preprocess(Chat(messages), timeout=timeout, **processing_kwargs)
         self._check_length(model_inputs["input_ids"].shape[-1])
-        # What the caller gave, in `return_full_text`; the last message is taken apart there if it is continued.
+        # For `return_full_text`, the caller's own input; a last message to be continued must consist of parts there.
         model_inputs["text"] = text if isinstance(text, str) else Chat([*text[:-1], with_parts(text[-1])])
-        # The parent collates no batch in which only some samples have pictures.
+        # The parent cannot collate a batch in which only some samples have pictures.
         model_inputs["sample"] = {
             "inputs": {name: model_inputs.pop(name) for name in PICTURE_INPUTS if name in model_inputs},
             "picture": pictures[-1] if pictures else None,
@@ -219,7 +219,7 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
         return {**output, "memories": memories}
 
     def _memories(self, samples: list[dict], top_k: int, search_kwargs: dict, given: bool):
-        """What is shown of each sample's memory items, and their `memory_inputs`: `None` if there is no memory."""
+        """Return the shown fields of each sample's memory items, and their `memory_inputs`, `None` without memory."""
         rows = [sample["memories"] for sample in samples]
         uses_bank = self.memory_bank is not None and top_k > 0
         sources = {
@@ -240,7 +240,7 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
         return memories, self.processor.process_memories(rows) if any(rows) else None
 
     def _search(self, samples: list[dict], top_k: int, search_kwargs: dict) -> list[list]:
-        """Searches for all samples with a picture at once, and for all without."""
+        """Search for all samples with a picture at once, and then for all samples without one."""
         hits: list[list] = [[] for _ in samples]
         for has_picture in (True, False):
             chosen = [n for n, sample in enumerate(samples) if (sample["picture"] is not None) == has_picture]
@@ -266,12 +266,12 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
         memories = memories[0] if memories and isinstance(memories[0], list) else memories
         records = super().postprocess(model_outputs, return_type=return_type, **kwargs)
         for record in records:
-            record.pop("input_text", None)  # which the caller has
+            record.pop("input_text", None)  # the caller has it
             record["memories"] = memories
         return records
 
     def save_pretrained(self, save_directory: str | os.PathLike, **kwargs):
-        """Saves model and processor, from which this pipeline can be made again; the bank is saved by itself."""
+        """Save model and processor, from which this pipeline can be made again; the bank is saved separately."""
         self.model.save_pretrained(save_directory, **kwargs)
         self.processor.save_pretrained(save_directory, **kwargs)
 

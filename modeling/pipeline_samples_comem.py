@@ -1,4 +1,4 @@
-"""What the pipeline is given, as samples of one form: pictures, a question or conversation, and memory items."""
+"""The pipeline's inputs as samples of one form: pictures, a question or conversation, and memory items."""
 
 import base64
 import binascii
@@ -18,7 +18,7 @@ SAMPLE_KEYS = ("images", "text", "memories")
 
 
 def as_samples(images, text, memories) -> dict | list[dict]:
-    """One sample for one text, a list for a list of texts."""
+    """Return one sample for one text, or a list of samples for a list of texts."""
     if text is None:
         raise ValueError("`text` is needed: a question, a conversation, or a list of these.")
     if isinstance(text, str) or is_chat(text):
@@ -40,7 +40,7 @@ def as_samples(images, text, memories) -> dict | list[dict]:
 
 
 def as_sample(value: Any) -> dict[str, Any]:
-    """Checks a sample; returns it with `images` a list, `text` a string or messages, `memories` items or `None`."""
+    """Check a sample; return it with `images` a list, `text` a string or messages, `memories` items or `None`."""
     if isinstance(value, Chat):
         value = {"text": value.messages}
     if isinstance(value, str) or is_chat(value) or isinstance(value, (list, tuple)) and not value:
@@ -71,19 +71,22 @@ def as_sample(value: Any) -> dict[str, Any]:
 
 
 def as_list(value: Any) -> Any:
-    """Tuples, columns of data sets and other sequences as lists; anything else as it is."""
+    """Return tuples, columns of data sets and other sequences as lists, anything else unchanged."""
     return list(value) if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) else value
 
 
 def is_chat(value: Any) -> bool:
+    """Whether a value is a conversation: a list of messages with a role."""
     return isinstance(value, (list, tuple)) and bool(value) and isinstance(value[0], Mapping) and "role" in value[0]
 
 
 def is_picture(value: Any) -> bool:
+    """Whether a value is of a type that a picture can have: PIL image, path, URL or bytes."""
     return isinstance(value, (PIL.Image.Image, str, Path, bytes))
 
 
 def open_picture(image, timeout: float | None = None) -> PIL.Image.Image:
+    """Open a picture given as a PIL image, path, URL (`http:`, `https:` or `data:`) or bytes."""
     if not isinstance(image, str) or not image.startswith(("http://", "https://", "data:")):
         return load_image(image)
     name = repr(image if len(image) < 200 else f"{image[:40]}...")  # a data URL holds the whole picture
@@ -95,13 +98,13 @@ def open_picture(image, timeout: float | None = None) -> PIL.Image.Image:
     try:
         return load_image(load_image_from_url(image, timeout=timeout))
     except (HTTPError, PIL.UnidentifiedImageError) as error:
-        # About bytes Pillow has only the address of a buffer to tell.
+        # For bytes, Pillow's message holds only the address of a buffer.
         reason = "what is there is no picture in a known format" if isinstance(error, OSError) else error
         raise ValueError(f"{name} could not be fetched: {reason}.") from error
 
 
 def with_parts(message: Any) -> dict:
-    """Checks a message; returns it with its `content` a list of parts."""
+    """Check a message; return it with its `content` a list of parts."""
     if not isinstance(message, Mapping) or "role" not in message:
         raise ValueError(f"A message must be a mapping with 'role' and 'content', got {message!r:.80}.")
     content = message.get("content")
@@ -115,7 +118,7 @@ def with_parts(message: Any) -> dict:
 
 
 def with_open_pictures(message: Any, timeout: float | None) -> dict:
-    """A message whose pictures, however they are given, are PIL images, to be opened only once."""
+    """Return a message with all its pictures as PIL images, so that each is opened only once."""
     message = with_parts(message)
     for number, part in enumerate(message["content"]):
         if part["type"] == "image_url":  # OpenAI's form
@@ -133,10 +136,12 @@ def with_open_pictures(message: Any, timeout: float | None) -> dict:
 
 
 def parts_of(messages: list[dict]) -> list[dict]:
+    """Return the parts of all messages, in order."""
     return [part for message in messages for part in message["content"]]
 
 
 def last_question(messages: list[dict]) -> str:
+    """Return the text of the last user message, or an empty string."""
     asked = [message for message in messages if message["role"] == "user"][-1:]
     return " ".join(part["text"] for part in parts_of(asked) if isinstance(part.get("text"), str))
 

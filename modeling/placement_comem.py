@@ -1,4 +1,4 @@
-"""Where a layer's weights are, and where it computes: quantized, offloaded, spread over devices."""
+"""Where a layer's weights are, and where it computes: quantized, offloaded or spread over devices."""
 
 from collections.abc import Callable
 from functools import partial
@@ -17,12 +17,12 @@ def is_quantized(module: nn.Module) -> bool:
 
 
 def is_offloaded(module: nn.Module) -> bool:
-    """Whether a layer's own weights are kept elsewhere and fetched for each call, as accelerate does it."""
+    """Whether accelerate keeps a layer's own weights elsewhere and fetches them for each call."""
     return bool(getattr(getattr(module, "_hf_hook", None), "offload", False)) and not any(module.children())
 
 
 def execution_device(module: nn.Module) -> torch.device:
-    """Returns where a layer computes, which is not where its weights are if those are offloaded."""
+    """Return the device on which a layer computes; offloaded weights are on another device."""
     device = getattr(getattr(module, "_hf_hook", None), "execution_device", None)
     return module.weight.device if device is None else torch.device(device)
 
@@ -30,7 +30,7 @@ def execution_device(module: nn.Module) -> torch.device:
 def fetch_offloaded(
     model: nn.Module, tensors: dict[str, torch.Tensor]
 ) -> dict[str, torch.Tensor | Callable[[], torch.Tensor]]:
-    """Returns a model's named tensors; instead of those that are offloaded, functions that fetch them."""
+    """Return a model's named tensors; in place of offloaded tensors, functions that fetch them."""
     fetchers = {}
     for name, layer in model.named_modules():
         if is_offloaded(layer):
@@ -40,7 +40,7 @@ def fetch_offloaded(
 
 
 def part_of_device_map(device_map: Any) -> Any:
-    """Returns what a `device_map` for the whole model says about the backbone; the memory encoder goes with it."""
+    """Return the backbone's part of a `device_map` for the whole model; the memory encoder goes with the backbone."""
     if not isinstance(device_map, dict):
         return device_map
     backbone = {name: device for name, device in device_map.items() if name.split(".")[0] != "memory_encoder"}

@@ -1,4 +1,4 @@
-"""Text, images and memory items in; model inputs out."""
+"""The processor, which makes model inputs of text, images and memory items."""
 
 import re
 from collections.abc import Mapping
@@ -17,29 +17,28 @@ from .memory_item import MemoryItem, load_image
 
 
 ITEM_INSTRUCTION = "Similar image and text knowledge for reference"
-# As in the published code, which cuts every message of an item here.
+# As in the published code, which cuts every message of an item at this length.
 MAX_ITEM_CHARACTERS = 5000
 
 
 class CoMemProcessor(Qwen2VLProcessor):
-    """
-    Prepares prompts, their images and their memory items.
+    """A processor for prompts, their images and their memory items.
 
     Everything but `memories` works as in [`~transformers.Qwen2VLProcessor`], chat templates included. Only videos need
-    torchvision: without it `video_processor` is kept as its settings, to be saved as they were.
+    torchvision: without it `video_processor` is kept as a dictionary of its settings, which are saved unchanged.
 
     Args:
         image_processor ([`~transformers.Qwen2VLImageProcessor`]): Cuts images into patches.
         tokenizer ([`~transformers.PreTrainedTokenizerBase`]): The backbone's tokenizer.
         video_processor ([`~transformers.Qwen2VLVideoProcessor`] or `dict`, *optional*): Samples videos and cuts them
-            into patches, or its settings; by default those of `image_processor`.
+            into patches, or its settings; the settings default to those of `image_processor`.
         chat_template (`str`, *optional*): Jinja template of a conversation.
         memory_min_pixels (`int`, *optional*, defaults to `16 * 28 * 28`): Size to which smaller images of memory items
             are scaled up; separate from the prompt's images.
         memory_max_pixels (`int`, *optional*, defaults to `64 * 28 * 28`): Size to which larger ones are scaled down.
     """
 
-    _auto_class = "AutoProcessor"  # saving brings the source files along
+    _auto_class = "AutoProcessor"  # saving also copies the source files
 
     def __init__(
         self,
@@ -68,7 +67,7 @@ class CoMemProcessor(Qwen2VLProcessor):
 
     @classmethod
     def get_attributes(cls) -> list[str]:
-        # Without torchvision no video processor can be loaded, and the others load all the same.
+        # Without torchvision no video processor can be loaded; the other parts load without it.
         return ["image_processor", "tokenizer", *(["video_processor"] if is_torchvision_available() else [])]
 
     def __call__(
@@ -79,7 +78,8 @@ class CoMemProcessor(Qwen2VLProcessor):
         memories: list[MemoryItem] | list[list[MemoryItem]] | None = None,
         **kwargs,
     ) -> BatchFeature:
-        """
+        """Prepare prompts, with their images, videos and memory items.
+
         Args:
             images (*optional*): Images of the prompts, as PIL images, paths, URLs or arrays.
             text (`str` or `list[str]`, *optional*): Prompts, with an image token for each image.
@@ -90,11 +90,11 @@ class CoMemProcessor(Qwen2VLProcessor):
             **kwargs: As for [`~transformers.Qwen2VLProcessor`], such as `return_tensors` and `padding`.
 
         Returns:
-            [`~transformers.BatchFeature`]: What Qwen2-VL takes, `mm_token_type_ids` included, and `memory_inputs` if
-            `memories` were given.
+            [`~transformers.BatchFeature`]: The inputs of Qwen2-VL, including `mm_token_type_ids`, and `memory_inputs`
+            if `memories` were given.
 
         Raises:
-            `ValueError`: If a prompt is empty, an image cannot be read, or `memories` do not fit the prompts.
+            ValueError: If a prompt is empty, an image cannot be read, or `memories` do not fit the prompts.
         """
         if videos is not None and isinstance(self.video_processor, dict):
             raise ValueError("`videos` need torchvision, which is not installed: `pip install torchvision`.")
@@ -117,11 +117,10 @@ class CoMemProcessor(Qwen2VLProcessor):
         return features
 
     def apply_chat_template(self, conversation, *args, **kwargs):
-        """
-        As for [`~transformers.Qwen2VLProcessor`].
+        """Apply the chat template as [`~transformers.Qwen2VLProcessor`] does.
 
         Raises:
-            `ValueError`: If the last question of a conversation has a text, but an empty one.
+            ValueError: If the last question of a conversation has an empty text.
         """
         is_batch = bool(conversation) and isinstance(conversation[0], (list, tuple))
         for messages in conversation if is_batch else [conversation]:
@@ -129,8 +128,7 @@ class CoMemProcessor(Qwen2VLProcessor):
         return super().apply_chat_template(conversation, *args, **kwargs)
 
     def process_memories(self, memories: list[list[MemoryItem]]) -> MemoryInputs:
-        """
-        Prepares memory items for the encoder.
+        """Prepare memory items for the encoder.
 
         An item becomes a user turn with its image and a fixed sentence, and an assistant turn with its text. The text
         is cut to 5,000 characters, as in the published code, and special tokens in it become spaces.
@@ -164,7 +162,7 @@ class CoMemProcessor(Qwen2VLProcessor):
         sizes = iter(
             () if image_grid_thw is None else image_grid_thw.prod(dim=1) // self.image_processor.merge_size**2
         )
-        # A space instead of nothing, so that what is left cannot close up to another special token.
+        # Special tokens become a space, so that the text around them cannot join to form another one.
         special_tokens = re.compile("|".join(map(re.escape, self.tokenizer.all_special_tokens)))
         prompts = []
         for item in items:
@@ -197,7 +195,7 @@ def _refuse_empty_question(messages: list[dict[str, Any]]):
 
 
 def _video_settings(image_processor: Any) -> dict[str, Any]:
-    """What the backbone expects of all its patches, whether they come from images or from videos."""
+    """Return the settings that the backbone expects for patches of images and of videos alike."""
     names = ("image_mean", "image_std", "merge_size", "patch_size", "temporal_patch_size")
     settings = {"video_processor_type": "Qwen2VLVideoProcessor"}
     for name in names:
@@ -207,7 +205,7 @@ def _video_settings(image_processor: Any) -> dict[str, Any]:
 
 
 def _load_images(images: Any) -> Any:
-    """Opens paths and checks PIL images, however they are nested; leaves URLs and arrays alone."""
+    """Open paths and check PIL images at any depth of nested lists; leave URLs and arrays unchanged."""
     if isinstance(images, (list, tuple)):
         return [_load_images(image) for image in images]
     if isinstance(images, (Path, PIL.Image.Image)) or (

@@ -12,10 +12,9 @@ from .memory_inputs import as_memory_inputs, pad_items
 
 @dataclass
 class PromptWithMemory:
-    """
-    What the backbone's text model reads: memory vectors, then the prompt with its pictures.
+    """Input of the backbone's text model: memory vectors, then the prompt with its pictures.
 
-    Rows with fewer items than the longest have masked positions among the memory.
+    Rows with fewer items than the longest row have masked positions among the memory.
     """
 
     inputs_embeds: torch.Tensor
@@ -29,9 +28,9 @@ class PromptWithMemory:
 
 
 class CoMemPromptMixin:
-    """Embeds a prompt and its pictures, and puts memory vectors in front."""
+    """The methods of the model that embed a prompt and its pictures and put memory vectors in front."""
 
-    # What the model brings.
+    # Attributes that the model has.
     config: CoMemConfig
     device: torch.device
     backbone: PreTrainedModel
@@ -70,7 +69,7 @@ class CoMemPromptMixin:
                 input_ids, backbone_config.image_token_id, backbone_config.video_token_id
             )
 
-        # Placeholder ids hold the memory's place, so that the backbone's own methods find positions and pictures.
+        # Placeholder ids stand for the memory, so that the backbone's own methods find positions and pictures.
         placeholders = input_ids.new_full(memory.shape[:2], self.config.memory_token_id)
         token_types = mm_token_type_ids.new_zeros(memory.shape[:2])
         input_ids = torch.cat([placeholders, input_ids], dim=1)
@@ -98,14 +97,14 @@ class CoMemPromptMixin:
         return PromptWithMemory(inputs_embeds, attention_mask, position_ids, memory_mask.sum(dim=1, keepdim=True))
 
     def _placeholder_ids(self, inputs_embeds: torch.Tensor) -> torch.LongTensor:
-        """Returns ids that say of an embedded prompt where its pictures belong, and nothing else."""
+        """Return ids for an embedded prompt that show only where its pictures belong."""
         config = self.config.backbone_config
         image, video = self.backbone.model.get_placeholder_mask(None, inputs_embeds)
         ids = torch.full(inputs_embeds.shape[:2], self.config.memory_token_id, device=inputs_embeds.device)
         return ids.masked_fill(image[..., 0], config.image_token_id).masked_fill(video[..., 0], config.video_token_id)
 
     def _memory_prefix(self, memory_inputs, batch_size: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Returns memory vectors `(batch, memory, hidden)` in the configured order, and their mask."""
+        """Return memory vectors `(batch, memory, hidden)` in the configured order, and their mask."""
         memory = as_memory_inputs(memory_inputs, batch_size, self.config)
         if memory.is_stored:
             embeds, mask = memory["memory_embeds"].to(self.device), memory["item_mask"].to(self.device)
@@ -117,7 +116,7 @@ class CoMemPromptMixin:
 
 
 def logits_of_prompt(logits_to_keep: int | torch.Tensor, prompt_length: int, length: int) -> int | torch.Tensor:
-    """Translates `logits_to_keep`, counted over the prompt, to memory and prompt together."""
+    """Convert `logits_to_keep` from positions in the prompt to positions in memory and prompt together."""
     if isinstance(logits_to_keep, torch.Tensor):
         return torch.where(logits_to_keep < 0, logits_to_keep, logits_to_keep + length - prompt_length)
     return min(logits_to_keep, prompt_length) if logits_to_keep else prompt_length

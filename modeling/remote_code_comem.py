@@ -1,4 +1,4 @@
-"""How a saved model is found by transformers' auto classes and pipelines where this package is not installed."""
+"""How transformers' auto classes and pipelines find a saved model where this package is not installed."""
 
 from typing import TYPE_CHECKING
 
@@ -6,7 +6,7 @@ from transformers import PreTrainedConfig
 
 
 if TYPE_CHECKING:
-    # transformers copies what files import by what stands in them, and the pipeline is not imported by the model.
+    # transformers copies the files that import statements name, and the model does not import the pipeline.
     from .pipeline_comem import MemoryImageTextToTextPipeline  # noqa: F401
 
 CUSTOM_PIPELINES = {
@@ -17,13 +17,12 @@ CUSTOM_PIPELINES = {
     }
 }
 
-# transformers itself copies the source files of a class and enters it in `auto_map`, but under one auto class only.
+# transformers copies the source files of a class and enters the class in `auto_map`, but under one auto class only.
 MODEL_AUTO_CLASSES = ("AutoModel", "AutoModelForImageTextToText")
 
 
 def enter_remote_code(config: PreTrainedConfig, model_class: type):
-    """
-    Says in a model's configuration which files and classes to load; saving adds the configuration's own entry.
+    """Enter in a model's configuration which files and classes to load; saving adds the configuration's own entry.
 
     Args:
         config ([`CoMemConfig`]): The configuration, changed in place.

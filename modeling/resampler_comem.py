@@ -7,11 +7,11 @@ from torch import nn
 from .configuration_comem import CoMemConfig
 
 
-SHARPNESS = 4.0  # standard deviation of new attention's logits
+SHARPNESS = 4.0  # standard deviation of the logits of new attention
 
 
 class CoMemResamplerAttention(nn.Module):
-    """Queries attend to the item and to themselves; keys and values are made of both."""
+    """Attention of the queries to the item and to themselves; keys and values are made of both."""
 
     def __init__(self, hidden_size: int, num_heads: int, head_dim: int):
         super().__init__()
@@ -24,12 +24,13 @@ class CoMemResamplerAttention(nn.Module):
         self.o_proj = nn.Linear(num_heads * head_dim, hidden_size, bias=False)
 
     def read(self, context: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """
+        """Compute keys and values of the item.
+
         Args:
             context (`torch.Tensor` of shape `(items, length, hidden)`): The item's hidden states.
 
         Returns:
-            `tuple(torch.Tensor)`: Its keys and values, `(items, heads, length, head_dim)` each.
+            `tuple(torch.Tensor)`: Keys and values, `(items, heads, length, head_dim)` each.
         """
         context = self.context_norm(context)
         return self._split_heads(self.k_proj(context)), self._split_heads(self.v_proj(context))
@@ -37,7 +38,8 @@ class CoMemResamplerAttention(nn.Module):
     def forward(
         self, queries: torch.Tensor, item: tuple[torch.Tensor, torch.Tensor], mask: torch.Tensor
     ) -> torch.Tensor:
-        """
+        """Compute the queries' attention to the item and to themselves.
+
         Args:
             queries (`torch.Tensor` of shape `(items, memory tokens, hidden)`): The vectors that become memory.
             item (`tuple(torch.Tensor)`): Keys and values of the item, as `read` returns them.
@@ -86,11 +88,10 @@ class CoMemResamplerLayer(nn.Module):
 
 
 class CoMemResampler(nn.Module):
-    """
-    Perceiver resampler with learned queries, in the form of IP-Adapter's that the published models use (the paper
-    calls it a Q-Former).
+    """Perceiver resampler with learned queries, which turns hidden states into memory vectors.
 
-    Its tensors in a checkpoint, under `memory_encoder.resampler.`, with those of the published checkpoints:
+    It has the form of IP-Adapter's resampler, as in the published models (the paper calls it a Q-Former). Its tensors
+    in a checkpoint, under `memory_encoder.resampler.`, and those of the published checkpoints:
 
     | here | published |
     |---|---|
@@ -110,7 +111,7 @@ class CoMemResampler(nn.Module):
         sizes = config.resampler_config
         hidden_size = config.hidden_size
         self.num_passes = sizes["num_hidden_layers"]
-        # The queries sit in a module because bare parameters are overlooked by PEFT, FSDP and initialisation.
+        # The queries are in a module because PEFT, FSDP and initialisation overlook bare parameters.
         self.queries = nn.Embedding(config.num_memory_tokens, hidden_size)
         self.in_proj = nn.Linear(hidden_size, hidden_size)
         self.layers = nn.ModuleList(
@@ -122,11 +123,10 @@ class CoMemResampler(nn.Module):
 
     @torch.no_grad()
     def start(self, size: float):
-        """
-        Sets what training starts from: vectors of the right size, and sharp attention.
+        """Set the weights from which training starts: vectors of the right size, and sharp attention.
 
-        A nearly uniform attention gives all items nearly the same vectors, which training on a frozen backbone then
-        makes one and the same.
+        Nearly uniform attention gives all items nearly the same vectors, and training on a frozen backbone then makes
+        them equal.
 
         Args:
             size (`float`): Root mean square of new memory vectors.
@@ -138,7 +138,8 @@ class CoMemResampler(nn.Module):
                 projection.weight.normal_(std=(SHARPNESS / projection.in_features) ** 0.5)
 
     def forward(self, hidden_states: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        """
+        """Turn hidden states into memory vectors.
+
         Args:
             hidden_states (`torch.Tensor` of shape `(items, length, hidden)`): The encoder's last hidden states.
             attention_mask (`torch.Tensor` of shape `(items, length)`): 0 at padding.
@@ -151,7 +152,7 @@ class CoMemResampler(nn.Module):
         context = self.in_proj(hidden_states)
         for index in range(self.num_passes):
             layer = self.layers[index % len(self.layers)]
-            if index < len(self.layers):  # the item is the same in all passes: a layer that they share reads it once
+            if index < len(self.layers):  # the item is the same in all passes: a shared layer reads it once
                 item = layer.attention.read(context)
             queries = layer(queries, item, mask)
         return self.norm(self.out_proj(queries))

@@ -1,4 +1,4 @@
-"""The tensors of a checkpoint, each read only when it is asked for."""
+"""The tensors of a checkpoint, each read only when it is used."""
 
 import json
 import os
@@ -9,8 +9,7 @@ from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, cache
 
 
 def open_tensors(source: str | os.PathLike, variant: str | None = None, **hub_kwargs) -> dict[str, Any]:
-    """
-    Opens the safetensors files of a checkpoint: one file or, where there is none, the shards that an index names.
+    """Open the safetensors files of a checkpoint: one file or, if there is none, the shards that an index names.
 
     Args:
         source (`str` or `os.PathLike`): Folder or repository.
@@ -22,7 +21,7 @@ def open_tensors(source: str | os.PathLike, variant: str | None = None, **hub_kw
         `dict[str, PySafeSlice]`: Each tensor by its name, unread; `value[...]` reads it.
 
     Raises:
-        `ValueError`: If a file is missing, truncated or corrupt; the message names it.
+        ValueError: If a file is missing, truncated or corrupt; the message names it.
     """
 
     def find(name: str) -> str | None:

@@ -1,9 +1,9 @@
-"""What batches of items of about the same length bring to building a bank.
+"""Speed-up of building a bank by batches of items of about the same length.
 
     python benchmarks/bank/batches.py [--items 256]
 
 The embedded model encodes the embedded bank's items with texts from a few words to a few hundred (log-normal, as
-descriptions on Wikipedia are), in batches of 32: once in the order they come in, once sorted by length.
+descriptions on Wikipedia are), in batches of 32: once in the given order, once sorted by length.
 """
 
 import argparse

@@ -1,10 +1,10 @@
-"""What quantized indexes find, of what exact search finds, and what they take.
+"""Recall of quantized indexes compared with exact search, and their size and time.
 
     python benchmarks/bank/index_quantizers.py
     python benchmarks/bank/index_quantizers.py --items 1000000 --factories IVF4096,SQ8 OPQ128_512,IVF4096,PQ128
 
-The clustered 512-dimensional vectors of scale.py: hard for coarse codes, as the 200 neighbours in a cluster are
-nearly equally far. One core.
+Uses the clustered 512-dimensional vectors of scale.py, which are hard for coarse codes, as the 200 neighbours in a
+cluster are at nearly equal distances. Runs on one core.
 """
 
 import argparse
@@ -20,11 +20,12 @@ FACTORIES = ("IVF2048,SQ8", "IVF2048,SQ6", "IVF2048,SQ4", "IVF2048,PQ128")
 
 
 def overlap(found: np.ndarray, exact: np.ndarray) -> float:
-    """Share of the exact neighbours that were found."""
+    """Return the share of the exact neighbours that were found."""
     return float(np.mean([len({*row} & {*truth}) / len(truth) for row, truth in zip(found, exact, strict=True)]))
 
 
 def main() -> None:
+    """Build each index, search it, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--items", type=int, default=200_000)
     parser.add_argument("--factories", nargs="+", default=FACTORIES)

@@ -1,11 +1,11 @@
-"""A build that is killed (SIGKILL) at random moments and resumed, compared with one that is left alone.
+"""A build that is killed (SIGKILL) at random moments and resumed, compared with an undisturbed one.
 
     python benchmarks/bank/kill.py [--items 2000] [--kills 20] [--seed 0]
 
 The embedded model encodes copies of the embedded bank's items, each with a text of its own, in shards of 16. The
-moments are drawn from the processor time that the undisturbed build takes, which other work on the machine does not
-change; each life of the build ends at the next of them. In the end the bank must verify, hold every item once, and
-have the same bytes in every file.
+moments are drawn from the processor time of the undisturbed build, which other work on the machine does not change;
+each run of the killed build ends at the next of them. In the end the bank must verify, hold every item once, and have
+the same bytes in every file.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from itertools import cycle, islice, pairwise
 from pathlib import Path
 
 
-os.environ["OMP_NUM_THREADS"] = "1"  # the builds are forked, which OpenMP's threads would not survive
+os.environ["OMP_NUM_THREADS"] = "1"  # the builds are forked, and OpenMP's threads do not survive a fork
 
 import psutil
 from transformers.utils import logging
@@ -32,7 +32,7 @@ SHARD_SIZE = 16
 
 
 def make_items(number: int) -> list[MemoryItem]:
-    """The embedded bank's items over and over, none of them twice the same."""
+    """Return copies of the embedded bank's items, each with a text and an id of its own."""
     bank = MemoryBank.from_pretrained(default_path("bank"))
     items = [bank[item_id] for item_id in bank.ids]
     return [
@@ -103,7 +103,7 @@ def main():
 
 
 def _watch(build, seconds: float) -> float:
-    """Wait until a build has had this much processor time, or has ended; the time it had."""
+    """Wait until a build has used this much processor time or has ended; return the time used."""
     process, spent = psutil.Process(build.pid), 0.0
     while spent < seconds and build.exitcode is None:
         time.sleep(0.002)

@@ -1,4 +1,4 @@
-"""What storing memory in fewer bits costs: bytes per item, and answers that change.
+"""Cost of storing memory in fewer bits: bytes per item, and changed answers.
 
     python benchmarks/bank/memory_precision.py
 

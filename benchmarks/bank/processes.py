@@ -1,4 +1,4 @@
-"""What a second process brings to building a bank, and whether the bank is the same.
+"""Speed-up of building a bank by a second process, and a check that the bank is the same.
 
     python benchmarks/bank/processes.py [--items 1000]
 

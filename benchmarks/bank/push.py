@@ -1,13 +1,13 @@
-"""A bank of some gigabytes pushed over HTTP, killed (SIGKILL) on the way and pushed again.
+"""Push of a bank of some gigabytes over HTTP, killed (SIGKILL) on the way and repeated.
 
     python benchmarks/bank/push.py [--gigabytes 3]
 
 The Hub is the small server of the tests on this machine, so the rate is that of hashing and copying, not of a network.
-The bank has random bytes for pictures and random memory vectors of 8 x 1536 in bfloat16, 128 items a shard; its index
-is small, for pushing opens the bank, which reads the index. A bank of an eighth is pushed first, to see what memory
-depends on. The push of the whole is killed when the server has half of the bytes, and then repeated. Exits with 1 if
-memory grows with the bank, more is sent again than was on its way, or readers see anything else than no bank or all of
-it. Takes the bank's size twice on disk.
+The bank has random bytes for pictures and random memory vectors of 8 x 1536 in bfloat16, 128 items per shard; its
+index is small, because pushing opens the bank, which reads the index. A bank of an eighth of the size is pushed first,
+to see whether memory depends on the size. The push of the whole is killed when the server has half of the bytes, and
+then repeated. Exits with 1 if memory grows with the bank, more bytes are sent again than were in transit, or readers
+see anything but no bank or the whole bank. Takes twice the bank's size on disk.
 """
 
 import argparse
@@ -82,9 +82,9 @@ def write_bank(folder: Path, shards: int) -> BankConfig:
 
 
 def push(hub: HubServer, folder: Path, repository: str, kill_at: float = float("inf")) -> dict[str, float]:
-    """Push in a process of its own, killed when the server has received `kill_at` bytes; what it took.
+    """Push in a process of its own, killed when the server has received `kill_at` bytes, and return its cost.
 
-    Time is from its first request; before that it imports libraries and opens the bank.
+    The time starts at its first request; before that it imports libraries and opens the bank.
     """
     environment = {
         **os.environ,
@@ -107,7 +107,7 @@ def push(hub: HubServer, folder: Path, repository: str, kill_at: float = float("
     seconds = time.perf_counter() - start
     if process.returncode != (0 if kill_at == float("inf") else -signal.SIGKILL):
         sys.exit(f"A push ended with exit code {process.returncode}.")
-    time.sleep(1)  # what was on its way arrives
+    time.sleep(1)  # bytes in transit arrive
     return {"seconds": seconds, "sent": (hub.received - before) / 1e6, "peak": peak / 2**20}
 
 

@@ -3,9 +3,9 @@
     python benchmarks/bank/readers.py [--seconds 60] [--readers 8] [--seed 0]
 
 Each reader is a process of two threads that share a bank: both search and fetch memory, one reloads the bank or opens
-it anew. What an item's embedding, text and memory are follows from its id, and which items there are from the
-generation, so that every answer is compared with that of a whole state: the bank's, or, where the other thread has
-reloaded it meanwhile, one of those in between. Exits with 1 if any answer is another. No model is needed.
+it anew. An item's embedding, text and memory follow from its id, and the bank's items from its generation, so that
+every answer is compared with that of a complete state: the bank's, or, if the other thread has reloaded it meanwhile,
+one of those in between. Exits with 1 if any answer differs. No model is needed.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from functools import lru_cache
 from pathlib import Path
 
 
-os.environ["OMP_NUM_THREADS"] = "1"  # processes are forked, which OpenMP's threads would not survive
+os.environ["OMP_NUM_THREADS"] = "1"  # processes are forked, and OpenMP's threads do not survive a fork
 
 import numpy as np
 import torch
@@ -45,7 +45,7 @@ QUERIES = unit_rows(np.random.default_rng(0).standard_normal((BATCH, EMBEDDING),
 
 
 class GivenVectors(Embedder):
-    """Takes embeddings where others take images."""
+    """Embedder that takes embeddings in the place of images."""
 
     settings = {"type": "given"}
 
@@ -54,25 +54,25 @@ class GivenVectors(Embedder):
 
 
 def batch_ids(batch: int) -> list[str]:
-    """Ids of a batch; 0 is the one that is always there."""
+    """Return the ids of a batch; batch 0 is always in the bank."""
     return [f"{batch}-{place}" for place in range(BATCH if batch else BASE)]
 
 
 @lru_cache(4)
 def batch_embeddings(batch: int) -> np.ndarray:
-    """Unit vectors; each item of a batch that is added is the nearest to one of the queries."""
+    """Return unit vectors; each item of an added batch is the nearest to one of the queries."""
     noise = np.random.default_rng(batch + 1).standard_normal((len(batch_ids(batch)), EMBEDDING), dtype=np.float32)
     return unit_rows(QUERIES + 0.02 * noise if batch else noise)
 
 
 def memory_value(item_id: str) -> float:
-    """What all numbers in the memory of an item are."""
+    """Return the value of all numbers in the memory of an item."""
     batch, place = map(int, item_id.split("-"))
     return float(1000 * batch + place)
 
 
 def records_and_memory(batch: int) -> tuple[list[ItemRecord], torch.Tensor]:
-    """A batch as it is stored."""
+    """Return a batch as it is stored."""
     ids = batch_ids(batch)
     values = torch.tensor([memory_value(item_id) for item_id in ids])
     records = [ItemRecord(item_id, f"Text of {item_id}.", None, None, "{}") for item_id in ids]
@@ -80,13 +80,13 @@ def records_and_memory(batch: int) -> tuple[list[ItemRecord], torch.Tensor]:
 
 
 def present_batch(generation: int) -> int | None:
-    """The batch that is there in a generation beside batch 0: every change adds one or removes it again."""
+    """Return the batch of a generation beside batch 0: every change adds one or removes it again."""
     return (generation + 1) // 2 if generation % 2 else None
 
 
 @lru_cache(64)
 def true_answer(generation: int) -> tuple[tuple[str, ...], ...]:
-    """Ids of the hits of every query."""
+    """Return the ids of the hits of every query."""
     batches = [batch for batch in (0, present_batch(generation)) if batch is not None]
     ids = [item_id for batch in batches for item_id in batch_ids(batch)]
     scores = QUERIES @ np.concatenate([batch_embeddings(batch) for batch in batches]).T
@@ -94,7 +94,7 @@ def true_answer(generation: int) -> tuple[tuple[str, ...], ...]:
 
 
 def write_bank(folder: Path) -> None:
-    """A bank of batch 0."""
+    """Write a bank of batch 0."""
     records, memory = records_and_memory(0)
     index = FaissIndex.create("Flat", EMBEDDING, "cosine")
     index.add(batch_embeddings(0), np.arange(BASE))
@@ -119,7 +119,7 @@ def write_bank(folder: Path) -> None:
 
 
 def change_forever(folder: Path) -> None:
-    """Bring the bank from one generation to the next."""
+    """Change the bank from one generation to the next, without end."""
     while True:
         with BankWriter(folder) as writer:
             generation = writer.before.config.generation
@@ -133,7 +133,7 @@ def change_forever(folder: Path) -> None:
 
 
 class Reader:
-    """Two threads that read one bank; `wrong` says what was not as it must be."""
+    """Two threads that read one bank; `wrong` lists wrong answers and errors."""
 
     def __init__(self, folder: Path, seconds: float):
         self.folder = folder
@@ -156,7 +156,7 @@ class Reader:
         try:
             while time.monotonic() < self.end and not self.wrong:
                 read()
-        except Exception as error:  # of whatever kind: a reader is never to fail
+        except Exception as error:  # of any kind: a reader must never fail
             self.wrong.append(f"{type(error).__name__}: {error}")
 
     def _search_only(self) -> None:
@@ -194,7 +194,7 @@ class Reader:
         return hits
 
     def _check_memory(self, bank: MemoryBank, hits, what: str) -> None:
-        """The memory of hits is theirs, or they are refused for those that have been removed since."""
+        """Check that hits get their own memory, or are refused if some have been removed since."""
         first = bank.config.generation
         try:
             memory = bank.memory_inputs(hits)["memory_embeds"]
@@ -213,7 +213,7 @@ class Reader:
 
 
 def read(folder: Path, seconds: float, results) -> None:
-    """What a reader process does."""
+    """Run a reader in its process, and put its counts and errors into `results`."""
     try:
         reader = Reader(folder, seconds)
         reader.run()

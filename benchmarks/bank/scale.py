@@ -1,12 +1,12 @@
-"""A memory bank of a million items: how fast it opens, what it finds, what it takes.
+"""A memory bank of a million items: its speed, recall, and use of disk and memory.
 
     make bench-bank
     python benchmarks/bank/scale.py --items 50000
 
 Writes a bank of clustered 512-dimensional embeddings, stored memory of 8 x 576 in int8 and texts of 100 to 300
-characters, shard by shard as a build does, without a model. A fresh process then opens it and asks for ten hits, items
-and memory, of vectors that are not in the bank, on one core. Exits with 1 if a limit is not kept. A million items take
-8 GB of disk.
+characters, shard by shard as a build does, without a model. A fresh process on one core then opens it and searches for
+vectors that are not in the bank: ten hits each, with items and memory. Exits with 1 if a limit is not kept. A million
+items take 8 GB of disk.
 """
 
 import argparse
@@ -47,7 +47,7 @@ RECALL = 0.95
 
 
 class GivenVectors(Embedder):
-    """Takes embeddings where others take images."""
+    """Embedder that takes embeddings in the place of images."""
 
     settings = {"type": "given"}
 
@@ -56,7 +56,7 @@ class GivenVectors(Embedder):
 
 
 class Clusters:
-    """Unit vectors in clusters within clusters: 40 large ones, in each as many small ones as make 200 items."""
+    """Unit vectors in clusters within clusters: 40 large ones, divided into small ones of 200 items."""
 
     def __init__(self, items: int):
         self.random = np.random.default_rng(0)
@@ -64,7 +64,7 @@ class Clusters:
         self.small = self._normal(max(40, items // 200))
 
     def draw(self, number: int) -> np.ndarray:
-        """Vectors of shape (number, 512)."""
+        """Draw vectors of shape (number, 512)."""
         small = self.random.integers(0, len(self.small), number)
         return unit_rows(self.large[small % len(self.large)] + self.small[small] + self._normal(number))
 
@@ -73,13 +73,13 @@ class Clusters:
 
 
 def shard_memory(shard: int, size: int) -> torch.Tensor:
-    """Memory vectors of a shard; each shard has them in another order."""
+    """Return the memory vectors of a shard; each shard has them in another order."""
     block = torch.randn(SHARD, TOKENS, HIDDEN, generator=torch.Generator().manual_seed(0))
     return block.roll(shard, 0)[:size]
 
 
 def shard_records(shard: int, size: int) -> list[ItemRecord]:
-    """Texts of 100 to 300 characters with a language and a source."""
+    """Return records of texts of 100 to 300 characters with a language and a source."""
     random = np.random.default_rng(shard)
     records = []
     for row in range(shard * SHARD, shard * SHARD + size):
@@ -91,7 +91,7 @@ def shard_records(shard: int, size: int) -> list[ItemRecord]:
 
 
 def write_bank(folder: Path, work: Path, items: int) -> np.ndarray:
-    """Write a bank and the embeddings it was made of; queries, shape (queries, 512)."""
+    """Write a bank and its embeddings; return queries of shape (queries, 512)."""
     clusters = Clusters(items)
     sizes = [min(SHARD, items - start) for start in range(0, items, SHARD)]
     files, embeddings = {}, []
@@ -132,7 +132,7 @@ def write_bank(folder: Path, work: Path, items: int) -> np.ndarray:
 
 
 def exact_rows(queries: np.ndarray, embeddings: StoredEmbeddings) -> np.ndarray:
-    """Rows of the nearest vectors by comparison with all, shape (queries, hits)."""
+    """Return the rows of the nearest vectors, by comparison with all, in shape (queries, hits)."""
     scores = np.full((len(queries), HITS), -np.inf, np.float32)
     rows = np.zeros((len(queries), HITS), np.int64)
     for vectors, numbers in embeddings:
@@ -144,17 +144,17 @@ def exact_rows(queries: np.ndarray, embeddings: StoredEmbeddings) -> np.ndarray:
 
 
 def resident_mb() -> float:
-    """Resident memory of this process."""
+    """Return the resident memory of this process in MiB."""
     import psutil
 
     return psutil.Process().memory_info().rss / 2**20
 
 
 def read_bank(folder: Path, queries: np.ndarray) -> dict:
-    """Open a bank, search it, fetch hits: figures, and the rows found.
+    """Open a bank, search it and fetch hits; return figures, and the rows found.
 
-    `_mb` is resident memory beyond that of the imported libraries, `process_mb` with it. `cpu_ms` is the time that the
-    core worked for this process, which is `p50_ms` where nothing else runs.
+    `_mb` is resident memory without that of the imported libraries, `process_mb` with it. `cpu_ms` is the processor
+    time of this process, which equals `p50_ms` if nothing else runs.
     """
     before, start = resident_mb(), time.perf_counter()
     bank = MemoryBank.from_pretrained(folder, embedder=GivenVectors())
@@ -175,7 +175,7 @@ def read_bank(folder: Path, queries: np.ndarray) -> dict:
     figures |= {"p50_ms": np.median(total), "p95_ms": np.quantile(total, 0.95)}
     figures |= {f"{name}_ms": np.median(times) * 1e3 for name, times in seconds.items()}
     figures["searched_mb"] = resident_mb() - before
-    for name in ("first_filter_ms", "second_filter_ms"):  # one item of a hundred
+    for name in ("first_filter_ms", "second_filter_ms"):  # the filters match one item in a hundred
         start = time.perf_counter()
         hits = bank.search(image=query, k=HITS, where={"language": "de", "source": ["source 1", "source 2"]})
         figures[name] = (time.perf_counter() - start) * 1e3

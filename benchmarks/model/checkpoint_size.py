@@ -1,4 +1,4 @@
-"""What a memory encoder adds to its backbone: on disk, in memory, in loading time.
+"""Cost of a memory encoder on its backbone: on disk, in memory, in loading time.
 
     python benchmarks/model/checkpoint_size.py
 
@@ -38,7 +38,7 @@ BACKBONE_2B = {
 
 
 def random_backbone() -> torch.nn.Module:
-    """A backbone of the 2B shape whose weights are one piece of noise over and over, which is quick."""
+    """Make a backbone of the 2B shape whose weights repeat one piece of noise, which is quick."""
     noise = torch.randn(2**20).mul_(0.02).bfloat16()
     with torch.device("meta"):
         model = AutoModelForImageTextToText.from_config(Qwen2VLConfig(**BACKBONE_2B), dtype=torch.bfloat16)
@@ -51,7 +51,7 @@ def random_backbone() -> torch.nn.Module:
 
 
 def load(folder: Path, backbone: Path | None) -> tuple[float, int]:
-    """Loads a model in this process; returns seconds and bytes of its tensors."""
+    """Load a model in this process; return the seconds, and the bytes of its tensors."""
     logging.disable_progress_bar()
     start = time.perf_counter()
     if backbone is None:
@@ -62,25 +62,25 @@ def load(folder: Path, backbone: Path | None) -> tuple[float, int]:
 
 
 def load_afresh(folder: Path, backbone: Path | None = None) -> tuple[float, int]:
-    """The same in a process of its own, where nothing is left over from before."""
+    """Call `load` in a process of its own, where nothing is left over from earlier calls."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(load, (folder, backbone))
 
 
 def tensor_bytes(model: torch.nn.Module) -> int:
-    """Bytes of all parameters and buffers, shared ones once."""
+    """Return the bytes of all parameters and buffers, shared ones once."""
     tensors = [*model.parameters(), *model.buffers()]
     storages = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in tensors}
     return sum(storages.values())
 
 
 def file_bytes(folder: Path) -> int:
-    """Bytes of a checkpoint's weights."""
+    """Return the bytes of a checkpoint's weights."""
     return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
 
 
 def count_7b() -> tuple[int, int]:
-    """Elements of a backbone of the 7B shape, and of the memory encoder on it."""
+    """Count the elements of a backbone of the 7B shape, and of the memory encoder on it."""
     with torch.device("meta"):
         model = CoMemForConditionalGeneration(CoMemConfig(backbone_config=Qwen2VLConfig(**BACKBONE_7B)))
     memory = sum(parameter.numel() for parameter in model.memory_encoder_parameters().values())
@@ -88,6 +88,7 @@ def count_7b() -> tuple[int, int]:
 
 
 def gigabytes(size: int) -> str:
+    """Format a number of bytes in GB."""
     return f"{size / 1e9:.2f} GB"
 
 

@@ -6,9 +6,9 @@ Generates a full merged checkpoint of more than 4 GB (the shapes of Qwen2-VL-2B 
 backbone + a change of rank 16, in shards of 1 GB) in a temporary folder and converts it to both targets, each in a
 process that may not have more memory than the largest shard + 2 GB.
 
-The limit is RLIMIT_DATA: everything the process has written, which only swapping or killing it could take back. Not
-counted are code and untouched reservations, as RLIMIT_AS would, nor the page cache, which the system takes back when
-it wants. The peak printed is the resident set, code included.
+The limit is RLIMIT_DATA: all memory that the process has written, which the system can only take back by swapping or
+killing it. It does not count code and untouched reservations, as RLIMIT_AS would, nor the page cache, which the system
+takes back when it wants. The printed peak is the resident set, code included.
 """
 
 import json
@@ -83,12 +83,12 @@ def generate(folder: Path):
 
 
 def lazy(name: str, shape: tuple[int, ...], load: Callable[[], torch.Tensor]) -> LazyTensor:
-    """A bfloat16 tensor that is made when it is written."""
+    """Return a bfloat16 tensor that is made when it is written."""
     return LazyTensor(name, torch.Size(shape), torch.bfloat16, load)
 
 
 def weight(name: str, shape: tuple[int, ...], adapted: bool = False) -> torch.Tensor:
-    """Random numbers that depend on the name alone, changed by an adapter if wanted."""
+    """Return random numbers that depend on the name alone, changed by an adapter if `adapted`."""
     generator = torch.Generator().manual_seed(zlib.crc32(name.encode()))
     base = torch.randn(shape, generator=generator).mul_(0.02).bfloat16()
     if not adapted:
@@ -98,7 +98,7 @@ def weight(name: str, shape: tuple[int, ...], adapted: bool = False) -> torch.Te
 
 
 def resampler_shape(name: str) -> tuple[int, ...]:
-    """Shape of a tensor of the published resampler, 16 heads of 96."""
+    """Return the shape of a tensor of the published resampler, 16 heads of 96."""
     if name == "latents":
         return 1, 8, HIDDEN
     rows = {"layers.0.to_kv.weight": 2 * HIDDEN, "layers.1.1.weight": 4 * HIDDEN}.get(name, HIDDEN)

@@ -1,10 +1,10 @@
-"""What encoding an item costs: floating-point operations per item, counted, and seconds where the model is real.
+"""Cost of encoding an item: floating-point operations, counted, and the time of the embedded model.
 
     python benchmarks/model/encode_cost.py
 
 An item is a picture of 64 tokens (the most that an item's picture takes by default) and a text of 120 tokens. For the
-shapes of Qwen2-VL-2B and 7B two models with few layers are run and counted; what a layer more costs is their
-difference, so the whole is known without its weights.
+shapes of Qwen2-VL-2B and 7B, models with few layers are run and counted; their difference is the cost of one more
+layer, so the cost of the whole is known without its weights.
 """
 
 import time
@@ -24,7 +24,7 @@ PICTURE_TOKENS, TEXT_TOKENS = 64, 120
 
 
 def raw_item(config: Qwen2VLConfig) -> dict[str, torch.Tensor]:
-    """An item of random patches and tokens."""
+    """Make an item of random patches and tokens."""
     side = int((4 * PICTURE_TOKENS) ** 0.5)
     vision = config.vision_config
     pieces = [
@@ -42,7 +42,7 @@ def raw_item(config: Qwen2VLConfig) -> dict[str, torch.Tensor]:
 
 
 def count(backbone: dict, text_layers: int, vision_layers: int) -> int:
-    """Operations to encode an item with a model of so many layers; two for each multiplication and addition."""
+    """Count the operations to encode an item with so many layers, two for each multiplication and addition."""
     text = {**backbone["text_config"], "num_hidden_layers": text_layers}
     vision = {**backbone["vision_config"], "depth": vision_layers}
     config = Qwen2VLConfig(**{**backbone, "text_config": text, "vision_config": vision}, dtype=torch.bfloat16)
@@ -54,14 +54,14 @@ def count(backbone: dict, text_layers: int, vision_layers: int) -> int:
 
 
 def count_whole(backbone: dict) -> int:
-    """The same for the whole model."""
+    """Count the operations to encode an item with the whole model."""
     least, text, vision = count(backbone, 1, 1), count(backbone, 2, 1), count(backbone, 1, 2)
     text_layers, vision_layers = backbone["text_config"]["num_hidden_layers"], backbone["vision_config"]["depth"]
     return least + (text_layers - 1) * (text - least) + (vision_layers - 1) * (vision - least)
 
 
 def seconds_per_item(batch_size: int = 32) -> float:
-    """Time of the embedded model per item of its own bank."""
+    """Measure the embedded model's seconds per item of its own bank."""
     model = CoMemForConditionalGeneration.from_pretrained(default_path("model")).eval()
     processor = CoMemProcessor.from_pretrained(default_path("model"))
     bank = MemoryBank.from_pretrained(default_path("bank"))

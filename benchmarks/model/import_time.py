@@ -1,8 +1,8 @@
-"""What `import comem_hf` adds to `import transformers, torch`, and what `comem --help` takes, in fresh processes.
+"""Time that `import comem_hf` adds to `import transformers, torch`, and that of `comem --help`, in fresh processes.
 
     python benchmarks/model/import_time.py [--repeat 7]
 
-Medians; one unmeasured round warms the disk's cache, and the cases take turns, so that a busy moment meets all alike.
+Prints medians. One unmeasured round warms the disk's cache; the cases take turns, so that a busy moment affects all.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import sys
 import time
 
 
-# Statements, and what is measured after them, in one and the same process.
+# Statements, and the statements that are measured after them in the same process.
 CASES = (
     ("import transformers, torch", "import comem_hf"),
     ("import transformers, torch", "from comem_hf import CoMemForConditionalGeneration, CoMemProcessor"),
@@ -30,7 +30,7 @@ print(middle - start, perf_counter() - middle)
 
 
 def measure_case(before: str, then: str) -> tuple[float, float]:
-    """Seconds that two statements take one after the other in a new process, without the interpreter's own start."""
+    """Measure the seconds of two statements, run in turn in a new process, without the interpreter's start."""
     command = [sys.executable, "-c", MEASURE.format(before, then)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     first, second = done.stdout.split()
@@ -38,13 +38,14 @@ def measure_case(before: str, then: str) -> tuple[float, float]:
 
 
 def measure_help() -> float:
-    """Seconds of `comem --help` as a whole, the interpreter's start included."""
+    """Measure the seconds of `comem --help` as a whole, including the interpreter's start."""
     start = time.perf_counter()
     subprocess.run([sys.executable, "-m", "comem_hf", "--help"], capture_output=True, check=True)
     return time.perf_counter() - start
 
 
 def main() -> None:
+    """Measure all cases in turn, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeat", type=int, default=7, help="processes per figure")
     repeat = parser.parse_args().repeat

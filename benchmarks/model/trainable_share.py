@@ -1,11 +1,11 @@
-"""How much of Qwen2-VL-7B-Instruct would be trained, counted on its real shape without its weights.
+"""Share of Qwen2-VL-7B-Instruct that would be trained, counted on its real shape without its weights.
 
     make trainable-share
 
 The model is built on the meta device with the published settings: LoRA of rank 16 on every linear layer of text model
 and vision tower, a resampler with 16 heads of 224. The paper reports that 1.2 % is trained and does not say of what.
 The released training module holds the 7B model twice, as the encoder and, frozen, as the answering model with a second
-copy of its output layer; the second table counts against all of that.
+copy of its output layer; the shares in the second table are of all that.
 """
 
 import torch
@@ -35,7 +35,7 @@ BACKBONE = {
 
 
 def count(parameters) -> int:
-    """Elements of the trainable ones among some parameters."""
+    """Count the elements of the trainable ones among some parameters."""
     return sum(parameter.numel() for parameter in parameters if parameter.requires_grad)
 
 

@@ -1,4 +1,4 @@
-"""A page to try a model and its memory bank in a browser: what `comem app` serves."""
+"""The page of `comem app`, to try a model and its memory bank in a browser."""
 
 from .comparison import Comparer, Comparison
 from .server import serve

@@ -1,4 +1,4 @@
-"""One question answered in two ways, and what each of them costs."""
+"""One question answered without and with memory, and the cost of each answer."""
 
 import time
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from comem_hf.bank import MemoryBank, MemoryHit
 
 @dataclass(frozen=True)
 class Answer:
-    """What the model said.
+    """An answer of the model, and its cost.
 
     Args:
         text (`str`): The answer.
-        positions (`int`): Positions in front of it, image tokens and memory vectors included.
-        seconds (`float`): Time from the picture to the answer; with memory, the search is part of it.
+        positions (`int`): Positions before the answer, including image tokens and memory vectors.
+        seconds (`float`): Time from the picture to the answer, including the search if memory is used.
     """
 
     text: str
@@ -32,8 +32,9 @@ class Comparison:
         question (`str`): The question.
         without (`Answer`): The answer of the model alone.
         with_memory (`Answer`): The answer with the memory of the hits.
-        hits (`list[MemoryHit]`): What was retrieved, best first.
-        pasted_positions (`int`): Positions if the same items stood in the prompt, text and picture. Not run.
+        hits (`list[MemoryHit]`): The retrieved items, best first.
+        pasted_positions (`int`): Positions with the text and picture of the same items in the prompt; counted, not
+            run.
     """
 
     question: str
@@ -49,9 +50,9 @@ class Comparer:
     Args:
         model (`CoMemForConditionalGeneration`): The model.
         processor (`CoMemProcessor`): Its processor.
-        bank (`MemoryBank`): A bank of this model, with `attach` done.
-        top_k (`int`, defaults to 3): Items to retrieve.
-        max_new_tokens (`int`, defaults to 32): Longest answer.
+        bank (`MemoryBank`): A bank of this model, attached to it.
+        top_k (`int`, *optional*, defaults to `3`): Number of items to retrieve.
+        max_new_tokens (`int`, *optional*, defaults to `32`): Longest answer, in tokens.
     """
 
     def __init__(self, model, processor, bank: MemoryBank, top_k: int = 3, max_new_tokens: int = 32):

@@ -21,7 +21,7 @@ class Example:
     """A picture to start with.
 
     Args:
-        name (`str`): What its button says.
+        name (`str`): Text of its button.
         picture (`PIL.Image.Image`): The picture.
     """
 
@@ -30,7 +30,7 @@ class Example:
 
 
 def embedded_examples() -> list[Example]:
-    """Flags that the package carries, of countries that the embedded model was not trained on."""
+    """Return the flags in the package, of countries that the embedded model was not trained on."""
     from comem_hf.default import default_path
 
     names = {"am": "Armenia", "gr": "Greece", "pg": "Papua New Guinea"}
@@ -38,7 +38,7 @@ def embedded_examples() -> list[Example]:
 
 
 def bank_examples(bank: MemoryBank, count: int = 6) -> list[Example]:
-    """Pictures of the first items of a bank that have one, named by the beginning of their ids."""
+    """Return the pictures of the first items that have one, named by the beginning of the items' ids."""
     examples = []
     for item_id in bank.ids[: 10 * count]:
         picture = bank[item_id].load_image()
@@ -50,7 +50,7 @@ def bank_examples(bank: MemoryBank, count: int = 6) -> list[Example]:
 
 
 def questions_for(embedded: bool) -> Sequence[str]:
-    """Questions to start with; about flags only where they are about the embedded bank."""
+    """Return questions to start with, which are about flags only for the embedded bank."""
     return QUESTIONS if embedded else ("What is this?",)
 
 

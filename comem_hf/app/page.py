@@ -1,4 +1,4 @@
-"""The page: what is where, and what happens when it is used."""
+"""The page: its layout and its events."""
 
 import json
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ def build_page(comparer: Comparer, examples: Sequence[Example], questions: Seque
     """Lay out the page.
 
     Args:
-        comparer (`Comparer`): What answers.
+        comparer (`Comparer`): Source of the answers.
         examples (`Sequence[Example]`): Pictures to start with, a button each.
         questions (`Sequence[str]`): Questions to start with, a button each.
         uploads (`Path`): Gradio's folder of uploads, the only one whose files are opened.
@@ -55,7 +55,7 @@ def build_page(comparer: Comparer, examples: Sequence[Example], questions: Seque
             with gr.Column(scale=3, min_width=300):
                 answers = gr.HTML(EMPTY, elem_id="answers")
 
-        # Gradio decodes pictures before it calls a function, without limits: `preprocess=False` leaves that to us.
+        # Gradio decodes pictures before it calls a function, without limits; `preprocess=False` turns that off.
         def answer(sent_picture: object, sent_question: object) -> tuple[str, str]:
             return ask(comparer, sent_picture, sent_question, uploads)
 

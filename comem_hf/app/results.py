@@ -1,4 +1,4 @@
-"""What the page says, as HTML; every text of models, banks and visitors is escaped."""
+"""The page's contents as HTML; every text of models, banks and visitors is escaped."""
 
 from html import escape
 
@@ -15,7 +15,7 @@ bank holds about the picture.</p></div>"""
 
 
 def header(items: int, top_k: int) -> str:
-    """What the page is for, with the size of the bank and how many of its items are used."""
+    """Return the purpose of the page, with the number of items in the bank and the number used."""
     used = "the item that looks" if top_k == 1 else f"the {top_k} items that look"
     return f"""<header><h1>Ask a picture, with and without memory</h1>
 <p>The same frozen model answers twice: once alone, and once with the memory of {used} most like the picture,
@@ -23,12 +23,12 @@ out of {items:,} in its memory bank.</p></header>"""
 
 
 def problem(sentence: str) -> str:
-    """A sentence about what went wrong."""
+    """Return the HTML of an error message."""
     return f'<p class="problem">{escape(sentence)}</p>'
 
 
 def results(comparison: Comparison) -> str:
-    """Both answers, what they cost, and the retrieved items."""
+    """Return the HTML of both answers, their costs and the retrieved items."""
     return f"""<article class="results" aria-label="Results">
 <h2>{escape(comparison.question)}</h2>
 <div class="answers">{_answer("Without memory", "alone", comparison.without)}

@@ -1,4 +1,4 @@
-"""The server of the page: where it listens, what it forgets when it ends."""
+"""The server of the page, which deletes all uploads when it ends."""
 
 import os
 import tempfile
@@ -24,23 +24,24 @@ def serve(
 ) -> None:
     """Serve the page until the process is interrupted.
 
-    Uploads lie in a temporary folder that is removed in the end. Nothing is sent to, or fetched from, another server.
+    Uploads lie in a temporary folder, which is removed at the end. Nothing is sent to, or fetched from, another
+    server.
 
     Args:
-        comparer (`Comparer`): What answers.
+        comparer (`Comparer`): Source of the answers.
         examples (`Sequence[Example]`): Pictures to start with.
         questions (`Sequence[str]`): Questions to start with.
-        host (`str`, defaults to `"127.0.0.1"`): Name or IPv4 address to listen on.
+        host (`str`, *optional*, defaults to `"127.0.0.1"`): Name or IPv4 address to listen on.
         port (`int`, *optional*): Port to listen on; if not given, the first free one from 7860.
         opened (`Callable[[str], None]`, *optional*): Called with the address when the page can be opened.
 
     Raises:
-        ValueError: If the address cannot be listened on.
+        ValueError: If the server cannot listen on the address.
     """
-    if ":" in host:  # of which Gradio makes no address that can be opened
+    if ":" in host:  # IPv6, for which Gradio makes an address that cannot be opened
         raise ValueError(f"`host` must be a name or an IPv4 address, got {host!r}.")
     with tempfile.TemporaryDirectory(prefix="comem-") as folder:
-        # Gradio reads its settings from the environment: before it is imported, and while it runs.
+        # Gradio reads its settings from the environment, when it is imported and while it runs.
         uploads = Path(folder).resolve()
         os.environ.update(
             GRADIO_ALLOWED_PATHS="",
@@ -60,7 +61,7 @@ def serve(
         from .style import SCRIPT, style_sheet, theme
 
         middleware = [Middleware(Guard, uploads=uploads)]
-        if host in LOOPBACK:  # a foreign site whose name leads to this machine must not reach the page
+        if host in LOOPBACK:  # a foreign site whose name resolves to this machine must not reach the page
             middleware.insert(0, Middleware(TrustedHostMiddleware, allowed_hosts=LOOPBACK))
         page = build_page(comparer, examples, questions, uploads)
         try:

@@ -1,4 +1,4 @@
-"""How the page looks: Gradio's plain theme with our colours, and a style sheet of its own."""
+"""Look of the page: Gradio's plain theme with other colours, and a style sheet."""
 
 from collections.abc import Sequence
 from importlib.resources import files
@@ -10,10 +10,10 @@ from comem_hf.app.incoming.picture import data_uri
 from .examples import Example
 
 
-FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica", "Arial", "sans-serif"]  # none to fetch
+FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica", "Arial", "sans-serif"]  # nothing to download
 MONOSPACE = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]
 
-# What Gradio has no arguments for.
+# Attributes that Gradio has no arguments for.
 SCRIPT = """() => {
     document.documentElement.lang = "en";
     const name = (id, attributes) => {
@@ -33,7 +33,7 @@ SHOW_ANSWERS = """() => {
 
 
 def theme() -> gr.themes.Base:
-    """Slate on white or near black, system fonts."""
+    """Return a theme in slate on white or near black, with system fonts."""
     base = gr.themes.Base(
         primary_hue="slate", secondary_hue="slate", neutral_hue="slate", font=FONTS, font_mono=MONOSPACE
     )
@@ -54,7 +54,7 @@ def theme() -> gr.themes.Base:
 
 
 def style_sheet(examples: Sequence[Example]) -> str:
-    """The style sheet, with the pictures of the examples' buttons in it."""
+    """Return the style sheet, with the pictures of the examples' buttons in it."""
     sheet = files(__package__).joinpath("style.css").read_text(encoding="utf-8")
     pictures = [
         f'#example-{number}::before{{background-image:url("{data_uri(example.picture, (96, 64))}")}}'

@@ -1,4 +1,4 @@
-"""What a visitor sends, checked, and the HTML that comes back: a message, and the answers."""
+"""Checks of a visitor's input, and the HTML of the reply: a message, and the answers."""
 
 from pathlib import Path
 
@@ -16,15 +16,15 @@ MAX_QUESTION_CHARACTERS = 500
 
 
 def ask(comparer: Comparer, picture: object, question: object, uploads: Path) -> tuple[str, str]:
-    """Answer a question, or say in a sentence why not.
+    """Answer a question, or return a message that says why it has no answer.
 
     Args:
-        comparer (`Comparer`): What answers.
-        picture, question: As the browser sent them, of any type.
+        comparer (`Comparer`): Source of the answers.
+        picture, question: The values that the browser sent, of any type.
         uploads (`Path`): The only folder whose files are opened.
 
     Returns:
-        `tuple[str, str]`: A message, empty if all went well, and both answers.
+        `tuple[str, str]`: A message, empty on success, and both answers, as HTML.
     """
     try:
         opened, asked = read_picture(picture, uploads), read_question(question)
@@ -32,13 +32,13 @@ def ask(comparer: Comparer, picture: object, question: object, uploads: Path) ->
         return problem(str(error)), EMPTY
     try:
         return "", results(comparer.compare(opened, asked))
-    except Exception:  # of the model or the bank: the visitor gets a sentence, the log the rest
+    except Exception:  # in the model or the bank: the visitor gets a sentence, the log the traceback
         logger.exception("A question could not be answered.")
         return problem("The question could not be answered; the server's log says why."), EMPTY
 
 
 def check_picture(picture: object, uploads: Path) -> str:
-    """The message about a picture that was just uploaded, empty if it can be used."""
+    """Return a message about an uploaded picture, empty if the picture can be used."""
     try:
         read_picture(picture, uploads)
     except ValueError as error:
@@ -47,10 +47,10 @@ def check_picture(picture: object, uploads: Path) -> str:
 
 
 def read_question(value: object) -> str:
-    """The question without superfluous spaces.
+    """Return the question without superfluous spaces.
 
     Raises:
-        ValueError: With a sentence for the visitor, if there is none, or if it has more than 500 characters.
+        ValueError: If there is no question, or it has more than 500 characters; the message is for the visitor.
     """
     question = " ".join(value.split()) if isinstance(value, str) else ""
     if not question:

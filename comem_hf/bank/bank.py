@@ -1,4 +1,4 @@
-"""Memory banks: items, the memory vectors a model made of them, and an index to find them by."""
+"""Memory banks: items, the memory vectors that a model made of them, and an index to find them."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,17 +25,16 @@ from comem_hf.modeling.memory_item import MemoryItem
 
 
 class MemoryBank:
-    """Items whose memory vectors are stored, so that no encoder pass is needed to use them.
+    """Items with stored memory vectors: using them needs no encoder pass.
 
-    Made by [`MemoryBank.build`] and [`MemoryBank.from_pretrained`]. Opening reads the index; vectors and items stay on
-    disk, and only hits are read. Searching needs whatever embedded the items: with `embedder="backbone"` that is the
-    model itself, given once by [`MemoryBank.attach`].
+    [`MemoryBank.build`] makes a bank, [`MemoryBank.from_pretrained`] opens one. Opening reads the index; vectors and
+    items stay on disk, and only those of hits are read. Searching needs the embedder of the items: with
+    `embedder="backbone"` that is the model itself, which is given once to [`MemoryBank.attach`].
 
-    [`MemoryBank.add`] and [`MemoryBank.remove`] change the files, one process at a time, all at once or not at all;
-    whoever has the bank open sees it as it was until [`MemoryBank.reload`].
+    [`MemoryBank.add`] and [`MemoryBank.remove`] change the files. Only one process at a time can do so, and a change
+    is made completely or not at all. A bank that others have open keeps its old state until [`MemoryBank.reload`].
 
     Example:
-
     ```python
     bank = MemoryBank.from_pretrained("my-bank").attach(model, processor)
     hits = bank.search(image="flag.png", k=3)
@@ -47,7 +46,7 @@ class MemoryBank:
         self.folder = folder
         self._state = BankState.open(
             folder, remote and remote.fetch
-        )  # replaced as a whole; a method reads it once, so sees no mix
+        )  # replaced as a whole; each method reads it once, and so sees one state
         self._model = None
         self._processor = None
 
@@ -72,44 +71,44 @@ class MemoryBank:
     ) -> "MemoryBank":
         """Encode items and write them as a memory bank.
 
-        Work is kept in `<output_dir>.unfinished` until the bank is whole. An interrupted build goes on when it is
-        called again with the same items and settings; with others it is refused. Items without an id get one made of
-        their content. An item that is there twice is stored once; of others with the same id only the first can be
-        used. A batch that runs out of memory is halved.
+        Work is kept in `<output_dir>.unfinished` until the bank is complete. After an interruption, the same call with
+        the same items and settings continues the build; a call with others is refused. An item without an id gets one
+        made from its content. An item that occurs twice is stored once; of different items with the same id, only the
+        first can be used. A batch that runs out of memory is halved.
 
         Args:
             items (`Iterable[MemoryItem]`): The items, or mappings of their fields, read one after the other; see
                 `comem_hf.bank.sources` for files, folders and data sets.
-            model (`CoMemForConditionalGeneration`): Its memory encoder encodes them.
-            processor (`CoMemProcessor`): Its processor.
+            model (`CoMemForConditionalGeneration`): The model whose memory encoder encodes the items.
+            processor (`CoMemProcessor`): The model's processor.
             output_dir (`str` or `os.PathLike`): Folder of the bank, new or empty.
-            embedder (`str`, `os.PathLike` or `Embedder`): What makes the items searchable: `"backbone"` (the model's
-                own vision tower, average-pooled; every item needs an image), the folder or Hub id of an `AutoModel`
-                with image features, or an object. Items without an image need an embedder with a text side.
+            embedder (`str`, `os.PathLike` or `Embedder`): Makes the items searchable: `"backbone"` (the model's own
+                vision tower, average-pooled; every item needs an image), the folder or Hub id of an `AutoModel` with
+                image features, or an `Embedder` object. Items without an image need an embedder with a text side.
             batch_size (`int`, defaults to 32): Items per encoder pass.
-            dtype (`str`, defaults to `"float32"`): Of the stored vectors: `"float32"`, `"bfloat16"`, `"float16"`,
+            dtype (`str`, defaults to `"float32"`): Type of the stored vectors: `"float32"`, `"bfloat16"`, `"float16"`,
                 `"int8"` with a scale per vector (a quarter of the bytes) or `"int4"` with a scale per 32 numbers (a
-                seventh).
-            shard_size (`int`, defaults to 1024): Items per file, and the most that an interruption can cost.
+                seventh of the bytes).
+            shard_size (`int`, defaults to 1024): Items per file; an interruption loses the work on at most so many.
             metric (`str`, defaults to `"cosine"`): How embeddings are compared: `"cosine"` or `"l2"` (Euclidean
                 distance).
             index_factory (`str`, *optional*): FAISS factory string of the index, such as `"IVF4096,SQ8"` or
-                `"HNSW32"`; if not given, one by the number of items (see [`default_factory`]).
+                `"HNSW32"`; if not given, it depends on the number of items (see [`default_factory`]).
             license (`str`, *optional*): Licence of the items, by the Hub's identifier (`"cc-by-sa-4.0"`).
             overwrite (`bool`, defaults to `False`): Replace a bank in `output_dir`, and discard an unfinished build
                 with other settings.
             on_error (`str`, defaults to `"skip"`): `"skip"` leaves out items that cannot be used and lists them, with
-                the reason, in `skipped.jsonl` of the bank; `"raise"` stops at the first.
+                the reason, in `skipped.jsonl` of the bank; `"raise"` stops at the first such item.
             distributed (`bool`, defaults to `False`): Share the work among the processes of `accelerate launch` or
-                `torchrun`, which all call this with the same arguments. The bank is the same as that of one process.
+                `torchrun`, which all call this with the same arguments. One process would build the same bank.
 
         Returns:
-            `MemoryBank`: Ready to search.
+            `MemoryBank`: The bank, ready to search.
 
         Raises:
-            ValueError: If an item is unusable and `on_error` is `"raise"` (its number is named), if no item is usable,
-                or `output_dir` cannot be used.
-            OSError: If no space is left; called again when there is, it goes on.
+            ValueError: If an item cannot be used and `on_error` is `"raise"` (the message gives its number), if no
+                item can be used, or if `output_dir` cannot be used.
+            OSError: If no space is left; once there is space again, the same call continues the build.
         """
         resolved = resolve_embedder(embedder, model, processor)
         settings = BuildSettings(
@@ -145,13 +144,14 @@ class MemoryBank:
             revision (`str`, *optional*): Branch, tag or commit of the repository.
             model, processor, embedder (*optional*): Passed to [`MemoryBank.attach`] when any is given.
             repo_type (`str`, defaults to `"dataset"`): Kind of Hub repository: `"dataset"` or `"model"`.
-            memories (`str`, defaults to `"eager"`): Of a repository: `"eager"` downloads the whole bank, `"lazy"` its
-                index, and memory and items of hits when they are first used (asking for an item by its id, or with
-                `where`, gets the items of all).
+            memories (`str`, defaults to `"eager"`): For a repository: `"eager"` downloads the whole bank. `"lazy"`
+                downloads its index, and the memory and items of hits when they are first used; getting an item by its
+                id, or searching with `where`, downloads all items.
             hub_options: Passed to `huggingface_hub.hf_hub_download` (`token`, `cache_dir`, `local_files_only`, ...).
 
         Raises:
-            ValueError: If this is no bank, a file is missing, damaged or of another length, or the format is newer.
+            ValueError: If this is no bank, a file is missing, damaged or of another size, or the format is newer than
+                this version of comem_hf reads.
             OSError: If the repository cannot be read.
         """
         remote = hub_files(repo_or_dir, revision, repo_type, memories, HASHED_AT_OPENING, **hub_options)
@@ -161,19 +161,19 @@ class MemoryBank:
         return bank
 
     def attach(self, model=None, processor=None, *, embedder: Embedder | None = None) -> "MemoryBank":
-        """Give the bank the model it is used with, and so what embeds its queries.
+        """Attach the model that the bank is used with, and the embedder of its queries.
 
         Args:
-            model (`CoMemForConditionalGeneration`): Must be the one that encoded the bank.
-            processor (`CoMemProcessor`): Its processor.
-            embedder (`Embedder`, *optional*): For a bank made with another embedder than `"backbone"`; without it,
-                that embedder is loaded by the name in `bank_config.json` at the first search.
+            model (`CoMemForConditionalGeneration`): The model that encoded the bank.
+            processor (`CoMemProcessor`): The model's processor.
+            embedder (`Embedder`, *optional*): The embedder of a bank that was not made with `"backbone"`. If not
+                given, it is loaded at the first search, by the name in `bank_config.json`.
 
         Returns:
             `MemoryBank`: This bank.
 
         Raises:
-            ValueError: If the model has another memory encoder, or the embedder is another.
+            ValueError: If the model's memory encoder, or the embedder, is not the one that the bank was made with.
         """
         if model is not None:
             self._state.check_model(model)
@@ -191,22 +191,22 @@ class MemoryBank:
         batch_size: int = 32,
         on_error: str = "skip",
     ) -> list[dict]:
-        """Encode items and add them to the bank; one that it holds already is passed over.
+        """Encode items and add them to the bank, except those that it already holds.
 
         Args:
             items (`Iterable[MemoryItem]`): As in [`MemoryBank.build`].
             model, processor (*optional*): Passed to [`MemoryBank.attach`] when given.
             batch_size (`int`, defaults to 32): Items per encoder pass.
             on_error (`str`, defaults to `"skip"`): `"skip"` leaves out items that cannot be used; `"raise"` stops at
-                the first, with the bank as it was.
+                the first such item and leaves the bank unchanged.
 
         Returns:
-            `list[dict]`: `{"item": number from 0, "id": str or None, "reason": str}` of each item that was left out.
+            `list[dict]`: `{"item": number from 0, "id": str or None, "reason": str}` for each item that was left out.
 
         Raises:
-            ValueError: If no model is attached, or it is not the one that encoded the bank; if the bank holds another
-                item of the same id; or if another process is changing the bank.
-            OSError: If no space is left, with the bank as it was.
+            ValueError: If no model is attached, or it is not the one that encoded the bank; if the bank holds a
+                different item with the same id; or if another process is changing the bank.
+            OSError: If no space is left; the bank is unchanged.
         """
         if model is not None or processor is not None:
             self.attach(model, processor)
@@ -215,16 +215,16 @@ class MemoryBank:
         return skipped
 
     def remove(self, ids: Sequence[str]) -> None:
-        """Remove items: they are not found any more, and hits on them are refused.
+        """Remove items: searches no longer find them, and earlier hits on them are refused.
 
-        What is stored of them stays in the files; [`MemoryBank.merge`] makes a bank without it.
+        Their stored data stays in the files; [`MemoryBank.merge`] makes a bank without it.
 
         Args:
             ids (`list[str]`): Ids of the items.
 
         Raises:
-            ValueError: If the bank has no item of an id, if no item would be left, or if another process is changing
-                the bank; it stays as it was.
+            ValueError: If the bank has no item with one of the ids, if no item would be left, or if another process
+                is changing the bank; the bank is unchanged.
         """
         remove_items(self._state, ids)
         self.reload()
@@ -239,26 +239,26 @@ class MemoryBank:
         shard_size: int = SHARD_SIZE,
         index_factory: str | None = None,
     ) -> "MemoryBank":
-        """Make one bank of several that one memory encoder made; of a single one, a copy without what was removed.
+        """Merge banks of one memory encoder into a new bank; a single bank is copied without its removed items.
 
-        Nothing is encoded: memory vectors are copied, and embeddings are those that the indexes keep, which `Flat`
-        and `HNSW` keep exactly. The index is trained anew for the number of items. A licence is kept if all banks have
-        it.
+        Nothing is encoded: memory vectors are copied, and embeddings are taken from the indexes, where `Flat` and
+        `HNSW` keep them exactly. The index is trained anew for the number of items. The licence is kept if all banks
+        have the same one.
 
         Args:
-            banks (`list[MemoryBank]`): The banks, or their folders or Hub ids. They stay as they are.
+            banks (`list[MemoryBank]`): The banks, or their folders or Hub ids. They are not changed.
             output_dir (`str` or `os.PathLike`): Folder of the merged bank, new or empty.
-            on_conflict (`str`, defaults to `"raise"`): What to do about different items of the same id: `"raise"`, or
-                take that of the `"first"` bank. Of equal ones the first is taken in any case.
+            on_conflict (`str`, defaults to `"raise"`): What to do with different items of the same id: `"raise"` an
+                error, or keep the item of the `"first"` bank. Of equal items, the first is always kept.
             shard_size (`int`, defaults to 1024): Items per file.
             index_factory (`str`, *optional*): As in [`MemoryBank.build`].
 
         Returns:
-            `MemoryBank`: The merged bank, with the model of the first if that is a bank with one attached.
+            `MemoryBank`: The merged bank. If the first of `banks` has a model attached, so has the merged bank.
 
         Raises:
             ValueError: If the banks differ in memory encoder, embedder, dtype or metric, if they hold different items
-                of the same id, or `output_dir` is not empty.
+                of the same id and `on_conflict` is `"raise"`, or if `output_dir` is not empty.
             OSError: If no space is left; nothing is left in `output_dir`.
         """
         if isinstance(banks, (cls, str, os.PathLike)):
@@ -273,15 +273,15 @@ class MemoryBank:
         return merged
 
     def reload(self) -> "MemoryBank":
-        """See what has been added and removed by others since the bank was opened.
+        """Load the changes that others have made since the bank was opened.
 
-        Hits of before can still be used, unless their item has been removed.
+        Earlier hits can still be used, unless their item has been removed.
 
         Returns:
             `MemoryBank`: This bank.
 
         Raises:
-            ValueError: If the bank is damaged, or another one is in its place.
+            ValueError: If the bank is damaged, or another bank has replaced it.
         """
         if BankConfig.load(self.folder) != self.config:
             state = BankState.open(self.folder, self._state.fetch)
@@ -302,32 +302,32 @@ class MemoryBank:
 
         Args:
             image (PIL image, path, or list of these, *optional*): What to look for.
-            text (`str` or list of them, *optional*): What to look for, where the embedder has a text side.
-            k (`int`, defaults to 3): Hits per query; fewer where no more items are there or fit `where`.
-            text_weight (`float`, defaults to 0.5): With both image and text, the weight of the text's embedding, 0 to
-                1; the image's has the rest.
-            where (`dict`, *optional*): Only items whose metadata has these values: `{"language": "en", "source": ["a",
-                "b"]}` means English ones of source a or b (see [`MetadataFilter`] for what it costs).
+            text (`str` or list of them, *optional*): What to look for; needs an embedder with a text side.
+            k (`int`, defaults to 3): Hits per query; fewer if the bank has fewer items, or fewer that match `where`.
+            text_weight (`float`, defaults to 0.5): Weight of the text's embedding if both image and text are given, 0
+                to 1; the image's embedding has the rest.
+            where (`dict`, *optional*): Values that the metadata of hits must have: `{"language": "en", "source": ["a",
+                "b"]}` finds English items of source a or b (see [`MetadataFilter`] for the cost).
 
         Returns:
-            `list[MemoryHit]`, best first; a list of such lists if the query was a list.
+            `list[MemoryHit]`: The hits, best first; if the query was a list, a list of such lists.
 
         Raises:
             ValueError: If there is no query, an image is unreadable, the embedder is missing or has no text side, or
-                `text_weight` or `where` is of no use.
+                `k`, `text_weight` or `where` is not valid.
         """
         return self._state.search.search(image, text, k, text_weight, where)
 
     def memory_inputs(
         self, hits: Sequence[Sequence["MemoryHit | str"]], dtype: torch.dtype | None = None
     ) -> MemoryInputs:
-        """Stored vectors of items, as the model's `memory_inputs`.
+        """Return the stored vectors of items as the model's `memory_inputs`.
 
         Args:
-            hits (`list[list[MemoryHit]]`): Items per sample, in the order the model is to get them; uneven numbers, 0
-                included, are padded and masked. Ids of items do as well.
-            dtype (`torch.dtype`, *optional*): Of the result; if not given, that of the stored vectors, float32 for
-                integers.
+            hits (`list[list[MemoryHit]]`): For each sample, its hits (or ids of items), in the order in which the
+                model gets them. Samples may have different numbers of items, 0 included; they are padded and masked.
+            dtype (`torch.dtype`, *optional*): Type of the result. If not given, it is that of the stored vectors, or
+                float32 if those are integers.
 
         Returns:
             `MemoryInputs`: `memory_embeds` of shape (batch, items, memory tokens, hidden) and `item_mask` of shape
@@ -342,7 +342,7 @@ class MemoryBank:
 
     @property
     def config(self) -> BankConfig:
-        """What the bank is made of."""
+        """The bank's configuration."""
         return self._state.config
 
     @property
@@ -360,7 +360,7 @@ class MemoryBank:
         return item_id in self._state.rows.by_id
 
     def __iter__(self) -> Iterator[str]:
-        """The ids, as of a mapping."""
+        """Iterate over the ids, as a mapping does."""
         return iter(self.ids)
 
     def __len__(self) -> int:
@@ -378,11 +378,11 @@ class MemoryBank:
         """Read the whole bank and check it: checksums, counts, vectors, items and, if one is attached, the model.
 
         Returns:
-            `dict`: What was checked: `generation`, `items`, `removed` rows, `shards`, `files`, `bytes`, and whether
-            there was a `model`.
+            `dict`: What was checked: the `generation`, the numbers of `items`, `removed` rows, `shards`, `files` and
+            `bytes`, and whether there was a `model`.
 
         Raises:
-            ValueError: Naming the first thing that is wrong.
+            ValueError: If something is wrong; the message names the first problem.
         """
         self._fetch_all()
         return verify_bank(self._state, self._model)
@@ -410,28 +410,28 @@ class MemoryBank:
         model_id: str | None = None,
         model_revision: str | None = None,
     ):
-        """Push the bank to a Hub repository: files that are new or differ from those there, and a card.
+        """Push the bank to a Hub repository: a card, and the files that are new or have changed.
 
-        Files of an older bank there are deleted, others left alone. Readers see the bank before or the bank after, and
-        an interrupted push goes on when it is called again. The card is generated, unless this bank's `README.md` has
-        been edited (then it is pushed) or the repository's has been (then it stays).
+        Files of an older bank in the repository are deleted; other files are left alone. Readers see either the old
+        bank or the new one. After an interruption, the same call continues the push. The card is generated, unless
+        this bank's `README.md` has been edited (then it is pushed) or the repository's has been (then it stays).
 
         Args:
-            repo_id (`str`): Id of the repository, made if it is not there.
+            repo_id (`str`): Id of the repository, which is created if it does not exist.
             repo_type (`str`, defaults to `"dataset"`): `"dataset"` or `"model"`.
-            private (`bool`, *optional*): Whether a new repository is private; if not given, its owner's default.
+            private (`bool`, *optional*): Whether a new repository is private; if not given, the owner's default.
             license (`str`, *optional*): Licence of the items, by the Hub's identifier (`"cc-by-sa-4.0"`). If not
                 given, the one in the bank's or else the repository's `bank_config.json`.
             commit_message (`str`, *optional*): First line of the commit.
-            revision (`str`, *optional*): Branch to push to, made if it is not there; defaults to the main one.
+            revision (`str`, *optional*): Branch to push to, created if it does not exist; defaults to the main branch.
             token (`str` or `bool`, *optional*): Token of a user who may write there; defaults to the stored one.
             create_pr (`bool`, defaults to `False`): Open a pull request instead.
-            model_id (`str`, *optional*): Repository of the model that encoded the bank, which the pushed configuration
-                and card then name. If not given, the one in the bank's or else the repository's `bank_config.json`.
-            model_revision (`str`, *optional*): Its commit.
+            model_id (`str`, *optional*): Repository of the model that encoded the bank; the pushed configuration and
+                card name it. If not given, the one in the bank's or else the repository's `bank_config.json`.
+            model_revision (`str`, *optional*): Commit of that repository.
 
         Returns:
-            `huggingface_hub.CommitInfo`: The commit (`oid`, `commit_url`, `pr_url`); where nothing has changed, the
+            `huggingface_hub.CommitInfo`: The commit (`oid`, `commit_url`, `pr_url`); if nothing has changed, the
             latest one.
 
         Raises:

@@ -1,4 +1,4 @@
-"""Cards of models and memory banks: written, checked, and never over one that somebody has edited."""
+"""Cards of models and memory banks: writing and checking them, without overwriting edited ones."""
 
 from .check import check_card
 from .model_card import render_model_card

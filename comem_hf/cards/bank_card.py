@@ -25,11 +25,11 @@ def render_card(
     repo_type: str = "dataset",
     contents: Mapping[str, str] | None = None,
 ) -> str:
-    """The card of a bank that `config` describes, marked so that [`is_edited`] knows it.
+    """The card of a bank that `config` describes, marked so that [`is_edited`] recognises it.
 
     Args:
         config (`BankConfig`): The bank.
-        repo_id (`str`, defaults to `"path/or/repo"`): What to load it by.
+        repo_id (`str`, defaults to `"path/or/repo"`): Name to load the bank by.
         repo_type (`str`, defaults to `"dataset"`): `"dataset"` or `"model"`.
         contents (`Mapping[str, str]`, *optional*): Further rows of the table, such as [`describe_items`] gives.
     """
@@ -71,22 +71,22 @@ def render_card(
 
 
 def write_card(folder: Path, config: "BankConfig") -> dict:
-    """Write the card of a bank into its folder; its entry for `config.files`."""
+    """Write the card of a bank into its folder, and return its entry for `config.files`."""
     card = render_card(config).encode()
     return write_durably(folder / CARD_NAME, lambda path: path.write_bytes(card))
 
 
 def card_entry(config: "BankConfig") -> dict:
-    """What [`write_card`] will return."""
+    """The entry that [`write_card`] will return."""
     card = render_card(config).encode()
     return {"sha256": hashlib.sha256(card).hexdigest(), "size": len(card)}
 
 
 def is_edited(path: Path, config: "BankConfig | None") -> bool:
-    """Whether a card is somebody's own work: neither the one that `config` lists nor any that [`render_card`] made.
+    """Whether somebody has written or edited a card: `config` does not list it, and [`render_card`] did not make it.
 
-    A writer that died, or is at work, leaves a generated card of another state: it can be told from words that must
-    not be lost.
+    A writer that died, or is still at work, leaves a generated card of another state. That card is not edited: no
+    words of anybody are lost with it.
     """
     if not path.is_file() or (config is not None and file_entry(path) == config.files.get(CARD_NAME)):
         return False
@@ -94,7 +94,7 @@ def is_edited(path: Path, config: "BankConfig | None") -> bool:
 
 
 def card_for(folder: Path, config: "BankConfig") -> bytes:
-    """The card in `folder` if it is of the state that `config` describes, or somebody's own; else a new one."""
+    """The card in `folder` if it is of the state that `config` describes, or has been edited; else a new one."""
     path = folder / CARD_NAME
     if path.is_file() and (file_entry(path) == config.files.get(CARD_NAME) or is_edited(path, config)):
         return path.read_bytes()

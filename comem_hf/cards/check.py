@@ -1,4 +1,4 @@
-"""What the Hub asks of a card's metadata, as far as that can be told without it."""
+"""The Hub's rules for the metadata of a card, as far as they can be checked without the Hub."""
 
 import re
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ def read_card(path: Path) -> str | None:
     """The text of a card, `None` if there is none.
 
     Raises:
-        ValueError: If it is no text.
+        ValueError: If the file is not text in UTF-8.
     """
     try:
         return path.read_text(encoding="utf-8")
@@ -33,10 +33,10 @@ def check_card(text: str, source: str) -> None:
 
     Args:
         text (`str`): The card: metadata between two lines `---`, then Markdown.
-        source (`str`): What to call it in the message.
+        source (`str`): Its name in the message.
 
     Raises:
-        ValueError: If the metadata is not YAML, or a field has no valid value; the field is named.
+        ValueError: If the metadata is not YAML, or a field has no valid value; the message names the field.
     """
     from huggingface_hub import ModelCardData
     from huggingface_hub.repocard import REGEX_YAML_BLOCK
@@ -46,7 +46,7 @@ def check_card(text: str, source: str) -> None:
     if block is None:
         if text.lstrip().startswith("---"):
             raise ValueError(f"The metadata of {source} has no end: YAML stands between two lines of `---`.")
-        return  # a plain text, which the Hub takes
+        return  # a plain text, which the Hub accepts
     try:
         metadata = safe_load(block[2])
     except YAMLError as error:

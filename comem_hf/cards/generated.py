@@ -1,4 +1,4 @@
-"""Which cards are ours to write anew: those that nobody has edited since."""
+"""Generated cards: those that nobody has edited since may be written anew."""
 
 import hashlib
 import re
@@ -10,13 +10,13 @@ _OF_TRANSFORMERS = "This is the model card of a 🤗 transformers model that has
 
 
 def mark(text: str) -> str:
-    """A card with a comment at its end that tells whether it has been edited."""
+    """Add a comment to the end of a card, which shows later whether it has been edited."""
     text = text.rstrip()
     return f"{text}\n\n{_MARK.format(_checksum(text))}\n"
 
 
 def is_generated(text: str) -> bool:
-    """Whether a card is one of ours as it was written, or transformers' own for a model that has none."""
+    """Whether a card is one of ours and unedited, or the one that transformers makes for a model without a card."""
     marked = _MARKED.search(text)
     if marked is None:
         return _OF_TRANSFORMERS in text
@@ -24,9 +24,9 @@ def is_generated(text: str) -> bool:
 
 
 def _checksum(text: str) -> str:
-    return hashlib.sha256(" ".join(text.split()).encode()).hexdigest()  # ends of lines may change on the way
+    return hashlib.sha256(" ".join(text.split()).encode()).hexdigest()  # line endings may change on the way
 
 
 def one_line(value: object) -> str:
-    """A value as it can stand in a cell of a table."""
+    """A value as text for a cell of a table."""
     return " ".join(str(value).replace("|", "\\|").split())

@@ -1,4 +1,4 @@
-"""What the Hub calls licences."""
+"""The Hub's identifiers of licences."""
 
 # https://huggingface.co/docs/hub/repositories-licenses
 LICENSES = frozenset(
@@ -17,13 +17,13 @@ LICENSES = frozenset(
 
 
 def check_license(license: str | None) -> None:
-    """Refuse what is no licence on the Hub, before anything is encoded or uploaded.
+    """Refuse an identifier that the Hub does not know, before anything is encoded or uploaded.
 
     Args:
         license (`str`, *optional*): The Hub's identifier, such as `"cc-by-sa-4.0"`.
 
     Raises:
-        ValueError: If it is none, or one that needs a name.
+        ValueError: If it is no identifier of a licence, or the one that needs a name (`"other"`).
     """
     if license is not None and (license not in LICENSES or license == "other"):
         raise ValueError(

@@ -34,19 +34,20 @@ def render_model_card(
     memory_fingerprint: str | None = None,
     bank_id: str | None = None,
 ) -> str:
-    """The card of the model in a folder, from what lies there; no weights are read.
+    """The card of the model in a folder, made from the files there; no weights are read.
 
     Args:
-        folder (`Path`): A full or memory-only checkpoint. What a training or (as `evaluation.json`) an evaluation left
-            beside it is told, too.
-        repo_id (`str`): What to load it by.
-        results (`Results`, *optional*): What was measured, instead of `evaluation.json` of the folder.
+        folder (`Path`): A full or memory-only checkpoint. The card also reports records of a training, and of an
+            evaluation (`evaluation.json`), in this folder.
+        repo_id (`str`): Name to load the model by.
+        results (`Results`, *optional*): Measured results, instead of `evaluation.json` of the folder.
         license (`str`, *optional*): Licence of the weights, by the Hub's identifier.
         languages (`list[str]`, *optional*): ISO 639 codes.
         datasets (`list[str]`, *optional*): Ids of the data sets that it was trained on.
         tags (`list[str]`, *optional*): Further tags.
         has_processor (`bool`, defaults to `True`): Whether the repository has a processor, too.
-        memory_fingerprint (`str`, *optional*): What banks know the model by; defaults to the one in its `config.json`.
+        memory_fingerprint (`str`, *optional*): Fingerprint by which banks know the model; defaults to the one in its
+            `config.json`.
         bank_id (`str`, *optional*): The repository of a memory bank that fits.
 
     Raises:
@@ -77,7 +78,7 @@ def render_model_card(
         license=license,
         language=list(languages) or None,
         datasets=list(datasets) or None,
-        tags=["comem", "memory", config.backbone_config.model_type, *tags],  # each is kept once
+        tags=["comem", "memory", config.backbone_config.model_type, *tags],  # duplicates are dropped
         model_name=name if results else None,
         eval_results=results.entries() if results else None,
     )
@@ -102,12 +103,12 @@ def card_to_publish(own: str | None, published: str | None, **generated: Any) ->
     """The card that a model is published with: its own, the repository's, or one that is generated.
 
     Args:
-        own (`str`, *optional*): The card in the model's folder; counts if somebody has written or edited it.
-        published (`str`, *optional*): The card that the repository has already; likewise.
+        own (`str`, *optional*): The card in the model's folder; used if somebody has written or edited it.
+        published (`str`, *optional*): The card that the repository already has; used likewise if `own` is not.
         generated: Arguments of [`render_model_card`].
 
     Raises:
-        ValueError: If the card is one that the Hub would refuse, or cannot be generated.
+        ValueError: If the Hub would refuse the card, or it cannot be generated.
     """
     cards = {f"the card {CARD_NAME}": own, f"the card {CARD_NAME} of the repository": published}
     cards = {source: text for source, text in cards.items() if text is not None}
@@ -125,16 +126,16 @@ def card_to_publish(own: str | None, published: str | None, **generated: Any) ->
 
 
 def write_model_card(model: Any, folder: Path, repo_id: str, own: str | None) -> None:
-    """Put a card beside a model that is about to be uploaded.
+    """Write a card into the folder of a model that is about to be uploaded.
 
     Args:
         model (`CoMemForConditionalGeneration`): The model.
-        folder (`Path`): Where it has been saved, with the card that transformers would upload.
-        repo_id (`str`): Where it goes.
+        folder (`Path`): Folder of the saved model, with the card that transformers would upload.
+        repo_id (`str`): Repository that it is uploaded to.
         own (`str`, *optional*): The card that the folder had before.
 
     Raises:
-        ValueError: If the card is one that the Hub would refuse.
+        ValueError: If the Hub would refuse the card.
     """
     from comem_hf.modeling.configuration_comem import CoMemConfig
 
@@ -145,8 +146,10 @@ def write_model_card(model: Any, folder: Path, repo_id: str, own: str | None) ->
 
 
 def _stated(card: str, fingerprint: str | None) -> dict[str, Any]:
-    """What somebody has said in a generated card that no file tells, as arguments of [`render_model_card`]; of its
-    bank only where that still fits."""
+    """Arguments of [`render_model_card`] that somebody gave for a generated card, and that no file holds.
+
+    The bank is among them only if it still fits the model.
+    """
     from huggingface_hub import ModelCard
 
     metadata = ModelCard(card).data

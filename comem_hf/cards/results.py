@@ -1,4 +1,4 @@
-"""What `comem evaluate` measured, for the card of the model that it measured."""
+"""Results of `comem evaluate`, for the card of the measured model."""
 
 import json
 from collections.abc import Mapping
@@ -22,12 +22,12 @@ class Results:
     """The scores of a model on a file of questions.
 
     Args:
-        title (`str`): What was asked.
-        command (`str`): What measured it.
+        title (`str`): Summary of the questions.
+        command (`str`): Command that measured the scores.
         questions (`dict`): `{"file": str, "sha256": str}`.
-        top_k (`int`): Items that were retrieved.
-        scores (`tuple[dict, ...]`): `{"way": str, "exact_match": float, "positions": float}` each.
-        memory_fingerprint (`str`): Of the model that was measured.
+        top_k (`int`): Items that were retrieved per question.
+        scores (`tuple[dict, ...]`): For each way, `{"way": str, "exact_match": float, "positions": float}`.
+        memory_fingerprint (`str`): Fingerprint of the measured model.
     """
 
     title: str
@@ -39,10 +39,10 @@ class Results:
 
     @classmethod
     def load(cls, path: Path) -> "Results":
-        """Read what `comem evaluate --output` wrote.
+        """Read the file that `comem evaluate --output` wrote.
 
         Raises:
-            ValueError: If the file is something else.
+            ValueError: If it is no such file.
         """
         try:
             found = json.loads(path.read_text(encoding="utf-8"))

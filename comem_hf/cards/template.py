@@ -1,4 +1,4 @@
-"""Cards are filled in by huggingface_hub, from the templates of `model_cards/`."""
+"""Filling in cards with huggingface_hub, from the templates of `model_cards/`."""
 
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -12,12 +12,12 @@ CARD_NAME = "README.md"  # of a folder or a repository
 
 
 def fill_template(template: str, metadata: "CardData", **values) -> str:
-    """Fill a card in.
+    """Fill in a card.
 
     Args:
-        template (`str`): Its file name.
-        metadata (`ModelCardData` or `DatasetCardData`): What goes between the lines of `---`.
-        values: What the text of the template names.
+        template (`str`): File name of the template.
+        metadata (`ModelCardData` or `DatasetCardData`): Metadata, which goes between the lines of `---`.
+        values: Values of the names in the template's text.
     """
     from huggingface_hub import DatasetCard, DatasetCardData, ModelCard
 

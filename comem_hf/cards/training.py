@@ -1,11 +1,11 @@
-"""What a training run left in a model's folder, for its card."""
+"""Records that a training run left in a model's folder, for its card."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 
-# What readers ask for, by the names of `training_settings.json`.
+# Settings that the card shows, by their names in `training_settings.json`.
 _SETTINGS = {
     "per_device_train_batch_size": "batch size per device",
     "gradient_accumulation_steps": "gradient accumulation",
@@ -24,7 +24,7 @@ _SETTINGS = {
 
 
 def describe_training(folder: Path) -> dict[str, str]:
-    """Name and value of what a finished training run recorded; nothing if there was none, or it has not finished.
+    """Name and value of the facts that a finished training run recorded; empty if no run has finished.
 
     Args:
         folder (`Path`): The model.

@@ -7,9 +7,10 @@ INTERRUPTED = 130  # as a shell reports SIGINT
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run `comem`; errors are one line on stderr and exit code 2, with `--debug` the traceback. No words: the help.
+    """Run `comem`, and exit.
 
-    Interrupted, by Ctrl-C, it ends at once and in silence, with exit code 130.
+    An error is one line on stderr and exit code 2, or the traceback with `--debug`. Without arguments, the help is
+    printed. Ctrl-C ends the program at once and silently, with exit code 130.
 
     Args:
         arguments (`list[str]`, *optional*): Words of the command line; those of the process if not given.
@@ -27,7 +28,7 @@ def main(arguments: list[str] | None = None) -> None:
             sys.exit(INTERRUPTED)
         message = error.format_message() if hasattr(error, "format_message") else str(error)
         if type(error).__name__ == "NoArgsIsHelpError":  # of click or of typer's copy of it
-            if message:  # with rich, making the error has printed the help already
+            if message:  # with rich, the help was printed when the error was made
                 print(message)
             sys.exit(2)
         if debug:
@@ -38,7 +39,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _is_interrupt(error: BaseException | None) -> bool:
-    # click makes an error of it, and so may a package that is being imported.
+    # click turns `KeyboardInterrupt` into another error, and so may a package during its import.
     return error is not None and (
         isinstance(error, KeyboardInterrupt) or _is_interrupt(error.__cause__ or error.__context__)
     )

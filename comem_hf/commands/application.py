@@ -1,4 +1,4 @@
-"""The `comem` application: every command that works, and no other."""
+"""The `comem` application with all its commands."""
 
 import signal
 import sys
@@ -36,11 +36,13 @@ def common(
         bool, typer.Option("--debug", help="Show the traceback of an error. Works at any place.")
     ] = False,
 ) -> None:
+    """Set up the clean-up that all commands share."""
     _clean_up_when_terminated(context)
 
 
 def _clean_up_when_terminated(context: typer.Context) -> None:
-    # An exception, and not the end at once: what was half written gets removed. A signal that is ignored stays so.
+    # A signal raises an exception instead of ending the process at once, so that half-written files are removed.
+    # Ignored signals stay ignored.
     if threading.current_thread() is not threading.main_thread():
         return
     for name in ("SIGTERM", "SIGHUP"):

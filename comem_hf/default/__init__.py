@@ -9,12 +9,12 @@ PARTS = ("model", "bank", "questions.jsonl", "examples")
 
 
 def default_path(part: str, name: str = DEFAULT_NAME) -> Path:
-    """Where a part of the embedded default lies.
+    """Return the path of a part of the embedded default.
 
     Args:
         part (`str`): `"model"` or `"bank"` (folders), `"questions.jsonl"` (a file), or `"examples"` (a folder of
             pictures).
-        name (`str`, defaults to `"atlas-small"`): Name of the default.
+        name (`str`, *optional*, defaults to `"atlas-small"`): Name of the default.
 
     Raises:
         ValueError: If `part` is none of these, or the installation lacks it.

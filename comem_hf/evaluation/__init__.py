@@ -1,4 +1,4 @@
-"""Scoring a model with a memory bank against the same questions without memory and with the items in the prompt."""
+"""Scores of a model on the same questions: without memory, with items in the prompt, and with a memory bank."""
 
 from .disturbances import DISTURBANCES
 from .questions import Question, exact_match, load_questions

@@ -11,7 +11,7 @@ class Question:
     """A question about the picture of one item of a bank.
 
     Args:
-        item_id (`str`): Id of the item whose picture is asked about and whose text answers.
+        item_id (`str`): Id of the item whose picture the question is about and whose text holds the answer.
         question (`str`): The question.
         answer (`str`): The right answer.
         kind (`str`): What is asked for, such as `"capital"`; scores can be given by kind.
@@ -52,5 +52,5 @@ def load_questions(path: str | os.PathLike) -> list[Question]:
 
 
 def exact_match(answer: str, expected: str) -> bool:
-    """Whether two answers are the same after lower-casing and stripping, and nothing else."""
+    """Whether two answers are the same after lower-casing and stripping, without other normalisation."""
     return answer.strip().lower() == expected.strip().lower()

@@ -10,12 +10,12 @@ from .disturbances import DISTURBANCES
 
 
 def recall_at_1(bank: MemoryBank, item_ids: Sequence[str] | None = None, batch_size: int = 64) -> dict[str, float]:
-    """Recall@1 of a bank for its own pictures under each of [`DISTURBANCES`].
+    """Measure the recall@1 of a bank for its own pictures under each of [`DISTURBANCES`].
 
     Args:
-        bank (`MemoryBank`): The bank, attached to what embeds its queries. All of its items are searched.
+        bank (`MemoryBank`): The bank, with the embedder of its queries attached. All its items are searched.
         item_ids (`Sequence[str]`, *optional*): Items to look for; all if not given.
-        batch_size (`int`, defaults to 64): Queries per search.
+        batch_size (`int`, *optional*, defaults to `64`): Queries per search.
 
     Returns:
         `dict[str, float]`: Share of items found first, by name of the disturbance.

@@ -1,4 +1,4 @@
-"""The ways a model can be given knowledge, scored on the same questions."""
+"""Scores of different ways to give knowledge to a model, on the same questions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ WAYS = ("no memory", "RAG, true item", "RAG, top-k", "memory, true item", "memor
 
 @dataclass(frozen=True)
 class Score:
-    """How one way fared.
+    """The score of one way.
 
     Args:
         way (`str`): One of [`WAYS`].
         exact_match (`float`): Share of questions answered exactly, after lower-casing and stripping.
-        positions (`float`): Mean number of positions in front of the answer, memory vectors and image tokens included.
+        positions (`float`): Mean number of positions before the answer, including memory vectors and image tokens.
         answers (`tuple[str, ...]`): The answers, in the order of the questions.
     """
 
@@ -44,7 +44,7 @@ def evaluate(
     max_new_tokens: int = 32,
     ways: Sequence[str] = WAYS,
 ) -> list[Score]:
-    """Answer the same questions in each way, greedily.
+    """Answer the same questions in each way, greedily, and score the answers.
 
     The picture of a question is the item's own, disturbed (rescaled, compressed or cropped in turn), so that a top-k
     search never sees a stored picture.
@@ -52,15 +52,15 @@ def evaluate(
     Args:
         model (`CoMemForConditionalGeneration`): The model.
         processor (`CoMemProcessor`): Its processor.
-        bank (`MemoryBank`): A bank of this model, with `attach` done.
+        bank (`MemoryBank`): A bank of this model, attached to it.
         questions (`Sequence[Question]`): Questions about items of the bank.
-        top_k (`int`, defaults to 3): Items that the top-k ways retrieve.
-        batch_size (`int`, defaults to 16): Questions answered at a time.
-        max_new_tokens (`int`, defaults to 32): Longest answer.
-        ways (`Sequence[str]`): Which of [`WAYS`] to score.
+        top_k (`int`, *optional*, defaults to `3`): Items that the top-k ways retrieve.
+        batch_size (`int`, *optional*, defaults to `16`): Questions answered at a time.
+        max_new_tokens (`int`, *optional*, defaults to `32`): Longest answer, in tokens.
+        ways (`Sequence[str]`, *optional*, defaults to [`WAYS`]): The ways to score.
 
     Returns:
-        `list[Score]`, in the order of `ways`.
+        `list[Score]`: The scores, in the order of `ways`.
 
     Raises:
         ValueError: If a way is unknown.
@@ -86,7 +86,7 @@ def evaluate(
 
 
 def _pictures(bank: MemoryBank, questions: Sequence[Question]) -> list[Image.Image]:
-    # The second term keeps questions that come in rounds (all kinds for each item) from meeting one disturbance only.
+    # Questions come in rounds, all kinds for each item: without the second term, a kind would get one disturbance.
     disturbances = list(DISTURBANCES.values())
     return [
         disturbances[(number + number // len(disturbances)) % len(disturbances)](bank[question.item_id].load_image())

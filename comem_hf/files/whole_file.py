@@ -25,11 +25,11 @@ def write_durably(path: Path, write: Callable[[Path], object]) -> dict:
         `dict`: `{"sha256": str, "size": int}` of the file.
 
     Raises:
-        OSError: Saying what to do, whatever library found out that there is no room for the file.
+        OSError: If there is no room for the file. The message says what to do, whatever library found out.
     """
     unfinished = path.with_name(f"{path.name}.unfinished")
     try:
-        unfinished.unlink(missing_ok=True)  # of a process that died
+        unfinished.unlink(missing_ok=True)  # left by a process that died
         unfinished.touch()
         mode = unfinished.stat().st_mode
         write(unfinished)
@@ -41,7 +41,7 @@ def write_durably(path: Path, write: Callable[[Path], object]) -> dict:
     except BaseException as error:
         unfinished.unlink(missing_ok=True)
         for number, message in _NO_ROOM.items():
-            # safetensors and FAISS have errors of their own, with the system's words in them.
+            # safetensors and FAISS raise errors of their own, which quote the system's message.
             if getattr(error, "errno", None) == number or os.strerror(number) in str(error):
                 raise OSError(number, message.format(repr(str(path)))) from error
         raise

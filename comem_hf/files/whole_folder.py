@@ -25,27 +25,28 @@ def whole_folder(
     overwrite: bool | None = None,
     check_replaceable: Callable[[Path], None] = lambda folder: None,
 ) -> Iterator[Path]:
-    """Give a folder to fill; it gets its name when the context is left without an exception, else it is removed.
+    """Give a folder to fill, which gets its name if the `with` statement ends without an error, and else is removed.
 
-    The work is done in `<target>.unfinished`, of which a process that was killed leaves something; the next one clears
-    it up, and brings back a folder that was about to be replaced.
+    The work is done in `<target>.unfinished`. A process that was killed leaves files there; the next process removes
+    them, and brings back a folder that was about to be replaced.
 
     Args:
-        target (`str` or `os.PathLike`): New, or an empty folder.
-        argument (`str`): What the user calls it, for messages.
-        inputs (`tuple`, *optional*): Folders that are read meanwhile, which `target` must not touch; what is no folder
-            does not count.
-        overwrite (`bool`, *optional*): Whether what is in `target` may be replaced, once the new folder is whole;
-            `None` where that is not offered.
+        target (`str` or `os.PathLike`): A new or empty folder.
+        argument (`str`): The user's name for it, for messages.
+        inputs (`tuple`, *optional*): Folders that are read meanwhile; they must not contain `target` or lie in it.
+            Names that are no folder are ignored.
+        overwrite (`bool`, *optional*): Whether the content of `target` may be replaced, once the new folder is whole;
+            `None` if that is not offered.
         check_replaceable (`Callable[[Path], None]`, *optional*): Called with the folder that is to be replaced; raises
             an error if it must not be.
 
     Yields:
-        `Path`: The folder to fill; what is put beside it does not stay.
+        `Path`: The folder to fill; files that are put beside it do not stay.
 
     Raises:
         ValueError: If `target` is taken, or another process is filling it.
-        OSError: In one sentence, if writing failed, for instance because the disk is full, or reading did.
+        OSError: If writing failed, for instance because the disk is full, or reading failed; the message is one
+            sentence.
     """
     unfinished = WorkFolder(Path(target), argument)
     target = unfinished.target
@@ -71,7 +72,7 @@ def refuse_taken(
     overwrite: bool | None = None,
     check_replaceable: Callable[[Path], None] = lambda folder: None,
 ) -> None:
-    """Refuse a target that [`whole_folder`] would refuse, without making anything."""
+    """Refuse a target that [`whole_folder`] would refuse, without creating anything."""
     with cannot_write(target):
         try:
             target.lstat()
@@ -92,7 +93,7 @@ def refuse_taken(
 
 
 def refuse_inside(target: Path, argument: str, inputs: tuple[str | os.PathLike | None, ...]) -> None:
-    """Raises a `ValueError` if a target and one of the folders that are read lie in each other."""
+    """Raise a `ValueError` if `target` is a folder that is read, contains one, or lies in one."""
     real = target.resolve()
     for folder in inputs:
         if folder is None or not os.path.isdir(folder):
@@ -128,13 +129,13 @@ def _remove_empty(folders: list[Path]) -> None:
 
 
 def _sentence(error: Exception, target: Path, unfinished: Path) -> str | None:
-    """Whether reading or writing failed; `None` if the error's own message is a sentence already."""
+    """Whether reading or writing failed, as a sentence; `None` if the error's own message is one already."""
     if not isinstance(error, OSError):
         # The second form is that of safetensors before 0.6.
         form = r'Error while serializing: (?:I/O error: (.+?)(?: \(os error \d+\))?|IoError\(.*message: "(.+?)".*)$'
         reason = re.match(form, str(error))
         return reason and f"Nothing was written to {target}: {reason[1] or reason[2]}."
-    if error.errno is None:  # of our own, or of transformers
+    if error.errno is None:  # an error of our own, or of transformers
         return None
     paths = [Path(os.fsdecode(name)) for name in (error.filename, error.filename2) if name is not None]
     if not paths or any({unfinished, target} & {path, *path.parents} for path in paths):

@@ -1,4 +1,4 @@
-"""The folder beside another, in which that one is made before it gets its name."""
+"""The work folder beside a target folder, in which the target is made before it gets its name."""
 
 import hashlib
 import os
@@ -12,19 +12,19 @@ from filelock import FileLock, Timeout
 from .whole_file import sync_folder
 
 
-_LONGEST_NAME = 240  # bytes; file systems have 255, and an ending follows
+_LONGEST_NAME = 240  # bytes; file systems allow 255, and an ending follows
 
 
 class WorkFolder:
     """`<target>.unfinished`, held by one process at a time.
 
-    It holds `lock`, `work/` (what is being made), and `replaced/` for the moment between the two renames by which a
-    new folder takes the place of an old one: a process that dies there loses neither.
+    It holds `lock`, `work/` (the new folder) and `replaced/` (the old folder, between the two renames that put the new
+    one in its place). A process that dies between the renames loses neither folder.
 
     Args:
         target (`Path`): The folder to be made.
-        argument (`str`): What the user calls it, for messages.
-        parts (`Set[str]`, *optional*): Names of what else may lie here.
+        argument (`str`): The user's name for it, for messages.
+        parts (`Set[str]`, *optional*): Names of other files and folders that may lie here.
 
     Raises:
         ValueError: If `target` does not end in the name of a folder.
@@ -61,25 +61,25 @@ class WorkFolder:
             raise ValueError(f"Another process is writing {str(self.target)!r}; wait for it to end.") from None
 
     def release(self) -> None:
-        """Give the lock back, and leave everything else to the next process."""
+        """Release the lock, and leave everything else to the next process."""
         self._lock.release()
 
     def remove(self) -> None:
-        """Remove the folder together with the lock in it, before anybody else can take that."""
+        """Remove the folder together with its lock, before another process can take the lock."""
         shutil.rmtree(self.path, ignore_errors=True)
         self._lock.release()
-        if os.name == "nt":  # which removes no file that is open
+        if os.name == "nt":  # Windows removes no file that is open
             shutil.rmtree(self.path, ignore_errors=True)
 
     def bring_back(self) -> None:
-        """Give the old folder its name again, if a process died before a new one had it."""
+        """Give the old folder its name again, after a process died before the new folder had that name."""
         if self.target.exists():
             self.target.rmdir()  # it is empty
         os.replace(self.replaced, self.target)
         sync_folder(self.target.parent)
 
     def put_in_place(self, folder: Path) -> None:
-        """Give a folder of here the name of the target; what has it now is in `replaced/` afterwards.
+        """Give `folder`, which lies here, the name of the target; a folder of that name moves to `replaced/`.
 
         Raises:
             OSError: If that is not possible; the old folder has its name again.
@@ -87,7 +87,7 @@ class WorkFolder:
         sync_folder(folder)
         try:
             if self.target.exists():
-                shutil.rmtree(self.replaced, ignore_errors=True)  # an older one yet, whose successor was put in place
+                shutil.rmtree(self.replaced, ignore_errors=True)  # even older; its successor was put in place
                 os.replace(self.target, self.replaced)
             os.replace(folder, self.target)
         except BaseException:  # an interruption, too

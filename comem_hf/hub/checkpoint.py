@@ -1,4 +1,4 @@
-"""The files of a model's folder, known by their headers."""
+"""The checkpoint in a model's folder, known by the headers of its files."""
 
 import json
 import math
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 def read_config(folder: Path, name: str | None = None) -> "CoMemConfig":
-    """The configuration of a CoMEM model.
+    """Read the configuration of a CoMEM model.
 
     Args:
-        folder (`Path`): Where its `config.json` lies.
-        name (`str`, *optional*): What to call it in messages; defaults to `folder`.
+        folder (`Path`): Folder of its `config.json`.
+        name (`str`, *optional*): Name of the model in messages; defaults to `folder`.
 
     Raises:
         ValueError: If it is no CoMEM model.
@@ -55,9 +55,9 @@ class Checkpoint:
     """A full or memory-only checkpoint, whose weights stay on disk.
 
     Args:
-        folder (`Path`): Where it lies.
+        folder (`Path`): Its folder.
         config ([`CoMemConfig`]): Its configuration.
-        tensors (`dict`): Each tensor by its name, unread.
+        tensors (`dict`): Its tensors by name, not read yet.
     """
 
     folder: Path
@@ -85,7 +85,7 @@ class Checkpoint:
         return [SAFETENSORS_INDEX_FILE, *sorted(set(index["weight_map"].values()))]
 
     def check(self) -> None:
-        """Compare the headers with what the configuration asks for.
+        """Compare the headers with the tensors that the configuration requires.
 
         Raises:
             ValueError: If tensors are missing or left over, or one has another shape.
@@ -109,9 +109,10 @@ class Checkpoint:
         )
 
     def memory_fingerprint(self) -> str | None:
-        """What memory banks know the model by: as `config.json` notes it, or from the weights, one tensor at a time.
+        """Return the fingerprint by which memory banks know the model.
 
-        `None` for a memory-only checkpoint without such a note, whose backbone would be needed.
+        It is read from `config.json`, or else computed from the weights, one tensor at a time. It is `None` for a
+        memory-only checkpoint without one in `config.json`, as the backbone would be needed.
         """
         from comem_hf.modeling.fingerprint_comem import fingerprint, settings_of_memory
         from comem_hf.modeling.key_names_comem import to_checkpoint_keys
@@ -129,7 +130,7 @@ class Checkpoint:
         return fingerprint(readers, settings_of_memory(self.config))
 
     def num_parameters(self) -> tuple[int, int]:
-        """How many numbers are stored, and how many of them are the memory encoder's own."""
+        """Return the number of stored parameters, and the number of the memory encoder's own among them."""
         sizes = {key: math.prod(value.get_shape()) for key, value in self.tensors.items()}
         return sum(sizes.values()), sum(size for key, size in sizes.items() if not key.startswith("backbone."))
 

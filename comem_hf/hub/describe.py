@@ -1,4 +1,4 @@
-"""What a model or a memory bank is, from configurations and headers alone."""
+"""Facts about models and memory banks, from configurations and headers alone."""
 
 import math
 from typing import TYPE_CHECKING, Any
@@ -14,11 +14,13 @@ if TYPE_CHECKING:
 
 
 def describe_model(place: Place) -> dict[str, Any]:
-    """Facts about a model. Of a repository, headers are read over the network; where it cannot be reached and they are
-    not in the cache, `parameters` and `bytes` are missing.
+    """Return facts about a model.
+
+    Headers of a repository are read over the network. If it cannot be reached and they are not in the cache,
+    `parameters`, `memory_parameters` and `bytes` are missing.
 
     Args:
-        place ([`Place`]): Where it lies.
+        place ([`Place`]): Place of the model.
 
     Returns:
         `dict`: `checkpoint` (`"full"` or `"memory-only"`), `backbone` (its type), `backbone_name`,
@@ -53,11 +55,11 @@ def describe_model(place: Place) -> dict[str, Any]:
 
 
 def describe_bank(config: "BankConfig", commit: str | None = None) -> dict[str, Any]:
-    """Facts about a memory bank.
+    """Return facts about a memory bank.
 
     Args:
         config (`BankConfig`): Its configuration.
-        commit (`str`, *optional*): Of a repository.
+        commit (`str`, *optional*): Commit of its repository.
 
     Returns:
         `dict`: Counts, sizes in bytes, index, embedder, model and fingerprint.
@@ -89,7 +91,7 @@ def describe_bank(config: "BankConfig", commit: str | None = None) -> dict[str, 
 
 
 def _read_headers(place: Place) -> tuple[int, int, int]:
-    """Numbers stored, those of the memory encoder, and bytes of the weights of a repository."""
+    """Return the number of parameters, of the memory encoder's parameters, and of bytes of a repository's weights."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import NotASafetensorsRepoError, SafetensorsParsingError
 

@@ -1,4 +1,4 @@
-"""Where a model or a memory bank lies: a folder, or a repository, of which only the configuration is read."""
+"""Places of models and memory banks: folders, or repositories, of which only the configuration is downloaded."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,15 +13,15 @@ _NAMES = {"config.json": MODEL, CONFIG_NAME: BANK}
 
 @dataclass(frozen=True)
 class Place:
-    """A model or a memory bank that is there.
+    """The place of an existing model or memory bank.
 
     Args:
         name (`str`): Folder, or id of the repository.
         kind (`str`): `"model"` or `"bank"`.
-        folder (`Path`): Where its configuration lies: the folder, or a commit in the cache of huggingface_hub.
-        repo_type (`str`, *optional*): Of a repository: `"model"` or `"dataset"`.
-        commit (`str`, *optional*): Of a repository.
-        is_offline (`bool`): Whether the Hub could not be reached, so that all there is lies in the cache.
+        folder (`Path`): Folder of its configuration: the folder itself, or a commit in the cache of huggingface_hub.
+        repo_type (`str`, *optional*): Type of the repository: `"model"` or `"dataset"`.
+        commit (`str`, *optional*): Commit of the repository.
+        is_offline (`bool`): Whether the Hub could not be reached, so that only the cache can be used.
     """
 
     name: str
@@ -33,23 +33,24 @@ class Place:
 
     @property
     def of_hub(self) -> dict[str, object]:
-        """What `from_pretrained` needs beside the name to read just this commit; nothing for a folder."""
+        """Arguments of `from_pretrained`, beside the name, to read just this commit; none for a folder."""
         return {} if self.commit is None else {"revision": self.commit, "local_files_only": self.is_offline}
 
 
 def find_place(name: str, revision: str | None = None, repo_type: str | None = None, kind: str | None = None) -> Place:
-    """Find a model or a memory bank; of a repository, its configuration is downloaded.
+    """Find a model or a memory bank, and download its configuration if it is in a repository.
 
     Args:
         name (`str`): Folder, or id of a repository.
         revision (`str`, *optional*): Branch, tag or commit of the repository.
-        repo_type (`str`, *optional*): `"model"` or `"dataset"`; if not given, a model repository, else a data set.
-        kind (`str`, *optional*): `"model"` or `"bank"`, where only that will do. A bank is then looked for in a data
+        repo_type (`str`, *optional*): `"model"` or `"dataset"`; if not given, a model repository, or else a data set.
+        kind (`str`, *optional*): `"model"` or `"bank"`, if only that is accepted. A bank is then looked for in a data
             set first.
 
     Raises:
-        ValueError: If there is something else, or a folder is given a revision.
-        OSError: If there is nothing, or it cannot be read.
+        ValueError: If the place holds something else, `name` is neither a folder nor an id, or a folder is given a
+            revision or a type.
+        OSError: If there is no such repository, or it cannot be read.
     """
     folder = Path(name)
     if folder.is_dir():
@@ -64,7 +65,7 @@ def find_place(name: str, revision: str | None = None, repo_type: str | None = N
     from comem_hf.modeling.local_paths_comem import is_repository_id
 
     if not is_repository_id(name):
-        raise ValueError(f"There is no folder {name!r}.")  # and that is no id of a repository
+        raise ValueError(f"There is no folder {name!r}.")  # nor is the name an id of a repository
     repo_types = {None: ("model", "dataset"), MODEL: ("model",), BANK: ("dataset", "model")}[kind]
     return _find_repository(name, revision, (repo_type,) if repo_type else repo_types, kind)
 
@@ -97,7 +98,7 @@ def _find_repository(repo_id: str, revision: str | None, repo_types: tuple[str, 
             except (HTTPError, ConnectionError) as error:
                 if isinstance(error, HfHubHTTPError):
                     raise
-                # Known from one request; the client would try for half a minute for each file.
+                # One request is enough: the client would retry for half a minute for each file.
                 return _find_in_cache(repo_id, revision, repo_types, kind)
             files = {file.rfilename for file in found.siblings}
             for name, found_kind in _names(kind).items():
@@ -123,7 +124,7 @@ def _find_in_cache(repo_id: str, revision: str | None, repo_types: tuple[str, ..
 def _open(repo_id: str, revision: str | None, repo_type: str, name: str, is_offline: bool = False) -> Place:
     from huggingface_hub import hf_hub_download
 
-    # By the revision and not by its commit: the cache learns what commit it stands for.
+    # By the revision, not by its commit, so that the cache records which commit the revision stands for.
     file = hf_hub_download(repo_id, name, repo_type=repo_type, revision=revision, local_files_only=is_offline)
     folder = Path(file).parent
     return Place(repo_id, _NAMES[name], folder, repo_type, folder.name, is_offline)

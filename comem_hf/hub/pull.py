@@ -1,4 +1,4 @@
-"""A model or a memory bank from the Hub, whole and checked."""
+"""Download of a model or a memory bank from the Hub, complete and checked."""
 
 import hashlib
 import shutil
@@ -16,19 +16,19 @@ def pull(
 ) -> tuple[Place, Path]:
     """Download a repository into the cache of huggingface_hub, and check every file.
 
-    What is in the cache already is not downloaded again; an interrupted download goes on when this is called again.
+    Files in the cache are not downloaded again; called again, an interrupted download continues.
 
     Args:
         repo_id (`str`): Id of the repository.
         folder (`Path`, *optional*): Where to copy it to, new or empty.
         revision (`str`, *optional*): Branch, tag or commit.
-        repo_type (`str`, *optional*): As for [`find_place`].
+        repo_type (`str`, *optional*): See [`find_place`].
 
     Returns:
-        `tuple[Place, Path]`: What it is, and where it is now.
+        `tuple[Place, Path]`: The repository's place, and the folder of its files.
 
     Raises:
-        ValueError: If it is no model and no memory bank, a file is damaged, or `folder` is not empty.
+        ValueError: If it is neither a model nor a memory bank, a file is damaged, or `folder` is not empty.
         OSError: If the repository cannot be read.
     """
     if Path(repo_id).is_dir():
@@ -54,7 +54,7 @@ def _pull_bank(place: Place, folder: Path | None) -> Path:
 def _pull_model(place: Place, folder: Path | None) -> Path:
     from huggingface_hub import snapshot_download
 
-    read_config(place.folder, place.name)  # before gigabytes of another model
+    read_config(place.folder, place.name)  # fails before gigabytes of another model are downloaded
     with plain_errors(place.name, place.commit):
         cached = Path(snapshot_download(place.name, **place.of_hub))
     if place.is_offline and not has_weights(cached):
@@ -69,16 +69,17 @@ def _pull_model(place: Place, folder: Path | None) -> Path:
 
 
 def refuse_damaged(snapshot: Path, name: str) -> None:
-    """Compare files in the cache of huggingface_hub with their checksums, by which the cache names them.
+    """Raise a `ValueError` if a file in the cache of huggingface_hub is damaged.
 
-    Where the cache has no links, as on some systems, it does not know checksums, and nothing is compared.
+    Files are compared with their checksums, which are their names in the cache. Where the cache has no links, as on
+    some systems, it does not know checksums, and nothing is compared.
 
     Args:
         snapshot (`Path`): Folder of a commit.
-        name (`str`): What to call it.
+        name (`str`): Name of the repository in messages.
 
     Raises:
-        ValueError: If one is damaged; it is removed from the cache, to be downloaded again.
+        ValueError: If a file is damaged; it is removed from the cache, to be downloaded again.
     """
     for path in sorted(snapshot.rglob("*")):
         if not path.is_symlink():
@@ -94,7 +95,7 @@ def refuse_damaged(snapshot: Path, name: str) -> None:
 
 
 def _checksum(path: Path, length: int) -> str | None:
-    """SHA-256 of a large file, git's own hash of a small one, `None` where a name is neither."""
+    """Return the SHA-256 of a large file, git's hash of a small one, `None` if the name has neither's length."""
     if length == 64:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""A model's folder to a repository of the Hub, in one commit."""
+"""Push of a model's folder to a repository of the Hub, in one commit."""
 
 import re
 import tempfile
@@ -17,7 +17,7 @@ from comem_hf.repository.push_target import PushTarget
 from .checkpoint import Checkpoint
 
 
-# What goes along as it is, where a folder has it. Nothing else does: checkpoints of a training, notes, secrets.
+# Files that are pushed as they are, if the folder has them. Others are not: training checkpoints, notes, secrets.
 COMPANIONS = (
     "generation_config.json",
     "conversion.json",
@@ -33,20 +33,20 @@ _WEIGHTS = re.compile(r"model(-\d+-of-\d+)?\.safetensors(\.index\.json)?")
 
 
 class ModelPublisher:
-    """Pushes a full or memory-only checkpoint as it lies in a folder, without loading it.
+    """Publisher of the full or memory-only checkpoint in a folder, pushed as it is, without loading it.
 
     One commit holds weights, configuration, processor, the source files that load them, and the card: the folder's own
-    `README.md` or the repository's if somebody has written or edited it, else a generated one. Readers see what was
-    there before or all of it. Files that are there already are not sent again, so that an interrupted push goes on
-    when it is called again. Weights of an earlier push under other names are deleted, and results of other weights;
-    other files are left alone.
+    `README.md` or the repository's if somebody has written or edited it, else a generated one. Readers see either the
+    previous state or the whole commit. Files that the repository has are not sent again, so that an interrupted push
+    continues when it is called again. Weights of an earlier push under other names are deleted, and so are results of
+    other weights; other files stay.
 
     Args:
-        folder (`Path`): The model.
+        folder (`Path`): Folder of the model.
 
     Raises:
-        ValueError: If the folder holds no CoMEM model, it is not whole, or it is memory-only and names no repository
-            as its backbone.
+        ValueError: If the folder holds no CoMEM model, the model is incomplete, or it is memory-only and names no
+            repository as its backbone.
     """
 
     def __init__(self, folder: Path):
@@ -74,22 +74,22 @@ class ModelPublisher:
         """Push the model.
 
         Args:
-            repo_id (`str`): Id of the repository, made if it is not there.
+            repo_id (`str`): Id of the repository, made if it does not exist.
             private (`bool`, *optional*): Whether a new repository is private; if not given, its owner's default.
-            revision (`str`, *optional*): Branch to push to, made if it is not there; defaults to the main one.
+            revision (`str`, *optional*): Branch to push to, made if it does not exist; defaults to the main one.
             commit_message (`str`, *optional*): First line of the commit.
-            create_pr (`bool`, defaults to `False`): Open a pull request instead.
-            token (`str` or `bool`, *optional*): Of a user who may write there; defaults to the stored one.
-            results (`Path`, *optional*): What `comem evaluate --output` wrote, instead of `evaluation.json` in the
-                folder.
-            card: What else the card says; see [`render_model_card`].
+            create_pr (`bool`, *optional*, defaults to `False`): Whether to open a pull request instead.
+            token (`str` or `bool`, *optional*): Token of a user who may write there; defaults to the stored one.
+            results (`Path`, *optional*): File that `comem evaluate --output` wrote, instead of `evaluation.json` in
+                the folder.
+            card: Further contents of the card; see [`render_model_card`].
 
         Returns:
             `huggingface_hub.CommitInfo`: The commit; where nothing has changed, the latest one.
 
         Raises:
-            ValueError: If the card is one that the Hub would refuse, or `private` is asked for and the repository is
-                public; nothing has been uploaded.
+            ValueError: If the Hub would refuse the card, or `private` is given and the repository is public; nothing
+                has been uploaded.
             OSError: If the repository cannot be written.
         """
         from huggingface_hub import CommitOperationAdd, CommitOperationDelete
@@ -103,14 +103,14 @@ class ModelPublisher:
             if results is not None:
                 card["results"] = Results.load(results)
                 (staging / RESULTS_NAME).write_bytes(results.read_bytes())
-            self._write_card(staging, repo_id, None, card)  # where one is refused, no repository is made either
+            self._write_card(staging, repo_id, None, card)  # if the card is refused, no repository is made
             repository = PushTarget(
                 repo_id, "model", private=private, revision=revision, create_pr=create_pr, token=token
             )
             stale = [name for name in repository.present if _WEIGHTS.fullmatch(name)]
             published = read_card(repository.download(CARD_NAME)) if CARD_NAME in repository.present else None
             if RESULTS_NAME in repository.present and not (staging / RESULTS_NAME).exists():
-                with suppress(ValueError):  # somebody's own file of that name
+                with suppress(ValueError):  # another file of that name, not written by `comem evaluate`
                     measured = Results.load(repository.download(RESULTS_NAME))
                     if self.memory_fingerprint in (None, measured.memory_fingerprint):
                         card["results"] = measured

@@ -1,1 +1,1 @@
-"""Repositories of the Hub: files fetched, commits made, and what the Hub refuses said in one sentence."""
+"""Repositories of the Hub: fetching files, making commits, and saying in one sentence what the Hub refuses."""

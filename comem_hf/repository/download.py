@@ -1,4 +1,4 @@
-"""One file of a repository, or one sentence that says why not."""
+"""Downloading one file of a repository, or saying in one sentence why that failed."""
 
 from pathlib import Path
 
@@ -8,19 +8,19 @@ from .errors import plain_errors, unreachable
 def download(
     repo_id: str, repo_type: str, revision: str | None, name: str, is_optional: bool = False, **options
 ) -> Path | None:
-    """Where a file lies in the cache of huggingface_hub, after downloading it if need be.
+    """Return the path of a file in the cache of huggingface_hub; download it first if it is not there.
 
     Args:
         repo_id (`str`): Id of the repository.
         repo_type (`str`): `"dataset"` or `"model"`.
         revision (`str` or `None`): Branch, tag or commit.
         name (`str`): Name of the file.
-        is_optional (`bool`, defaults to `False`): Whether a file that is neither cached nor reachable is like one that
-            the repository does not have.
+        is_optional (`bool`, defaults to `False`): Whether to return `None` for a file that is neither cached nor
+            reachable, too.
         options: Passed to `huggingface_hub.hf_hub_download`.
 
     Returns:
-        `Path`, or `None` if the repository has no such file.
+        `Path` or `None`: The path; `None` if the repository has no such file.
 
     Raises:
         OSError: If the repository cannot be read.
@@ -33,7 +33,7 @@ def download(
             return Path(hf_hub_download(repo_id, name, repo_type=repo_type, revision=revision, **options))
         except RemoteEntryNotFoundError:
             return None
-        # A thread that cannot connect makes huggingface_hub close the client of all: the others get what comes of it.
+        # If one thread cannot connect, huggingface_hub closes the client of all threads, which then get other errors.
         except (LocalEntryNotFoundError, RuntimeError, AttributeError) as error:
             if is_optional:
                 return None

@@ -1,4 +1,4 @@
-"""What the Hub refuses, in one sentence."""
+"""Errors of the Hub, in one sentence."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ LOG_IN = "log in (`hf auth login`, HF_TOKEN, or a `token`)"
 
 
 def repository_label(repo_id: str, repo_type: str | None = None) -> str:
-    """What to call a repository in a message, whose kind need not be known."""
+    """The name of a repository in a message; its kind need not be known."""
     return f"the {repo_type} repository {repo_id!r}" if repo_type else repr(repo_id)
 
 
@@ -20,12 +20,12 @@ def plain_errors(
 
     Args:
         repo_id (`str`): The repository that is read or written.
-        revision (`str`, *optional*): What is asked of it.
-        repo_type (`str`, *optional*): `"model"` or `"dataset"`, where only that was tried.
+        revision (`str`, *optional*): The branch, tag or commit that is asked for.
+        repo_type (`str`, *optional*): `"model"` or `"dataset"`, if only that kind was tried.
         writing (`bool`, defaults to `False`): Whether it is written.
 
     Raises:
-        OSError: Instead of those errors.
+        OSError: If there is such an error.
     """
     from huggingface_hub.errors import HfHubHTTPError, HTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
@@ -46,7 +46,7 @@ def plain_errors(
 
 
 def unreachable(repo_id: str, repo_type: str | None = None, file: str | None = None) -> str:
-    """What to say where there is no network of a repository, or of a file of one, that is not in the cache."""
+    """The message about a repository, or a file of one, that is neither in the cache nor reachable."""
     from huggingface_hub import constants
 
     why = " (HF_HUB_OFFLINE is set)" if constants.HF_HUB_OFFLINE else ""

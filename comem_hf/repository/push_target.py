@@ -7,18 +7,18 @@ from .errors import repository_label
 
 
 class PushTarget:
-    """A repository, made if it was not there, at the commit that the next one follows.
+    """A repository, created if it did not exist, and the commit that the next commit follows.
 
     Args:
         repo_id (`str`): Id of the repository.
         repo_type (`str`): `"dataset"` or `"model"`.
-        private (`bool`, *optional*): Whether a new repository is private; if not given, its owner's default.
-        revision (`str`, *optional*): Branch to push to, made if it is not there; defaults to the main one.
+        private (`bool`, *optional*): Whether a new repository is private; if not given, the owner's default.
+        revision (`str`, *optional*): Branch to push to, created if it does not exist; defaults to the main branch.
         create_pr (`bool`, defaults to `False`): Open a pull request instead.
-        token (`str` or `bool`, *optional*): Of a user who may write there; defaults to the stored one.
+        token (`str` or `bool`, *optional*): Token of a user who may write there; defaults to the stored one.
 
     Attributes:
-        present (`dict[str, str | None]`): The sha256 of each file (`None`: kept in git), by name.
+        present (`dict[str, str | None]`): The sha256 of each file, by name; `None` if the file is kept in git.
 
     Raises:
         ValueError: If `private` is asked for and the repository is public.
@@ -52,14 +52,14 @@ class PushTarget:
         self.present = {entry.path: entry.lfs and entry.lfs.sha256 for entry in entries if isinstance(entry, RepoFile)}
 
     def download(self, name: str) -> Path:
-        """A file as it is there."""
+        """Download a file of the commit that the next commit follows."""
         return download(**self.repository, revision=self.head, name=name, token=self._api.token)
 
     def commit(self, operations: list, message: str):
-        """Commit on top of what was found; the next commit follows this one.
+        """Commit on top of the commit that was found; the next commit follows this one.
 
         Returns:
-            `huggingface_hub.CommitInfo`: The commit; where nothing has changed, the latest one.
+            `huggingface_hub.CommitInfo`: The commit; if nothing has changed, the latest one.
         """
         done = self._api.create_commit(
             **self.repository,

@@ -1,4 +1,4 @@
-"""Whether a folder or a repository can be read, which is found out before all else."""
+"""Checking that a folder or a repository can be read, before anything else is done."""
 
 import os
 from collections.abc import Sequence
@@ -9,16 +9,16 @@ from .errors import plain_errors
 
 
 def refuse_unreadable(argument: str, name: str | os.PathLike | None, files: Sequence[str]) -> None:
-    """Refuse what is neither a folder nor a repository that can be read.
+    """Refuse a name that is neither a folder nor a repository that can be read.
 
     Args:
-        argument (`str`): What the argument is called, for messages.
+        argument (`str`): Name of the argument, for messages.
         name (`str` or `os.PathLike`, *optional*): The folder or repository.
-        files (`Sequence[str]`): Names of files one of which a repository has; the first is asked for.
+        files (`Sequence[str]`): Names of files, of which a repository has at least one; the first is asked for.
 
     Raises:
-        ValueError: If it can be neither.
-        OSError: If it cannot be read, or the Hub not be asked.
+        ValueError: If `name` can be neither.
+        OSError: If the repository cannot be read, or the Hub cannot be asked.
     """
     from huggingface_hub import hf_hub_download, try_to_load_from_cache
     from huggingface_hub.errors import RemoteEntryNotFoundError

@@ -15,15 +15,14 @@ class MemoryTrainingArguments(TrainingArguments):
     32 and dropout 0.05, belong to the model: see `CoMemConfig.lora_config`.
 
     Args:
-        max_memories (`int`, *optional*):
-            Only the first so many memory items of each sample are used; all by default. The published training uses 3.
-        distillation_weight (`float`, *optional*, defaults to 0.0):
-            Weight of an added loss: the Kullback-Leibler divergence, on the tokens of the answers, from the
-            predictions of the same frozen backbone with the items' text and images in its prompt. 0 turns it off.
-        muon_learning_rate (`float`, *optional*):
-            Learning rate of Muon for the matrices in the resampler's layers, which are learned from scratch and faster
-            so. The rest is trained by AdamW at `learning_rate`, without weight decay; `optim` is not used. Needs torch
-            2.9. AdamW for all by default.
+        max_memories (`int`, *optional*): Number of memory items used per sample, from the first on; all by default.
+            The published training uses 3.
+        distillation_weight (`float`, *optional*, defaults to `0.0`): Weight of an added loss: the Kullback-Leibler
+            divergence, on the tokens of the answers, from the predictions of the same frozen backbone with the items'
+            text and images in its prompt. 0 turns it off.
+        muon_learning_rate (`float`, *optional*): Learning rate of Muon for the matrices in the resampler's layers,
+            which are trained from scratch and learn faster with it. AdamW trains the rest at `learning_rate`, without
+            weight decay; `optim` is not used. Needs torch 2.9. By default AdamW trains everything.
     """
 
     learning_rate: float = 5e-5

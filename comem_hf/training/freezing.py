@@ -1,4 +1,4 @@
-"""What is trained and what is frozen: checked, counted and fingerprinted."""
+"""Checks and counts of the trainable and the frozen parameters of a model."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from comem_hf.modeling import CoMemForConditionalGeneration
 
 
 class TrainableShare(NamedTuple):
-    """How much of a model is trained; weights that are used in two places count once."""
+    """Numbers of trainable and of all parameters of a model; weights used in two places count once."""
 
     trainable: int
     total: int
@@ -22,11 +22,10 @@ def trainable_share(model: nn.Module) -> TrainableShare:
     """Count the trainable and all parameters of a model.
 
     Args:
-        model (`nn.Module`):
-            The model; the meta device will do.
+        model (`nn.Module`): The model; it may be on the meta device.
 
     Returns:
-        `TrainableShare`: the two counts, which print as a line.
+        `TrainableShare`: The two counts; its `str` is one line of text.
     """
     parameters = list(model.parameters())  # each shared parameter once
     return TrainableShare(sum(p.numel() for p in parameters if p.requires_grad), sum(p.numel() for p in parameters))
@@ -36,11 +35,10 @@ def check_backbone_is_frozen(model: CoMemForConditionalGeneration) -> None:
     """Check that training can change the memory encoder and nothing else.
 
     Args:
-        model ([`CoMemForConditionalGeneration`]):
-            The model about to be trained.
+        model ([`CoMemForConditionalGeneration`]): The model about to be trained.
 
     Raises:
-        ValueError: If a parameter of the backbone is trainable (the message names it), or no parameter is.
+        ValueError: If a backbone parameter is trainable (the message names it), or no memory encoder parameter is.
     """
     loose = [name for name, parameter in model.backbone.named_parameters() if parameter.requires_grad]
     if loose:

@@ -7,26 +7,20 @@ from torch import nn
 
 
 class MuonWithAdamW(torch.optim.Optimizer):
-    """`torch.optim.Muon` on the matrices inside some layers, `torch.optim.AdamW` on the rest of what is trainable.
+    """`torch.optim.Muon` for the matrices inside some layers, `torch.optim.AdamW` for all other trainable parameters.
 
     Args:
-        model (`torch.nn.Module`):
-            The model whose trainable parameters are optimised.
-        inside (`Sequence[str]`):
-            Parts of names: Muon takes the matrices whose name has one of them.
-        lr (`float`):
-            Learning rate of AdamW.
-        muon_lr (`float`):
-            Learning rate of Muon.
-        weight_decay (`float`, *optional*, defaults to 0.1):
-            Decoupled weight decay of Muon's matrices; what AdamW moves has none.
-        betas (`tuple[float, float]`, *optional*, defaults to `(0.9, 0.98)`):
-            Of AdamW.
-        eps (`float`, *optional*, defaults to 1e-8):
-            Of AdamW.
+        model (`torch.nn.Module`): The model whose trainable parameters are optimised.
+        inside (`Sequence[str]`): Parts of parameter names: Muon gets the matrices whose names contain one of them.
+        lr (`float`): Learning rate of AdamW.
+        muon_lr (`float`): Learning rate of Muon.
+        weight_decay (`float`, *optional*, defaults to `0.1`): Decoupled weight decay of Muon's matrices; AdamW's
+            parameters have none.
+        betas (`tuple[float, float]`, *optional*, defaults to `(0.9, 0.98)`): Betas of AdamW.
+        eps (`float`, *optional*, defaults to `1e-8`): Epsilon of AdamW.
 
     Raises:
-        ValueError: If nothing is left for one of the two.
+        ValueError: If one of the two gets no parameters.
     """
 
     def __init__(
@@ -55,11 +49,11 @@ class MuonWithAdamW(torch.optim.Optimizer):
             torch.optim.AdamW(others, lr=lr, betas=betas, eps=eps, weight_decay=0.0),
         ]
         super().__init__([{"params": matrices + others}], defaults={"lr": lr})
-        # The groups are the inner optimizers' own objects, so that a scheduler moves those.
+        # The groups are the inner optimizers' own objects, so that a scheduler changes those.
         self.param_groups = [group for optimizer in self.inner for group in optimizer.param_groups]
 
     def step(self, closure=None):
-        """One step of both; a `closure` is called first, with gradients enabled."""
+        """Take a step with both; a `closure` is called first, with gradients enabled."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -69,7 +63,7 @@ class MuonWithAdamW(torch.optim.Optimizer):
         return loss
 
     def state_dict(self) -> dict:
-        """The states of both, in order."""
+        """Return the states of both, Muon's first."""
         return {"inner": [optimizer.state_dict() for optimizer in self.inner]}
 
     def load_state_dict(self, state_dict: dict) -> None:

@@ -1,4 +1,4 @@
-"""The output folder of a training run: started, gone on with, or refused by name."""
+"""The output folder of a training run: new, resumed, or refused with a reason."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ from comem_hf.files.whole_file import write_durably
 
 SETTINGS_NAME = "training_settings.json"
 
-# The arguments that decide what comes out; the others (logging, saving, workers, ...) may change between two runs.
+# Arguments that decide the outcome; the others (logging, saving, workers, ...) may change when a run is resumed.
 DECISIVE_ARGUMENTS = (
     "adam_beta1",
     "adam_beta2",
@@ -45,13 +45,12 @@ DECISIVE_ARGUMENTS = (
 
 
 class TrainingOutputFolder:
-    """The folder that a training run writes to, with the settings that it was started with.
+    """The folder that a training run writes to, with the settings of the run.
 
     Args:
-        path (`str` or `Path`):
-            The folder; it need not exist.
-        settings (`dict[str, Any]`):
-            What decides the outcome of the run, JSON-serialisable; a run goes on only with the same.
+        path (`str` or `Path`): The folder; it need not exist.
+        settings (`dict[str, Any]`): Settings that decide the outcome of the run, JSON-serialisable; a run is resumed
+            only with the same settings.
     """
 
     def __init__(self, path: str | Path, settings: dict[str, Any]):
@@ -66,11 +65,11 @@ class TrainingOutputFolder:
         """Make the folder ready for the run.
 
         Returns:
-            `Path`: the last complete checkpoint of the same run, or `None` to start from the beginning.
+            `Path`: The last complete checkpoint of the same run, or `None` to start from the beginning.
 
         Raises:
             ValueError: If the folder holds something else, a run with other settings (the message names them), or a
-                run that has finished.
+                finished run.
         """
         if not self.settings_path.is_file():
             if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
@@ -86,7 +85,7 @@ class TrainingOutputFolder:
             before, finished = record["settings"], record["finished"]
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{str(self.settings_path)!r} cannot be read; choose a new output folder.") from error
-        # What the record lacks altogether was not recorded by the version that wrote it.
+        # A setting that the record lacks was not recorded by the version that wrote it, and is not compared.
         changed = [key for key in before if before[key] != self.settings.get(key)]
         if changed:
             changes = ", ".join(f"{key} was {before.get(key)!r} and is {self.settings.get(key)!r}" for key in changed)
@@ -99,7 +98,7 @@ class TrainingOutputFolder:
         return self.last_checkpoint()
 
     def last_checkpoint(self) -> Path | None:
-        """The newest checkpoint that was written to its end, if there is one."""
+        """Return the newest complete checkpoint, or `None` if there is none."""
         checkpoints = []
         for folder in self.path.glob(f"{PREFIX_CHECKPOINT_DIR}-*"):
             try:  # the trainer writes its state last
@@ -110,7 +109,7 @@ class TrainingOutputFolder:
         return max(checkpoints)[1] if checkpoints else None
 
     def finish(self) -> None:
-        """Note that the run has come to its end and its result is saved."""
+        """Record that the run has finished and its result is saved."""
         self._write(finished=True)
 
     def _write(self, finished: bool) -> None:
@@ -120,14 +119,13 @@ class TrainingOutputFolder:
 
 
 def decisive_settings(args: TrainingArguments) -> dict[str, Any]:
-    """The training arguments that decide what comes out of a run.
+    """Return the training arguments that decide the outcome of a run.
 
     Args:
-        args (`TrainingArguments`):
-            The arguments of the run.
+        args (`TrainingArguments`): The arguments of the run.
 
     Returns:
-        `dict[str, Any]`: names and JSON-serialisable values.
+        `dict[str, Any]`: Names and JSON-serialisable values.
     """
     settings = {**args.to_dict(), "world_size": args.world_size}
-    return {name: settings.get(name) for name in DECISIVE_ARGUMENTS}  # older versions lack some
+    return {name: settings.get(name) for name in DECISIVE_ARGUMENTS}  # older versions of transformers lack some

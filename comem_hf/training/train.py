@@ -36,30 +36,26 @@ def train_memory_encoder(
 ) -> TrainOutput:
     """Train the memory encoder of a model with transformers' `Trainer`, then save model and processor.
 
-    The loss is the cross-entropy of the answers given query and memory. A run that was interrupted goes on from its
-    last complete checkpoint when it is called again with the same model, data and settings, and ends as if it had not
-    been. The result is saved to `args.output_dir`. In mixed precision the memory encoder is trained in float32 and has
-    the dtype of the backbone in the end.
+    The loss is the cross-entropy of the answers given query and memory. The result is saved to `args.output_dir`.
+    Called again with the same model, data and settings, an interrupted run continues from its last complete checkpoint
+    and ends with the result of an uninterrupted one. In mixed precision the memory encoder is trained in float32 and
+    gets the dtype of the backbone in the end.
 
     Args:
-        model ([`CoMemForConditionalGeneration`]):
-            The model, changed in place; only its memory encoder may be trainable.
-        processor ([`CoMemProcessor`]):
-            Its processor.
-        dataset (`torch.utils.data.Dataset` or `list`):
-            Rows as in [`TrainingSample.from_row`]: a [`MemoryDataset`], or anything whose elements are such rows,
-            with PIL images and [`MemoryItem`]s where that is convenient.
-        args ([`MemoryTrainingArguments`]):
-            The settings.
-        eval_dataset (`torch.utils.data.Dataset` or `list`, *optional*):
-            Rows for the evaluation loss, computed as `args.eval_strategy` says.
-        callbacks (`list[TrainerCallback]`, *optional*):
-            Callbacks for the `Trainer`.
-        to_context (`Callable[[TrainingSample], TrainingSample]`, *optional*, defaults to [`items_in_context`]):
-            How items are written into the prompt of the teacher; used with `args.distillation_weight`.
+        model ([`CoMemForConditionalGeneration`]): The model, changed in place; only its memory encoder may be
+            trainable.
+        processor ([`CoMemProcessor`]): Its processor.
+        dataset (`torch.utils.data.Dataset` or `list`): A [`MemoryDataset`], or rows as in [`TrainingSample.from_row`],
+            which may hold PIL images and [`MemoryItem`]s.
+        args ([`MemoryTrainingArguments`]): The settings.
+        eval_dataset (`torch.utils.data.Dataset` or `list`, *optional*): Rows for the evaluation loss, computed as
+            `args.eval_strategy` says.
+        callbacks (`list[TrainerCallback]`, *optional*): Callbacks for the `Trainer`.
+        to_context (`Callable[[TrainingSample], TrainingSample]`, *optional*, defaults to [`items_in_context`]): The
+            function that writes a sample's items into the prompt of the teacher; used with `args.distillation_weight`.
 
     Returns:
-        `TrainOutput`: steps, mean loss and metrics.
+        `TrainOutput`: Steps, mean loss and metrics.
 
     Raises:
         ValueError: If the backbone is not frozen, or the output folder cannot be used.
@@ -80,7 +76,7 @@ def train_memory_encoder(
     if checkpoint is not None:
         logger.warning(f"Going on from {checkpoint}.")
 
-    if args.bf16 or args.fp16:  # mixed precision: what is trained is kept in float32, or small updates would be lost
+    if args.bf16 or args.fp16:  # mixed precision: trained parameters stay in float32, or small updates would be lost
         for parameter in trainable_parameters(model).values():
             parameter.data = parameter.data.float()
     trainer = MemoryEncoderTrainer(
@@ -98,7 +94,7 @@ def train_memory_encoder(
     )
     try:
         output = trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
-    finally:  # one dtype throughout again, and no autocast around `forward`, or the model could not be used
+    finally:  # one dtype again, and no autocast around `forward`, or the model could not be used
         trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
         for parameter in trainable_parameters(model).values():
             parameter.data = parameter.data.to(model.backbone.dtype)
@@ -114,6 +110,6 @@ def train_memory_encoder(
 
 
 def _describe(dataset: Any) -> str:
-    """What identifies the data between two calls: its fingerprint if it has one, else its length or kind."""
+    """Identify the data between two calls: by its fingerprint if it has one, else by its length or type."""
     fingerprint = getattr(dataset, "fingerprint", None) or getattr(dataset, "_fingerprint", None)  # ours, `datasets`'
     return fingerprint or (f"{len(dataset)} rows" if hasattr(dataset, "__len__") else type(dataset).__name__)

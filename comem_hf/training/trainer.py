@@ -17,16 +17,15 @@ from .optimizer import MuonWithAdamW
 
 
 class MemoryEncoderTrainer(Trainer):
-    """Trains what is trainable of a [`CoMemForConditionalGeneration`] and saves only that in its checkpoints.
+    """Trainer of a [`CoMemForConditionalGeneration`] whose checkpoints hold only the trainable parameters.
 
     A checkpoint holds the trainable tensors under their parameter names, and what the `Trainer` needs to resume. It is
-    no model folder: [`train_memory_encoder`] saves one when the training has finished.
+    not a model folder: [`train_memory_encoder`] saves one when the training has finished.
 
     Args:
-        args ([`MemoryTrainingArguments`]):
-            The settings. With `distillation_weight`, batches hold `teacher_inputs` (see [`MemoryCollator`]).
-        kwargs:
-            As for `Trainer`.
+        args ([`MemoryTrainingArguments`]): The settings. With `distillation_weight`, batches hold `teacher_inputs`
+            (see [`MemoryCollator`]).
+        kwargs: Other arguments of `Trainer`.
     """
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
@@ -58,7 +57,7 @@ class MemoryEncoderTrainer(Trainer):
             divergence = answer_divergence(outputs["logits"], inputs["labels"], teacher.logits, teacher_labels)
             if num_items_in_batch is None:
                 divergence = divergence.mean()
-            else:  # as for the model's own loss: the gradients of the processes are averaged, the count is their sum
+            else:  # as in the model's own loss: gradients are averaged over the processes, the count is summed
                 divergence = divergence.sum() * self.accelerator.num_processes / num_items_in_batch
             loss = loss + self.args.distillation_weight * divergence
         if torch.is_grad_enabled() and not loss.requires_grad:
@@ -94,14 +93,11 @@ def answer_divergence(
     """Kullback-Leibler divergence of the student's predictions from the teacher's, at each token of the answers.
 
     Args:
-        logits (`torch.Tensor` of shape `(batch, length, vocabulary)`):
-            The student's logits.
-        labels (`torch.Tensor` of shape `(batch, length)`):
-            The student's labels; -100 where nothing is learned.
-        teacher_logits (`torch.Tensor` of shape `(batch, teacher length, vocabulary)`):
-            The teacher's logits; its prompts may have other lengths.
-        teacher_labels (`torch.Tensor` of shape `(batch, teacher length)`):
-            The teacher's labels: the same answers.
+        logits (`torch.Tensor` of shape `(batch, length, vocabulary)`): The student's logits.
+        labels (`torch.Tensor` of shape `(batch, length)`): The student's labels; -100 where nothing is learned.
+        teacher_logits (`torch.Tensor` of shape `(batch, teacher length, vocabulary)`): The teacher's logits; its
+            prompts may have other lengths.
+        teacher_labels (`torch.Tensor` of shape `(batch, teacher length)`): The teacher's labels: the same answers.
 
     Returns:
         `torch.Tensor` of shape `(answer tokens,)`: KL(teacher || student) in nats.

@@ -1,1 +1,1 @@
-"""What is written: folders, shards, reports."""
+"""The output of conversions and exports: folders, shards, reports."""

@@ -1,4 +1,4 @@
-"""A model to be written out in another form, and the folder for it."""
+"""Loading of a model for an export, and the folder for the export."""
 
 import os
 from collections.abc import Iterator
@@ -24,18 +24,17 @@ def open_export(
     overwrite: bool,
     kind: str,
 ) -> Iterator[tuple[CoMemForConditionalGeneration, Path, str | os.PathLike | None]]:
-    """
-    Checks what can be checked beforehand, then loads a model.
+    """Make the checks that need no model, then load the model and open the output folder.
 
     Args:
         model (`str`, `os.PathLike` or [`CoMemForConditionalGeneration`]): Folder, repository or loaded model.
-        output (`str` or `os.PathLike`): Folder to write, apart from all that is read.
+        output (`str` or `os.PathLike`): Folder to write, which must not overlap with the inputs.
         backbone (`str` or `os.PathLike`, *optional*): The backbone of a memory-only checkpoint.
-        overwrite (`bool`): Whether what is in `output` may be replaced, if it is of the same kind.
-        kind (`str`): What is written, one of [`refuse_unless_replaceable`]'s.
+        overwrite (`bool`): Whether an export of the same kind in `output` may be replaced.
+        kind (`str`): Kind of the export, one of those of [`refuse_unless_replaceable`].
 
     Yields:
-        The model, the folder that becomes `output`, and where the model was loaded from, if it was not loaded before.
+        The model, the folder that becomes `output`, and the model's source, `None` if it was loaded before.
     """
     source = None if isinstance(model, PreTrainedModel) else model
     for argument, name in (("model", source), ("backbone", backbone)):
@@ -51,7 +50,7 @@ def open_export(
 
 
 def _backbone_name(model: str | os.PathLike | PreTrainedModel) -> str | None:
-    """Returns the backbone that a model of this package names in its configuration, before it is loaded."""
+    """Return the backbone that the configuration of a model names, without loading the model."""
     if isinstance(model, PreTrainedModel):
         return getattr(model.config, "backbone_name_or_path", None)
     return PreTrainedConfig.get_config_dict(model)[0].get("backbone_name_or_path")

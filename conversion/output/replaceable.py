@@ -1,4 +1,4 @@
-"""What `--overwrite` may replace: a folder that was written here, and that holds nothing else."""
+"""What `--overwrite` may replace: a folder that this package wrote and that holds no other files."""
 
 import json
 from fnmatch import fnmatchcase
@@ -32,12 +32,11 @@ ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 
 def refuse_unless_replaceable(output: Path, kind: str):
-    """
-    Raises a `ValueError` if a folder that is not empty must not be replaced.
+    """Raise a `ValueError` if a folder that is not empty must not be replaced.
 
     Args:
         output (`pathlib.Path`): The folder.
-        kind (`str`): What is about to be written, and so may be replaced: `CHECKPOINT`, `MERGED` or `ADAPTER`.
+        kind (`str`): What will be written, and therefore may be replaced: `CHECKPOINT`, `MERGED` or `ADAPTER`.
     """
     if not _IS[kind](output):
         raise ValueError(f"`output` {str(output)!r} does not hold {kind} to replace; choose another folder.")

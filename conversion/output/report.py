@@ -1,4 +1,4 @@
-"""What a conversion did."""
+"""The report of a conversion."""
 
 import json
 from dataclasses import dataclass, field
@@ -12,20 +12,19 @@ REPORT_NAME = "conversion.json"
 
 @dataclass
 class ConversionReport:
-    """
-    What a conversion did; `conversion.json` in the output holds it, too.
+    """The report of a conversion, which is also saved as `conversion.json` in the output.
 
     Args:
         output (`pathlib.Path`): The folder written.
-        layout (`str`): What the source was: `"full merged"`, `"merged without inference copy"` or `"adapter"`.
+        layout (`str`): Layout of the source: `"full merged"`, `"merged without inference copy"` or `"adapter"`.
         encoder (`str`): `"adapter"` or `"separate"`.
         num_tensors (`int`): Tensors written.
         rank (`int`, *optional*): Rank of the adapter; `None` with `encoder="separate"`.
-        errors (`dict[str, float]`): By layer, the Frobenius norm of what the recovered adapter leaves out, relative to
-            the layer's change. Empty if nothing had to be recovered.
+        errors (`dict[str, float]`): By layer, the Frobenius norm of the part that the recovered adapter leaves out,
+            relative to the layer's change. Empty if nothing had to be recovered.
         noise (`dict[str, float]`): By layer, the part of the error that rounding the weights can explain.
-        has_processor (`bool`): Whether there were tokenizer files, and so the output has a processor.
-        notes (`list[str]`): Sentences on what was taken for granted and cannot be told from the files.
+        has_processor (`bool`): Whether there were tokenizer files, so that the output has a processor.
+        notes (`list[str]`): Sentences about settings that were assumed because the files do not contain them.
     """
 
     output: Path
@@ -45,11 +44,11 @@ class ConversionReport:
 
     @property
     def worst_layer(self) -> str | None:
-        """The layer that has it; `None` if nothing had to be recovered."""
+        """The layer with the largest error; `None` if nothing had to be recovered."""
         return max(self.errors, key=self.errors.get, default=None)
 
     def save(self, folder: Path, **more: Any):
-        """Writes `conversion.json`."""
+        """Write `conversion.json`."""
         content = {
             "layout": self.layout,
             "encoder": self.encoder,
@@ -62,7 +61,7 @@ class ConversionReport:
 
 
 def write_report(path: Path, content: dict[str, Any]):
-    """Writes a JSON file that says which version of this package made what lies beside it."""
+    """Write a JSON file with the version of this package that made the files beside it."""
     content = {"comem_hf_version": _own_version(), **content}
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 

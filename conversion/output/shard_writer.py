@@ -1,4 +1,4 @@
-"""Writing safetensors one tensor at a time."""
+"""Writing of safetensors files, one tensor at a time."""
 
 import json
 import os
@@ -21,14 +21,13 @@ def write_shards(
     max_bytes: int = MAX_SHARD_BYTES,
     on_written: Callable[[int], object] = lambda num_bytes: None,
 ):
-    """
-    Writes tensors under the file names that transformers looks for, holding one of them at a time.
+    """Write tensors under the file names that transformers expects, with one tensor in memory at a time.
 
     Args:
-        folder (`pathlib.Path`): Where to; must exist.
-        tensors (`dict[str, LazyTensor]`): What to write; each is loaded once.
-        max_bytes (`int`, *optional*, defaults to 5e9): Size of a shard. A tensor that is larger gets one of its own.
-        on_written (`Callable`, *optional*): Told the bytes of each tensor once it is written.
+        folder (`pathlib.Path`): Folder to write to; must exist.
+        tensors (`dict[str, LazyTensor]`): Tensors to write; each is loaded once.
+        max_bytes (`int`, *optional*, defaults to 5e9): Largest size of a shard. A larger tensor gets its own shard.
+        on_written (`Callable`, *optional*): Called with the number of bytes of each tensor that was written.
     """
     shards = [[]]
     room = max_bytes
@@ -53,7 +52,7 @@ def write_shards(
 
 
 def _write_file(path: Path, tensors: dict[str, LazyTensor], on_written: Callable[[int], object]):
-    # Wide dtypes first: readers want each tensor to start at a multiple of its dtype's size.
+    # Wide dtypes first: readers expect each tensor to start at a multiple of its dtype's size.
     tensors = dict(sorted(tensors.items(), key=lambda item: -item[1].dtype.itemsize))
     header, end = {"__metadata__": {"format": "pt"}}, 0
     for key, tensor in tensors.items():

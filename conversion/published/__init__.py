@@ -1,1 +1,1 @@
-"""Reading what was published: layouts, key names, files, and whether parts belong together."""
+"""Reading of published checkpoints: layouts, key names, files, and checks that parts belong together."""

@@ -1,4 +1,4 @@
-"""Reading the configuration that says what a backbone is."""
+"""Reading of a backbone's configuration."""
 
 import json
 import os
@@ -14,15 +14,14 @@ from .tensor_files import find_file
 
 
 def read_backbone_config(origin: str | os.PathLike, argument: str) -> PreTrainedConfig:
-    """
-    Returns the configuration of a plain backbone, or of a published checkpoint, which is the same.
+    """Return the configuration of a plain backbone or of a published checkpoint, which have the same form.
 
     Args:
         origin (`str` or `os.PathLike`): Folder or repository.
         argument (`str`): `"source"` or `"backbone"`, for messages.
 
     Raises:
-        `ValueError`: If there is none, or if it is of something else.
+        ValueError: If there is none, or if it is not that of a supported backbone.
     """
     path = find_file(origin, CONFIG_NAME)
     if path is None and find_file(origin, ADAPTER_CONFIG):
@@ -40,13 +39,13 @@ def read_backbone_config(origin: str | os.PathLike, argument: str) -> PreTrained
         raise ValueError(f"{path}: model_type must be one of {list(BACKBONES)}, got {model_type!r}.")
     try:
         return AutoConfig.for_model(**values)
-    except Exception as error:  # of any kind, as each field has a check of its own
+    except Exception as error:  # of any type, as each field has its own check
         reason = " ".join(str(error).split()).rstrip(".")
         raise ValueError(f"{path} describes no {model_type} model ({reason}); download it again.") from error
 
 
 def refuse_other_vocabulary(source: str | os.PathLike, config: PreTrainedConfig, backbone: str | os.PathLike):
-    """Raises a `ValueError` if a checkpoint has a configuration, too, and its vocabulary does not fit a backbone."""
+    """Raise a `ValueError` if a checkpoint has its own configuration with another vocabulary size than a backbone."""
     path, size = find_file(source, CONFIG_NAME), config.get_text_config().vocab_size
     said = None if path is None else _vocabulary_size(path)
     if said not in (None, size):
@@ -57,7 +56,7 @@ def refuse_other_vocabulary(source: str | os.PathLike, config: PreTrainedConfig,
 
 
 def refuse_comem(argument: str, origin: str | os.PathLike):
-    """Raises the `ValueError` for a checkpoint of this package, or a published one where a plain model belongs."""
+    """Raise the `ValueError` for a checkpoint of this package, or for a published one in place of a plain model."""
     if argument == "source":
         raise ValueError(f"`source` {origin} is a checkpoint of this package already; load it with `from_pretrained`.")
     raise ValueError(
@@ -69,7 +68,7 @@ def _vocabulary_size(path: Path) -> int | None:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         return values.get("vocab_size", values.get("text_config", {}).get("vocab_size"))
-    except (ValueError, AttributeError):  # the backbone's configuration is what counts
+    except (ValueError, AttributeError):  # only the backbone's configuration is used
         return None
 
 

@@ -1,4 +1,4 @@
-"""Telling weights, and whole backbones, apart."""
+"""Comparison of weights and of whole backbones."""
 
 import torch
 
@@ -9,7 +9,7 @@ EMBEDDINGS = "model.language_model.embed_tokens.weight"
 
 
 def same_weights(ours: LazyTensor, theirs: LazyTensor) -> bool:
-    """Whether two tensors are equal, or one is the other rounded to its dtype."""
+    """Whether two tensors are equal, or one of them is the other rounded to its own dtype."""
     if ours.shape != theirs.shape:
         return False
     ours, theirs = ours.load(), theirs.load()
@@ -17,11 +17,10 @@ def same_weights(ours: LazyTensor, theirs: LazyTensor) -> bool:
 
 
 def add_tensor(tensors: dict[str, LazyTensor], name: str, tensor: LazyTensor):
-    """
-    Enters a tensor under a name to which several keys of a checkpoint may lead.
+    """Add a tensor under a name that several keys of a checkpoint may have.
 
     Raises:
-        `ValueError`: If another tensor has the name already.
+        ValueError: If a different tensor has the name already.
     """
     if name in tensors and not same_weights(tensors[name], tensor):
         raise ValueError(
@@ -32,7 +31,7 @@ def add_tensor(tensors: dict[str, LazyTensor], name: str, tensor: LazyTensor):
 
 
 def refuse_other_copy(copy: dict[str, LazyTensor], backbone: dict[str, LazyTensor], source: str, backbone_source: str):
-    """Raises a `ValueError` if a backbone is not the one that a checkpoint holds a copy of."""
+    """Raise a `ValueError` if a backbone differs from the copy that a checkpoint holds."""
     for name, tensor in copy.items():
         if name not in backbone:
             if name == "lm_head.weight":  # tied to the embeddings
@@ -43,19 +42,19 @@ def refuse_other_copy(copy: dict[str, LazyTensor], backbone: dict[str, LazyTenso
 
 
 def changed_weights(ours: dict[str, LazyTensor], theirs: dict[str, LazyTensor]) -> list[str]:
-    """Returns the names of those tensors that others of the same names do not equal."""
+    """Return the names of the tensors that differ from the other tensors of the same names."""
     return [name for name, tensor in ours.items() if name in theirs and not same_weights(tensor, theirs[name])]
 
 
 def refuse_other_origin(changed: list[str], frozen: int, source: str, backbone_source: str):
-    """
-    Raises a `ValueError` if so much differs that the backbone cannot be what a checkpoint was trained from: the
-    embeddings, or most of what adapters leave alone.
+    """Raise a `ValueError` if a backbone cannot be the one from which a checkpoint was trained.
+
+    That is the case if the embeddings differ, or more than half of the weights that adapters do not change.
 
     Args:
         changed (`list[str]`): Names of the weights that differ though no adapter changes them.
         frozen (`int`): How many such weights there are.
-        source (`str`), backbone_source (`str`): Where the two are from.
+        source (`str`), backbone_source (`str`): Where checkpoint and backbone are from.
     """
     if EMBEDDINGS not in changed and 2 * len(changed) <= frozen:
         return

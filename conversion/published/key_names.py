@@ -1,4 +1,4 @@
-"""Names of tensors in published checkpoints, and the names they get here."""
+"""Names of tensors in published checkpoints and in checkpoints of this package."""
 
 import re
 
@@ -8,7 +8,7 @@ RESAMPLER = "knowledge_processor."
 OWN_PREFIX = "memory_encoder."
 PEFT_PREFIX = "base_model.model."
 
-# (published, here): what comes first in `knowledge_processor.*` and in `memory_encoder.resampler.*`. `to_kv` is split.
+# Names in `knowledge_processor.*` and, here, in `memory_encoder.resampler.*`. `to_kv` is missing as it is split.
 RESAMPLER_NAMES = {
     "latents": "queries.weight",
     "proj_in.weight": "in_proj.weight",
@@ -32,23 +32,23 @@ RESAMPLER_KEYS_VALUES = "layers.0.to_kv.weight"
 
 
 def modern_name(name: str) -> str:
-    """
-    Returns the name of a backbone's tensor in transformers 5, given that of 4.49 or 5: `model.norm.weight` becomes
-    `model.language_model.norm.weight`, `visual.*` becomes `model.visual.*`.
+    """Return the name in transformers 5 of a backbone's tensor, given its name in 4.49 or 5.
+
+    `model.norm.weight` becomes `model.language_model.norm.weight`, `visual.*` becomes `model.visual.*`.
     """
     name = re.sub(r"^visual\.", "model.visual.", name)
     return re.sub(r"^model\.(?!language_model\.|visual\.)", "model.language_model.", name)
 
 
 def without_peft(key: str, adapter: str) -> str | None:
-    """
-    Returns the name that a tensor of a PEFT folder has in the model without PEFT's wrappers:
+    """Return the name that a tensor of a PEFT folder has in the model without PEFT's wrappers.
+
     `base_model.model.visual.merger.modules_to_save.default.ln_q.weight` becomes `visual.merger.ln_q.weight`. `None`
     for the frozen original of a module that is saved whole.
 
     Args:
         key (`str`): Name of a tensor, with or without the wrappers.
-        adapter (`str`): What the adapter is called.
+        adapter (`str`): Name of the adapter.
     """
     key = key.removeprefix(PEFT_PREFIX)
     if ".original_module." in key:

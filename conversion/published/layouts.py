@@ -1,4 +1,4 @@
-"""The layouts of published checkpoints, taken apart: backbone, encoder, resampler."""
+"""The layouts of published checkpoints, split into backbone, encoder and resampler."""
 
 import os
 from collections.abc import Iterable
@@ -24,21 +24,20 @@ from .tensor_files import LazyTensor, find_file, read_weights
 
 @dataclass
 class PublishedCheckpoint:
-    """
-    A published checkpoint's parts, whatever its layout; tensors by their names in transformers 5.
+    """The parts of a published checkpoint of any layout; tensors by their names in transformers 5.
 
     Args:
         source (`str`): Folder or repository.
         layout (`str`): `"full merged"`, `"merged without inference copy"` or `"adapter"`.
         config (`PreTrainedConfig`): Configuration of the backbone.
-        backbone (`dict[str, LazyTensor]`): All its tensors.
+        backbone (`dict[str, LazyTensor]`): All tensors of the backbone.
         backbone_source (`str`): Where they are from: `source` itself, or another folder or repository.
-        has_copy (`bool`): Whether the checkpoint holds a copy of the backbone, so that there is no doubt about it.
+        has_copy (`bool`): Whether the checkpoint holds a copy of the backbone, so that the backbone is certain.
         encoder (`dict[str, LazyTensor]`): The encoder's full tensors; in an adapter folder, those saved whole.
         lora (`dict[str, LoraFactors]`, *optional*): In an adapter folder, the factors by layer.
         lora_dropout (`float`): Dropout that the adapter was trained with.
-        adapter_backbone (`str`, *optional*): What an adapter folder calls the model that it was trained from.
-        resampler (`dict[str, LazyTensor]`): Its tensors by their published names, without the prefix.
+        adapter_backbone (`str`, *optional*): In an adapter folder, the name of the model that it was trained from.
+        resampler (`dict[str, LazyTensor]`): The resampler's tensors by their published names, without the prefix.
     """
 
     source: str
@@ -55,16 +54,16 @@ class PublishedCheckpoint:
 
 
 def read_published(source: str | os.PathLike, backbone: str | os.PathLike | None = None) -> PublishedCheckpoint:
-    """
-    Finds out which layout a checkpoint has and takes it apart. Weights are not read yet, except to compare a copy of
-    the backbone with `backbone`.
+    """Find out which layout a checkpoint has and split it into its parts.
+
+    Weights are not read yet, except to compare a copy of the backbone with `backbone`.
 
     Args:
         source (`str` or `os.PathLike`): Folder or repository.
         backbone (`str` or `os.PathLike`, *optional*): The backbone; needed unless the checkpoint holds a copy.
 
     Raises:
-        `ValueError`: If a part is missing or unknown, or if `backbone` is not the one that the checkpoint was made
+        ValueError: If a part is missing or unknown, or if `backbone` is not the one that the checkpoint was made
             from.
     """
     source = str(source)
@@ -80,7 +79,7 @@ def read_published(source: str | os.PathLike, backbone: str | os.PathLike | None
             add_tensor(resampler, key.removeprefix(RESAMPLER), tensor)
         else:
             add_tensor(encoder, modern_name(key), tensor)
-    encoder.pop("lm_head.weight", None)  # the memory encoder has no use for a second head
+    encoder.pop("lm_head.weight", None)  # the memory encoder does not use a second head
     _check_resampler(resampler, source, is_plain=lora is None and not copy)
 
     if backbone is not None:

@@ -1,4 +1,4 @@
-"""The settings of a PEFT adapter, as far as they decide what its factors mean."""
+"""The settings of a PEFT adapter that decide what its factors mean."""
 
 import json
 import math
@@ -13,7 +13,7 @@ from .tensor_files import find_file
 
 
 ADAPTER_CONFIG = "adapter_config.json"
-# Fields of `LoraConfig` that change what the factors mean, with the values under which they do not.
+# Fields of `LoraConfig` that can change what the factors mean, with the values that do not change it.
 HARMLESS = {
     "alora_invocation_tokens": (None,),
     "arrow_config": (None,),
@@ -34,11 +34,10 @@ CHANGES_BACKBONE = ("pissa", "olora", "corda", "loftq", "lora_ga")  # values of 
 
 
 def read_peft_config(source: str | os.PathLike) -> dict[str, Any]:
-    """
-    Returns the settings in `adapter_config.json`.
+    """Return the settings in `adapter_config.json`.
 
     Raises:
-        `ValueError`: If they are none, out of range, or of an adapter that cannot be converted.
+        ValueError: If the file holds no settings, if they are out of range, or if the adapter cannot be converted.
     """
     path = find_file(source, ADAPTER_CONFIG)
     try:
@@ -71,17 +70,16 @@ def read_peft_config(source: str | os.PathLike) -> dict[str, Any]:
 
 
 def refuse_lost_layers(targets: Any, layers: Iterable[str], source: str | os.PathLike):
-    """
-    Raises a `ValueError` if an entry of `target_modules` has no factors in any layer.
+    """Raise a `ValueError` if an entry of `target_modules` has no factors in any layer.
 
     Args:
-        targets (`list[str]` or other): The setting; only a list can be told to be complete.
+        targets (`list[str]` or other): The setting; only a list can be checked.
         layers (`Iterable[str]`): Names of the layers with factors.
         source (`str` or `os.PathLike`): The adapter's folder, for messages.
     """
     if not isinstance(targets, list):
         return
-    # The keys may have been renamed since, and the settings not.
+    # The keys may have been renamed since the training, but not the settings.
     layers = [f".{modern_name(layer)}" for layer in layers]
     for target in targets:
         if not any(layer.endswith((f".{target}", f".{modern_name(target)}")) for layer in layers):

@@ -19,12 +19,11 @@ LORA_KEY = re.compile(r"(.+)\.lora_(A|B)(?:\.([^.]+))?\.weight")
 
 @dataclass(frozen=True)
 class LoraFactors:
-    """
-    A layer's adapter, `change = (alpha / rank) * b @ a`.
+    """A layer's adapter, `change = (alpha / rank) * b @ a`.
 
     Args:
         a (`LazyTensor` of shape `(rank, in)`), b (`LazyTensor` of shape `(out, rank)`): The factors.
-        alpha (`float`): Its scale.
+        alpha (`float`): The scale.
     """
 
     a: LazyTensor
@@ -33,20 +32,19 @@ class LoraFactors:
 
     @property
     def rank(self) -> int:
-        """Its rank."""
+        """Rank of the factors."""
         return self.a.shape[0]
 
 
 @dataclass(frozen=True)
 class PeftFolder:
-    """
-    What is in an adapter folder, by the names in the model without PEFT.
+    """The tensors of an adapter folder, by their names in the model without PEFT.
 
     Args:
         lora (`dict[str, LoraFactors]`): The factors by layer.
         others (`dict[str, LazyTensor]`): All other tensors.
         dropout (`float`): Dropout that the adapter was trained with.
-        backbone_name (`str`, *optional*): What it calls the model that it was trained from.
+        backbone_name (`str`, *optional*): The folder's name for the model that the adapter was trained from.
     """
 
     lora: dict[str, LoraFactors]
@@ -56,14 +54,13 @@ class PeftFolder:
 
 
 def read_peft_folder(source: str | os.PathLike) -> PeftFolder:
-    """
-    Reads an adapter folder, but not yet its weights.
+    """Read an adapter folder, but not yet its weights.
 
     Args:
         source (`str` or `os.PathLike`): Folder or repository with `adapter_config.json`.
 
     Raises:
-        `ValueError`: If the adapter is something that LoRA layers of a converted model cannot be, or is not all there.
+        ValueError: If LoRA layers of a converted model cannot represent the adapter, or if a part of it is missing.
     """
     config = read_peft_config(source)
     tensors = list(read_weights(source, "adapter_model.safetensors", "adapter_model.bin").items())

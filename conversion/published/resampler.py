@@ -1,4 +1,4 @@
-"""The resampler of a published checkpoint under the names, and with the sizes, that it has here."""
+"""The resampler of a published checkpoint with the names and sizes of this package."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ PUBLISHED_HEADS = 16
 
 
 def check_resampler_shapes(tensors: dict[str, LazyTensor]):
-    """Raises a `ValueError` if a tensor that sizes are taken from has not the number of dimensions that it must."""
+    """Raise a `ValueError` if a tensor from which sizes are read has a wrong number of dimensions."""
     latents = tensors["latents"]
     if len(latents.shape) != 3 or latents.shape[0] != 1:
         raise ValueError(
@@ -22,15 +22,14 @@ def check_resampler_shapes(tensors: dict[str, LazyTensor]):
 
 
 def resampler_config(tensors: dict[str, LazyTensor], given: dict[str, Any] | None) -> dict[str, Any]:
-    """
-    Returns `resampler_config` without the number of passes, unless that is given.
+    """Return `resampler_config`, with the number of passes only if it is given.
 
     Args:
         tensors (`dict[str, LazyTensor]`): The resampler by published names.
-        given (`dict`, *optional*): Keys that the caller knows.
+        given (`dict`, *optional*): The keys that the caller gave.
 
     Raises:
-        `ValueError`: If they are out of range or do not fit the tensors.
+        ValueError: If given values are out of range or do not fit the tensors.
     """
     given = dict(given or {})
     for name in ("num_attention_heads", "head_dim", "num_hidden_layers"):
@@ -52,7 +51,7 @@ def resampler_config(tensors: dict[str, LazyTensor], given: dict[str, Any] | Non
 
 
 def resampler_tensors(tensors: dict[str, LazyTensor]) -> dict[str, LazyTensor]:
-    """Returns the resampler's tensors by their keys in checkpoints of this package."""
+    """Return the resampler's tensors by their keys in checkpoints of this package."""
     prefix = "memory_encoder.resampler."
     result = {prefix + name: tensors[published] for published, name in RESAMPLER_NAMES.items()}
     result[prefix + "queries.weight"] = tensors["latents"].then(lambda tensor: tensor[0])

@@ -1,4 +1,4 @@
-"""Reading the tensors of a checkpoint, each when it is asked for and never by mapping a file into memory for long."""
+"""Reading of a checkpoint's tensors, each only when it is used, without keeping a file mapped into memory."""
 
 import json
 import os
@@ -21,18 +21,17 @@ from transformers.utils import (
 
 DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 MAX_HEADER_BYTES = 100_000_000  # the format's own limit
-LARGEST_WEIGHT = torch.finfo(torch.float16).max  # training makes none that is larger, one flipped bit does
+LARGEST_WEIGHT = torch.finfo(torch.float16).max  # training makes no larger ones, but one flipped bit does
 
 
 @dataclass(frozen=True)
 class LazyTensor:
-    """
-    A tensor that is read, or computed, when loaded.
+    """A tensor that is read, or computed, when loaded.
 
     Args:
-        origin (`str`): Where it comes from, for messages.
-        shape (`torch.Size`), dtype (`torch.dtype`): What loading will give.
-        load (`Callable`): Reads or computes it anew at every call.
+        origin (`str`): Where the tensor comes from, for messages.
+        shape (`torch.Size`), dtype (`torch.dtype`): Shape and dtype that the tensor has when loaded.
+        load (`Callable`): Reads or computes the tensor again at every call.
     """
 
     origin: str
@@ -42,11 +41,11 @@ class LazyTensor:
 
     @property
     def num_bytes(self) -> int:
-        """Its size in memory and in a file."""
+        """Size of the tensor in memory and in a file."""
         return prod(self.shape) * self.dtype.itemsize
 
     def then(self, change: Callable[[torch.Tensor], torch.Tensor]) -> "LazyTensor":
-        """Returns the tensor that `change` makes of this one."""
+        """Return a tensor that applies `change` to this one when loaded."""
         with torch.device("meta"):
             shape = change(torch.empty(self.shape, dtype=self.dtype)).shape
         return LazyTensor(self.origin, shape, self.dtype, lambda: change(self.load()))
@@ -55,16 +54,18 @@ class LazyTensor:
 def read_weights(
     source: str | os.PathLike, safetensors_name: str = SAFE_WEIGHTS_NAME, pickle_name: str = WEIGHTS_NAME
 ) -> dict[str, LazyTensor]:
-    """
-    Returns the tensors of a checkpoint by their keys: of one safetensors file, of safetensors shards, or of the same
-    two with `.bin` files.
+    """Return the tensors of a checkpoint by their keys.
+
+    They are read from one safetensors file, from safetensors shards, from one `.bin` file or from `.bin` shards,
+    whichever is found first.
 
     Args:
         source (`str` or `os.PathLike`): Folder or repository.
-        safetensors_name (`str`, *optional*), pickle_name (`str`, *optional*): What a single file would be called.
+        safetensors_name (`str`, *optional*), pickle_name (`str`, *optional*): Name of a single file of each format.
 
     Raises:
-        `ValueError`: If there is no such file, one is missing or damaged, or a key is not where the index says.
+        ValueError: If there is no such file, if one is missing or damaged, or if a key is not in the file that the
+            index names.
     """
     for name, index_name in (safetensors_name, SAFE_WEIGHTS_INDEX_NAME), (pickle_name, WEIGHTS_INDEX_NAME):
         if path := find_file(source, name):
@@ -80,7 +81,7 @@ def read_weights(
 
 
 def find_file(source: str | os.PathLike, name: str) -> Path | None:
-    """Returns a file of a folder or repository, fetched if need be; `None` if it has none of that name."""
+    """Return a file of a folder or repository, downloaded if needed; `None` if there is none of that name."""
     if os.path.isdir(source):
         path = Path(source) / name
         return path if path.is_file() else None
@@ -89,7 +90,7 @@ def find_file(source: str | os.PathLike, name: str) -> Path | None:
 
 
 def read_tensors(path: Path) -> dict[str, LazyTensor]:
-    """Returns the tensors of one safetensors or `.bin` file by their keys."""
+    """Return the tensors of one safetensors or `.bin` file by their keys."""
     return _read_pickle(path) if path.suffix == ".bin" else _read_safetensors(path)
 
 
@@ -97,7 +98,7 @@ def _read_shards(source: str | os.PathLike, index: Path) -> dict[str, LazyTensor
     try:
         weight_map = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
         shard_names = sorted(set(weight_map.values()))
-        if any(Path(name).name != name for name in shard_names):  # it may not reach outside its folder
+        if any(Path(name).name != name for name in shard_names):  # a name must not lead outside the folder
             raise ValueError(shard_names)
     except (ValueError, TypeError, KeyError, AttributeError):
         raise ValueError(f"{index} is no index of shards: it has no valid `weight_map`; download it again.") from None
@@ -114,8 +115,8 @@ def _read_shards(source: str | os.PathLike, index: Path) -> dict[str, LazyTensor
 
 
 def _read_safetensors(path: Path) -> dict[str, LazyTensor]:
-    # The safetensors library maps whole files, whose pages count as this process's memory; here, only what is asked
-    # for is read.
+    # The safetensors library maps whole files, and their pages count as this process's memory; here, only the tensors
+    # in use are read.
     size = path.stat().st_size
     with open(path, "rb") as file:
         header_size = int.from_bytes(file.read(8), "little")
@@ -163,7 +164,7 @@ def _stored(path: Path, key: str, shape: torch.Size, dtype: torch.dtype, offset:
 
 def _read_pickle(path: Path) -> dict[str, LazyTensor]:
     def load(key: str) -> torch.Tensor:
-        # Mapped anew for each tensor: what was read of the file does not stay in memory.
+        # The file is mapped again for each tensor, so that the parts already read do not stay in memory.
         return _refuse_damage(_open_pickle(path)[key].clone(), f"{key} in {path}")
 
     tensors = {}
@@ -193,7 +194,7 @@ def _open_pickle(path: Path) -> dict[str, torch.Tensor]:
 def _refuse_damage(tensor: torch.Tensor, origin: str) -> torch.Tensor:
     if not tensor.numel():
         return tensor
-    # Extremes propagate what is not a number, and cost no memory and a twentieth of the time of `isfinite`.
+    # Minimum and maximum propagate NaN, need no memory and take a twentieth of the time of `isfinite`.
     largest = torch.stack(torch.aminmax(tensor)).abs().max().item()
     if not largest < float("inf"):
         raise ValueError(f"{origin} holds values that are infinite or not a number; the checkpoint is broken.")

@@ -1,1 +1,1 @@
-"""The memory encoder's weights in either form, made from either form."""
+"""The memory encoder's weights, as an adapter or as full weights, made from either form."""

@@ -1,4 +1,4 @@
-"""The memory encoder's weights in either form, made from either form."""
+"""The memory encoder's weights, as an adapter or as full weights, made from either form."""
 
 import torch
 from transformers.utils import logging
@@ -16,12 +16,11 @@ SEPARATE = "encoder='separate' (--encoder separate)"
 
 
 def separate_weights(published: PublishedCheckpoint, linear_layers: list[str]) -> dict[str, LazyTensor]:
-    """
-    Returns the encoder's full weights by name, an adapter merged into those of the backbone layer by layer.
+    """Return the encoder's full weights by name; an adapter is merged into the backbone's weights layer by layer.
 
     Args:
         published ([`PublishedCheckpoint`]): The source.
-        linear_layers (`list[str]`): Names of all layers that an adapter can have changed.
+        linear_layers (`list[str]`): Names of all layers that an adapter can change.
     """
     _trained(published, linear_layers)
     if published.lora is None:
@@ -50,18 +49,18 @@ def adapter_weights(
     max_error: float,
     report: ConversionReport,
 ) -> tuple[dict[str, LazyTensor], dict]:
-    """
-    Returns the adapter's factors by name, and the `lora_config` that goes with them.
+    """Return the adapter's factors by name, and the `lora_config` that goes with them.
 
     Args:
         published ([`PublishedCheckpoint`]): The source.
-        linear_layers (`list[str]`): Names of all layers that an adapter can have changed.
+        linear_layers (`list[str]`): Names of all layers that an adapter can change.
         rank (`int`, *optional*): Rank of a recovered adapter; defaults to the largest that a layer needs.
-        max_error (`float`): What the factors of a layer may leave out beyond rounding noise, relative to its change.
-        report ([`ConversionReport`]): Gets rank and errors.
+        max_error (`float`): Part of a layer's change that its factors may leave out beyond rounding noise, relative to
+            the change.
+        report ([`ConversionReport`]): Rank and errors are entered here.
 
     Raises:
-        `ValueError`: If the encoder differs from the backbone by more than low-rank changes of linear layers.
+        ValueError: If the encoder differs from the backbone by more than low-rank changes of linear layers.
     """
     if published.lora is None:
         return _recovered(published, linear_layers, rank, max_error, report)
@@ -122,7 +121,7 @@ def _recovered(
                 f"The change of {tensor.origin} is not low-rank: at rank {change.rank} an adapter is no smaller than "
                 f"the layer; convert with {SEPARATE}."
             )
-        if not change.error <= max_error + change.noise:  # nor if it is not a number
+        if not change.error <= max_error + change.noise:  # also refuses NaN
             raise ValueError(
                 f"The adapter of {tensor.origin} cannot be recovered: rank {change.rank} leaves out "
                 f"{change.error:.1e} of the change, rounding explains {change.noise:.1e} and `max_error` allows "
@@ -132,7 +131,7 @@ def _recovered(
         report.errors[layer], report.noise[layer] = change.error, change.noise
     largest = max((change.rank for change in changes.values()), default=0)
     report.rank = rank or max(1, largest)
-    # An encoder without any change still gets an adapter, of zeros.
+    # An encoder without any change still gets an adapter, which is all zeros.
     changed = {layer: change for layer, change in changes.items() if change.rank or not largest}
     tensors = {}
     for layer, change in changed.items():
@@ -181,11 +180,11 @@ def _check_lora(published: PublishedCheckpoint, linear_layers: list[str]):
 
 
 def _trained(published: PublishedCheckpoint, linear_layers: list[str]) -> list[str]:
-    """Returns the weights that differ from the backbone's though no adapter changes them."""
+    """Return the weights that differ from the backbone's though no adapter changes them."""
     adapted = set() if published.lora else {f"model.{layer}.weight" for layer in linear_layers}
     frozen = {name for name in published.backbone if name.startswith("model.")} - adapted
     changed = changed_weights({n: t for n, t in published.encoder.items() if n in frozen}, published.backbone)
-    if not published.has_copy:  # else the backbone is certain, and all may have been trained
+    if not published.has_copy:  # with a copy, the backbone is certain, and all weights may have been trained
         refuse_other_origin(changed, len(frozen), published.source, published.backbone_source)
     return changed
 
@@ -201,7 +200,7 @@ def _targets(layers: list[str], linear_layers: list[str]) -> list[str] | None:
 
 
 def _most_common(values: dict[str, float]) -> tuple[float, dict[str, float]]:
-    """Returns the most frequent value, and those of the layers that have another."""
+    """Return the most frequent value, and those of the layers that have another."""
     common = max(set(values.values()), key=list(values.values()).count)
     return common, {layer: value for layer, value in values.items() if value != common}
 

@@ -1,4 +1,4 @@
-"""Recovering an adapter from weights it was merged into."""
+"""Recovery of an adapter from the weights into which it was merged."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,24 +8,24 @@ import torch
 from .rounding import RoundingNoise, rounding_noises
 
 
-FIRST_SKETCH = 48  # singular vectors; enough at once for a rank of 16 or 32
+FIRST_SKETCH = 48  # singular vectors; enough for a rank of 16 or 32
 POWER_ITERATIONS = 2
-EXACT_BELOW = 512  # of the smaller side: a full decomposition is as fast as a sketch
+EXACT_BELOW = 512  # of the smaller side; below it, a full decomposition is as fast as a sketch
 ROWS_AT_ONCE = 1024
-ARITHMETIC_NOISE = 2**-20  # of the largest singular value: what computing in float32, here and when merging, can make
+ARITHMETIC_NOISE = 2**-20  # of the largest singular value; from float32 arithmetic, here and when merging
 
 Decomposition = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # left vectors, values, right vectors
 
 
 @dataclass
 class LowRankChange:
-    """
-    A linear layer's change, factored: `merged = base + lora_b @ lora_a` up to `error`.
+    """Factors of a linear layer's change: `merged = base + lora_b @ lora_a` up to `error`.
 
     Args:
         lora_a (`torch.Tensor` of shape `(rank, in)`), lora_b (`torch.Tensor` of shape `(out, rank)`): The factors.
-        error (`float`): Frobenius norm of what they leave out, relative to the change, measured on the factors.
-        noise (`float`): The most that rounding the merged weights, or the base's, can have added to `error`.
+        error (`float`): Frobenius norm of the part that they leave out, relative to the change, measured on the
+            factors.
+        noise (`float`): The largest part of `error` that can come from rounding the merged or the base weights.
     """
 
     lora_a: torch.Tensor
@@ -35,7 +35,7 @@ class LowRankChange:
 
     @property
     def rank(self) -> int:
-        """Number of singular values above the rounding noise, unless another was asked for."""
+        """Number of singular values above the rounding noise, unless another rank was given."""
         return self.lora_a.shape[0]
 
     @property
@@ -44,7 +44,7 @@ class LowRankChange:
         return _is_low_rank(self.rank, self.lora_b.shape[0], self.lora_a.shape[1])
 
     def padded(self, rank: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Returns the factors with zeros up to `rank`."""
+        """Return the factors, padded with zeros up to `rank`."""
         missing = rank - self.rank
         return (
             torch.nn.functional.pad(self.lora_a, (0, 0, 0, missing)),
@@ -53,8 +53,7 @@ class LowRankChange:
 
 
 def factor_change(merged: torch.Tensor, base: torch.Tensor, rank: int | None = None) -> LowRankChange:
-    """
-    Factors `merged - base` by singular value decomposition.
+    """Factor `merged - base` by singular value decomposition.
 
     Large layers are decomposed by randomized subspace iteration (Halko, Martinsson and Tropp 2011, algorithm 4.4),
     with more and more vectors until the last singular value found is rounding noise.
@@ -62,7 +61,7 @@ def factor_change(merged: torch.Tensor, base: torch.Tensor, rank: int | None = N
     Args:
         merged (`torch.Tensor` of shape `(out, in)`): The weight with the adapter in it.
         base (`torch.Tensor` of shape `(out, in)`): The backbone's weight. Its dtype may be another.
-        rank (`int`, *optional*): How many singular values to keep; defaults to those above the rounding noise.
+        rank (`int`, *optional*): Number of singular values to keep; defaults to those above the rounding noise.
     """
     change = merged.to(torch.float32, copy=True).sub_(base)
     norm = _norm(change)
@@ -82,14 +81,14 @@ def factor_change(merged: torch.Tensor, base: torch.Tensor, rank: int | None = N
 
 
 def _decompositions(change: torch.Tensor, at_least: int) -> Iterator[Decomposition]:
-    """Yields ever more singular values, the largest first, and at last all of them."""
+    """Yield decompositions with more and more singular values, largest first; the last one has all of them."""
     smaller = min(change.shape)
     if smaller >= EXACT_BELOW:
         size = max(FIRST_SKETCH, at_least + FIRST_SKETCH // 2)
-        while size <= smaller // 4:  # beyond, a full decomposition costs hardly more
+        while size <= smaller // 4:  # above, a full decomposition costs hardly more
             yield _sketch(change, size)
             size *= 2
-    # Small ones in double precision: it costs nothing.
+    # Small matrices in double precision, which costs next to nothing.
     yield tuple(torch.linalg.svd(change.double() if smaller < EXACT_BELOW else change, full_matrices=False))
 
 
@@ -98,7 +97,7 @@ def _sketch(change: torch.Tensor, size: int) -> Decomposition:
     basis = torch.linalg.qr(change @ torch.randn(change.shape[1], size, generator=generator)).Q
     for _ in range(POWER_ITERATIONS):
         basis = torch.linalg.qr(change @ torch.linalg.qr(change.T @ basis).Q).Q
-    basis = torch.linalg.qr(basis.double()).Q  # orthogonal to more than float32, or the product misses the change
+    basis = torch.linalg.qr(basis.double()).Q  # must be orthogonal beyond float32, or the product misses the change
     left, values, right = torch.linalg.svd((basis.float().T @ change).double(), full_matrices=False)
     return (basis @ left).float(), values.float(), right.float()
 
@@ -106,7 +105,7 @@ def _sketch(change: torch.Tensor, size: int) -> Decomposition:
 def _noise_below(
     decomposition: Decomposition, noises: list[RoundingNoise], change: torch.Tensor
 ) -> RoundingNoise | None:
-    """Returns the noise that all smaller singular values of `change` are; `None` if more of them have to be known."""
+    """Return the noise that explains all smaller singular values of `change`; `None` if more values are needed."""
     left, values, right = decomposition
     if len(values) == min(change.shape):
         for noise in noises:
@@ -116,7 +115,7 @@ def _noise_below(
     certain, possible = noises[0], noises[-1]
     if values[-1] <= _threshold(certain, values):
         return certain
-    # The base's rounding would leave about its whole norm beyond the few values known here; an adapter's does not.
+    # Rounding of the base leaves about its whole norm outside the few values known here; an adapter does not.
     if values[-1] <= _threshold(possible, values) and _norm_left(change, right, left * values) > possible.norm / 2:
         return possible
     return None

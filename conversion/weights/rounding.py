@@ -1,26 +1,25 @@
-"""What rounding weights to a few bits does to the difference of two of them."""
+"""The effect of rounding weights to a few bits on the difference of two of them."""
 
 from dataclasses import dataclass
 
 import torch
 
 
-ELEMENTS_AT_ONCE = 1 << 17  # so few that they stay in the processor's cache
+ELEMENTS_AT_ONCE = 1 << 17  # few enough to stay in the processor's cache
 PRECISIONS = (torch.bfloat16, torch.float16, torch.float32)
 
 
 @dataclass
 class RoundingNoise:
-    """
-    The noise that rounding leaves in a matrix, each entry uniform within half a unit of its last place.
+    """The noise that rounding leaves in a matrix, each entry uniform within half a unit of its last place.
 
     Args:
-        norm (`float`): Its Frobenius norm, expected.
-        largest_norm (`float`): The same, if every entry were off by the full half unit.
-        largest_value (`float`): Bound of its singular values: with independent entries of variance `v_ij`,
+        norm (`float`): Expected Frobenius norm.
+        largest_norm (`float`): Frobenius norm if every entry is off by the full half unit.
+        largest_value (`float`): Bound of the singular values: with independent entries of variance `v_ij`,
             `max_i sqrt(sum_j v_ij) + max_j sqrt(sum_i v_ij)` (Bandeira and van Handel 2016), which for equal
-            variances is the edge `s * (sqrt(rows) + sqrt(columns))` of the Marchenko-Pastur law. With the squares of
-            the whole difference as variances, if that is less: a change below the last place mostly disappears.
+            variances is the edge `s * (sqrt(rows) + sqrt(columns))` of the Marchenko-Pastur law. The squares of the
+            whole difference are the variances if that bound is lower: a change below the last place mostly disappears.
     """
 
     norm: float
@@ -29,12 +28,11 @@ class RoundingNoise:
 
 
 def rounding_noises(merged: torch.Tensor, base: torch.Tensor) -> list[RoundingNoise]:
-    """
-    Returns the rounding noise that `merged - base` may hold, the smaller possibility first.
+    """Return the rounding noises that `merged - base` may contain, the smaller possibility first.
 
-    The dtype that counts is the one that the values fit into, not the one they are stored in. If `base` is coarser
-    than `merged`, then either it is exactly what the change was added to, and only `merged` was rounded; or it was
-    rounded afterwards, which counts as noise, too.
+    The dtype that counts is the coarsest one that represents the values, not the one they are stored in. If `base` is
+    coarser than `merged`, there are two possibilities: the change was added to exactly this `base`, and only `merged`
+    was rounded; or `base` was rounded afterwards, which counts as noise, too.
 
     Args:
         merged (`torch.Tensor` of shape `(out, in)`), base (`torch.Tensor` of shape `(out, in)`): The two weights.
@@ -50,7 +48,7 @@ def _precision(weight: torch.Tensor) -> torch.dtype:
     for dtype in PRECISIONS:
         if weight.dtype == dtype or torch.equal(weight.to(dtype).to(weight.dtype), weight):
             return dtype
-    return torch.float32  # float64, which is rounded to it before anything else
+    return torch.float32  # float64, which is rounded to float32 first
 
 
 def _noise(merged: torch.Tensor, base: torch.Tensor, dtypes: tuple[torch.dtype, torch.dtype | None]) -> RoundingNoise:
@@ -58,7 +56,7 @@ def _noise(merged: torch.Tensor, base: torch.Tensor, dtypes: tuple[torch.dtype, 
     rows_at_once = max(1, ELEMENTS_AT_ONCE // merged.shape[1])
     for ours, its in zip(merged.split(rows_at_once), base.split(rows_at_once), strict=True):
         ours, its = ours.float(), its.float()
-        # The change itself was rounded before it was added.
+        # The change itself was rounded, too, before it was added.
         change = ours - its
         squares = _unit(ours, dtypes[0]).square_().add_(_unit(change, dtypes[0]).square_())
         if dtypes[1] is not None:
@@ -92,7 +90,7 @@ class _Sums:
 
 
 def _unit(values: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """Unit in the last place of each value, were it of `dtype`; below the normal numbers of a dtype it is constant."""
+    """Return the unit in the last place of each value in `dtype`; below the normal numbers it is constant."""
     power_of_two = (values.view(torch.int32) & 0x7F800000).view(torch.float32)
     info = torch.finfo(dtype)
     return power_of_two.clamp_(min=info.smallest_normal).mul_(info.eps)

@@ -1,8 +1,8 @@
 """Make the embedded default from its sources: `python -m recipes.atlas_small`, or `make default-checkpoint`.
 
-Every stage leaves its result in the work folder and is skipped, or resumed, when the command is run again:
-fetch the flags, train the backbone from scratch, write the memory encoder's training data, train the memory encoder
-with `comem train`, build the bank, and replace `comem_hf/default/atlas-small`.
+Every stage leaves its result in the work folder; run again, the command skips or resumes it. Its stages: fetch the
+flags, train the backbone from scratch, write the memory encoder's training data, train the memory encoder with
+`comem train`, build the bank, and replace `comem_hf/default/atlas-small`.
 """
 
 import argparse
@@ -36,7 +36,7 @@ MEMORY_BATCH = 32
 
 
 def train_memory(work: Path, data: Path, steps: int, seed: int) -> Path:
-    """Train the memory encoder as anyone would, by the command line; returns the trained model's folder."""
+    """Train the memory encoder by the command line, as a user would, and return the trained model's folder."""
     output, untrained = work / "model", work / "untrained"
     if (output / "config.json").is_file():
         return output

@@ -11,15 +11,15 @@ from comem_hf import CoMemForConditionalGeneration, CoMemProcessor
 
 HIDDEN_SIZE = 256
 MIN_PIXELS = 56 * 84
-MAX_PIXELS = 56 * 112  # a flag of 1:2 as 8 image tokens, of 2:3 as 6
+MAX_PIXELS = 56 * 112  # a flag of 1:2 takes 8 image tokens, one of 2:3 takes 6
 
 
 def new_backbone(tokenizer: PreTrainedTokenizerBase, num_layers: int = 5) -> Qwen2VLForConditionalGeneration:
-    """A randomly initialised atlas-small backbone for this tokenizer's vocabulary.
+    """Make a randomly initialised atlas-small backbone for this tokenizer's vocabulary.
 
-    Token embeddings start at unit variance, and the output layer has weights of its own, so that what a layer adds is
-    of the size of its input. With the usual 0.02 the first layer's output was 500 times its input after training: then
-    only tokens get through it, and memory vectors cannot be learned.
+    Token embeddings start at unit variance, and the output layer has weights of its own, so that the output that a
+    layer adds is about as large as its input. With the usual 0.02 the first layer's output was 500 times its input
+    after training: only tokens pass such a layer, and memory vectors cannot be learned.
     """
     token_id = tokenizer.convert_tokens_to_ids
     config = Qwen2VLConfig(
@@ -58,7 +58,7 @@ def new_backbone(tokenizer: PreTrainedTokenizerBase, num_layers: int = 5) -> Qwe
 
 
 def new_processor(tokenizer: PreTrainedTokenizerBase) -> CoMemProcessor:
-    """The processor of atlas-small: small pictures, in the prompt and in memory items alike."""
+    """Make the processor of atlas-small, with small pictures both in the prompt and in memory items."""
     return CoMemProcessor(
         image_processor=Qwen2VLImageProcessorPil(min_pixels=MIN_PIXELS, max_pixels=MAX_PIXELS),
         tokenizer=tokenizer,
@@ -69,9 +69,9 @@ def new_processor(tokenizer: PreTrainedTokenizerBase) -> CoMemProcessor:
 
 
 def new_model(backbone: Path) -> CoMemForConditionalGeneration:
-    """An untrained memory encoder on the trained backbone.
+    """Make an untrained memory encoder on the trained backbone.
 
-    Its resampler is small in depth and wide in attention, so that a head can pass on half of a token's state.
+    Its resampler has few layers and wide attention, so that a head can pass on half of a token's state.
 
     Args:
         backbone (`Path`): Folder of the backbone.

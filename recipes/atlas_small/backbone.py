@@ -28,7 +28,10 @@ TOKENIZER_SAMPLES = 20_000
 
 
 def exact_answers(prediction: EvalPrediction) -> dict[str, float]:
-    """Share of answers whose every token is the most likely one, given the answer so far (= greedy exact match)."""
+    """Compute the share of answers that greedy decoding would give exactly.
+
+    Every token of such an answer is the most likely one, given the answer so far.
+    """
     labels, predicted = prediction.label_ids[:, 1:], prediction.predictions[:, :-1]
     right = total = 0
     for label_row, predicted_row in zip(labels, predicted, strict=True):
@@ -57,10 +60,10 @@ def train_backbone(work: Path, train: list[Country], inventor: Inventor, flags: 
 
     Args:
         work (`Path`): Folder of all stages; pictures and checkpoints go there too.
-        train (`list[Country]`): Countries whose flags may be seen.
+        train (`list[Country]`): Countries whose flags may be used.
         inventor (`Inventor`): Source of facts.
         flags (`Path`): Folder of flags.
-        seed (`int`, defaults to 0): Of weights and samples.
+        seed (`int`, *optional*, defaults to `0`): Seed of weights and samples.
 
     Returns:
         `Path`: The folder, which a plain `Qwen2VLForConditionalGeneration.from_pretrained` loads.

@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt  # noqa: E402
 
 
 def plot_curves(logs: dict[str, list[dict]], path: Path) -> None:
-    """Plot loss by step, one panel a stage, from the `Trainer`'s log history.
+    """Plot loss by step, one panel per stage, from the `Trainer`'s log history.
 
     Args:
         logs (`dict[str, list[dict]]`): Log history by the stage's name.

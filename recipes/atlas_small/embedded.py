@@ -21,15 +21,15 @@ EXAMPLES = 3
 def make_default(
     output: Path, model_dir: Path, countries: list[Country], held_out: list[Country], flags: Path, seed: int = 0
 ) -> None:
-    """Write `model`, `bank`, `questions.jsonl` and `examples` under `output`, replacing what is there.
+    """Write `model`, `bank`, `questions.jsonl` and `examples` under `output`, replacing all files there.
 
     Args:
         output (`Path`): Folder of the default, `comem_hf/default/atlas-small` in a checkout.
         model_dir (`Path`): The trained model with its processor.
         countries (`list[Country]`): All countries; each becomes an item.
-        held_out (`list[Country]`): Those that are asked about.
+        held_out (`list[Country]`): The countries that the questions are about.
         flags (`Path`): Folder of flags.
-        seed (`int`, defaults to 0): Chooses wordings.
+        seed (`int`, *optional*, defaults to `0`): Seed of the choice of wordings.
     """
     with whole_folder(output, "output", overwrite=True) as folder:
         model = CoMemForConditionalGeneration.from_pretrained(model_dir)
@@ -50,7 +50,7 @@ def make_default(
             )
             for country in countries
         ]
-        # Flags differ in where their colours are, and look-alikes in details: fine fields of an early layer.
+        # Flags differ in the places of their colours, and similar ones in details: a fine grid, an early layer.
         embedder = BackboneEmbedder(model, processor, grid=4, layer=0)
         MemoryBank.build(items, model=model, processor=processor, output_dir=folder / "bank", embedder=embedder)
 

@@ -33,9 +33,9 @@ class SampleDataset(Dataset):
 
 
 class ReadingCollator:
-    """Turns samples into left-padded batches of the plain backbone.
+    """Collator of samples into left-padded batches of the plain backbone.
 
-    The whole pool of pictures is patchified once, on construction (half precision, some hundred megabytes).
+    The whole pool of pictures is split into patches once, on construction (half precision, some hundred megabytes).
     """
 
     def __init__(

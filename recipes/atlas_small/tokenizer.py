@@ -36,11 +36,12 @@ CHAT_TEMPLATE = (
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int = 4096) -> PreTrainedTokenizerFast:
-    """Train the tokenizer on `texts`, as drawn for the backbone.
+    """Train the tokenizer on texts of the backbone's samples.
 
     Args:
         texts (`Iterable[str]`): Conversations as plain text.
-        vocab_size (`int`, defaults to 4096): Size with the 256 bytes and the special tokens.
+        vocab_size (`int`, *optional*, defaults to `4096`): Size of the vocabulary, including the 256 bytes and the
+            special tokens.
     """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(

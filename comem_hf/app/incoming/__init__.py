@@ -1,1 +1,1 @@
-"""What visitors may send and reach."""
+"""Checks of visitors' requests and pictures."""

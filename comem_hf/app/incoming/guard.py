@@ -1,4 +1,4 @@
-"""What of the server a visitor can reach: the page's own addresses, with requests of limited size."""
+"""Guard of the server: visitors reach only the page's own addresses, with requests of limited size."""
 
 import json
 import re
@@ -15,17 +15,17 @@ READABLE = re.compile(
     r"|gradio_api/(info|theme\.css|app_id|startup-events|upload_progress|queue/data|heartbeat/[^/]+))?"
 )
 FILE = re.compile(r"/gradio_api/file=(.*)", re.DOTALL)
-# Bytes that a request may have, by where it goes.
+# Largest number of bytes of a request, by its address.
 WRITABLE = {
-    "/gradio_api/upload": MAX_FILE_BYTES + 2**16,  # and the form around the file
+    "/gradio_api/upload": MAX_FILE_BYTES + 2**16,  # plus the form around the file
     "/gradio_api/queue/join": 2**16,
     "/gradio_api/cancel": 2**12,
     "/gradio_api/reset": 2**12,
 }
 MAX_UPLOADS = 4  # at a time
-MAX_UPLOADED_BYTES = 2**29  # on disk; what is older than an hour is deleted
+MAX_UPLOADED_BYTES = 2**29  # on disk; files older than an hour are deleted
 
-# Nothing on the page comes from, or goes to, another server. Gradio needs the unsafe words for its own scripts.
+# The page loads nothing from, and sends nothing to, another server. Gradio's own scripts need the unsafe words.
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; object-src 'none'; "
@@ -39,11 +39,11 @@ HEADERS = [
 
 
 class Guard:
-    """ASGI middleware that answers, with a sentence, what the page itself would never ask for.
+    """ASGI middleware that refuses, with a sentence, requests that the page itself would never send.
 
     Args:
         app: The ASGI application behind it.
-        uploads (`Path`): Folder of uploaded files; no other file is served, nor may a request name one.
+        uploads (`Path`): Folder of uploaded files; no other file is served, and a request must not name one.
     """
 
     def __init__(self, app, uploads: Path):
@@ -100,7 +100,7 @@ class Guard:
         return None
 
     def _refusal_of_files(self, body: bytes) -> tuple[int, str] | None:
-        # Gradio would download an address that stands in the place of a path, for any input of any kind.
+        # Gradio would download a web address in the place of a path, for any kind of input.
         try:
             paths = list(_paths(json.loads(body)))
         except (ValueError, RecursionError):
@@ -111,7 +111,7 @@ class Guard:
 
 
 def _paths(value: object) -> Iterator[object]:
-    """Whatever stands under the key `path` at any depth."""
+    """Yield the values of all keys `path`, at any depth."""
     left = [value]
     while left:
         value = left.pop()

@@ -1,4 +1,4 @@
-"""The visitor's picture: what of it is accepted."""
+"""Checks of a visitor's picture."""
 
 import base64
 import io
@@ -11,21 +11,21 @@ from comem_hf.modeling.memory_item import load_image
 
 MAX_FILE_BYTES = 10 * 2**20
 MAX_PIXELS = 40_000_000  # 120 MB once decoded
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")  # Pillow knows more, and runs other programs for some
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")  # Pillow reads more formats, some of them by running other programs
 
 
 def read_picture(value: object, uploads: Path) -> PIL.Image.Image:
-    """Open the picture that the page's picture field stands for.
+    """Open the picture in the page's picture field.
 
     Args:
-        value: What the browser sent: `None`, or a mapping with the `path` of an uploaded file.
+        value: The field's value from the browser: `None`, or a mapping with the `path` of an uploaded file.
         uploads (`Path`): The only folder whose files are opened.
 
     Returns:
-        `PIL.Image.Image`: Upright, in RGB.
+        `PIL.Image.Image`: The picture, upright and in RGB.
 
     Raises:
-        ValueError: With a sentence for the visitor, if there is no picture, or it is too big or unreadable.
+        ValueError: If there is no picture, or it is too big or unreadable; the message is for the visitor.
     """
     path = value.get("path") if isinstance(value, dict) else None
     if not isinstance(path, str) or not is_upload(path, uploads):
@@ -53,7 +53,7 @@ def is_upload(path: str, uploads: Path) -> bool:
 
 
 def data_uri(image: PIL.Image.Image, size: tuple[int, int] = (240, 160)) -> str:
-    """A small JPEG of a picture, as text that stands in the page itself."""
+    """Return a small JPEG of a picture as a `data:` URI, for use in the page itself."""
     small = image.convert("RGB")
     small.thumbnail(size)
     buffer = io.BytesIO()

@@ -12,19 +12,20 @@ SHARD_SIZE = 1024
 
 @dataclass(frozen=True)
 class BuildSettings:
-    """What [`MemoryBank.build`] is told beside items, model and embedder.
+    """Arguments of [`MemoryBank.build`] that say how a bank is built and stored.
 
     Args:
         batch_size (`int`, defaults to 32): Items per encoder pass; halved when memory runs out.
-        dtype (`str`, defaults to `"float32"`): Of the stored memory vectors.
+        dtype (`str`, defaults to `"float32"`): Type of the stored memory vectors.
         shard_size (`int`, defaults to 1024): Items per file; at most this many are lost when a build is interrupted.
         metric (`str`, defaults to `"cosine"`): How embeddings are compared: `"cosine"` or `"l2"`.
-        index_factory (`str`, *optional*): FAISS factory string of the index; if not given, one by the number of items.
+        index_factory (`str`, *optional*): FAISS factory string of the index; if not given, it depends on the
+            number of items.
         license (`str`, *optional*): Licence of the items, by the Hub's identifier.
         on_error (`str`, defaults to `"skip"`): What to do with an item that cannot be used: `"skip"` or `"raise"`.
 
     Raises:
-        ValueError: If one of them has no valid value.
+        ValueError: If a value is not valid.
     """
 
     batch_size: int = 32

@@ -35,9 +35,9 @@ class BankBuilder:
     Args:
         model (`CoMemForConditionalGeneration`): Encodes the items; run in eval mode, left in the mode it was in.
         processor (`CoMemProcessor`): Prepares the items.
-        embedder (`Embedder`): Makes them searchable.
-        settings ([`BuildSettings`]): How.
-        processes ([`Processes`]): Those that build the bank together, each its share of the shards.
+        embedder (`Embedder`): Makes the items searchable.
+        settings ([`BuildSettings`]): How the bank is built and stored.
+        processes ([`Processes`]): The processes that build the bank together; each encodes a share of the shards.
 
     Raises:
         ValueError: If the model's vectors cannot be stored in `settings.dtype`.
@@ -56,12 +56,12 @@ class BankBuilder:
     def build(self, items: Iterable[MemoryItem], output: Path, overwrite: bool = False) -> None:
         """Write a bank of `items` to `output`, or go on with an interrupted build of the same items.
 
-        A shard holds what is usable of `shard_size` consecutive items, so that every process knows its shards.
+        A shard holds the usable ones of `shard_size` consecutive items, so that every process knows its shards.
 
         Raises:
             ValueError: If no item is usable, or one is not and `on_error` is `"raise"`; if the items differ from those
                 of the interrupted build; or if `output` cannot be used (see [`Staging`]).
-            OSError: If no space is left; what is finished stays.
+            OSError: If no space is left; finished shards stay.
         """
         decisive = {
             "memory_fingerprint": self.model.memory_fingerprint(),
@@ -95,7 +95,8 @@ class BankBuilder:
         """Encode this process's share of the shards that are not finished yet.
 
         Returns:
-            Number of shards, and the digests of the items of those that other processes encode.
+            `tuple[int, dict[int, str]]`: Number of shards; and for each shard that another process encodes, the digest
+            of its items.
         """
         rows = read_rows(items, self.embedder)
         number, skipped, published, others = 0, 0, staging.published, {}
@@ -117,7 +118,7 @@ class BankBuilder:
         return number, others
 
     def _finish(self, staging: Staging) -> None:
-        """Put the bank together out of all shards."""
+        """Put the bank together from all shards."""
         shards = [shard for shard in staging.shards.values() if shard["num_items"]]
         skipped = [entry for shard in staging.shards.values() for entry in shard["skipped"]]
         total = sum(shard["input_items"] for shard in staging.shards.values())
@@ -159,7 +160,7 @@ class BankBuilder:
 
 
 def _model_reference(model) -> dict:
-    """Hub id and revision of a model; a local folder says nothing to others and is left out."""
+    """Hub id and revision of a model; a local folder, which others do not have, is left out."""
     name = model.config._name_or_path
     if not name or is_local(name):
         return {"id": None, "revision": None}

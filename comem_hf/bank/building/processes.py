@@ -36,10 +36,10 @@ class Processes:
         return self.rank == 0
 
     def owns(self, shard: int) -> bool:
-        """Whether this process encodes the shard: they take turns."""
+        """Whether this process encodes the shard: processes take turns."""
         return shard % self.count == self.rank
 
     def wait(self) -> None:
-        """Go on when all processes have come here."""
+        """Wait until all processes have called this."""
         if self._state is not None:
             self._state.wait_for_everyone()

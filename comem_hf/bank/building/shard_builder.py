@@ -34,12 +34,12 @@ class ShardBuilder:
 
         Args:
             staging (`Staging`): The work folder.
-            number (`int`): Of the shard.
+            number (`int`): Number of the shard.
             rows (`Sequence[InputRow]`): Its items.
             progress (`Callable[[int], object]`): Called with the number of items of each finished batch.
 
         Returns:
-            `int`: Items that went through the encoder.
+            `int`: Number of items that went through the encoder.
 
         Raises:
             ValueError: If an item cannot be used and `on_error` is `"raise"`.
@@ -68,7 +68,7 @@ class ShardBuilder:
         return encoded.tried
 
     def check(self, staging: Staging, number: int, rows: Sequence[InputRow]) -> None:
-        """Compare the items of a finished shard with those it was made of, except those that were skipped.
+        """Compare the items of a finished shard with those that it was made from, except skipped ones.
 
         Raises:
             ValueError: If they differ, or one was skipped and `on_error` is `"raise"`.
@@ -84,7 +84,7 @@ class ShardBuilder:
 
 
 def changed_items(staging: Staging, number: int) -> ValueError:
-    """What to say of a finished shard whose items are others now."""
+    """The error for a finished shard whose items have changed."""
     first = number * staging.settings["shard_size"]
     last = first + staging.shards[number]["input_items"] - 1
     return ValueError(

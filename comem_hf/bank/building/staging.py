@@ -1,4 +1,4 @@
-"""The work folder of an unfinished build: finished shards, and a journal that says which they are."""
+"""The work folder of an unfinished build: finished shards, and a journal that lists them."""
 
 import json
 import os
@@ -27,21 +27,22 @@ def embeddings_name(shard: int) -> str:
 
 
 def replaced_bank(output: Path) -> Path | None:
-    """The older bank of `output`, if a build that was to replace it has set it aside and not come to its end."""
+    """The older bank of `output`, if a build set it aside to replace it and was then interrupted."""
     replaced = work_path(output) / "replaced"
     return replaced if (replaced / CONFIG_NAME).is_file() else None
 
 
 class Staging:
-    """The [`WorkFolder`] of a bank, from which a build is resumed at any moment and published by one rename.
+    """The [`WorkFolder`] of a bank: a build can be resumed from it at any time, and one rename publishes the bank.
 
-    It holds `journal/` (`build.json`: the settings; then one file per finished shard, by which any number of processes
-    can take part), `work/` (files of the shards) and `bank/` (where the bank is put together). A shard gets into the
-    journal after its files are on disk. One build at a time may hold it, as a context manager.
+    It holds `journal/` (`build.json` with the settings, and one file per finished shard, so that any number of
+    processes can take part), `work/` (files of the shards) and `bank/` (where the bank is put together). A shard gets
+    into the journal after its files are on disk. One build at a time may hold it, as a context manager.
 
     Args:
         output (`Path`): Folder of the finished bank.
-        settings (`dict[str, object]`): JSON values that decide what a shard holds; a build with others is refused.
+        settings (`dict[str, object]`): JSON values that decide what a shard holds; a build with other values
+            is refused.
         overwrite (`bool`): Replace a bank in `output`, and discard an unfinished build that cannot be resumed.
         leader (`bool`): Whether this process opens, finishes and removes the folder; the others only add shards.
 
@@ -85,21 +86,21 @@ class Staging:
 
     @property
     def published(self) -> bool:
-        """Whether the bank has its final name already and only this folder was left behind."""
+        """Whether the bank already has its final name, and only this folder is left."""
         if self.bank.exists() or not (self.output / CONFIG_NAME).is_file():
             return False
         return self._read_settings().get("finished", False)
 
     def read_journal(self) -> None:
-        """Learn of the shards that are finished by now, by this process or another."""
+        """Read which shards are finished by now, by this process or another."""
         paths = self.journal.glob("[0-9]*.json")
         self.shards = {int(path.stem): json.loads(path.read_text(encoding="utf-8")) for path in sorted(paths)}
 
     def wait_for(self, shards: int) -> None:
-        """Learn of the first shards, which the processes have finished together.
+        """Wait until the journal lists so many shards, which the processes have finished together.
 
         Raises:
-            ValueError: If they do not appear, as on a disk that is not shared.
+            ValueError: If they do not appear, for instance because the disk is not shared.
         """
         deadline = time.monotonic() + _PATIENCE
         self.read_journal()
@@ -112,17 +113,23 @@ class Staging:
             self.read_journal()
 
     def write(self, name: str, write: Callable[[Path], object]) -> dict:
-        """Write a file of an unfinished shard; its entry for `finish_shard`."""
+        """Write a file of an unfinished shard, and return its entry for `finish_shard`."""
         return write_durably(self.work / name, write)
 
     def finish_shard(self, number: int, shard: dict) -> None:
-        """Note a shard in the journal; `shard["files"]` gives the entries of its files, `shard["num_items"]` its items
-        (without items it has no files)."""
+        """Note a finished shard in the journal.
+
+        `shard["num_items"]` is the number of its items, and `shard["files"]` has the entries of its files. A shard
+        without items has no files.
+        """
         self._note(f"{number:05d}.json", shard)
         self.shards[number] = shard
 
     def collect(self) -> dict[str, dict]:
-        """Move the shards into the bank, numbered without those that have no items; the entries of their files."""
+        """Move the shards into the bank, and return the entries of their files.
+
+        Shards without items are left out of the numbering.
+        """
         files = {}
         for path, final, entry in self._files():
             if final is not None:
@@ -144,7 +151,7 @@ class Staging:
                 if lock is not None and os.name == "nt":
                     lock.release()  # Windows moves no folder that has an open file
                 self._unfinished.put_in_place(self.bank)
-                # With its lock, so that nobody can take that any more.
+                # Its lock is removed with it, so that nobody can take the lock any more.
                 shutil.rmtree(self._unfinished.replaced, ignore_errors=True)
             finally:
                 if lock is not None:
@@ -172,12 +179,12 @@ class Staging:
         self.read_journal()
         ours = {_present(path, final) for path, final, _ in self._files()}
         for folder in (self.bank, self.work):
-            for path in folder.iterdir():  # what a dead process left of an unfinished shard
+            for path in folder.iterdir():  # files of an unfinished shard that a dead process left
                 if path not in ours:
                     path.unlink()
 
     def _restore(self) -> None:
-        """Bring back the older bank if a process died before the new one had its place."""
+        """Bring back the older bank if a process died before the new one was in its place."""
         if replaced_bank(self.output) is None or (self.output / CONFIG_NAME).is_file():
             return
         if settings := self._read_settings():
@@ -186,7 +193,7 @@ class Staging:
         logger.warning(f"{str(self.output)!r} is back: an interrupted build was about to replace this bank.")
 
     def _problem(self) -> str | None:
-        """Why the unfinished build cannot go on, and what would let it, or `None`."""
+        """Why the unfinished build cannot be resumed, and what would help; `None` if it can."""
         if not (self.journal / SETTINGS_NAME).exists():
             return None
         before = self._read_settings()
@@ -206,7 +213,7 @@ class Staging:
         return None
 
     def _files(self) -> Iterator[tuple[Path, Path | None, dict]]:
-        """Place in the work folder, place in the bank if it goes there, and entry of each file of finished shards."""
+        """Path in the work folder, path in the bank (`None` if not needed there) and entry of each finished file."""
         final = 0
         for number, shard in sorted(self.shards.items()):
             names = {memory_name(number): memory_name(final), items_name(number): items_name(final)}
@@ -223,7 +230,7 @@ class Staging:
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
     def _discard_journal(self) -> None:
-        """Forget the build at one stroke: what else lies here means nothing without the journal."""
+        """Forget the build by one rename: the other files here mean nothing without the journal."""
         os.replace(self.journal, self.folder / "discarded")
         shutil.rmtree(self.folder / "discarded", ignore_errors=True)
 

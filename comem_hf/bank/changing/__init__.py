@@ -1,1 +1,1 @@
-"""Making another state of a bank, or one bank of several."""
+"""Changing a bank, and merging several banks into one."""

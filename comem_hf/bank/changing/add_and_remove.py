@@ -37,15 +37,15 @@ def add_items(
     """Encode items and add them to a bank; see [`MemoryBank.add`].
 
     Args:
-        bank (`BankState`): The bank, which may have been changed since.
+        bank (`BankState`): The bank, which may have been changed since it was opened.
         items (`Iterable[MemoryItem]`): The items, or mappings of their fields.
-        model, processor: Those that made the bank, or `None` if none are attached.
+        model, processor: The ones that made the bank, or `None` if none are attached.
         batch_size (`int`): Items per encoder pass.
         on_error (`str`): `"skip"` or `"raise"`.
         shard_size (`int`, defaults to 1024): Items per file.
 
     Returns:
-        `list[dict]`: `{"item", "id", "reason"}` of each item that was left out.
+        `list[dict]`: `{"item", "id", "reason"}` for each item that was left out.
     """
     check_on_error(on_error)
     _check_writable(bank)
@@ -58,7 +58,7 @@ def add_items(
     skipped, total = [], 0
     progress = logging.tqdm(total=operator.length_hint(items) or None, unit="item", desc="Encoding memories")
     with BankWriter(bank.folder) as writer, progress, eval_mode(model):
-        writer.before.check_model(model)  # both may have changed since it was attached
+        writer.before.check_model(model)  # the model and the bank may have changed since it was attached
         writer.before.search.attach(embedder=embedder)
         rows = read_rows(items, embedder)
         while shard := list(islice(rows, shard_size)):
@@ -86,7 +86,7 @@ def remove_items(bank: BankState, ids: Sequence[str]) -> None:
 
 
 def _check_index_fits(before: BankConfig, after: BankConfig) -> None:
-    """Say so when a bank gets too large for the kind of index that its size called for."""
+    """Warn if the bank has the default index of its old size, and its new size needs another."""
     size, factory = before.embedding_size, before.index["factory"]
     fitting = default_factory(after.num_rows, size)
     if default_factory(before.num_rows, size) == factory != fitting:
@@ -110,10 +110,10 @@ def _check_writable(bank: BankState) -> None:
 
 
 def _mark_known(rows: Sequence[InputRow], bank: BankState) -> list[InputRow]:
-    """The same items; those that the bank holds already are marked as repeated.
+    """Return the same items; those that the bank already holds are marked as repeated.
 
     Raises:
-        ValueError: If the bank holds another item of the same id.
+        ValueError: If the bank holds a different item with the same id.
     """
     marked = []
     for row in rows:

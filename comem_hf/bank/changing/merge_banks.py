@@ -1,4 +1,4 @@
-"""Making one bank of several, or of one without what has been removed from it."""
+"""Merging several banks into one, or copying a bank without its removed items."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -33,13 +33,13 @@ _MUST_AGREE = (
     "metric",
 )
 ON_CONFLICT = ("raise", "first")
-_BLOCK = 2**14  # vectors that are taken out of an index at once: inverted lists are all looked through for them
+_BLOCK = 2**14  # vectors that are read from an index at once; each time, all inverted lists are searched for them
 
 
 def merge_banks(
     banks: Sequence[BankState], output: Path, on_conflict: str, shard_size: int, index_factory: str | None
 ) -> None:
-    """See [`MemoryBank.merge`]; `banks` must have all their files there."""
+    """Merge banks whose files are all present; see [`MemoryBank.merge`]."""
     if on_conflict not in ON_CONFLICT:
         raise ValueError(f"`on_conflict` must be 'raise' or 'first', got {on_conflict!r}.")
     if not isinstance(shard_size, int) or shard_size < 1:
@@ -48,7 +48,7 @@ def merge_banks(
         raise ValueError("There are no banks to merge.")
     _check_alike(banks)
     with whole_folder(output, "output_dir") as folder:
-        for bank in banks:  # else damage would be copied under a checksum that is right
+        for bank in banks:  # otherwise damaged data would be copied and get a valid checksum
             check_files(bank.folder, bank.config)
         _write(banks, _choose(banks, on_conflict), folder, shard_size, index_factory)
 
@@ -140,7 +140,7 @@ def _shards(chosen: Sequence[list[int]], shard_size: int) -> Iterator[list[tuple
 
 
 def _block_reader(banks: Sequence[BankState]) -> Callable[[int, int], np.ndarray]:
-    """What gives a block of the embeddings of a bank, as its index keeps them; the last one is remembered."""
+    """A function that reads a block of embeddings from the index of a bank; the last block is remembered."""
 
     @lru_cache(1)
     def read(bank: int, block: int) -> np.ndarray:

@@ -34,12 +34,11 @@ logger = logging.get_logger(__name__)
 
 
 class BankWriter:
-    """A change to a bank, of which readers see all or nothing.
+    """A change to a bank; readers see all of it or nothing.
 
-    Shards that are there stay as they are. A writer that dies, or is left by an exception, leaves the bank as it was;
-    files that belong to no state are removed by the next writer, and so are those that only the state before the
-    present one needs: who has that state open has these files open, too. One writer at a time may hold a bank, as a
-    context manager.
+    Existing shards stay as they are. A writer that dies, or that an exception ends, leaves the bank unchanged. The
+    next writer removes files that belong to no state of the bank, and files that only the previous state needs:
+    readers of that state already have them open. One writer at a time may hold a bank, as a context manager.
 
     Args:
         folder (`Path`): The bank.
@@ -92,24 +91,24 @@ class BankWriter:
         self._write(memory_name(shard), lambda path: write_memory(path, memory, config.memory_dtype))
         self._write(items_name(shard), lambda path: write_items(path, list(records)))
         if self._index is None:
-            # Else damage would be written again under a checksum that is right.
+            # Otherwise damaged data would be written again and get a valid checksum.
             check_files(self.folder, config, names=[config.index["file"]])
             self._index = open_index(self.folder, config, writable=True)
         self._index.add(embeddings, np.arange(start, start + len(records)))
         self._shard_sizes.append(len(records))
 
     def remove(self, rows: Sequence[int]) -> None:
-        """Take rows out of the bank; what is stored of them stays until the bank is merged into another."""
+        """Remove rows from the bank; their stored data stays until the bank is merged into another."""
         self._removed = np.union1d(self._removed, np.asarray(rows, dtype=np.int64))
 
     def commit(self) -> BankConfig:
-        """Make the change part of the bank, if there is any; nothing can be changed after that.
+        """Make the change part of the bank, if there is one; nothing can be changed after that.
 
         Returns:
-            `BankConfig`: Configuration of the bank as it is now.
+            `BankConfig`: The present configuration of the bank.
 
         Raises:
-            ValueError: If no item would be left, or something else than a writer has replaced the bank meanwhile.
+            ValueError: If no item would be left, or another bank has replaced this one meanwhile.
             OSError: If no space is left.
         """
         before = self.before.config
@@ -140,7 +139,7 @@ class BankWriter:
             after.files[CARD_NAME] = card_entry(after)
         self._check_in_place()
         after.save(self.folder)
-        if renews_card:  # only now, as there must be no card of a state that never was
+        if renews_card:  # only now, as no card may describe a state that does not exist
             try:
                 write_card(self.folder, after)
             except OSError as error:
@@ -163,7 +162,7 @@ class BankWriter:
             return False
 
     def _clean(self, config: BankConfig) -> None:
-        """Remove what dead writers and earlier states have left."""
+        """Remove files that dead writers and earlier states left."""
         keep = {*config.files, CARD_NAME, CONFIG_NAME}
         for path in self.folder.iterdir():
             name = path.name.removesuffix(".unfinished")

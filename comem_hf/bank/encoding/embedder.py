@@ -1,4 +1,4 @@
-"""Embedders: what turns images (and texts, where a model can) into the vectors that a bank searches."""
+"""Embedders: they turn images, and texts if the model can, into the vectors that a bank searches."""
 
 import json
 from abc import ABC, abstractmethod
@@ -14,10 +14,10 @@ from .tower_features import tower_features
 
 
 class Embedder(ABC):
-    """Turns items and queries into finite float32 vectors of shape (inputs, embedding size), of any length.
+    """Turns items and queries into finite float32 vectors of shape (inputs, embedding size), of any norm.
 
-    `settings`, JSON with a `"type"`, goes into `bank_config.json`: a bank is searched with the embedder that has the
-    same settings.
+    `settings` is JSON with a `"type"`, and goes into `bank_config.json`: a bank is searched with the embedder that has
+    the same settings.
     """
 
     settings: dict
@@ -65,16 +65,16 @@ class Embedder(ABC):
 
 
 class BackboneEmbedder(Embedder):
-    """The vision tower of the model's own backbone, average-pooled: nothing else is needed, no image is read twice.
+    """The vision tower of the model's own backbone, average-pooled: it needs no other model, and reads no image twice.
 
-    Images are prepared as those of memory items are, so that a query and an item go the same way. The features are
-    those before the merger, whose outputs differ far less between images than they have in common.
+    Images of queries are prepared in the same way as those of items. The features are taken before the merger: the
+    outputs of the merger differ far less between images than they have in common.
 
     Args:
-        model (`CoMemForConditionalGeneration`): The model; the adapter of its memory encoder plays no part.
+        model (`CoMemForConditionalGeneration`): The model; the adapter of its memory encoder is not used.
         processor (`CoMemProcessor`): Its processor.
-        grid (`int`, defaults to 2): The image is divided into `grid` x `grid` fields, each pooled on its own; 1
-            forgets where things are in the image.
+        grid (`int`, defaults to 2): The image is divided into `grid` x `grid` fields, each pooled on its own; 1 loses
+            where things are in the image.
         layer (`int`, defaults to -1): 0 is the patch embedding, `n` the output of the n-th block, -1 that of the last.
             Early layers tell near-identical images apart.
     """
@@ -94,7 +94,7 @@ class BackboneEmbedder(Embedder):
 
     @property
     def settings(self) -> dict:
-        """What decides an embedding; the pixel limits are those that the processor has now."""
+        """The values that decide an embedding, with the present pixel limits of the processor."""
         pixels = {name: getattr(self.processor, name) for name in ("memory_min_pixels", "memory_max_pixels")}
         return {"type": self.type, "grid": self.grid, "layer": self.layer, **pixels}
 
@@ -113,7 +113,7 @@ class ModelEmbedder(Embedder):
     """Any `AutoModel` that gives image features: CLIP, SigLIP, DINOv2, ViT and the like.
 
     Args:
-        model (`PreTrainedModel`): With `get_image_features`, or a vision model with pooled output.
+        model (`PreTrainedModel`): A model with `get_image_features`, or a vision model with pooled output.
         image_processor: Its image processor.
         tokenizer (*optional*): Its tokenizer; with `get_text_features` it makes texts searchable.
     """
@@ -135,7 +135,7 @@ class ModelEmbedder(Embedder):
         Args:
             name (`str`): Folder or Hub id.
             revision (`str`, *optional*): Branch, tag or commit of the repository.
-            device (`torch.device`, *optional*): Where the model is to be; if not given, on the CPU.
+            device (`torch.device`, *optional*): Device of the model; defaults to the CPU.
         """
         from transformers import AutoModel, AutoTokenizer
 
@@ -167,14 +167,14 @@ class ModelEmbedder(Embedder):
 
 
 def resolve_embedder(embedder, model, processor) -> Embedder:
-    """The embedder that `MemoryBank.build(embedder=...)` means.
+    """Return the embedder for the `embedder` argument of [`MemoryBank.build`].
 
     Args:
         embedder (`str`, `os.PathLike` or `Embedder`): `"backbone"`, folder or Hub id of an `AutoModel`, or an object.
         model, processor: What `"backbone"` refers to; another model is loaded onto the device of this one.
 
     Raises:
-        ValueError: If it is none, or an object whose settings would not come back from `bank_config.json`.
+        ValueError: If it is no embedder, or `bank_config.json` cannot store its settings unchanged.
     """
     if isinstance(embedder, Embedder):
         _check_settings(embedder.settings)

@@ -1,4 +1,4 @@
-"""Encoding the items of one shard, those that cannot be used left out."""
+"""Encoding the items of one shard, without those that cannot be used."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ from .skipped import item_label
 
 @dataclass(frozen=True)
 class EncodedRows:
-    """What becomes a shard of a bank.
+    """The encoded items of a shard.
 
     Args:
         records (`list[ItemRecord]`): The items that can be used.
         memory (`torch.Tensor` or `None`): Shape (items, memory tokens, hidden), on the CPU; `None` without items.
         embeddings (`np.ndarray` or `None`): Shape (items, embedding size).
-        skipped (`list[dict]`): `{"item", "id", "reason"}` of each item that was left out (see [`write_skipped`]).
+        skipped (`list[dict]`): `{"item", "id", "reason"}` for each item that was left out (see [`write_skipped`]).
         tried (`int`): Items that went through the encoder.
     """
 
@@ -67,13 +67,13 @@ def encode_rows(
 
 
 def check_on_error(on_error: str) -> None:
-    """Raises a `ValueError` if there is no such way to treat items that cannot be used."""
+    """Raise a `ValueError` if `on_error` is neither `"skip"` nor `"raise"`."""
     if on_error not in ("skip", "raise"):
         raise ValueError(f"`on_error` must be 'skip' or 'raise', got {on_error!r}.")
 
 
 def check_problems(rows: Sequence[InputRow], problems: Mapping[int, str], on_error: str) -> None:
-    """Raises a `ValueError` that says what is wrong with the first of the items, where that is to stop the work."""
+    """Raise a `ValueError` about the first item with a problem, if `on_error` is `"raise"`."""
     if on_error == "raise" and problems:
         row = next(row for row in rows if row.number in problems)
         raise ValueError(f"{item_label(row.number, row.id)}: {problems[row.number]}")

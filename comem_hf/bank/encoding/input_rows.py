@@ -1,4 +1,4 @@
-"""Items on their way into a bank: numbered, read, and without repetitions."""
+"""Items on their way into a bank: numbered, read, and with repetitions marked."""
 
 import hashlib
 from array import array
@@ -15,14 +15,14 @@ from .embedder import Embedder
 
 @dataclass(frozen=True)
 class InputRow:
-    """An item as it came in, and why it is left out if it is.
+    """An item as it came in, and the reason if it is left out.
 
     Args:
         number (`int`): Place among the items, from 0.
         id (`str` or `None`): Id of the item, where it is known.
         record (`ItemRecord` or `None`): The item, if it could be read.
         problem (`str` or `None`): Why it cannot be used.
-        repeated (`bool`): Whether an earlier item is the same in everything: nothing is lost without this one.
+        repeated (`bool`): Whether an earlier item is equal in everything: leaving this one out loses nothing.
     """
 
     number: int
@@ -35,13 +35,13 @@ class InputRow:
 def read_rows(
     items: Iterable[MemoryItem | Mapping[str, Any] | UnreadableItem], embedder: Embedder
 ) -> Iterator[InputRow]:
-    """Number and read items, image files included; of items with the same id only the first is used.
+    """Number and read items, image files included; of items with the same id, only the first is used.
 
     Args:
         items (`Iterable[MemoryItem]`): The items, or mappings of their fields.
         embedder (`Embedder`): Refuses items that it cannot make searchable.
     """
-    first_of: dict[bytes, int] = {}  # with `contents` some 150 bytes per item, whatever the ids are
+    first_of: dict[bytes, int] = {}  # with `contents` about 150 bytes per item, however long the ids are
     contents = array("Q")
     for number, item in enumerate(items):
         row = _read_row(number, item, embedder)

@@ -19,17 +19,17 @@ from .embedder import Embedder
 from .shrinking_batch import ShrinkingBatch
 
 
-MAX_ASPECT_RATIO = 200  # of Qwen2-VL's image processor, whose own error does not say which image
+MAX_ASPECT_RATIO = 200  # limit of Qwen2-VL's image processor, whose own error does not name the image
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """What became of one item.
+    """The result of encoding one item.
 
     Args:
         memory (`torch.Tensor` or `None`): Shape (memory tokens, hidden), on the CPU.
         embedding (`np.ndarray` or `None`): Shape (embedding size,).
-        problem (`str` or `None`): Why there is neither.
+        problem (`str` or `None`): Why the item could not be encoded.
     """
 
     memory: torch.Tensor | None = None
@@ -45,7 +45,7 @@ class ItemEncoder:
         processor (`CoMemProcessor`): Prepares the items.
         embedder (`Embedder`): Gives the embeddings.
         batch_size (`int`): Items per encoder pass; halved when memory runs out.
-        dtype (`str`): What the vectors are stored as: they must be finite in it.
+        dtype (`str`): Type that the vectors are stored in; they must be finite in it.
     """
 
     def __init__(self, model, processor, embedder: Embedder, batch_size: int, dtype: str):
@@ -58,7 +58,7 @@ class ItemEncoder:
     def encode(
         self, records: Sequence[ItemRecord], progress: Callable[[int], object] = lambda items: None
     ) -> list[Encoded]:
-        """Encode records, the longest first, so that a batch holds little padding and memory runs out early if at all.
+        """Encode records, the longest first: batches need little padding, and memory runs out early if at all.
 
         Args:
             records (`Sequence[ItemRecord]`): The items.
@@ -95,7 +95,7 @@ class ItemEncoder:
         try:
             with PIL.Image.open(io.BytesIO(image)) as opened:  # reads the header only
                 pixels = opened.width * opened.height
-        except Exception:  # what is wrong with it is said when it is decoded
+        except Exception:  # decoding it will report the problem
             return 0
         side = self.processor.image_processor.patch_size * self.processor.image_processor.merge_size
         return min(max(pixels, self.processor.memory_min_pixels), self.processor.memory_max_pixels) // side**2
@@ -129,7 +129,7 @@ class ItemEncoder:
 
 @contextmanager
 def eval_mode(model):
-    """Eval mode for as long as items are encoded."""
+    """Keep a model in eval mode during a `with` statement."""
     training = model.training
     model.eval()
     try:
@@ -144,7 +144,7 @@ def _load(record: ItemRecord) -> MemoryItem:
         image = None if record.image is None else load_image(record.image, name)
     except (ValueError, MemoryError):
         raise
-    except Exception as error:  # of damaged files Pillow raises what its decoders happen to stumble over
+    except Exception as error:  # for damaged files, the decoders of Pillow raise errors of many types
         raise ValueError(f"{name} cannot be decoded: {error!r}.") from error
     if image is not None and max(image.size) > MAX_ASPECT_RATIO * min(image.size):
         raise ValueError(

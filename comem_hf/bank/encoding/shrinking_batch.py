@@ -19,7 +19,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 class ShrinkingBatch:
-    """Applies a function to batches of rows; a batch that runs out of memory is halved, and stays so.
+    """Applies a function to batches of rows; if a batch runs out of memory, it and all later ones are halved.
 
     Args:
         size (`int`): Rows per batch to begin with.

@@ -15,11 +15,12 @@ def write_skipped(folder: Path, skipped: Sequence[dict]) -> None:
 
     Args:
         folder (`Path`): The bank.
-        skipped (`Sequence[dict]`): `{"item": number from 0, "id": str or None, "reason": str}` of each; none, no file.
+        skipped (`Sequence[dict]`): `{"item": number from 0, "id": str or None, "reason": str}` for each. If it
+            is empty, no file is written.
     """
     if skipped:
         lines = "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in skipped)
-        # A lone surrogate, which UTF-8 does not have, becomes its escape in JSON.
+        # UTF-8 has no lone surrogates: they become their JSON escapes.
         content = lines.encode("utf-8", errors="backslashreplace")
         write_durably(folder / SKIPPED_NAME, lambda path: path.write_bytes(content))
 
@@ -33,5 +34,5 @@ def read_skipped(folder: Path) -> list[dict]:
 
 
 def item_label(number: int, item_id: str | None) -> str:
-    """What to call an item in a message."""
+    """The name of an item in a message."""
     return f"Item {number}" if item_id is None else f"Item {number} (id {item_id!r})"

@@ -7,10 +7,10 @@ from transformers.vision_utils import get_vision_window_index
 
 
 def tower_features(model, memory_inputs: Mapping, layer: int = -1) -> list[torch.Tensor]:
-    """What the backbone's vision tower makes of each image.
+    """Patch features of each image, from the backbone's vision tower.
 
     Args:
-        model (`CoMemForConditionalGeneration`): The model; the adapter of its memory encoder plays no part.
+        model (`CoMemForConditionalGeneration`): The model; the adapter of its memory encoder is not used.
         memory_inputs (`Mapping`): `pixel_values` and `image_grid_thw`, as its processor prepares them.
         layer (`int`, defaults to -1): 0 is the patch embedding, `n` the output of the n-th block, -1 that of the last.
 

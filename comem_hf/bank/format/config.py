@@ -1,4 +1,4 @@
-"""`bank_config.json`: what a memory bank is made of, and what it fits."""
+"""`bank_config.json`: what a memory bank consists of, and which model it fits."""
 
 import hashlib
 import json
@@ -52,7 +52,7 @@ def removed_name(generation: int) -> str:
 
 
 def check_metric(metric: str) -> None:
-    """Raises a `ValueError` if there is no such metric."""
+    """Raise a `ValueError` if there is no such metric."""
     if metric not in METRICS:
         raise ValueError(f"`metric` must be one of {', '.join(METRICS)}, got {metric!r}.")
 
@@ -69,16 +69,16 @@ class BankConfig:
             `"int4"` (see [`pack`]).
         memory_fingerprint (`str`): `memory_fingerprint()` of the model that encoded the items.
         model (`dict`): `{"id": str or None, "revision": str or None}` of that model.
-        embedder (`dict`): `{"type": "backbone" or "model", "id", "revision", ...}`: what embeds queries.
+        embedder (`dict`): `{"type": "backbone" or "model", "id", "revision", ...}`: the embedder of queries.
         embedding_size (`int`): Length of an embedding.
-        shard_sizes (`list[int]`): Rows per shard, removed ones included: a row is a place in the shards, one after
-            the other, and so never changes.
+        shard_sizes (`list[int]`): Rows per shard, removed ones included. Rows are numbered through all shards, so the
+            row of an item never changes.
         files (`dict[str, dict]`): `{"sha256": str, "size": int}` of every file but this one.
         metric (`str`): How embeddings are compared: `"cosine"` or `"l2"` (Euclidean distance).
         index (`dict`): `{"file": str, "factory": str, "nprobe": int or None, "recall": float}`: the index's file, its
-            FAISS factory string, the inverted lists that a search looks through where there are such, and the share
-            of the exact ten nearest neighbours that it found when it was built.
-        generation (`int`): How often the bank has been changed since it was built.
+            FAISS factory string, the number of inverted lists that a search looks through (`None` if there are no
+            lists), and the share of the exact ten nearest neighbours that it found when it was built.
+        generation (`int`): Number of changes to the bank since it was built.
         removed (`str` or `None`): Name of the file that lists the removed rows, if there are any.
         license (`str`, *optional*): Licence of the items, by the Hub's identifier (`"cc-by-sa-4.0"`).
         format_version (`int`): Version of the layout; newer ones are refused.
@@ -154,10 +154,10 @@ class BankConfig:
 
         Args:
             fingerprint (`str`, *optional*): `memory_fingerprint` of the model.
-            model, bank (`str`): What to call them.
+            model, bank (`str`): Their names, for the message.
 
         Raises:
-            ValueError: If it differs from the bank's, or is not known.
+            ValueError: If the fingerprint differs from the bank's, or is `None`.
         """
         if fingerprint is None:
             raise ValueError(
@@ -172,7 +172,7 @@ class BankConfig:
             )
 
     def data_files(self) -> list[str]:
-        """Names of the files that hold the bank's data: index, removed rows, then memory and items of each shard."""
+        """Names of the bank's data files: index, removed rows, memory of all shards, items of all shards."""
         shards = range(len(self.shard_sizes))
         return [
             self.index["file"],
@@ -202,8 +202,10 @@ class BankConfig:
         return dict(groups)
 
     def row_digests(self, rows: Sequence[int]) -> list[str]:
-        """For each row a digest of its shard and its place there: it stays whatever is added or removed, and no other
-        item has the same."""
+        """Return, for each row, a digest of its shard and its place there.
+
+        The digest stays the same when items are added or removed, and no other item has the same one.
+        """
         digests = [""] * len(rows)
         for shard, places in self.group_by_shard(rows).items():
             checksums = self.files[memory_name(shard)]["sha256"] + self.files[items_name(shard)]["sha256"]

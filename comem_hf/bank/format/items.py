@@ -17,10 +17,10 @@ from .record import ItemRecord
 from .replaced import ReplacementCheck
 
 
-# A hit reads one row group: small groups keep that cheap, 32 rows keep the footer small.
+# Reading a hit reads one row group. Small groups keep that cheap; 32 rows per group keep the footer small.
 ROWS_PER_GROUP = 32
 
-# Footers that are kept, about 40 kB each; files are closed after each read, as systems allow a thousand or so.
+# Footers that are kept, about 40 kB each. Files are closed after each read: systems allow about a thousand open ones.
 _KEPT_FOOTERS = 2048
 
 
@@ -43,7 +43,7 @@ def _schema():
 
 
 def write_items(path: Path, records: list[ItemRecord]) -> None:
-    """Write one shard of items, a row group at a time, for that takes memory beside what the records take."""
+    """Write one shard of items, one row group at a time: each group takes memory in addition to the records."""
     import pyarrow.parquet as pq
 
     # Nothing reads the statistics, and they would be most of the footer, which is read with the first item.
@@ -68,7 +68,7 @@ def _table(records: list[ItemRecord]):
 
 
 class StoredItems:
-    """Items of a bank; a read touches only the row groups of the rows asked for.
+    """Items of a bank; a read touches only the row groups of the requested rows.
 
     Args:
         folder (`Path`): The bank.
@@ -93,7 +93,7 @@ class StoredItems:
         return [self._to_item(record) for record in self.read_records(rows)]
 
     def read_records(self, rows: list[int]) -> list[ItemRecord]:
-        """The same as they are stored, images not opened.
+        """Stored records of the given rows, in the order of `rows`; images are not opened.
 
         Raises:
             ValueError: If a shard is damaged.

@@ -7,11 +7,11 @@ FLOAT_DTYPES = ("float32", "bfloat16", "float16")
 MEMORY_DTYPES = (*FLOAT_DTYPES, "int8", "int4")
 MEMORY_KEY, SCALE_KEY = "memory", "memory_scale"
 _LARGEST = {"int8": 127, "int4": 7}
-_INT4_GROUP = 32  # numbers that share a scale; in int8 a whole vector does
+_INT4_GROUP = 32  # numbers that share a scale; in int8, a whole vector shares one
 
 
 def check_precision(dtype: str, hidden_size: int) -> None:
-    """Raises a `ValueError` if vectors of `hidden_size` numbers cannot be stored as `dtype`."""
+    """Raise a `ValueError` if vectors of `hidden_size` numbers cannot be stored as `dtype`."""
     if dtype not in MEMORY_DTYPES:
         raise ValueError(f"`dtype` must be one of {', '.join(MEMORY_DTYPES)}, got {dtype!r}.")
     if dtype == "int4" and hidden_size % _INT4_GROUP:
@@ -36,11 +36,11 @@ def bytes_per_item(dtype: str, tokens: int, hidden_size: int) -> int:
 
 
 def pack(memory: torch.Tensor, dtype: str) -> dict[str, torch.Tensor]:
-    """
-    Turns memory vectors into the tensors of a shard.
+    """Turn memory vectors into the tensors of a shard.
 
-    In int8, `memory` is rounded to multiples of a scale of its own for each vector, `max |x| / 127`; in int4 for each
-    32 numbers, `max |x| / 7`, two numbers to a byte, the first in the lower half. Scales are bfloat16.
+    In int8, each vector is rounded to multiples of its own scale, `max |x| / 127`. In int4, each 32 numbers are
+    rounded to multiples of their own scale, `max |x| / 7`; a byte holds two numbers, the first in its lower half.
+    Scales are bfloat16.
 
     Args:
         memory (`torch.Tensor`): Shape (..., tokens, hidden).
@@ -51,7 +51,7 @@ def pack(memory: torch.Tensor, dtype: str) -> dict[str, torch.Tensor]:
     largest = _LARGEST[dtype]
     groups = memory.float().unflatten(-1, (-1, memory.shape[-1] if dtype == "int8" else _INT4_GROUP))
     scale = (groups.abs().amax(-1, keepdim=True) / largest).bfloat16()
-    # By the scale as it is stored; a vector of zeros has none.
+    # Divide by the scale as it is stored, after rounding; the scale of zeros is 0.
     steps = (groups / scale.float().clamp(min=torch.finfo(torch.bfloat16).tiny)).round_().clamp_(-largest, largest)
     integers = steps.flatten(-2).to(torch.int8)
     if dtype == "int4":
@@ -61,7 +61,7 @@ def pack(memory: torch.Tensor, dtype: str) -> dict[str, torch.Tensor]:
 
 
 def unpack(parts: dict[str, torch.Tensor], dtype: str) -> torch.Tensor:
-    """Returns memory vectors out of what [`pack`] made: floating-point ones in their dtype, others in float32."""
+    """Return the memory vectors that [`pack`] stored: floating-point ones in their dtype, others in float32."""
     memory = parts[MEMORY_KEY]
     if dtype in FLOAT_DTYPES:
         return memory

@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 from comem_hf.modeling.memory_item import MemoryItem
 
 
-# No picture that may be opened needs more, and Parquet holds 2 GB of a column's values in a row group of 32.
+# No image that may be opened needs more. Parquet holds 2 GB per column in a row group, which has 32 rows.
 MAX_IMAGE_BYTES = 2**26
 
 
@@ -38,7 +38,7 @@ class ItemRecord:
 
     @classmethod
     def from_item(cls, item: MemoryItem) -> "ItemRecord":
-        """Read the image of an item and name the item by its content where it has no id.
+        """Read the image of an item, and make an id from its content if it has none.
 
         Raises:
             ValueError: If the image cannot be read or the metadata is not JSON.
@@ -56,7 +56,7 @@ class ItemRecord:
             try:
                 picture = ImageOps.exif_transpose(item.image)  # PNG keeps no orientation
                 image = _encode_png(picture)
-            except (OSError, SyntaxError) as error:  # opened, but not read before
+            except (OSError, SyntaxError) as error:  # an image that was opened earlier, but is read only now
                 raise ValueError(f"its image is not a readable picture: {error}") from error
             content.update(f"pixels {picture.mode} {picture.size}".encode() + picture.tobytes())
             if picture.mode in ("P", "PA"):
@@ -81,11 +81,11 @@ class ItemRecord:
         return cls(item_id, item.text, image, image_name, metadata, content.hexdigest())
 
     def same_content(self, other: "ItemRecord") -> bool:
-        """Whether two records are the same but for the digest, which stored ones lack."""
+        """Whether two records are equal except for the digest, which stored records lack."""
         return replace(self, digest="") == replace(other, digest="")
 
     def to_item(self) -> MemoryItem:
-        """The item, its image opened from the stored bytes and decoded when it is first used.
+        """The item; its image is opened from the stored bytes, and decoded when it is first used.
 
         Raises:
             ValueError: If the bytes are no image, or the metadata is no JSON object.
@@ -109,7 +109,7 @@ def _read_image(path: Path) -> bytes:
         if S_ISREG(stat.st_mode) and stat.st_size <= MAX_IMAGE_BYTES:
             return path.read_bytes()
         reason = f"it has {stat.st_size:,} bytes, at most {MAX_IMAGE_BYTES:,} are stored"
-        if not S_ISREG(stat.st_mode):  # a device may have no end
+        if not S_ISREG(stat.st_mode):  # reading a device might never end
             reason = "Is a directory" if path.is_dir() else "it is no file"
     except (OSError, ValueError) as error:  # a name with a NUL byte is a ValueError
         reason = getattr(error, "strerror", None) or error

@@ -1,4 +1,4 @@
-"""The rows of a bank that have been removed: they stay in the shards and the index, but are no items any more."""
+"""Removed rows of a bank: they stay in the shards and the index, but are no longer items."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def read_removed(folder: Path, config: BankConfig) -> np.ndarray:
     """The removed rows of a bank, int64, in ascending order.
 
     Raises:
-        ValueError: If the file is damaged, or is not what `config` says.
+        ValueError: If the file is damaged, or does not match `config`.
     """
     if config.removed is None:
         return np.empty(0, dtype=np.int64)

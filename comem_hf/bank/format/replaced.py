@@ -1,4 +1,4 @@
-"""Whether another bank has been put in the place of one that is open."""
+"""Noticing that another bank has replaced an open one."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,9 @@ from .config import CONFIG_NAME, BankConfig, items_name, memory_name
 
 
 class ReplacementCheck:
-    """Shards are opened when they are needed, by their names, which another bank in the same folder has as well.
+    """Notices that another bank has replaced an open one.
+
+    Shards are opened by name when they are needed; another bank in the same folder uses the same names.
 
     Args:
         folder (`Path`): The bank.
@@ -22,10 +24,10 @@ class ReplacementCheck:
 
     @contextmanager
     def noticed(self) -> Iterator[None]:
-        """Put around the reading of shards: what cannot be read, or was read, is that of the bank that was opened.
+        """Check, after shards were read in a `with` statement, that they are those of the bank that was opened.
 
         Raises:
-            ValueError: If any shard is another one now.
+            ValueError: If any shard is a different one now.
         """
         try:
             yield
@@ -35,7 +37,10 @@ class ReplacementCheck:
         self._check()
 
     def _check(self) -> None:
-        """A bank is replaced as a whole: what was there until now is ours."""
+        """Raise a `ValueError` if the folder now holds different shards.
+
+        A bank is replaced as a whole: if the shards are the same now, everything read until now was from them.
+        """
         try:
             stat = (self.folder / CONFIG_NAME).stat()
             mark = (stat.st_ino, stat.st_mtime_ns, stat.st_size)

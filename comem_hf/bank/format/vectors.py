@@ -18,12 +18,12 @@ _KEPT_SHARDS = 4096
 
 
 def write_memory(path: Path, memory: torch.Tensor, dtype: str) -> None:
-    """Write one shard: vectors of shape (items, memory tokens, hidden), as `dtype`."""
+    """Write one shard: vectors of shape (items, memory tokens, hidden), stored as `dtype`."""
     save_file(pack(memory.cpu(), dtype), path)
 
 
 class MemoryVectors:
-    """Memory vectors of a bank; a read touches only the rows asked for.
+    """Memory vectors of a bank; a read touches only the requested rows.
 
     Args:
         folder (`Path`): The bank.
@@ -40,14 +40,14 @@ class MemoryVectors:
         self._open = lru_cache(_KEPT_SHARDS)(self._read_header)
 
     def read(self, rows: list[int]) -> torch.Tensor:
-        """
-        Vectors of the given rows, shape (rows, memory tokens, hidden), on the CPU: in the stored dtype if that is
-        floating-point, else in float32.
+        """Vectors of the given rows, shape (rows, memory tokens, hidden), on the CPU.
+
+        They are in the stored dtype if that is floating-point, else in float32.
         """
         return unpack(self.read_stored(rows), self.dtype)
 
     def read_stored(self, rows: list[int]) -> dict[str, torch.Tensor]:
-        """The same as it is stored: what [`pack`] makes of vectors of these rows."""
+        """Stored tensors of the given rows, as [`pack`] made them."""
         config = self.config
         shapes = stored_shapes(self.dtype, len(rows), config.num_memory_tokens, config.hidden_size)
         memory = {key: torch.empty(shape, dtype=dtype) for key, (dtype, shape) in shapes.items()}
@@ -63,7 +63,7 @@ class MemoryVectors:
         return memory
 
     def _read_header(self, shard: int) -> dict:
-        """The tensors of a shard, of which only the rows that are asked for are read."""
+        """Open the tensors of a shard; their rows are read later, when they are requested."""
         path = self.folder / memory_name(shard)
         expected = stored_shapes(
             self.dtype, self.config.shard_sizes[shard], self.config.num_memory_tokens, self.config.hidden_size

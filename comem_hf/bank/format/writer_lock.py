@@ -1,4 +1,4 @@
-"""Who changes or replaces a bank: one process at a time."""
+"""The lock of a bank: only one process at a time may change or replace it."""
 
 from pathlib import Path
 
@@ -17,12 +17,12 @@ def lock_bank(folder: Path) -> FileLock:
         folder (`Path`): The bank.
 
     Returns:
-        `FileLock`: The lock, to be released.
+        `FileLock`: The lock, which the caller releases.
 
     Raises:
         ValueError: If another process holds it, or there is no bank.
     """
-    if not (folder / CONFIG_NAME).is_file():  # the lock would make the folder again
+    if not (folder / CONFIG_NAME).is_file():  # taking the lock would create the folder
         raise ValueError(f"{str(folder)!r} is no memory bank: it has no {CONFIG_NAME}.")
     lock = FileLock(folder / _NAME)
     try:

@@ -39,7 +39,7 @@ def hub_files(
         revision, repo_type, memories, hash_up_to, options: See [`HubFiles`].
 
     Raises:
-        ValueError: If `name` is neither a folder nor the name of a repository; and what [`HubFiles`] raises.
+        ValueError: If `name` is neither a folder nor the name of a repository, and as in [`HubFiles`].
     """
     if memories not in MEMORIES:
         raise ValueError(f"`memories` must be 'eager' or 'lazy', got {memories!r}.")
@@ -62,15 +62,15 @@ def hub_files(
 class HubFiles:
     """Files of a bank in a Hub repository, in the cache of huggingface_hub.
 
-    The revision is resolved once: every file is of the commit that `bank_config.json` came from. What is downloaded is
-    compared with its checksum, and not kept if it differs. May be used by several threads at once.
+    The revision is resolved once: every file is of the same commit as `bank_config.json`. A downloaded file is
+    compared with its checksum, and deleted if it differs. Several threads may use one object at once.
 
     Args:
         repo_id (`str`): Id of the repository.
         revision (`str`, *optional*): Branch, tag or commit.
         repo_type (`str`): `"dataset"` or `"model"`.
         memories (`str`): `"eager"` fetches all files now, `"lazy"` all but the shards.
-        hash_up_to (`float`): Of a bank of more bytes only those files are hashed that were not in the cache.
+        hash_up_to (`float`): If the bank has more bytes than this, only files that were not in the cache are hashed.
         options: Passed to `huggingface_hub.hf_hub_download` (`token`, `cache_dir`, `local_files_only`, ...).
 
     Raises:
@@ -88,7 +88,7 @@ class HubFiles:
         if config_path is None:
             raise ValueError(f"There is no memory bank in {self._repository}: it has no {CONFIG_NAME}.")
         self.folder = config_path.parent
-        self.commit = self.folder.name  # which the cache names its folders by
+        self.commit = self.folder.name  # the cache names its folders by commit
         self.config = BankConfig.load(self.folder)
         self._download = partial(download, repo_id, repo_type, self.commit, **options)
         self._is_forced = bool(options.get("force_download"))
@@ -99,11 +99,11 @@ class HubFiles:
         self.fetch([CARD_NAME, *(name for name in names if memories == "eager" or not _SHARD.match(name))])
 
     def fetch(self, names: Iterable[str]) -> None:
-        """Have these files in `folder`, whole and checked.
+        """Make sure that these files are in `folder`, complete and checked.
 
         Raises:
             ValueError: If the repository lacks a file, or it differs from its checksum.
-            OSError: If a file is neither in the cache nor to be had.
+            OSError: If a file is not in the cache and cannot be downloaded.
         """
         missing = [name for name in names if name not in self._ready]
         if len(missing) == 1:
@@ -116,7 +116,7 @@ class HubFiles:
         with self._locks.setdefault(name, threading.Lock()):  # a thread that waits here gets a checked file
             if name in self._ready:
                 return
-            is_card = name == CARD_NAME  # which may be edited, and may be missing
+            is_card = name == CARD_NAME  # the card may be edited, and may be missing
             is_new = self._is_forced or not (self.folder / name).is_file()
             is_there = not is_new or self._download(name, is_optional=is_card) is not None
             if not is_card:
@@ -131,7 +131,7 @@ class HubFiles:
             )
         path, expected = self.folder / name, self.config.files[name]
         if path.stat().st_size != expected["size"] or hashed and file_entry(path) != expected:
-            for place in (path.resolve(), path):  # what the cache points to, and its pointer
+            for place in (path.resolve(), path):  # the cached file, and the pointer to it
                 place.unlink(missing_ok=True)
             raise ValueError(
                 f"{name} of {self._repository} at {self.commit} is damaged: it is not the file whose size and sha256 "

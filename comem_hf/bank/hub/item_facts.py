@@ -1,4 +1,4 @@
-"""What the items of a bank are, in a few words."""
+"""A short description of the items of a bank."""
 
 import json
 from collections import Counter
@@ -14,14 +14,14 @@ _SHOWN = 10
 
 
 def describe_items(folder: Path, config: BankConfig) -> dict[str, str]:
-    """The commonest `source` and `language` in the items' metadata, with their numbers, where there are such.
+    """The most common values of `source` and `language` in the items' metadata, with their numbers.
 
     Args:
         folder (`Path`): The bank, with all its items.
         config (`BankConfig`): Its configuration.
 
     Returns:
-        `dict[str, str]`: Name and value of rows of a table.
+        `dict[str, str]`: Name and value of each row of a table; fields that no item has are left out.
     """
     removed = set(read_removed(folder, config).tolist())
     found = {key: Counter() for key in _KEYS}

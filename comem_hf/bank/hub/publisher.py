@@ -1,4 +1,4 @@
-"""A bank to a repository of the Hub: only what changed, and never half a bank for readers."""
+"""Pushing a bank to a Hub repository: only changed files, and never half a bank for readers."""
 
 import hashlib
 import warnings
@@ -25,17 +25,17 @@ from .item_facts import describe_items
 
 logger = logging.get_logger(__name__)
 
-# The Hub answers commits of some hundred files in good time.
+# The Hub answers commits of a few hundred files soon enough.
 FILES_PER_COMMIT = 256
 
 
 class BankPublisher:
     """Pushes a bank to a Hub repository.
 
-    A file is uploaded if the repository has none of that name with that sha256; it is compared with its checksum
-    before. `bank_config.json` is committed together with deletions and with files that replace others, so that readers
-    see the old bank or the new one. Of a big bank, new files are committed in parts before that: nothing names them
-    yet. An interrupted push goes on when it is called again.
+    A file is uploaded if the repository has no file with that name and sha256; before that, it is compared with its
+    checksum. `bank_config.json` is committed together with deletions and with files that replace others, so readers
+    see either the old bank or the new one. The new files of a big bank are committed in parts before that, when
+    nothing names them yet. After an interruption, the same call continues the push.
 
     Args:
         folder (`Path`): The bank.
@@ -59,13 +59,13 @@ class BankPublisher:
         model_revision: str | None,
         **target,
     ):
-        """See [`MemoryBank.push_to_hub`]; `target` are arguments of [`PushTarget`]."""
+        """Push the bank; see [`MemoryBank.push_to_hub`]. `target` holds further arguments of [`PushTarget`]."""
         from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
         if repo_type not in REPO_TYPES:
             raise ValueError(f"`repo_type` must be 'dataset' or 'model', got {repo_type!r}.")
         check_license(license)
-        self._own_card()  # where it is refused, no repository is made
+        self._own_card()  # if the card is refused, no repository is created
         config = self.config if license is None else replace(self.config, license=license)
         if model_id is not None:
             if is_local(model_id):
@@ -105,7 +105,7 @@ class BankPublisher:
         license = config.license or (before.license if before else None)
         model = config.model
         if not model.get("id") and before and before.memory_fingerprint == config.memory_fingerprint:
-            model = before.model  # which an earlier push has named
+            model = before.model  # an earlier push named it
         config = replace(config, license=license, model=model, files=dict(config.files))
         if (own := self._own_card()) is not None:
             return config, own.encode()
@@ -122,7 +122,7 @@ class BankPublisher:
         """The card in the bank's folder if somebody has written or edited it.
 
         Raises:
-            ValueError: If it is one that the Hub would refuse.
+            ValueError: If the Hub would refuse the card.
         """
         path = self.folder / CARD_NAME
         if not is_edited(path, self.config):
@@ -132,7 +132,7 @@ class BankPublisher:
         return text
 
     def _parts(self, config: BankConfig, present: Mapping[str, str | None]) -> list[list[str]]:
-        """Names of the files of each commit; those that replace others are in the last."""
+        """Names of the files of each commit; files that replace others are in the last commit."""
         changed = [name for name in config.data_files() if present.get(name) != config.files[name]["sha256"]]
         new = [name for name in changed if name not in present]
         parts = [new[start : start + FILES_PER_COMMIT] for start in range(0, len(new), FILES_PER_COMMIT)] or [[]]
@@ -149,7 +149,7 @@ class BankPublisher:
 
 @contextmanager
 def _as_asked() -> Iterator[None]:
-    """Without huggingface_hub's advice to take a data set repository: a model repository was asked for."""
+    """Silence huggingface_hub's advice to use a data set repository: the user asked for a model repository."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="It seems that you are about to commit a data file")
         yield

@@ -22,7 +22,7 @@ _HITS = 10
 _QUERIES = 512
 _MOST_PROBES = 128
 _SEED = 0
-_TIE = 1e-5  # of the mean squared length: scores of the same vector, computed in two ways, differ by less
+_TIE = 1e-5  # of the mean squared norm: scores of the same vector, computed in two ways, differ by less
 
 
 class StoredEmbeddings:
@@ -63,23 +63,25 @@ class StoredEmbeddings:
 
 
 def build_index(embeddings: StoredEmbeddings, metric: str, factory: str | None = None) -> tuple[FaissIndex, dict]:
-    """Build the index of a bank; from the same embeddings, always the same one.
+    """Build the index of a bank; the same embeddings always give the same index.
 
-    An index of inverted lists is given the fewest lists per search (`nprobe`, a power of two up to 128) with which it
-    finds 0.95 of the exact ten nearest neighbours of 512 of the bank's own vectors, these themselves not counted. If
-    none reaches that, it gets the fewest that come within 0.01 of the best, and a warning says what was reached.
+    In an index with inverted lists, `nprobe` is the number of lists per search, a power of two up to 128. It is the
+    smallest with which the index finds 0.95 of the exact ten nearest neighbours of 512 of the bank's own vectors; a
+    vector is no neighbour of itself. If none reaches that, it is the smallest that comes within 0.01 of the best, and
+    a warning says what was reached.
 
     Args:
-        embeddings (`StoredEmbeddings`): Of all items, by rows.
+        embeddings (`StoredEmbeddings`): Embeddings of all items, in the order of rows.
         metric (`str`): `"cosine"` or `"l2"`.
-        factory (`str`, *optional*): FAISS factory string; if not given, one by the number of vectors (see
+        factory (`str`, *optional*): FAISS factory string; if not given, it depends on the number of vectors (see
             [`default_factory`]).
 
     Returns:
-        The index, and `{"factory": str, "nprobe": int or None, "recall": float}`: what was built, how it finds.
+        `tuple[FaissIndex, dict]`: The index, and `{"factory": str, "nprobe": int or None, "recall": float}`, which
+        says what was built and how well it finds.
 
     Raises:
-        ValueError: If `factory` makes no usable index, or wants more training vectors than there are.
+        ValueError: If `factory` makes no usable index, or needs more training vectors than there are.
     """
     factory = factory or default_factory(len(embeddings), embeddings.embedding_size)
     index = FaissIndex.create(factory, embeddings.embedding_size, metric)
@@ -107,13 +109,13 @@ def build_index(embeddings: StoredEmbeddings, metric: str, factory: str | None =
 
 
 def _calibrate(index: FaissIndex, embeddings: StoredEmbeddings, random: np.random.Generator) -> float:
-    """Sets `nprobe`, where there are lists; returns the recall."""
+    """Set `nprobe` if there are inverted lists, and return the recall."""
     hits = min(_HITS, len(embeddings) - 1)
     if hits == 0:
         return 1.0
     rows = np.sort(random.choice(len(embeddings), min(_QUERIES, len(embeddings)), replace=False))
     queries = embeddings.take(rows)
-    # What all vectors have in common changes no distance, but rounds it.
+    # An offset that all vectors share changes no distance, but adds rounding errors.
     place = unit_rows if index.metric == "cosine" else partial(_from_centre, centre=queries.mean(axis=0))
     placed = place(queries)
     tie = _TIE * np.square(placed).sum(axis=1).mean()
@@ -122,7 +124,7 @@ def _calibrate(index: FaissIndex, embeddings: StoredEmbeddings, random: np.rando
     for nprobe in [2**power for power in range(_MOST_PROBES.bit_length()) if 2**power <= index.num_lists] or [None]:
         index.nprobe = nprobe
         _, found = index.search(queries, hits + 1)
-        # By score, not by row: of equal vectors, one is as good as another.
+        # Hits are compared by score, not by row: of equal vectors, any one is good.
         vectors = place(embeddings.take(np.maximum(found, 0).ravel())).reshape(*found.shape, -1)
         scores = np.concatenate([_scores(query[None], each) for query, each in zip(placed, vectors, strict=True)])
         good = (scores >= farthest[:, None] - tie) & (found >= 0) & (found != rows[:, None])
@@ -135,7 +137,7 @@ def _calibrate(index: FaissIndex, embeddings: StoredEmbeddings, random: np.rando
 
 
 def _exact_score_of_hit(hit: int, queries, rows, embeddings: StoredEmbeddings, place: Callable) -> np.ndarray:
-    """How near the n-th nearest vector is to each query, the query itself not counted."""
+    """Score of the n-th nearest vector of each query, the query itself not counted."""
     best = np.full((len(queries), hit), -np.inf, np.float32)
     for vectors, numbers in embeddings:
         scores = _scores(queries, place(vectors))
@@ -145,7 +147,7 @@ def _exact_score_of_hit(hit: int, queries, rows, embeddings: StoredEmbeddings, p
 
 
 def _scores(queries: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """Minus the squared distances, of shape (queries, vectors); of unit vectors they are in the order of cosines."""
+    """Minus the squared distances, shape (queries, vectors); for unit vectors, they order as cosines do."""
     products = queries @ vectors.T
     return 2 * products - np.square(queries).sum(axis=1)[:, None] - np.square(vectors).sum(axis=1)
 

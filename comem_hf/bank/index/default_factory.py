@@ -1,9 +1,9 @@
-"""Which FAISS index a bank of some size gets."""
+"""The default FAISS index for a bank of a given size."""
 
 import math
 
 
-EXACT_UP_TO = 40_000  # vectors; of 512 numbers they take 82 MB, and comparing all of them takes some ms
+EXACT_UP_TO = 40_000  # vectors; of 512 numbers they take 82 MB, and comparing all of them takes a few ms
 QUANTIZED_FROM = 10**8  # vectors; of 512 numbers at a byte each they take 51 GB, memory-mapped
 
 _FLAT_QUANTIZER_UP_TO = 2**14  # lists
@@ -22,9 +22,9 @@ def default_factory(num_vectors: int, embedding_size: int) -> str:
     | more | `OPQ{m}_{4m},IVF{lists}_HNSW32,PQ{m}`: memory-mapped | m, a quarter of the numbers, at most 128 |
 
     `lists` is the power of two that is nearest to 4 times the square root of the number of vectors, at most 131,072.
-    Product quantisation comes that late because it loses much: of the exact ten neighbours it finds about 0.6, where a
-    byte per number finds 0.98 (`benchmarks/bank/index_quantizers.py`).
-    HNSW graphs are left to those who ask for one: they hold every vector in memory and forget none.
+    Product quantisation is used only above 100 million vectors because it loses much: it finds about 0.6 of the exact
+    ten neighbours, and a byte per number finds 0.98 (`benchmarks/bank/index_quantizers.py`). HNSW graphs are never
+    the default: they hold every vector in memory, and vectors cannot be removed from them.
     """
     if num_vectors <= EXACT_UP_TO:
         return "Flat"
@@ -37,5 +37,5 @@ def default_factory(num_vectors: int, embedding_size: int) -> str:
 
 
 def training_size(num_lists: int) -> int:
-    """Vectors that an index of so many inverted lists (0: none) is trained on: 40 per list, at least 65,536."""
+    """Number of vectors to train an index on, by its inverted lists (0: none): 40 per list, at least 65,536."""
     return max(_LEAST_SAMPLE, _SAMPLE_PER_LIST * num_lists)

@@ -1,4 +1,4 @@
-"""The search index that is shipped: FAISS."""
+"""The search index that comes with this package: FAISS."""
 
 import math
 from pathlib import Path
@@ -11,19 +11,19 @@ from .index import Index, Selection, unit_rows
 
 
 _CALIBRATED_HITS = 10  # per query, for which `nprobe` was chosen
-_WIDENING = 4  # what `nprobe` is multiplied by while hits are missing
+_WIDENING = 4  # factor for `nprobe` while hits are missing
 
 
 class FaissIndex(Index):
     """A FAISS index: exact (`Flat`, `SQ...`), of inverted lists (`IVF...`) or a graph (`HNSW...`).
 
-    Inverted lists keep ids of their own; in the others an id is a position.
+    Inverted lists store the ids of vectors; in the others, the id of a vector is its position.
 
     Args:
         index (`faiss.Index`): The index.
         metric (`str`): `"cosine"` or `"l2"`.
         nprobe (`int`, *optional*): Inverted lists that a search for up to ten hits looks through.
-        read_only (`bool`, defaults to `False`): Whether the inverted lists are those of a file, memory-mapped.
+        read_only (`bool`, defaults to `False`): Whether the inverted lists are memory-mapped from a file.
 
     Raises:
         ValueError: If the index is of a kind that a bank cannot use, or compares by another metric.
@@ -48,10 +48,10 @@ class FaissIndex(Index):
 
     @classmethod
     def create(cls, factory: str, embedding_size: int, metric: str) -> "FaissIndex":
-        """An empty index, to be trained unless it is exact.
+        """Create an empty index, which has to be trained unless `is_trained` is true.
 
         Raises:
-            ValueError: If `factory` is no FAISS factory string, or one of no use here.
+            ValueError: If `factory` is no FAISS factory string, or makes an index that a bank cannot use.
         """
         import faiss
 
@@ -68,11 +68,11 @@ class FaissIndex(Index):
         """Read an index written by `save`.
 
         Args:
-            path (`Path`): The file; must stay as it is while the index is used.
-            metric (`str`): What it compares by.
+            path (`Path`): The file, which must not change while the index is used.
+            metric (`str`): Metric of the index.
             nprobe (`int`, *optional*): See [`FaissIndex`].
-            writable (`bool`, defaults to `False`): Read inverted lists into memory, so that vectors can be added,
-                rather than map them.
+            writable (`bool`, defaults to `False`): Read inverted lists into memory instead of mapping them, so that
+                vectors can be added.
 
         Raises:
             ValueError: If the file is damaged or holds an index of another kind.
@@ -120,7 +120,7 @@ class FaissIndex(Index):
         return self._faiss.is_trained
 
     def train(self, embeddings: np.ndarray) -> None:
-        """Learn where vectors lie, from a sample of shape (vectors, embedding size); same sample, same result."""
+        """Train on a sample of shape (vectors, embedding size); the same sample gives the same result."""
         self._faiss.train(self._prepared(embeddings))
 
     def add(self, embeddings: np.ndarray, ids: np.ndarray) -> None:
@@ -139,7 +139,7 @@ class FaissIndex(Index):
         k = min(k, count)
         if k == 0 or len(queries) == 0:
             return np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
-        # The fewer vectors may be hits, and the more hits are wanted, the further one has to look.
+        # A search has to look further if fewer vectors may be hits, or more hits are wanted.
         effort = len(self) / count * max(1, k / _CALIBRATED_HITS)
         scores, ids = self._search(queries, k, effort, among)
         while (
@@ -191,7 +191,7 @@ class FaissIndex(Index):
 
 
 def open_index(folder: Path, config: BankConfig, writable: bool = False) -> FaissIndex:
-    """The index of a bank.
+    """Open the index of a bank.
 
     Args:
         folder (`Path`): The bank.
@@ -199,7 +199,7 @@ def open_index(folder: Path, config: BankConfig, writable: bool = False) -> Fais
         writable (`bool`, defaults to `False`): See [`FaissIndex.load`].
 
     Raises:
-        ValueError: If its file is damaged, or does not hold what `config` says.
+        ValueError: If its file is damaged, or does not match `config`.
     """
     path = folder / config.index["file"]
     index = FaissIndex.load(path, config.metric, config.index.get("nprobe"), writable)

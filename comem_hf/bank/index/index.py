@@ -1,4 +1,4 @@
-"""What a memory bank asks of a search index."""
+"""The interface of the search index of a memory bank."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -26,10 +26,10 @@ class Selection:
 
 
 class Index(ABC):
-    """From embeddings to ids, which are rows of the bank; an id stays with its vector whatever is added.
+    """Finds the ids of embeddings; an id is a row of the bank, and stays the same when vectors are added.
 
-    Nothing is removed: a search is told among which ids to look. Embeddings are float32 arrays of shape (vectors,
-    embedding size), of any length: where the metric is cosine, the index normalises them.
+    Nothing is removed; instead, a search gets the ids that may be hits. Embeddings are float32 arrays of shape
+    (vectors, embedding size), of any norm: if the metric is cosine, the index normalises them.
     """
 
     @abstractmethod
@@ -55,17 +55,19 @@ class Index(ABC):
             among (`Selection`, *optional*): Ids that may be hits; all if not given.
 
         Returns:
-            Two arrays of shape (queries, hits), hits being `k` or as many as there are: scores (cosine similarity, or
-            minus the Euclidean distance) and ids. What an index did not find has the id -1 and comes last.
+            `tuple[np.ndarray, np.ndarray]`: Scores (cosine similarity, or minus the Euclidean distance) and ids, both
+            of shape (queries, hits), where hits is `k` or, if smaller, the number of ids that may be hits. Hits that
+            the index did not find have the id -1 and come last.
         """
 
     @abstractmethod
     def vectors(self, first: int, count: int) -> np.ndarray:
-        """The vectors of `count` ids from `first` on, as the index keeps them: exactly or, where it compresses them,
-        nearly.
+        """The vectors of `count` ids from `first` on.
+
+        They are exact, or approximate if the index compresses them.
 
         Raises:
-            ValueError: If the index lacks one of them.
+            ValueError: If the index lacks one of the ids.
         """
 
     @abstractmethod

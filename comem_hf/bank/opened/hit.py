@@ -7,7 +7,7 @@ from comem_hf.modeling.memory_item import MemoryItem
 
 @dataclass(frozen=True)
 class MemoryHit:
-    """One memory item found by [`MemoryBank.search`], best first.
+    """One memory item that [`MemoryBank.search`] found.
 
     Args:
         item (`MemoryItem`): The stored item; its image is opened from the bank's own copy, never from a path.
@@ -15,9 +15,9 @@ class MemoryHit:
             minus the Euclidean distance in a bank with the metric `"l2"`.
         rank (`int`): 0 for the best hit of its query.
         row (`int`, *optional*): Position of the item in the bank.
-        bank (`str`, *optional*): Digest of the file and the place in it that the row stands for (see
-            [`BankConfig.row_digests`]); a bank with something else there refuses the hit. A hit made without it
-            stands for the item of that id.
+        bank (`str`, *optional*): Digest of the item's shard and its place there (see [`BankConfig.row_digests`]); a
+            bank with another item there refuses the hit. A hit without `row` or `bank` stands for the item with
+            the same id.
     """
 
     item: MemoryItem

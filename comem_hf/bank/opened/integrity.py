@@ -28,12 +28,12 @@ def check_files(
     Args:
         folder (`Path`): The bank.
         config (`BankConfig`): Its configuration.
-        hash_up_to (`float`): Files of a bank of more bytes are only checked for their size.
+        hash_up_to (`float`): If the files together have more bytes than this, only their sizes are checked.
         progress (`Callable[[int], object]`, *optional*): Called with the size of each file that is checked.
-        names (`list[str]`, *optional*): Which of the data files; all if not given.
+        names (`list[str]`, *optional*): Data files to check; all if not given.
 
     Raises:
-        ValueError: Naming the first file that is missing or differs.
+        ValueError: If a file is missing or differs; the message names the first one.
     """
     names = config.data_files() if names is None else names
     hashed = sum(config.files[name]["size"] for name in names) <= hash_up_to
@@ -54,14 +54,14 @@ def check_files(
 
 
 def check_unchanged(folder: Path, config: BankConfig) -> None:
-    """Raises a `ValueError` if the bank has another configuration by now, which is why a file may be gone."""
+    """Raise a `ValueError` if the configuration of the bank has changed: then a file may be gone for that reason."""
     if BankConfig.load(folder) != config:
         raise ValueError(f"The bank {str(folder)!r} has been changed since it was opened; `reload()` it first.")
 
 
 @contextmanager
 def say_if_changed(folder: Path, config: BankConfig) -> Iterator[None]:
-    """Where a file is gone because a writer has changed the bank meanwhile, a `ValueError` says so."""
+    """Raise a `ValueError` if a file is missing because a writer has changed the bank meanwhile."""
     try:
         yield
     except FileNotFoundError:
@@ -76,7 +76,7 @@ def copy_bank(source: Path, config: BankConfig, target: Path) -> None:
         ValueError: If `target` is not empty, a file of the bank is damaged, or the bank has been changed meanwhile.
     """
     with whole_folder(target, "save_directory") as copy, say_if_changed(source, config):
-        config.save(copy)  # not the file, which may be that of a later state by now
+        config.save(copy)  # not a copy of the file, which may be of a later state by now
         check_files(source, config, hash_up_to=0)
         for name in config.data_files():
             write_durably(copy / name, lambda path, name=name: shutil.copyfile(source / name, path))

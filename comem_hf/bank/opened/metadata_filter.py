@@ -18,7 +18,7 @@ _as_text = json.JSONEncoder(sort_keys=True, ensure_ascii=False, allow_nan=False)
 
 
 class MetadataFilter:
-    """Finds the rows that a `where` of [`MemoryBank.search`] means, and remembers them.
+    """Finds the rows that match a `where` of [`MemoryBank.search`], and remembers them.
 
     The first use of a filter reads the metadata of all items, which takes a second or more per million of them.
 
@@ -33,7 +33,7 @@ class MetadataFilter:
         self._select = lru_cache(_REMEMBERED)(self._read)
 
     def select(self, where: Mapping[str, object]) -> Selection:
-        """The rows whose metadata has, for each field of `where`, its value or one of its list of values.
+        """The rows whose metadata has, for each field of `where`, the value or one of the listed values.
 
         Raises:
             ValueError: If `where` is no mapping from names to JSON values.
@@ -62,7 +62,7 @@ def _fitting(column, conditions) -> np.ndarray:
 
     fitting = np.ones(len(column), dtype=bool)
     for name, values in conditions:
-        # Most items are ruled out by their text, as `ItemRecord` writes it; parsing is what takes time.
+        # Parsing takes most of the time, so most items are ruled out by their text, as `ItemRecord` writes it.
         there = [pc.match_substring(column, f"{_as_text(name)}: {value}").to_numpy() for value in values]
         fitting &= np.logical_or.reduce(there) if there else False
     for row in np.flatnonzero(fitting):

@@ -19,9 +19,9 @@ class BankSearch:
     """Embeds queries and finds the items of a bank that are nearest to them.
 
     Args:
-        config (`BankConfig`): Of the bank.
-        index (`Index`): From embeddings to rows.
-        items (`StoredItems`): From rows to items.
+        config (`BankConfig`): Configuration of the bank.
+        index (`Index`): Finds the rows of embeddings.
+        items (`StoredItems`): Reads the items of rows.
         live (`np.ndarray`, *optional*): Which rows may be hits, bool of shape (rows,); all if not given.
     """
 
@@ -98,9 +98,9 @@ class BankSearch:
             parts.append(embedder.embed_images(queries["image"]))
         if "text" in queries:
             parts.append(embedder.embed_texts(queries["text"]))
-        if not all(np.isfinite(part).all() for part in parts):  # near nothing: there would be no hits, and no reason
+        if not all(np.isfinite(part).all() for part in parts):  # else there would be no hits and no reason
             raise ValueError("The embedder's numbers for the query are not finite; load its model in another dtype.")
-        if self.config.metric == "cosine":  # lengths mean nothing, so they are no weights
+        if self.config.metric == "cosine":  # norms mean nothing, so they must not act as weights
             parts = [unit_rows(part) for part in parts]
         embeddings = parts[0] if len(parts) == 1 else (1 - text_weight) * parts[0] + text_weight * parts[1]
         if embeddings.shape[1] != self.config.embedding_size:
@@ -111,7 +111,7 @@ class BankSearch:
         return embeddings
 
     def embedder(self) -> Embedder:
-        """What embeds items and queries, loaded by its name if none was attached.
+        """Return the embedder of items and queries, loaded by its name if none was attached.
 
         Raises:
             ValueError: If none was attached and it cannot be loaded.
@@ -139,7 +139,7 @@ class BankSearch:
 
 def _positive_integer(k) -> int:
     try:
-        number = 0 if isinstance(k, bool) else operator.index(k)  # of numpy's integers too
+        number = 0 if isinstance(k, bool) else operator.index(k)  # takes numpy's integers too
     except TypeError:
         number = 0
     if number < 1:
@@ -148,7 +148,7 @@ def _positive_integer(k) -> int:
 
 
 def _as_lists(image, text) -> tuple[dict[str, Sequence], bool]:
-    """The queries that are given, as lists of one length, and whether they were single ones."""
+    """The given queries, as lists of the same length, and whether they were single queries."""
     queries = {name: query for name, query in (("image", image), ("text", text)) if query is not None}
     if not queries:
         raise ValueError("Nothing to search for: give `image` or `text`.")

@@ -1,4 +1,4 @@
-"""One generation of a bank, opened: whoever holds it sees that state and no other."""
+"""One generation of a bank, opened: its holder sees that state and no other."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,23 +17,23 @@ from .item_rows import ItemRows
 from .search import BankSearch
 
 
-# Banks up to this size are hashed whenever they are opened (a fraction of a second); `verify` hashes any.
+# Banks of up to so many bytes are hashed when they are opened (a fraction of a second); `verify` hashes any.
 HASHED_AT_OPENING = 64 * 2**20
 
 Fetch = Callable[[list[str]], None]
 
 
 class BankState:
-    """What a bank consists of at one time. It is never changed: a changed bank has another state.
+    """The state of a bank at one time; it never changes, and a changed bank has another state.
 
-    The index and the list of removed rows are opened at once, so that they may be replaced later; shards stay as they
-    are, and are opened when they are needed.
+    The index and the list of removed rows are opened at once, so that their files may be replaced later. Shards stay
+    as they are, and are opened when they are needed.
 
     Args:
         folder (`Path`): The bank.
         config (`BankConfig`): Its configuration.
         index (`Index`): Its index.
-        fetch (`Callable[[list[str]], None]`, *optional*): Of a bank in a Hub repository, called with names of files
+        fetch (`Callable[[list[str]], None]`, *optional*): For a bank in a Hub repository: called with names of files
             before they are first read.
     """
 
@@ -56,16 +56,17 @@ class BankState:
         """Refuse a model that is not the one that encoded the bank.
 
         Raises:
-            ValueError: Naming both fingerprints.
+            ValueError: If it is another model; the message names both fingerprints.
         """
         self.config.refuse_other_model(model.memory_fingerprint(), "this model", str(self.folder))
 
     @classmethod
     def open(cls, folder: Path, fetch: Fetch | None = None) -> "BankState":
-        """The state that the bank in `folder` is in; `fetch` has checked its files if it is given.
+        """Open the present state of the bank in `folder`; if `fetch` is given, it has checked the files.
 
         Raises:
-            ValueError: If this is no bank, a file is missing, damaged or of another length, or the format is newer.
+            ValueError: If this is no bank, a file is missing, damaged or of another size, or the format is newer than
+                this version of comem_hf reads.
         """
         config = BankConfig.load(folder)
         while True:

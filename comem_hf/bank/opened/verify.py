@@ -1,4 +1,4 @@
-"""Reading a whole bank to see that it is what it says."""
+"""Reading a whole bank to check that it is what its configuration says."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +19,7 @@ def verify_bank(bank: BankState, model=None) -> dict[str, int | bool]:
 
     Args:
         bank (`BankState`): The bank; all its files must be there.
-        model (`CoMemForConditionalGeneration`, *optional*): The model that is to have made it.
+        model (`CoMemForConditionalGeneration`, *optional*): The model that should have made the bank.
     """
     config = bank.config
     names = config.data_files()
@@ -28,7 +28,7 @@ def verify_bank(bank: BankState, model=None) -> dict[str, int | bool]:
     size = sum(config.files[name]["size"] for name in names)
     with logging.tqdm(total=size, unit="B", unit_scale=True, desc="Comparing checksums") as progress:
         check_files(bank.folder, config, progress=progress.update)
-    bank.rows.by_id  # noqa: B018 -- which refuses an id that is there twice
+    bank.rows.by_id  # noqa: B018 -- this refuses an id that occurs twice
     with logging.tqdm(total=config.num_rows, unit="item", desc="Reading items") as progress:
         for first, count in _ranges(config.num_rows, _VECTORS):
             _check_finite(bank, first, bank.index.vectors(first, count), "an embedding that is")
@@ -64,7 +64,7 @@ def _check_finite(bank: BankState, first: int, vectors: np.ndarray, what: str) -
 
 
 def _check_items(bank: BankState, rows: list[int]) -> None:
-    bank.items.read(rows)  # which opens the images
+    bank.items.read(rows)  # this opens the images
     for row, record in zip(rows, bank.items.read_records(rows), strict=True):
         name = record.image_name
         # A bank opens no image by its name, but others who read the Parquet file might.

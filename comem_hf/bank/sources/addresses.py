@@ -11,7 +11,7 @@ def is_file_of(repository: str, address: str) -> bool:
 
     Args:
         repository (`str`): Id of the data set.
-        address (`str`): What somebody has written: a path or an address of any kind.
+        address (`str`): A path, or an address of any kind, as somebody wrote it.
     """
     *inner, file = address.split("::")
     return (

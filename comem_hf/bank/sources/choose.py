@@ -1,4 +1,4 @@
-"""Which source a name means."""
+"""Choosing the source that a name stands for."""
 
 from itertools import chain
 from pathlib import Path
@@ -30,12 +30,12 @@ def open_source(
             folder of images ([`read_image_folder`]), or `hf://datasets/USER/NAME`, with `@REVISION` if wanted,
             streamed ([`read_dataset`]).
         images (`str` or `Path`, *optional*): Folder of a WIT file's images.
-        split (`str`, defaults to `"train"`): Of a data set on the Hub.
+        split (`str`, defaults to `"train"`): Split of a data set on the Hub.
         image_column, text_column, id_column (`str`, *optional*): Columns of a data set on the Hub; guessed if not
             given.
 
     Raises:
-        ValueError: If it is none of these, cannot be read, or an option is given that it has no use for.
+        ValueError: If `source` is none of these, cannot be read, or does not take an option that is given.
     """
     name = str(source)
     path = Path(name)
@@ -61,7 +61,7 @@ def open_source(
 
 
 def _stream(repository: str, revision: str | None, split: str):
-    if Path(repository).exists():  # which `datasets` would read instead
+    if Path(repository).exists():  # `datasets` would read that folder instead
         raise ValueError(f"{HUB_PREFIX}{repository} is hidden by {repository!r} here: change to another folder.")
     try:
         from datasets import load_dataset_builder
@@ -69,6 +69,6 @@ def _stream(repository: str, revision: str | None, split: str):
         raise ValueError("Reading a data set from the Hub needs datasets: pip install datasets.") from error
     builder = load_dataset_builder(repository, revision=revision)
     for address in chain.from_iterable((builder.config.data_files or {}).values()):
-        if not is_file_of(repository, address):  # before version 5 `datasets` reads whatever file a card names
+        if not is_file_of(repository, address):  # before version 5, `datasets` reads any file that a card names
             raise ValueError(f"The data set {repository!r} is refused: it names {address!r}, no file of its own.")
     return builder.as_streaming_dataset(split=split)

@@ -26,16 +26,16 @@ def read_dataset(
     """Items of a data set: one column is the image, one the text, one the id; the others become metadata.
 
     Columns that are not given are guessed by their names (`image`, `text` or `caption`, `id`, ...). With the columns
-    of WIT the text is title and description. Images are taken as they are stored, and are not decoded.
+    of WIT, title and description become the text. Images are taken as they are stored, and are not decoded.
 
     Args:
         dataset (`datasets.Dataset` or `datasets.IterableDataset`): One split.
         image, text, id (`str`, *optional*): Names of the columns.
-        repository (`str`, *optional*): Id of the Hub data set that this is. Its images are then bytes or files of that
-            repository: others wrote the paths in it, which may fetch no file of this machine into a bank.
+        repository (`str`, *optional*): Id of the data set on the Hub, if it is from there. Its images must then be
+            bytes or files of that repository: paths that others wrote must not fetch files of this machine.
 
     Raises:
-        ValueError: If it is no data set, a column is unknown, or neither an image nor a text was found.
+        ValueError: If `dataset` is no data set, a column is unknown, or neither an image nor a text was found.
     """
     import datasets
 
@@ -45,7 +45,7 @@ def read_dataset(
             f"got {type(dataset).__name__}."
         )
     features = dataset.features
-    if features is None:  # of a stream that does not know them before it is read
+    if features is None:  # a stream that does not know them before it is read
         features = dict.fromkeys(next(iter(dataset), {}))
     columns = {}
     for role, given in (("image", image), ("text", text), ("id", id)):
@@ -62,7 +62,7 @@ def read_dataset(
     if media and isinstance(dataset, datasets.IterableDataset):
         dataset = dataset.decode(False)  # a stream from the Hub has a step that decodes before any cast
         for name, feature in features.items():
-            if name not in media and dataset.features[name] != feature:  # JSON has been set to stay text as well
+            if name not in media and dataset.features[name] != feature:  # `decode(False)` also leaves JSON as text
                 dataset = dataset.cast_column(name, feature)
     if columns["image"] in media and isinstance(features[columns["image"]], datasets.Image):
         dataset = dataset.cast_column(columns["image"], datasets.Image(decode=False))
@@ -109,7 +109,7 @@ def _items(
 
 
 def _encoded_image(image: object, repository: str | None) -> object:
-    """The file's content, or where it lies on this machine; a stream of image files has addresses (`hf://...`)."""
+    """The file's content, or its path on this machine; a stream of image files has addresses (`hf://...`)."""
     path = image
     if isinstance(image, dict) and image.keys() & {"bytes", "path"}:
         content, path = image.get("bytes"), image.get("path")
@@ -130,7 +130,7 @@ def _encoded_image(image: object, repository: str | None) -> object:
 
 
 def _plain(value):
-    """As JSON has it: no dates, no numbers that are none."""
+    """A value that JSON can hold: dates become text, NaN and infinity become `None`."""
     if isinstance(value, dict):
         return {key: _plain(each) for key, each in value.items()}
     if isinstance(value, list):

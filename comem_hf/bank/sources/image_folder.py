@@ -19,9 +19,9 @@ _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
 def read_image_folder(folder: str | Path) -> LazyItems:
     """Items of a folder of images, subfolders included, in the order of their names.
 
-    With a `metadata.jsonl` (the Hub's convention: `file_name`, and here `text` or `caption`, `id`, the rest is
-    metadata) its lines are the items. Without, each image is an item, its text that of the file of the same name with
-    the ending `.txt`, if there is one. `file_name`, relative to the folder, becomes metadata.
+    If there is a `metadata.jsonl`, its lines are the items: `file_name` (the Hub's convention), `text` or `caption`,
+    and `id`; other fields become metadata. If not, each image is an item, and its text is in the file of the same name
+    with the ending `.txt`, if there is one. `file_name`, relative to the folder, becomes metadata.
 
     Raises:
         ValueError: If there is no such folder or no image in it.
@@ -59,7 +59,7 @@ def _listed(folder: Path) -> Iterator[MemoryItem | UnreadableItem]:
             yield row
             continue
         name = row.get("file_name")
-        # Others' folders are downloaded: no line of theirs may fetch a file from elsewhere into a bank.
+        # Folders of others are downloaded: their lines must not fetch files from elsewhere into a bank.
         if not isinstance(name, str) or "\0" in name or not (root / name).resolve().is_relative_to(root):
             yield UnreadableItem(f"{where}: `file_name` must be a path inside the folder, got {name!r:.80}.")
             continue

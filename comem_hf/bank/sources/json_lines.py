@@ -12,10 +12,10 @@ from .unreadable import UnreadableItem
 
 
 def read_jsonl(path: str | Path) -> LazyItems:
-    """Items of a JSONL file: one object a line with `image` (a path, relative to the file), `text` and `id`; any other
-    field becomes metadata.
+    """Items of a JSONL file, which has one object per line.
 
-    Paths may be absolute and lead anywhere: of others' files, read first what images they name.
+    Its fields are `image` (a path, relative to the file), `text` and `id`; any other field becomes metadata. Paths may
+    be absolute and lead anywhere: check the paths in a file that others wrote before you use it.
 
     Raises:
         ValueError: If the file cannot be read.

@@ -1,4 +1,4 @@
-"""Items that are made one after the other, as often as they are asked for."""
+"""Items that are made one after the other, anew for each iteration."""
 
 from collections.abc import Callable, Iterator
 
@@ -8,11 +8,11 @@ from .unreadable import UnreadableItem
 
 
 class LazyItems:
-    """An iterable of items that knows, where that is cheap, how many there will be.
+    """An iterable of items that knows their number where that is cheap to find out.
 
     Args:
         read (`Callable[[], Iterator[MemoryItem | UnreadableItem]]`): Starts from the first item at each call.
-        count (`Callable[[], int | None]`): About how many items there are; `None` if nobody knows.
+        count (`Callable[[], int | None]`): About how many items there are; `None` if that is unknown.
     """
 
     def __init__(
@@ -25,16 +25,16 @@ class LazyItems:
         return self._read()
 
     def __length_hint__(self) -> int:
-        """For progress bars; a source that does not know it has 0."""
+        """About how many items there are, for progress bars; 0 if that is unknown."""
         return self._count() or 0
 
 
 def make_item(where: str, **fields) -> MemoryItem | UnreadableItem:
-    """An item of these fields, or what is wrong with it.
+    """An item with these fields, or an [`UnreadableItem`] with the reason why not.
 
     Args:
         where (`str`): Place of the entry in the source, for the message.
-        fields: Of [`MemoryItem`].
+        fields: Fields of [`MemoryItem`].
     """
     try:
         return MemoryItem(**fields)

@@ -1,11 +1,13 @@
-"""What stands in the place of an item that could not be made."""
+"""The placeholder for an item that could not be made."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class UnreadableItem:
-    """Given by a source instead of an item, so that one bad entry does not end it; a build reports or raises it.
+    """An item that could not be made; a build reports it or raises an error.
+
+    A source gives it instead of the item, so that one bad entry does not end the source.
 
     Args:
         reason (`str`): What is wrong, and where.

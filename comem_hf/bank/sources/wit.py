@@ -17,8 +17,8 @@ from .unreadable import UnreadableItem
 
 WIT_TEXT_COLUMNS = ("page_title", "context_section_description", "context_page_description")
 _METADATA = ("language", "page_title", "page_url", "image_url")
-_MISSING = {"", "nan", "null", "none"}  # as others' programs write that there is nothing
-_FIELD_LIMIT = 10 * 2**20  # characters; Python's own limit is less than some descriptions have
+_MISSING = {"", "nan", "null", "none"}  # what other programs write for a missing value
+_FIELD_LIMIT = 10 * 2**20  # characters; some descriptions are longer than Python's own limit
 
 
 def read_wit(path: str | Path, images: str | Path | None = None) -> LazyItems:
@@ -82,7 +82,7 @@ def _items(path: Path, images: Path | None) -> Iterator[MemoryItem | UnreadableI
 def _image(row: Mapping[str, str], folder: Path, images: Path | None) -> Path | None:
     if name := _value(row.get("image_path")):
         path = folder / name
-        # Others' files name these: none may fetch a file from elsewhere into a bank.
+        # Others wrote these paths: they must not fetch files from elsewhere into a bank.
         if not os.path.abspath(path).startswith(os.path.abspath(folder) + os.sep):
             raise ValueError(f"`image_path` must be a path inside the folder, got {name!r:.80}.")
         return path
@@ -100,6 +100,6 @@ def _value(value: object) -> str | None:
 
 
 def _open(path: Path):
-    # A damaged byte costs a character, not the file.
+    # A damaged byte loses one character, not the whole file.
     options = {"encoding": "utf-8", "errors": "replace", "newline": ""}
     return gzip.open(path, "rt", **options) if path.suffix == ".gz" else path.open("r", **options)

@@ -1,1 +1,1 @@
-"""What several commands need: loading, printing, questions, times."""
+"""Functions that several commands share: loading, printing, questions, times."""

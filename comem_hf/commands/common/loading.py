@@ -1,4 +1,4 @@
-"""Loading what a command was told to use, or the embedded default."""
+"""Loading of the model and the bank that a command is given, or of the embedded default."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,14 +6,14 @@ from pathlib import Path
 
 
 def load_model(name: str | Path | None):
-    """A CoMEM model in eval mode, on the accelerator if there is one, and its processor.
+    """Load a CoMEM model in eval mode, on a CUDA device if there is one, and its processor.
 
     Args:
         name (`str`, `Path` or `None`): Folder or Hub id; `None` is the embedded model.
 
     Raises:
         ValueError: If it is no CoMEM model.
-        OSError: If it is not there, or it is not in the cache and the Hub cannot be reached.
+        OSError: If it does not exist, or it is not in the cache and the Hub cannot be reached.
     """
     import torch
     from transformers import AutoModelForImageTextToText, AutoProcessor
@@ -23,7 +23,7 @@ def load_model(name: str | Path | None):
     from comem_hf.repository.errors import unreachable
 
     place = find_place(str(_default("model") if name is None else name), kind=MODEL)
-    read_config(place.folder, place.name)  # before gigabytes of another model
+    read_config(place.folder, place.name)  # fails before gigabytes of another model are downloaded
     if place.is_offline and not has_weights(place.folder):
         raise OSError(unreachable(place.name))
     with without_loading_bar():
@@ -33,14 +33,14 @@ def load_model(name: str | Path | None):
 
 
 def open_bank(name: str | Path | None):
-    """A memory bank, not attached to a model yet.
+    """Open a memory bank, without attaching it to a model.
 
     Args:
         name (`str`, `Path` or `None`): Folder or Hub id; `None` is the embedded bank.
 
     Raises:
         ValueError: If it is no memory bank, or damaged.
-        OSError: If it is not there, or it is not in the cache and the Hub cannot be reached.
+        OSError: If it does not exist, or it is not in the cache and the Hub cannot be reached.
     """
     from comem_hf.bank import MemoryBank
     from comem_hf.hub.place import BANK, find_place
@@ -56,10 +56,10 @@ def without_loading_bar() -> Iterator[None]:
     from transformers.utils import logging
 
     if are_progress_bars_disabled() or not logging.is_progress_bar_enabled():
-        yield  # nor is there anything to switch on again, of which the environment variable would warn
+        yield  # they are off: switching them on again would warn if the environment variable is set
         return
     logging.disable_progress_bar()
-    enable_progress_bars()  # of downloads
+    enable_progress_bars()  # those of downloads
     try:
         yield
     finally:

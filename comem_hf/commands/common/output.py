@@ -1,4 +1,4 @@
-"""What commands print: tables on a terminal, tab-separated lines in a pipe, JSON where `--json` asks for it."""
+"""Output of commands: tables on a terminal, tab-separated lines in a pipe, JSON with `--json`."""
 
 import json
 import sys
@@ -36,7 +36,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
 
 
 def print_json(result: Any) -> None:
-    """Print what a command found as one JSON document."""
+    """Print the result of a command as one JSON document."""
     print(json.dumps(result, indent=1, ensure_ascii=False))
 
 
@@ -46,7 +46,7 @@ def on_terminal() -> bool:
 
 
 def hit_rows(hits) -> list[tuple]:
-    """Rank, score, id and beginning of the text of memory hits, as rows for `print_table`."""
+    """Return rank, score, id and beginning of the text of memory hits, as rows for `print_table`."""
     rows = []
     for hit in hits:
         text = _one_line(hit.item.text or "")
@@ -55,7 +55,7 @@ def hit_rows(hits) -> list[tuple]:
 
 
 def hits_for_json(hits) -> list[dict[str, Any]]:
-    """All that memory hits say but their pictures, for `print_json`."""
+    """Return rank, score, id, text and metadata of memory hits, without pictures, for `print_json`."""
     return [
         {
             "rank": hit.rank + 1,
@@ -69,6 +69,6 @@ def hits_for_json(hits) -> list[dict[str, Any]]:
 
 
 def _one_line(value: object) -> str:
-    # Texts of models and banks are strangers' texts: no control characters reach the terminal.
+    # Texts of models and banks may come from strangers: no control characters must reach the terminal.
     text = "".join(character if character.isprintable() else " " for character in str(value))
     return " ".join(text.split())

@@ -7,8 +7,10 @@ from itertools import chain
 
 
 def typed_questions() -> Iterator[str]:
-    """Ask for questions until an empty line or the end of input (Ctrl-D). Nothing goes to a standard output that is
-    no terminal."""
+    """Ask for questions until an empty line or the end of input (Ctrl-D).
+
+    Nothing is written to standard output if it is not a terminal.
+    """
     with suppress(ImportError):
         import readline  # noqa: F401 (with it, `input` edits lines and remembers them)
     print("Ask about the picture; an empty line or Ctrl-D ends.", file=sys.stderr)
@@ -28,10 +30,10 @@ def typed_questions() -> Iterator[str]:
 
 
 def piped_questions() -> Iterator[str]:
-    """The lines of standard input, each as soon as it comes, without empty ones.
+    """Return the lines of standard input, each as soon as it comes, without empty ones.
 
     Raises:
-        ValueError: If there is none, or if they are no text.
+        ValueError: If there is no line, or the lines are not text in UTF-8.
     """
     lines = _lines()
     try:
@@ -44,7 +46,7 @@ def piped_questions() -> Iterator[str]:
 def _lines() -> Iterator[str]:
     try:
         for line in sys.stdin:
-            line.encode()  # some locales let bytes through that are no text
+            line.encode()  # some locales accept bytes that are not text
             if line.strip():
                 yield line.strip()
     except UnicodeError as error:

@@ -23,6 +23,6 @@ class Stopwatch:
         self.steps.append((name, time.perf_counter() - start))
 
     def rows(self) -> list[tuple[str, str]]:
-        """The steps and their sum, as rows for `print_table`."""
+        """Return the steps and their sum, as rows for `print_table`."""
         total = ("total", sum(seconds for _, seconds in self.steps))
         return [(name, f"{seconds:.2f} s") for name, seconds in [*self.steps, total]]

@@ -51,7 +51,6 @@ def build_bank(
     `accelerate launch` the processes share the work.
 
     Example:
-
         comem build-bank items.jsonl my-bank --model my-model
     """
     from comem_hf.bank import MemoryBank

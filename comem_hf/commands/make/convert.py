@@ -39,7 +39,6 @@ def convert(
     """Convert a published checkpoint.
 
     Example:
-
         comem convert ./CoMEM-Qwen2.5-VL-7B ./converted --backbone Qwen/Qwen2.5-VL-7B-Instruct
     """
     from comem_hf.commands.common.output import print_json

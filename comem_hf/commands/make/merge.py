@@ -24,7 +24,6 @@ def merge(
     """Write the memory encoder, without its resampler, as a standard model of the backbone's type.
 
     Example:
-
         comem merge my-model my-encoder
     """
     from comem_hf.commands.common.loading import without_loading_bar

@@ -59,7 +59,6 @@ def train(
     Run the same command again to go on with an interrupted run.
 
     Example:
-
         comem train --model Qwen/Qwen2-VL-2B-Instruct --data train.jsonl --output-dir my-memory --bf16
     """
     import torch
@@ -94,7 +93,7 @@ def train(
         distillation_weight=distillation_weight,
         muon_learning_rate=muon_learning_rate,
         bf16=bf16,
-        use_cpu=not torch.accelerator.is_available(),  # or bf16 is refused on a machine without one
+        use_cpu=not torch.accelerator.is_available(),  # else bf16 is refused where there is no accelerator
         dataloader_num_workers=workers,
         eval_strategy="epoch" if eval_data else "no",
         train_sampling_strategy="random" if shuffle else "sequential",

@@ -1,1 +1,1 @@
-"""Commands that bring models and banks to the Hub and back, and say what they are."""
+"""Commands that push, pull and describe models and banks."""

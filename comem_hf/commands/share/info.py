@@ -25,7 +25,6 @@ def info(
     the model with the same memory fingerprint.
 
     Example:
-
         comem info my-model --bank my-bank
     """
     from comem_hf.bank.format.config import BankConfig
@@ -65,7 +64,7 @@ def info(
 
 
 def bank_rows(facts: dict[str, Any]) -> list[tuple[str, object]]:
-    """What `describe_bank` found, as rows for `print_table`."""
+    """Turn the facts of `describe_bank` into rows for `print_table`."""
     recall = "" if facts["recall"] is None else f", recall {facts['recall']:.3f}"
     rows = [
         ("items", facts["items"]),
@@ -85,7 +84,7 @@ def bank_rows(facts: dict[str, Any]) -> list[tuple[str, object]]:
 
 
 def model_rows(facts: dict[str, Any]) -> list[tuple[str, object]]:
-    """What `describe_model` found, as rows for `print_table`."""
+    """Turn the facts of `describe_model` into rows for `print_table`."""
     rows = [("checkpoint", facts["checkpoint"]), ("backbone", facts["backbone"])]
     for name in ("backbone_name", "backbone_revision"):
         if facts[name]:

@@ -25,7 +25,6 @@ def pull(
     is loaded.
 
     Example:
-
         comem pull me/my-model my-copy
     """
     from comem_hf.commands.common.output import print_json, print_table

@@ -40,7 +40,6 @@ def push(
     uploaded; an interrupted push goes on when it is called again.
 
     Example:
-
         comem push my-model me/my-model --bank my-bank --license apache-2.0
     """
     from comem_hf.bank.format.config import CONFIG_NAME
@@ -77,10 +76,10 @@ def push(
 
 
 def check_folder(folder: Path) -> None:
-    """Refuse what is neither a model nor a memory bank.
+    """Raise a `ValueError` if a folder holds neither a model nor a memory bank.
 
     Raises:
-        ValueError: If there is no such folder, or it is something else.
+        ValueError: If there is no such folder, or it holds something else.
     """
     from comem_hf.bank.format.config import CONFIG_NAME
 
@@ -91,7 +90,7 @@ def check_folder(folder: Path) -> None:
 
 
 def push_bank(folder: Path, repo_id: str, repo_type: str | None = None, license: str | None = None, **options):
-    """Push a bank, whose card is looked at before."""
+    """Check the card of a bank, then push the bank."""
     from comem_hf.bank import MemoryBank
 
     check_card_of_bank(folder)
@@ -100,7 +99,7 @@ def push_bank(folder: Path, repo_id: str, repo_type: str | None = None, license:
 
 
 def push_model(folder: Path, repo_id: str, bank: Path | None, bank_repo: str, card: dict, options: dict) -> list:
-    """Push a model and, if one is given, a bank that fits it; nothing is uploaded before both have been looked at."""
+    """Push a model and, if given, a bank that fits it; both are checked before anything is uploaded."""
     from comem_hf.bank.format.config import BankConfig
     from comem_hf.hub.push_model import ModelPublisher
 
@@ -111,13 +110,13 @@ def push_model(folder: Path, repo_id: str, bank: Path | None, bank_repo: str, ca
     config.refuse_other_model(publisher.memory_fingerprint, f"the model {str(folder)!r}", str(bank))
     check_card_of_bank(bank)
     pushed = publisher.push(repo_id, bank_id=bank_repo, **card, **options)
-    # A pull request's commit is not what its merge will be.
+    # The merge of a pull request will be another commit.
     of_model = {"model_id": pushed.repo_url.repo_id, "model_revision": None if pushed.pr_url else pushed.oid}
     return [(folder, pushed), (bank, push_bank(bank, bank_repo, **of_model, **options))]
 
 
 def check_card_of_bank(folder: Path) -> None:
-    """Refuse a bank whose card the Hub would refuse."""
+    """Raise a `ValueError` if the Hub would refuse the card of a bank."""
     from comem_hf.cards.check import check_card, read_card
     from comem_hf.cards.template import CARD_NAME
 

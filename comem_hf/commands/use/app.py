@@ -19,10 +19,9 @@ def app(
 ) -> None:
     """Open a page to ask about pictures, with and without memory, in a browser.
 
-    The page is for whoever reaches the address: by default this machine alone. Needs `pip install "comem_hf[app]"`.
+    All who reach the address can use the page: by default, this machine alone. Needs `pip install "comem_hf[app]"`.
 
     Example:
-
         comem app --port 7860
     """
     if importlib.util.find_spec("gradio") is None:
@@ -38,7 +37,7 @@ def app(
     comparer = Comparer(loaded, processor, memory, top_k, max_new_tokens)
     examples = embedded_examples() if bank is None else bank_examples(memory)
     questions = questions_for(embedded=bank is None)
-    for example in examples[:1]:  # the first answer takes longer, so that it is nobody's
+    for example in examples[:1]:  # the first answer takes longer: no visitor should wait for it
         comparer.compare(example.picture, questions[0])
     if host not in LOOPBACK:
         typer.echo(f"Warning: everyone who can reach {host} can use the page and this machine's time.", err=True)

@@ -24,10 +24,10 @@ def ask(
     """Ask about a picture, and see the answers without and with memory.
 
     Finds the items of a memory bank that look like the picture and gives their stored memory vectors to the model.
-    Without a question it asks for one after the other, until an empty line or Ctrl-D; from a pipe it reads one a line.
+    Without a question, it asks for questions until an empty line or Ctrl-D; from a pipe, it reads one question per
+    line.
 
     Example:
-
         comem ask --image flag.png "What is the currency of this country?"
     """
     if question is not None and not question.strip():
@@ -78,7 +78,7 @@ def ask(
         except ValueError as error:
             if not is_typed:
                 raise
-            typer.echo(f"Error: {error}", err=True)  # and the next question may be a better one
+            typer.echo(f"Error: {error}", err=True)  # the next question may be answered
             continue
         answers = {"question": asked, "without_memory": without, "with_memory": answer}
         answered.append({**answers, "memory": hits_for_json(hits), "seconds": dict(steps.steps)})

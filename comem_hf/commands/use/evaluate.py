@@ -31,7 +31,6 @@ def evaluate(
     picture is disturbed, so that a search never sees a stored one.
 
     Example:
-
         comem evaluate --output evaluation.json
     """
     from comem_hf.commands.common.loading import load_model, open_bank
@@ -41,7 +40,7 @@ def evaluate(
     from comem_hf.evaluation import load_questions, recall_at_1
     from comem_hf.files.whole_file import write_durably
 
-    if output is not None:  # before the minutes of work that would be lost
+    if output is not None:  # fails before minutes of work are lost
         output.parent.mkdir(parents=True, exist_ok=True)
     file = questions or default_path("questions.jsonl")
     asked = load_questions(file)
@@ -84,7 +83,7 @@ def evaluate(
 
 
 def _command(**options: object) -> str:
-    """The command line without what was left at its default, and without where on this machine files are."""
+    """Return the command line, without defaults and without paths of this machine."""
     from comem_hf.modeling.local_paths_comem import public_name
 
     words = ["comem", "evaluate"]

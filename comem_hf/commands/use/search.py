@@ -31,7 +31,6 @@ def search(
     """Find the items of a memory bank that are nearest to a picture.
 
     Example:
-
         comem search --image flag.png --top-k 5
         comem search my-bank --model my-model --image flag.png --where language=en --where language=de
     """
@@ -51,7 +50,7 @@ def search(
 
 
 def read_conditions(conditions: list[str] | None) -> dict[str, list] | None:
-    """`FIELD=VALUE` strings as the `where` of a search; a value that is no JSON is a string.
+    """Turn `FIELD=VALUE` strings into the `where` of a search; a value that is not JSON is a string.
 
     Raises:
         ValueError: If one has no `=`.

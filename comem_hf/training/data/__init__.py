@@ -1,1 +1,1 @@
-"""From files and rows to batches."""
+"""Training data: reads samples from files and rows, and makes batches of them."""

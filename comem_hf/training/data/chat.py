@@ -16,22 +16,21 @@ IGNORE_INDEX = -100
 
 
 class Segment(NamedTuple):
-    """A stretch of the rendered conversation that is learned or not."""
+    """A part of a rendered conversation, which is learned if it is an answer."""
 
     text: str
     is_answer: bool
 
 
 class ChatEncoder:
-    """Renders conversations with the chat template and tokenizes prompts and answers apart.
+    r"""Encoder of conversations: renders them with the chat template, tokenizes prompts and answers separately.
 
-    An answer is tokenized on its own, as it is met at generation: the tokens of the prompt end with the template's
-    generation prompt (`<|im_start|>assistant\\n`), whatever the answer starts with. Every assistant turn is learned,
-    its end (`<|im_end|>\\n`) included, as in the published training.
+    An answer is tokenized on its own, as at generation: the tokens of the prompt always end with the template's
+    generation prompt (`<|im_start|>assistant\n`), whatever the answer starts with. Every assistant turn is learned,
+    including its end (`<|im_end|>\n`), as in the published training.
 
     Args:
-        processor ([`CoMemProcessor`]):
-            The processor of the model.
+        processor ([`CoMemProcessor`]): The processor of the model.
     """
 
     def __init__(self, processor: CoMemProcessor):
@@ -41,15 +40,14 @@ class ChatEncoder:
         """Encode a batch, left-padded.
 
         Args:
-            samples (`list[TrainingSample]`):
-                The samples; their memory items are not looked at.
+            samples (`list[TrainingSample]`): The samples; their memory items are ignored.
 
         Returns:
             `BatchFeature`: `input_ids`, `attention_mask`, `mm_token_type_ids`, `labels`, each (batch, length); with
             query images also `pixel_values` (patches, values) and `image_grid_thw` (images, 3).
 
         Raises:
-            ValueError: If an image cannot be read, or a conversation shows another number of images than it has.
+            ValueError: If an image cannot be read, or a conversation shows more or fewer images than its sample has.
         """
         image_inputs = self._process_images(samples)
         sizes = iter(self._num_image_tokens(image_inputs))
@@ -77,7 +75,7 @@ class ChatEncoder:
         )
 
     def split(self, sample: TrainingSample) -> list[Segment]:
-        """Render a conversation and cut it at the edges of its assistant turns.
+        """Render a conversation and cut it before and after each assistant turn.
 
         Raises:
             ValueError: If the chat template renders the start of a conversation differently from the whole.

@@ -1,4 +1,4 @@
-"""Rows in, one batch of model inputs with labels out."""
+"""Collator of rows into a batch of model inputs with labels."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,20 +11,19 @@ from .sample import TrainingSample
 
 
 class MemoryCollator:
-    """Turns rows into a padded batch: tokenization and image processing happen here, so in the data loader's workers.
+    """Collator of rows into a padded batch.
 
-    The same collator trains a plain backbone: rows without memories give a batch without `memory_inputs`.
+    Tokenization and image processing happen here, and so in the data loader's workers. The same collator trains a
+    plain backbone: rows without memories give a batch without `memory_inputs`.
 
     Args:
-        processor ([`CoMemProcessor`]):
-            The processor of the model.
-        max_memories (`int`, *optional*):
-            Only the first so many items of each row are used; all by default. The published training uses 3.
-        with_teacher (`bool`, *optional*, defaults to `False`):
-            Also return `teacher_inputs`: the same batch with the items' text and images in the prompt, for
-            distillation.
-        to_context (`Callable[[TrainingSample], TrainingSample]`, *optional*, defaults to [`items_in_context`]):
-            How a sample's items are written into its prompt for the teacher.
+        processor ([`CoMemProcessor`]): The processor of the model.
+        max_memories (`int`, *optional*): Number of items used per row, from the first on; all by default. The
+            published training uses 3.
+        with_teacher (`bool`, *optional*, defaults to `False`): Also return `teacher_inputs`: the same batch with the
+            items' text and images in the prompt, for distillation.
+        to_context (`Callable[[TrainingSample], TrainingSample]`, *optional*, defaults to [`items_in_context`]): The
+            function that writes a sample's items into its prompt for the teacher.
 
     Raises:
         ValueError: If `max_memories` is negative.
@@ -50,13 +49,13 @@ class MemoryCollator:
         """Encode a batch.
 
         Args:
-            rows (`list`):
-                [`TrainingSample`]s, or rows that [`TrainingSample.from_row`] reads.
+            rows (`list`): [`TrainingSample`]s, or rows that [`TrainingSample.from_row`] reads.
 
         Returns:
-            `dict`: `input_ids`, `attention_mask`, `mm_token_type_ids` and `labels`, all (batch, length), left-padded,
-            labels -100 but on answers and the end of their turns; `pixel_values` and `image_grid_thw` where there are
-            query images; `memory_inputs` (raw form) where there are items; `teacher_inputs` with `with_teacher`.
+            `dict`: `input_ids`, `attention_mask`, `mm_token_type_ids` and `labels`, all (batch, length) and
+            left-padded; labels are -100 except on answers and the ends of their turns. Also `pixel_values` and
+            `image_grid_thw` if there are query images, `memory_inputs` (raw form) if there are items, `teacher_inputs`
+            if `with_teacher`.
         """
         samples = [self._sample(row, i) for i, row in enumerate(rows)]
         batch = dict(self.encoder(samples))

@@ -18,12 +18,9 @@ class MemoryDataset(Dataset):
     [`TrainingSample.from_row`]) can be trained on as well; this class adds the reading and checking of files.
 
     Args:
-        rows (`Iterable[dict]`):
-            The rows.
-        base_dir (`str` or `Path`, *optional*):
-            The folder that relative image paths start from.
-        name (`str`, *optional*, defaults to `"data set"`):
-            What error messages call the rows' source.
+        rows (`Iterable[dict]`): The rows.
+        base_dir (`str` or `Path`, *optional*): The folder that relative image paths start from.
+        name (`str`, *optional*, defaults to `"data set"`): Name of the rows' source in error messages.
 
     Raises:
         ValueError: If there is no row, or one is not valid; the message names the row (counted from 1) and the field.
@@ -42,15 +39,14 @@ class MemoryDataset(Dataset):
     def from_file(cls, path: str | Path) -> "MemoryDataset":
         """Read a `.jsonl` file (a row per line) or a `.json` file (a list of rows).
 
-        Relative image paths start from the file's own folder. Pickled files, which the published training also reads,
-        are not: unpickling runs the code that they hold.
+        Relative image paths start from the file's own folder. Pickled files, which the published training also
+        accepts, are not read: unpickling runs the code that they hold.
 
         Args:
-            path (`str` or `Path`):
-                The file, in UTF-8.
+            path (`str` or `Path`): The file, in UTF-8.
 
         Returns:
-            `MemoryDataset`: the samples; its `fingerprint` is the SHA-256 of the file.
+            `MemoryDataset`: The samples; its `fingerprint` is the SHA-256 of the file.
 
         Raises:
             ValueError: If the file is missing, is not JSON, or holds a row that is not valid.

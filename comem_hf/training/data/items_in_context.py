@@ -1,4 +1,4 @@
-"""A sample's memory items as plain prompt content, the way of retrieval-augmented generation (RAG)."""
+"""Memory items of a sample as plain prompt content, as in retrieval-augmented generation (RAG)."""
 
 from comem_hf.rag import item_turns
 
@@ -8,16 +8,15 @@ from .sample import TrainingSample
 def items_in_context(sample: TrainingSample, *, picture_first: bool = False) -> TrainingSample:
     """Write a sample's memory items into its prompt, one user turn each in front of the question.
 
-    By default the text and then the picture, as the published RAG baseline shows retrieved items.
+    By default the text comes before the picture, as in the published RAG baseline.
 
     Args:
-        sample (`TrainingSample`):
-            A sample with memory items.
-        picture_first (`bool`, *optional*, defaults to `False`):
-            See [`item_content`].
+        sample (`TrainingSample`): A sample with memory items.
+        picture_first (`bool`, *optional*, defaults to `False`): Whether the picture comes before the text; see
+            [`item_content`].
 
     Returns:
-        `TrainingSample`: the same conversation without memory items; its images are those of the items, then its own.
+        `TrainingSample`: The same conversation without memory items; its images are those of the items, then its own.
     """
     turns, images = item_turns(sample.memories, picture_first=picture_first)
     return TrainingSample(messages=turns + sample.messages, images=images + sample.images, name=sample.name)

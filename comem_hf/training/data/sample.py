@@ -13,23 +13,20 @@ from comem_hf.modeling.memory_item import MemoryItem
 
 ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant"}
 IMAGE_MARKER = re.compile(r"\n?<image>\n?")
-PUBLISHED_MAX_CHARACTERS = 5000  # the published training cuts every message here
+PUBLISHED_MAX_CHARACTERS = 5000  # the published training cuts every message at this length
 
 
 @dataclass
 class TrainingSample:
-    """A conversation whose assistant turns are learned, and the memory items it may draw on.
+    """A conversation whose assistant turns are learned, and the memory items for it.
 
     Args:
-        messages (`list[dict]`):
-            The conversation in chat-template form: `{"role": "user" | "assistant", "content": [...]}`, in turns,
-            the user first and the assistant last.
-        images (`list[PIL.Image.Image | Path | bytes]`, *optional*, defaults to `[]`):
-            The query images, in the order in which `messages` shows them.
-        memories (`list[MemoryItem]`, *optional*, defaults to `[]`):
-            The memory items, best first.
-        name (`str`, *optional*, defaults to `"the sample"`):
-            What error messages call this sample.
+        messages (`list[dict]`): The conversation in chat-template form: turns
+            `{"role": "user" | "assistant", "content": [...]}` that alternate, the user first and the assistant last.
+        images (`list[PIL.Image.Image | Path | bytes]`, *optional*, defaults to `[]`): The query images, in the order
+            in which `messages` shows them.
+        memories (`list[MemoryItem]`, *optional*, defaults to `[]`): The memory items, best first.
+        name (`str`, *optional*, defaults to `"the sample"`): Name of the sample in error messages.
     """
 
     messages: list[dict[str, Any]]
@@ -45,23 +42,22 @@ class TrainingSample:
 
         One question: `{"image": path | image | list | None, "question": str, "answer": str, "memories": [...]}`.
         Several turns: `{"image": ..., "conversations": [{"from": "human" | "gpt", "value": str}, ...], "memories":
-        [...]}`, where `<image>` in a human turn says where an image stands (default: in front of the first turn). A
-        memory is a [`MemoryItem`] or `{"image": path | image | None, "text": str | None}`.
+        [...]}`, where `<image>` in a human turn marks the place of an image (default: before the first turn). A memory
+        is a [`MemoryItem`] or `{"image": path | image | None, "text": str | None}`.
 
         The published CoMEM format replaces `memories` by `knowledge_image` (n images) and `knowledge_conversations`
         (2n turns: human, gpt; the text of an item is its gpt turn); there, every message is cut to 5,000 characters,
         as in the published training.
 
         Args:
-            row (`Mapping` or `TrainingSample`):
-                The row; a sample is returned as it is. Keys that are not named above are ignored.
-            base_dir (`str` or `Path`, *optional*):
-                The folder that relative image paths start from.
-            name (`str`, *optional*, defaults to `"the sample"`):
-                What error messages call the row, for example `"train.jsonl, row 3"`.
+            row (`Mapping` or `TrainingSample`): The row; a sample is returned as it is. Keys that are not named above
+                are ignored.
+            base_dir (`str` or `Path`, *optional*): The folder that relative image paths start from.
+            name (`str`, *optional*, defaults to `"the sample"`): Name of the row in error messages, for example
+                `"train.jsonl, row 3"`.
 
         Returns:
-            `TrainingSample`: the sample; images are not opened yet.
+            `TrainingSample`: The sample; images are not opened yet.
 
         Raises:
             ValueError: If a field is missing, empty or of the wrong kind; the message names the row and the field.
@@ -106,7 +102,7 @@ class _RowReader:
         return value[:PUBLISHED_MAX_CHARACTERS] if self.is_published else value
 
     def turns(self, key: str) -> list[tuple[str, str]]:
-        """(role, text) of a list of turns that alternate, the user first and the assistant last."""
+        """Return the (role, text) of turns that alternate, the user first and the assistant last."""
         value = self.row.get(key)
         if not isinstance(value, Sequence) or isinstance(value, str) or not value or len(value) % 2:
             raise self.error(key, f"must be a list of human and gpt turns in pairs, got {_short(value)}")

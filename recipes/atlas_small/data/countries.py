@@ -76,9 +76,10 @@ def _language(alpha2: str) -> str | None:
 
 
 def load_countries(flag_dir: Path) -> list[Country]:
-    """All countries and territories with a complete set of facts and a flag of their own, sorted by id.
+    """Load all countries and territories with complete facts and a flag of their own, sorted by id.
 
-    A territory that flies another's flag (Bouvet Island: Norway's) is left out: a picture of the flag cannot mean it.
+    A territory with the flag of another (Bouvet Island has Norway's) is left out: a picture of the flag means the
+    other.
 
     Args:
         flag_dir (`Path`): Folder of `xx.png` flags named by lower-case ISO code.
@@ -109,29 +110,32 @@ def load_countries(flag_dir: Path) -> list[Country]:
 
 
 def _is_territory(alpha2: str) -> bool:
-    # A sovereign state keeps a shared flag; these are the dependencies that fly one.
+    # The sovereign state keeps a shared flag; these are the dependencies with one.
     return alpha2 in {"BV", "SJ", "GP", "MQ", "RE", "YT", "GF", "PM", "WF", "NC", "UM", "HM", "MF", "BL", "CP", "SH"}
 
 
 def thumbnail(path: Path) -> np.ndarray:
-    """A flag as a (28, 42, 3) float array, which is what flags are compared by."""
+    """Load a flag as a (28, 42, 3) float array, by which flags are compared."""
     with Image.open(path) as image:
         return np.asarray(flatten(image).resize((42, 28), Image.Resampling.BOX), dtype=np.float32)
 
 
 def flatten(image: Image.Image) -> Image.Image:
-    """An RGB copy with transparent parts (Nepal's flag is no rectangle) on white."""
+    """Return an RGB copy with white in place of transparent parts (Nepal's flag is not a rectangle)."""
     rgba = image.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
 
 
 def flag_distance(one: np.ndarray, other: np.ndarray) -> float:
-    """Mean absolute difference of two thumbnails, 0 to 255."""
+    """Return the mean absolute difference of two thumbnails, 0 to 255."""
     return float(np.abs(one - other).mean())
 
 
 def split_countries(countries: list[Country], flag_dir: Path, seed: int = 0) -> tuple[list[Country], list[Country]]:
-    """(train, held-out), with near-identical flags on the same side. Seeded; at least `NUM_HELD_OUT` are held out."""
+    """Split the countries into (train, held-out), with near-identical flags on the same side.
+
+    The split depends on the seed; at least `NUM_HELD_OUT` countries are held out.
+    """
     thumbnails = {country.id: thumbnail(flag_dir / f"{country.id.lower()}.png") for country in countries}
     group = {country.id: country.id for country in countries}
 

@@ -1,4 +1,4 @@
-"""Pictures of flags: disturbed as cameras and web pages disturb them, and invented ones."""
+"""Pictures of flags: real ones, disturbed as by cameras and web pages, and invented ones."""
 
 import io
 import random
@@ -23,7 +23,7 @@ _COLOURS = np.array([PALETTE[name] for name in _NAMES], dtype=np.float32)
 
 
 def colours_of(image: Image.Image, minimum: float = 0.10) -> list[str]:
-    """The names of the colours that cover at least `minimum` of the picture, largest first."""
+    """Return the names of the colours that cover at least `minimum` of the picture, largest first."""
     pixels = np.asarray(image.resize((42, 28), Image.Resampling.NEAREST), dtype=np.float32).reshape(-1, 1, 3)
     nearest = np.square(pixels - _COLOURS).sum(-1).argmin(-1)
     share = np.bincount(nearest, minlength=len(_NAMES)) / len(nearest)
@@ -31,7 +31,7 @@ def colours_of(image: Image.Image, minimum: float = 0.10) -> list[str]:
 
 
 def disturb(image: Image.Image, rng: random.Random) -> Image.Image:
-    """The same flag after a small crop, a rescale, a change of brightness and JPEG compression."""
+    """Return the flag after a small crop, a rescale, a change of brightness and JPEG compression."""
     width, height = image.size
     left, right = (rng.uniform(0, 0.05) * width for _ in range(2))
     top, bottom = (rng.uniform(0, 0.05) * height for _ in range(2))
@@ -45,7 +45,7 @@ def disturb(image: Image.Image, rng: random.Random) -> Image.Image:
 
 
 def recolour(image: Image.Image, rng: random.Random) -> Image.Image:
-    """A flag that flies nowhere: a real one with its colour channels permuted, and perhaps mirrored or upside down."""
+    """Make a flag that does not exist: a real one with permuted colour channels, perhaps mirrored or upside down."""
     channels = list(image.split())
     rng.shuffle(channels)
     image = Image.merge("RGB", channels)
@@ -56,7 +56,7 @@ def recolour(image: Image.Image, rng: random.Random) -> Image.Image:
 
 
 def invent(rng: random.Random) -> Image.Image:
-    """A flag of stripes with, perhaps, a cross, a disc, a triangle or a canton, in the colours of flags."""
+    """Draw a flag of stripes with, perhaps, a cross, a disc, a triangle or a canton, in the colours of flags."""
     width, height = rng.choice(((160, 80), (160, 107), (160, 96), (160, 120)))
     colours = rng.sample(list(PALETTE.values()), 4)
     image = Image.new("RGB", (width, height), colours[0])

@@ -1,8 +1,8 @@
-"""Invented countries: real values in new company and words without meaning, so that copying is learned.
+"""Invented countries: real values in new combinations and words without meaning, so that copying is learned.
 
-Held-out countries lend their words, as they would be words of any large model, but no two facts that are theirs alone
-(shared by no training country) ever come together, and their flags are never drawn. What no sample holds cannot be
-learned by heart; the score without memory shows that it is not.
+The words of held-out countries are used, as any large model would know them. But two facts of a held-out country that
+no training country shares are never combined, and its flag is never drawn. A combination that no sample holds cannot
+be memorised; the score without memory shows that it is not.
 """
 
 import random
@@ -21,7 +21,7 @@ CODE_LENGTHS = (1, 2, 3, 3, 3, 4)
 
 
 def words_of(text: str) -> set[str]:
-    """The lower-cased words of more than two letters."""
+    """Return the lower-cased words of more than two letters."""
     return {word.lower() for word in WORD.findall(text) if len(word) > 2}
 
 
@@ -30,8 +30,8 @@ class Inventor:
 
     Args:
         train (`list[Country]`): Countries whose facts may be seen.
-        held_out (`list[Country]`): Countries no two of whose own facts may come together. A fact is not their own if a
-            training country shares it, as many do the Euro.
+        held_out (`list[Country]`): Countries of which no two own facts may come together. A fact is not a country's
+            own if a training country shares it, as many share the Euro.
     """
 
     def __init__(self, train: list[Country], held_out: list[Country]):
@@ -48,7 +48,7 @@ class Inventor:
                 self.next_letter[padded[i - 3 : i]].append(padded[i])
 
     def word(self, rng: random.Random) -> str:
-        """An invented word with a capital letter, by a character model of order three."""
+        """Invent a word with a capital letter, by a character model of order three."""
         while True:
             word, state = "", "^^^"
             while (letter := rng.choice(self.next_letter[state])) != "$":
@@ -57,7 +57,7 @@ class Inventor:
                 return word[0].upper() + word[1:]
 
     def value(self, field: str, rng: random.Random) -> str:
-        """A value of one field: real, put together from real parts, or invented."""
+        """Draw a value of one field: real, put together from real parts, or invented."""
         invented = rng.random() < INVENTED
         match field:
             case "name" | "capital" | "region":
@@ -75,7 +75,7 @@ class Inventor:
         raise ValueError(f"`field` must be one of {FIELDS}, got {field!r}.")
 
     def facts(self, rng: random.Random) -> dict[str, str]:
-        """Facts of a country that does not exist."""
+        """Draw the facts of a country that does not exist."""
         while True:
             facts = {field: self.value(field, rng) for field in FIELDS}
             if all(len(own.intersection(facts.values())) < 2 for own in self.own):

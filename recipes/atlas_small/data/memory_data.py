@@ -11,7 +11,7 @@ from .samples import Sample, SampleMaker
 
 
 def as_row(sample: Sample, pictures: str) -> dict:
-    """One row of the published schema: a conversation about a picture, and the memory items it is answered from."""
+    """Turn a sample into a row: a conversation about a picture, and the memory items that hold the answers."""
     conversation = []
     for number, (question, answer) in enumerate(sample.turns):
         conversation.append({"from": "human", "value": question if number else f"<image>\n{question}"})
@@ -29,8 +29,8 @@ def write_rows(path: Path, maker: SampleMaker, count: int, pictures: str = "pict
     Args:
         path (`Path`): The file.
         maker (`SampleMaker`): Source of samples.
-        count (`int`): Rows.
-        pictures (`str`): The pool's folder, relative to the file's.
+        count (`int`): Number of rows.
+        pictures (`str`, *optional*, defaults to `"pictures"`): The pool's folder, relative to the file's.
     """
 
     def write(unfinished: Path) -> None:

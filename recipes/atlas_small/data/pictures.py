@@ -31,7 +31,7 @@ class Motif:
 
 
 def make_pictures(folder: Path, train: list[Country], flag_dir: Path, seed: int = 0) -> None:
-    """Draw the pool once; only training countries' flags (and recoloured and invented ones) come into it."""
+    """Draw the pool once, from flags of training countries, recoloured flags and invented flags."""
     if (folder / "motifs.json").is_file():
         return
     folder.mkdir(parents=True, exist_ok=True)
@@ -53,6 +53,6 @@ def make_pictures(folder: Path, train: list[Country], flag_dir: Path, seed: int 
 
 
 def load_motifs(folder: Path) -> list[Motif]:
-    """The motifs of a pool written by [`make_pictures`]."""
+    """Load the motifs of a pool written by [`make_pictures`]."""
     rows = json.loads((folder / "motifs.json").read_text())
     return [Motif(tuple(row["files"]), tuple(row["colours"])) for row in rows]

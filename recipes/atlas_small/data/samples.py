@@ -30,22 +30,23 @@ class Sample:
     turns: list[tuple[str, str]] = field(default_factory=list)
 
     def texts(self) -> list[str]:
-        """All of its texts."""
+        """Return all texts of the sample."""
         return [item.text for item in self.items] + [text for turn in self.turns for text in turn]
 
 
 class SampleMaker:
-    """Draws samples.
+    """Maker of random samples.
 
     Args:
         inventor (`Inventor`): Source of facts.
         motifs (`list[Motif]`): Source of pictures.
-        several (`float`): Share of blocks whose samples have further items behind the right one.
-        single_until (`int`): Samples before this index have one item: copying is learned there, and faster.
+        several (`float`): Share of blocks whose samples have further items after the right one.
+        single_until (`int`): Samples before this index have one item, from which copying is learned faster.
         repeat (`float`): Share of samples that end in a request to repeat the item.
         look (`float`): Share of samples with a question about the colours of the flag.
-        partial (`float`): Share of samples whose item holds some of the facts only, in single sentences.
-        one_fact_until (`int`): Samples before this index have items of a single fact: memory is first learned there.
+        partial (`float`): Share of samples whose item holds only some of the facts, in single sentences.
+        one_fact_until (`int`): Samples before this index have items of a single fact, from which memory is learned
+            first.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class SampleMaker:
         self.partial, self.one_fact_until = partial, one_fact_until
 
     def _has_several(self, index: int) -> bool:
-        # Decided for whole blocks, so that a batch holds samples of like length and little padding.
+        # Decided for whole blocks, so that a batch holds samples of similar length and little padding.
         rng = random.Random(f"{self.seed}/block/{index // BLOCK}")
         return index >= self.single_until and rng.random() < self.several
 

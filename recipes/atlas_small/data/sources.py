@@ -18,7 +18,7 @@ def fetch_flags(folder: Path) -> Path:
     """Download and unpack the flags once; needs `npm`.
 
     Args:
-        folder (`Path`): Where to put them.
+        folder (`Path`): Folder in which `flags` is made.
 
     Returns:
         `Path`: The folder of `xx.png` files, 250 pixels wide, named by lower-case ISO code.

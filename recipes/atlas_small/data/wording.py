@@ -1,4 +1,4 @@
-"""How items and questions are worded."""
+"""Wordings of items and questions."""
 
 import random
 
@@ -88,10 +88,10 @@ COLOURS = (
 
 
 def item_text(facts: dict[str, str], rng: random.Random | None = None) -> str:
-    """The text of a memory item: in the bank's style, or in one drawn by `rng`."""
+    """Return the text of a memory item, in the bank's style or in one drawn by `rng`."""
     return (rng.choice(ITEM_STYLES) if rng else BANK_STYLE).format(**facts)
 
 
 def short_text(facts: dict[str, str], fields: list[str], rng: random.Random) -> str:
-    """The text of an item that holds some of the facts only, in the given order."""
+    """Return the text of an item that holds only some of the facts, in the given order."""
     return " ".join(rng.choice(SENTENCES[name]).format(**facts) for name in fields)
