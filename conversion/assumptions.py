@@ -42,6 +42,3 @@ def _about_backbone(published: PublishedCheckpoint) -> list[str]:
         return []
     names = f"names {name!r} as its backbone" if name else "names no backbone"
     return [f"The adapter {names}; an adapter's weights cannot tell whether {given!r} is the right one."]
-
-
-__all__ = ["assumptions", "adapter_backbone_name"]

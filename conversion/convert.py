@@ -200,6 +200,3 @@ def _load_companions(origin: str | os.PathLike) -> list[GenerationConfig | CoMem
             )
         companions.append(CoMemProcessor.from_pretrained(origin))
     return companions
-
-
-__all__ = ["convert_checkpoint"]

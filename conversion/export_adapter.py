@@ -79,6 +79,3 @@ def _peft_config(model: CoMemForConditionalGeneration) -> LoraConfig:
         revision=config.backbone_revision,
         inference_mode=True,
     )
-
-
-__all__ = ["export_adapter"]

@@ -93,6 +93,3 @@ def _write_companions(source: str | os.PathLike, folder: Path):
             settings.pop(name, None)
     tokenizer.save_pretrained(folder)
     image_processor.save_pretrained(folder)
-
-
-__all__ = ["merge_encoder"]

@@ -54,6 +54,3 @@ def _backbone_name(model: str | os.PathLike | PreTrainedModel) -> str | None:
     if isinstance(model, PreTrainedModel):
         return getattr(model.config, "backbone_name_or_path", None)
     return PreTrainedConfig.get_config_dict(model)[0].get("backbone_name_or_path")
-
-
-__all__ = ["open_export"]

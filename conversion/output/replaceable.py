@@ -80,6 +80,3 @@ def _json(path: Path) -> dict:
     except (OSError, ValueError):
         return {}
     return values if isinstance(values, dict) else {}
-
-
-__all__ = ["ADAPTER", "ADAPTER_METADATA", "CHECKPOINT", "MERGED", "MERGE_REPORT", "refuse_unless_replaceable"]

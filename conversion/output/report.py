@@ -71,6 +71,3 @@ def _own_version() -> str | None:
         return version("comem_hf")
     except PackageNotFoundError:
         return None
-
-
-__all__ = ["ConversionReport", "write_report"]

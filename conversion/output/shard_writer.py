@@ -74,6 +74,3 @@ def _bytes_of(lazy: LazyTensor):
     if tensor.shape != lazy.shape or tensor.dtype != lazy.dtype:
         raise RuntimeError(f"{lazy.origin} was announced as {lazy.dtype} {tuple(lazy.shape)}, but is another.")
     return tensor.contiguous().view(-1).view(torch.uint8).numpy()
-
-
-__all__ = ["write_shards"]

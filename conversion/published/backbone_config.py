@@ -70,6 +70,3 @@ def _vocabulary_size(path: Path) -> int | None:
         return values.get("vocab_size", values.get("text_config", {}).get("vocab_size"))
     except (ValueError, AttributeError):  # only the backbone's configuration is used
         return None
-
-
-__all__ = ["read_backbone_config", "refuse_comem", "refuse_other_vocabulary"]

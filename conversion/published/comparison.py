@@ -64,6 +64,3 @@ def refuse_other_origin(changed: list[str], frozen: int, source: str, backbone_s
         f"`backbone` {backbone_source} is not the model that {source} was trained from: {what}, which adapters leave "
         "alone; pass the right one."
     )
-
-
-__all__ = ["add_tensor", "changed_weights", "refuse_other_copy", "refuse_other_origin", "same_weights"]

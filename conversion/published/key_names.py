@@ -55,14 +55,3 @@ def without_peft(key: str, adapter: str) -> str | None:
         return None
     key = key.replace(f".modules_to_save.{adapter}.", ".").replace(".modules_to_save.", ".")
     return key.replace(".base_layer.", ".")
-
-
-__all__ = [
-    "INFERENCE_COPY",
-    "OWN_PREFIX",
-    "RESAMPLER",
-    "RESAMPLER_KEYS_VALUES",
-    "RESAMPLER_NAMES",
-    "modern_name",
-    "without_peft",
-]

@@ -154,6 +154,3 @@ def _read_backbone(backbone: str) -> dict[str, LazyTensor]:
 def _refuse_own(keys: Iterable[str], argument: str, path: str):
     if any(key.startswith(OWN_PREFIX) for key in keys):
         refuse_comem(argument, path)
-
-
-__all__ = ["PublishedCheckpoint", "read_published"]

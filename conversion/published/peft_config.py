@@ -101,6 +101,3 @@ def _patterns(path: Path, field: str, patterns: Any) -> dict[str, Any]:
     except (AttributeError, re.error):
         raise ValueError(f"{path}: {field} must map regular expressions to numbers, got {patterns!r}.") from None
     return patterns or {}
-
-
-__all__ = ["ADAPTER_CONFIG", "read_peft_config", "refuse_lost_layers"]

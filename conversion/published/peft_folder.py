@@ -104,6 +104,3 @@ def _factors(layer: str, pair: dict[str, LazyTensor], config: dict[str, Any]) ->
     alpha = setting("lora_alpha", "alpha_pattern")
     # rsLoRA scales by alpha / sqrt(rank).
     return LoraFactors(a, b, alpha * rank**0.5 if config.get("use_rslora") else alpha)
-
-
-__all__ = ["LoraFactors", "PeftFolder", "read_peft_folder"]

@@ -59,6 +59,3 @@ def resampler_tensors(tensors: dict[str, LazyTensor]) -> dict[str, LazyTensor]:
         tensor = tensors[RESAMPLER_KEYS_VALUES].then(lambda tensor, half=half: tensor.chunk(2)[half])
         result[f"{prefix}layers.0.attention.{name}_proj.weight"] = tensor
     return result
-
-
-__all__ = ["check_resampler_shapes", "resampler_config", "resampler_tensors"]

@@ -201,6 +201,3 @@ def _refuse_damage(tensor: torch.Tensor, origin: str) -> torch.Tensor:
     if largest > LARGEST_WEIGHT:
         raise ValueError(f"{origin} holds values up to {largest:.1e}; the file is damaged, download it again.")
     return tensor
-
-
-__all__ = ["LazyTensor", "find_file", "read_tensors", "read_weights"]

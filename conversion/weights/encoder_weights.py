@@ -203,6 +203,3 @@ def _most_common(values: dict[str, float]) -> tuple[float, dict[str, float]]:
     """Return the most frequent value, and those of the layers that have another."""
     common = max(set(values.values()), key=list(values.values()).count)
     return common, {layer: value for layer, value in values.items() if value != common}
-
-
-__all__ = ["adapter_weights", "separate_weights"]

@@ -142,6 +142,3 @@ def _norm_left(change: torch.Tensor, lora_a: torch.Tensor, lora_b: torch.Tensor)
 
 def _norm(matrix: torch.Tensor) -> float:
     return torch.linalg.vector_norm(matrix).item()
-
-
-__all__ = ["LowRankChange", "factor_change"]

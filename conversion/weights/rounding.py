@@ -94,6 +94,3 @@ def _unit(values: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     power_of_two = (values.view(torch.int32) & 0x7F800000).view(torch.float32)
     info = torch.finfo(dtype)
     return power_of_two.clamp_(min=info.smallest_normal).mul_(info.eps)
-
-
-__all__ = ["RoundingNoise", "rounding_noises"]
