@@ -39,15 +39,11 @@ def sources() -> dict[str, Path]:
 
 
 def imported_names(path: Path) -> Iterator[str]:
-    """Full names of what a file imports when it is run; what type checkers alone read does not count."""
+    """Full names of what a file imports, inside functions and for type checkers, too."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    guards = [node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)]
-    unread = {id(part) for guard in guards for part in ast.walk(guard)}
     package = module_of(path) if path.name == "__init__.py" else module_of(path).rpartition("/")[0]
     prefix = "comem_hf." if package.split("/")[0] in TOP[1:] else ""
     for node in ast.walk(tree):
-        if id(node) in unread:
-            continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from comem_hf.files.whole_file import file_entry, write_durably
 
@@ -11,16 +10,12 @@ from .generated import is_generated, mark
 from .template import CARD_NAME, fill_template
 
 
-if TYPE_CHECKING:
-    from comem_hf.bank import BankConfig
-
-
 _METRICS = {"cosine": "cosine similarity", "l2": "Euclidean distance"}
 _SIZE_CATEGORIES = ((1e3, "n<1K"), (1e4, "1K<n<10K"), (1e5, "10K<n<100K"), (1e6, "100K<n<1M"), (1e7, "1M<n<10M"))
 
 
 def render_card(
-    config: "BankConfig",
+    config,
     repo_id: str = "path/or/repo",
     repo_type: str = "dataset",
     contents: Mapping[str, str] | None = None,
@@ -70,19 +65,19 @@ def render_card(
     return mark(text)
 
 
-def write_card(folder: Path, config: "BankConfig") -> dict:
+def write_card(folder: Path, config) -> dict:
     """Write the card of a bank into its folder, and return its entry for `config.files`."""
     card = render_card(config).encode()
     return write_durably(folder / CARD_NAME, lambda path: path.write_bytes(card))
 
 
-def card_entry(config: "BankConfig") -> dict:
+def card_entry(config) -> dict:
     """The entry that [`write_card`] will return."""
     card = render_card(config).encode()
     return {"sha256": hashlib.sha256(card).hexdigest(), "size": len(card)}
 
 
-def is_edited(path: Path, config: "BankConfig | None") -> bool:
+def is_edited(path: Path, config) -> bool:
     """Whether somebody has written or edited a card: `config` does not list it, and [`render_card`] did not make it.
 
     A writer that died, or is still at work, leaves a generated card of another state. That card is not edited: no
@@ -93,7 +88,7 @@ def is_edited(path: Path, config: "BankConfig | None") -> bool:
     return not is_generated(path.read_text(encoding="utf-8", errors="replace"))
 
 
-def card_for(folder: Path, config: "BankConfig") -> bytes:
+def card_for(folder: Path, config) -> bytes:
     """The card in `folder` if it is of the state that `config` describes, or has been edited; else a new one."""
     path = folder / CARD_NAME
     if path.is_file() and (file_entry(path) == config.files.get(CARD_NAME) or is_edited(path, config)):
