@@ -41,7 +41,7 @@ def register(transformers: ModuleType) -> None:
 def _write_card(model, folder: Path, repo_id: str, own_card: str | None) -> None:
     from comem_hf.cards.model_card import write_model_card
 
-    write_model_card(model, folder, repo_id, own_card)
+    write_model_card(folder, repo_id, own_card)
 
 
 def _open_bank(name):

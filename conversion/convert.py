@@ -167,7 +167,7 @@ def _check(tensors: dict[str, LazyTensor], expected: dict[str, torch.Tensor], ti
         )
     for key, tensor in tensors.items():
         if key not in expected:
-            raise ValueError(f"config.json knows nothing of {tensor.origin}.")
+            raise ValueError(f"The model that config.json describes has no {tensor.origin}.")
         if tensor.shape != expected[key].shape:
             raise ValueError(
                 f"{tensor.origin} has shape {tuple(tensor.shape)}, but config.json asks for "

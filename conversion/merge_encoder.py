@@ -61,7 +61,7 @@ def merge_encoder(
 def _merged(model: CoMemForConditionalGeneration, in_place: bool) -> tuple[PreTrainedModel, dict[str, torch.Tensor]]:
     """Return a model of the backbone's type on the meta device, and its weights."""
     if any(is_quantized(module) or is_offloaded(module) for module in model.backbone.modules()):
-        raise ValueError("Weights that are quantized or offloaded cannot be merged; load the model without that.")
+        raise ValueError("Quantized or offloaded weights cannot be merged; load the model without either.")
     backbone, encoder = model.backbone, model.memory_encoder.model
     config = copy.deepcopy(without_local_paths(model.config).backbone_config)
     weights = dict(backbone.state_dict())

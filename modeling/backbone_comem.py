@@ -135,25 +135,25 @@ def enclosed_backbone(
 
 
 def commit_of(backbone: str | os.PathLike, backbone_kwargs: dict) -> str | None:
-    """Return the commit at which a repository was just loaded; `None` for a folder."""
+    """Return the commit at which a repository was just loaded; `None` for a folder, or if it is not known."""
     if os.path.isdir(backbone):
         return None
     hub_kwargs = {name: backbone_kwargs[name] for name in HUB_ARGUMENTS if name in backbone_kwargs}
-    return extract_commit_hash(cached_file(backbone, CONFIG_NAME, **{**hub_kwargs, "force_download": False}), None)
+    try:
+        return extract_commit_hash(cached_file(backbone, CONFIG_NAME, **{**hub_kwargs, "force_download": False}), None)
+    except OSError:  # it is not in the cache, or in a cache in another folder
+        return None
 
 
 def commit_in_cache(name: str | None) -> str | None:
     """Return the latest commit of a repository in the cache; `None` for a folder, and with a warning if not found."""
     if name is None or is_local(name):
         return None
-    try:
-        commit = commit_of(name, {"local_files_only": True})
-    except OSError:  # not in the cache, or in a cache in another folder
-        commit = None
+    commit = commit_of(name, {"local_files_only": True})
     if commit is None:
         logger.warning(
-            f"The commit of {name} that `backbone` was loaded at is not known; give it as `backbone_revision`, or "
-            "memory-only checkpoints will take the latest."
+            f"The commit of {name} from which `backbone` was loaded is not known; give it as `backbone_revision`, or "
+            "memory-only checkpoints will load the latest commit."
         )
     return commit
 

@@ -75,8 +75,8 @@ class CoMemCheckpointMixin:
             refuse_local_backbone(self.config)
         if not memory_only and getattr(self.backbone, "hf_quantizer", None) is not None:
             raise ValueError(
-                "A model with a quantized backbone can be saved with `memory_only=True` only; the memory encoder then "
-                "goes on any copy of that backbone, quantized or not."
+                "A model with a quantized backbone can be saved with `memory_only=True` only; that checkpoint "
+                "then fits any copy of the backbone, quantized or not."
             )
         state_dict = kwargs.pop("state_dict", None)
         is_whole = state_dict is None and self._is_whole()
@@ -176,7 +176,7 @@ class CoMemCheckpointMixin:
         hub_kwargs = {name: kwargs[name] for name in HUB_ARGUMENTS if name in kwargs}
         memory_only = path is not None and _is_memory_only(path, kwargs.get("config"), hub_kwargs)
         if backbone is not None and not memory_only:
-            raise ValueError(f"`backbone` is for memory-only checkpoints, but {path} holds one of its own.")
+            raise ValueError(f"`backbone` is for memory-only checkpoints, but {path} holds its own backbone.")
         want_info = kwargs.pop("output_loading_info", False)
         if memory_only or path is not None and any(kwargs.get(name) is not None for name in PLACING_ARGUMENTS):
             model = load_onto_backbone(cls, path, backbone, hub_kwargs, **kwargs)

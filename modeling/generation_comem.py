@@ -65,7 +65,7 @@ class MemoryInCache:
         if attention_mask.shape != expected or len(new) != batch:
             raise ValueError(
                 f"`past_key_values` hold memory for {batch} prompts: to go on, `attention_mask` must have shape "
-                f"{expected}, prompts and all that follows but no memory, got {tuple(attention_mask.shape)} with "
+                f"{expected} (all tokens so far, without memory), got {tuple(attention_mask.shape)} with "
                 f"{len(new)} rows of new tokens."
             )
         position_ids = self.next_position + attention_mask[:, self.prompt_length :].long().cumsum(dim=1) - 1

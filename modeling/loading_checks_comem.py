@@ -44,7 +44,7 @@ def refuse_keys(source: str | os.PathLike, missing: Iterable[str], unexpected: I
         ("an encoder's own weights", "separate", unexpected, missing),
     ):
         if any(map(_is_encoders_own, lost)) and any(".lora_" in key for key in kept):
-            raise ValueError(f"{source} holds {held}, so that `encoder` must be {kind!r}.")
+            raise ValueError(f"{source} holds {held}, so `encoder` must be {kind!r}.")
     for what, keys in (("lacks", missing), ("has unknown", unexpected)):
         if keys:
             some = ", ".join(keys[:4])
@@ -76,7 +76,7 @@ def refuse_other_shape(expected: PreTrainedConfig, given: PreTrainedConfig, sour
         f"{name} is {given.get(name)}, not {value}" for name, value in expected.items() if given.get(name) != value
     ]
     if different:
-        raise ValueError(f"{source} was made for another backbone: of the one given, {'; '.join(different)}.")
+        raise ValueError(f"{source} was made for another backbone: in the given backbone, {'; '.join(different)}.")
 
 
 def refuse_other_weights(expected: str | None, backbone: PreTrainedModel, source: str | os.PathLike):
@@ -84,7 +84,7 @@ def refuse_other_weights(expected: str | None, backbone: PreTrainedModel, source
     given = None if expected is None else backbone_checksum(backbone)
     if given is None:
         why = "it was saved without a checksum" if expected is None else f"there is no checksum of {WITHOUT_CHECKSUM}"
-        logger.warning(f"Whether {source} was made for this backbone could be checked by its shape only: {why}.")
+        logger.warning(f"Only shapes were compared to check that {source} was made for this backbone: {why}.")
     elif given != expected:
         raise ValueError(
             f"{source} was made for a backbone with the checksum {expected}, but the weights of `backbone` have "

@@ -22,19 +22,18 @@ def without_local_paths(config: PreTrainedConfig, keep_backbone: bool = False) -
     return config
 
 
-def is_repository_id(name: str | os.PathLike, is_early: bool = False) -> bool:
+def is_repository_id(name: str | os.PathLike, allow_without_owner: bool = False) -> bool:
     """Whether a name can be the id of a repository on the Hub, `"user/name"`.
 
     Args:
         name (`str` or `os.PathLike`): The name.
-        is_early (`bool`, *optional*, defaults to `False`): Accept `"name"`, too, the form of early models' and data
-            sets' ids.
+        allow_without_owner (`bool`, *optional*, defaults to `False`): Accept `"name"`, too, as early models have it.
     """
     try:
         validate_repo_id(str(name))
     except HFValidationError:
         return False
-    return is_early or "/" in str(name)
+    return allow_without_owner or "/" in str(name)
 
 
 def is_local(name: str | os.PathLike | None) -> bool:
@@ -52,7 +51,7 @@ def refuse_local_backbone(config: PreTrainedConfig):
     name = config.backbone_name_or_path
     if name is None or is_local(name):
         raise ValueError(
-            f"A memory encoder is published with the name of its backbone, but that is {name!r}: set "
+            f"A memory encoder is published with the Hub id of its backbone, but the backbone is {name!r}: set "
             "`config.backbone_name_or_path` (and `config.backbone_revision`) to the backbone's repository before "
             "pushing."
         )

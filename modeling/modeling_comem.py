@@ -228,7 +228,7 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemPromptMixin, CoMe
             memory = MemoryInCache.of(past_key_values)
             if memory is not None and position_ids is None:
                 if pixel_values is not None or pixel_values_videos is not None:
-                    raise ValueError("Pictures behind memory in `past_key_values` need `position_ids`, got None.")
+                    raise ValueError("Pictures after memory in `past_key_values` need `position_ids`, got None.")
                 new = input_ids if inputs_embeds is None else inputs_embeds
                 past_length = past_key_values.get_seq_length()
                 attention_mask, position_ids = memory.continue_after(attention_mask, past_length, new)
@@ -245,7 +245,7 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemPromptMixin, CoMe
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("Exactly one of `input_ids` and `inputs_embeds` is needed beside `memory_inputs`.")
         if position_ids is not None:
-            raise ValueError("`position_ids` cannot be combined with `memory_inputs`, which they would have to count.")
+            raise ValueError("`position_ids` cannot be combined with `memory_inputs`: memory takes positions, too.")
         if past_key_values is not None and past_key_values.get_seq_length() > 0:
             raise ValueError(
                 "`memory_inputs` belong in front of the whole prompt, but `past_key_values` already holds "

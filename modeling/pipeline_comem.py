@@ -106,7 +106,7 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
         if unknown:
             hint = ""
             if any(hasattr(GenerationConfig(), name) or name in ("streamer", "memory_inputs") for name in unknown):
-                hint = " What is meant for `generate` goes into `generate_kwargs`."
+                hint = " Give arguments of `generate` in `generate_kwargs`."
             raise ValueError(
                 f"The task {TASK!r} has no arguments {unknown}; it takes images, text, memories, "
                 f"{', '.join((*MEMORY_ARGUMENTS, *PARENT_ARGUMENTS))}.{hint}"
@@ -162,7 +162,7 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
             if inputs is None or isinstance(inputs, list) and not inputs:
                 raise ValueError("`text` is needed: a question, a conversation, or a list of these.")
             if memories is not None and not is_chat(inputs):
-                raise ValueError("`memories` need `text` beside them; samples bring their own, as 'memories'.")
+                raise ValueError("`memories` need `text`; a sample has its own memories, under the key 'memories'.")
             if is_chat(inputs):
                 inputs = as_samples(None, inputs, memories)
             elif isinstance(inputs, Mapping):

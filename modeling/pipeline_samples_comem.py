@@ -99,7 +99,7 @@ def open_picture(image, timeout: float | None = None) -> PIL.Image.Image:
         return load_image(load_image_from_url(image, timeout=timeout))
     except (HTTPError, PIL.UnidentifiedImageError) as error:
         # For bytes, Pillow's message holds only the address of a buffer.
-        reason = "what is there is no picture in a known format" if isinstance(error, OSError) else error
+        reason = "the file there is no picture in a known format" if isinstance(error, OSError) else error
         raise ValueError(f"{name} could not be fetched: {reason}.") from error
 
 

@@ -45,7 +45,7 @@ def check_card(text: str, source: str) -> None:
     block = REGEX_YAML_BLOCK.search(text)
     if block is None:
         if text.lstrip().startswith("---"):
-            raise ValueError(f"The metadata of {source} has no end: YAML stands between two lines of `---`.")
+            raise ValueError(f"The metadata of {source} has no end: add a second line of `---` below the YAML.")
         return  # a plain text, which the Hub accepts
     try:
         metadata = safe_load(block[2])
@@ -72,12 +72,12 @@ def _problems(metadata: dict[str, Any]) -> Iterator[str]:
     for license in _listed(metadata.get("license")):
         if not isinstance(license, str) or license not in LICENSES:
             yield (
-                f"`license` {license!r} is not an identifier of the Hub, such as 'apache-2.0'; any other is 'other' "
-                "with a `license_name`"
+                f"`license` {license!r} is not an identifier of the Hub, such as 'apache-2.0'; for any other licence "
+                "give 'other' and a `license_name`"
             )
         if license == "other" and not metadata.get("license_name"):
             yield "`license` 'other' needs a `license_name`"
-    is_repository = partial(is_repository_id, is_early=True)
+    is_repository = partial(is_repository_id, allow_without_owner=True)
     for field, is_valid, example in (
         ("language", _LANGUAGE.fullmatch, "an ISO 639 code such as 'en'"),
         ("base_model", is_repository, "a repository"),

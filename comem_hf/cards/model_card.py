@@ -125,11 +125,10 @@ def card_to_publish(own: str | None, published: str | None, **generated: Any) ->
     return text
 
 
-def write_model_card(model: Any, folder: Path, repo_id: str, own: str | None) -> None:
+def write_model_card(folder: Path, repo_id: str, own: str | None) -> None:
     """Write a card into the folder of a model that is about to be uploaded.
 
     Args:
-        model (`CoMemForConditionalGeneration`): The model.
         folder (`Path`): Folder of the saved model, with the card that transformers would upload.
         repo_id (`str`): Repository that it is uploaded to.
         own (`str`, *optional*): The card that the folder had before.
@@ -167,7 +166,7 @@ def _stated(card: str, fingerprint: str | None) -> dict[str, Any]:
 def _facts(
     config: "CoMemConfig", folder: Path, base: str | None, fingerprint: str | None, bank_id: str | None
 ) -> dict[str, str]:
-    from comem_hf.modeling.local_paths_comem import is_local
+    from comem_hf.modeling.local_paths_comem import is_repository_id
     from comem_hf.modeling.tensor_files_comem import open_tensors
 
     sizes = {key: math.prod(value.get_shape()) for key, value in open_tensors(folder).items()}
@@ -185,6 +184,6 @@ def _facts(
     }
     if fingerprint:
         facts["memory fingerprint"] = f"`{fingerprint}`"
-    if bank_id and not is_local(bank_id):
+    if bank_id and is_repository_id(bank_id):
         facts[_BANK_ROW] = f"[{bank_id}](https://huggingface.co/datasets/{bank_id})"
     return facts

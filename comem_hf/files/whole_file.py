@@ -8,8 +8,8 @@ from pathlib import Path
 
 
 _NO_ROOM = {
-    errno.ENOSPC: "No space left to write {}; free some and do the same again",
-    errno.EDQUOT: "No space left in your quota to write {}; free some and do the same again",
+    errno.ENOSPC: "No space left to write {}; free some space and try again",
+    errno.EDQUOT: "No space left in your quota to write {}; free some space and try again",
     errno.EFBIG: "{} would be larger than the file system or `ulimit -f` allows; raise that, or make smaller shards",
 }
 

@@ -5,6 +5,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -51,16 +52,18 @@ def whole_folder(
     unfinished = WorkFolder(Path(target), argument)
     target = unfinished.target
     refuse_inside(target, argument, inputs)
-    refuse_taken(target, argument, overwrite, check_replaceable)
+    check = partial(refuse_taken, target, argument, overwrite, check_replaceable)
+    check()
     parents = [path for path in (target.parent, *target.parent.parents) if not os.path.lexists(path)]
     try:
         unfinished.take()
         try:
-            yield from _filled(unfinished)
+            check()  # again: an old folder may have got its name back
+            yield from _filled(unfinished, check)
         finally:
             unfinished.remove()
-            if unfinished.replaced.exists():
-                logger.warning(f"The folder that {target} replaced could not be removed; delete {unfinished.path}.")
+            if unfinished.work.exists() or (unfinished.path / "discarded").exists():
+                logger.warning(f"{unfinished.path} could not be removed; delete it.")
     finally:
         if not os.path.exists(target):
             _remove_empty(parents)
@@ -100,20 +103,18 @@ def refuse_inside(target: Path, argument: str, inputs: tuple[str | os.PathLike |
             continue
         folder = Path(folder).resolve()
         if real == folder or folder in real.parents or real in folder.parents:
-            raise ValueError(f"`{argument}` {str(target)!r} must lie apart from {str(folder)!r}, which is read.")
+            raise ValueError(
+                f"`{argument}` {str(target)!r} must not be, contain or lie in the input folder {str(folder)!r}."
+            )
 
 
-def _filled(unfinished: WorkFolder) -> Iterator[Path]:
-    target = unfinished.target
-    if unfinished.replaced.exists() and not target.exists():
-        unfinished.bring_back()
-        logger.warning(f"{str(target)!r} is back: an interrupted call was about to replace it.")
+def _filled(unfinished: WorkFolder, check: Callable[[], None]) -> Iterator[Path]:
     shutil.rmtree(unfinished.work, ignore_errors=True)
-    folder = unfinished.work / "whole"
+    folder, target = unfinished.making, unfinished.target
     try:
         folder.mkdir(parents=True)
         yield folder
-        unfinished.put_in_place(folder)
+        unfinished.put_in_place(folder, check)
     except (OSError, SafetensorError) as error:
         if sentence := _sentence(error, target, unfinished.path):
             raise OSError(sentence) from error

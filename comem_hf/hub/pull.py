@@ -4,6 +4,7 @@ import hashlib
 import shutil
 from pathlib import Path
 
+from comem_hf.files.whole_file import file_entry
 from comem_hf.files.whole_folder import refuse_taken, whole_folder
 from comem_hf.repository.errors import plain_errors, unreachable
 
@@ -97,8 +98,7 @@ def refuse_damaged(snapshot: Path, name: str) -> None:
 def _checksum(path: Path, length: int) -> str | None:
     """Return the SHA-256 of a large file, git's hash of a small one, `None` if the name has neither's length."""
     if length == 64:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_entry(path)["sha256"]
     if length == 40:
         content = path.read_bytes()
         return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()

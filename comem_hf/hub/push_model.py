@@ -104,26 +104,24 @@ class ModelPublisher:
                 card["results"] = Results.load(results)
                 (staging / RESULTS_NAME).write_bytes(results.read_bytes())
             self._write_card(staging, repo_id, None, card)  # if the card is refused, no repository is made
-            repository = PushTarget(
-                repo_id, "model", private=private, revision=revision, create_pr=create_pr, token=token
-            )
-            stale = [name for name in repository.present if _WEIGHTS.fullmatch(name)]
-            published = read_card(repository.download(CARD_NAME)) if CARD_NAME in repository.present else None
-            if RESULTS_NAME in repository.present and not (staging / RESULTS_NAME).exists():
+            target = PushTarget(repo_id, "model", private=private, revision=revision, create_pr=create_pr, token=token)
+            stale = [name for name in target.present if _WEIGHTS.fullmatch(name)]
+            published = read_card(target.download(CARD_NAME)) if CARD_NAME in target.present else None
+            if RESULTS_NAME in target.present and not (staging / RESULTS_NAME).exists():
                 with suppress(ValueError):  # another file of that name, not written by `comem evaluate`
-                    measured = Results.load(repository.download(RESULTS_NAME))
+                    measured = Results.load(target.download(RESULTS_NAME))
                     if self.memory_fingerprint in (None, measured.memory_fingerprint):
                         card["results"] = measured
                     else:
                         stale.append(RESULTS_NAME)
-            self._write_card(staging, repository.repository["repo_id"], published, card)
+            self._write_card(staging, target.address["repo_id"], published, card)
             files = {path.relative_to(staging).as_posix(): path for path in staging.rglob("*") if path.is_file()}
             files |= {name: self.checkpoint.folder / name for name in self.checkpoint.weight_files}
             operations = [
                 *(CommitOperationAdd(name, str(path)) for name, path in sorted(files.items())),
                 *(CommitOperationDelete(name) for name in stale if name not in files),
             ]
-            return repository.commit(operations, commit_message or "Push a CoMEM model")
+            return target.commit(operations, commit_message or "Push a CoMEM model")
 
     def _stage(self, staging: Path) -> None:
         """Write everything but weights and card, as `save_pretrained` would."""

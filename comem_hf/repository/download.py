@@ -6,7 +6,14 @@ from .errors import plain_errors, unreachable
 
 
 def download(
-    repo_id: str, repo_type: str, revision: str | None, name: str, is_optional: bool = False, **options
+    repo_id: str,
+    repo_type: str,
+    revision: str | None,
+    name: str,
+    *,
+    is_optional: bool = False,
+    is_first: bool = False,
+    **options,
 ) -> Path | None:
     """Return the path of a file in the cache of huggingface_hub; download it first if it is not there.
 
@@ -17,6 +24,8 @@ def download(
         name (`str`): Name of the file.
         is_optional (`bool`, defaults to `False`): Whether to return `None` for a file that is neither cached nor
             reachable, too.
+        is_first (`bool`, defaults to `False`): Whether nothing is known of the repository yet, so that `repo_id` may
+            also be a misspelt folder.
         options: Passed to `huggingface_hub.hf_hub_download`.
 
     Returns:
@@ -37,4 +46,4 @@ def download(
         except (LocalEntryNotFoundError, RuntimeError, AttributeError) as error:
             if is_optional:
                 return None
-            raise OSError(unreachable(repo_id, repo_type, name)) from error
+            raise OSError(unreachable(repo_id, repo_type, None if is_first else name)) from error

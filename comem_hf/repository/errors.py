@@ -53,7 +53,7 @@ def unreachable(repo_id: str, repo_type: str | None = None, file: str | None = N
     if file is not None:
         label = repository_label(repo_id, repo_type)
         return f"{file} of {label} is not in the cache, and the Hub cannot be reached{why}."
-    return f"{repo_id!r} is neither a folder here nor (whole) in the cache, and the Hub cannot be reached{why}."
+    return f"{repo_id!r} is neither a folder here nor complete in the cache, and the Hub cannot be reached{why}."
 
 
 def _sentence(error: Exception, repo_id: str, revision: str | None, repo_type: str | None, writing: bool) -> str:
@@ -64,9 +64,9 @@ def _sentence(error: Exception, repo_id: str, revision: str | None, repo_type: s
     if isinstance(error, RevisionNotFoundError):
         return f"There is no revision {revision!r} of {label}: give a branch, a tag or a commit."
     if isinstance(error, GatedRepoError):
-        return f"Access to {label} must be asked for on its page; then {LOG_IN}."
+        return f"Ask for access to {label} on its page; then {LOG_IN}."
     if writing and (status in (401, 403) or isinstance(error, RepositoryNotFoundError)):
-        return f"You may not write to {label}: {LOG_IN} as somebody who may."
+        return f"You may not write to {label}: {LOG_IN} as a user who has that right."
     if isinstance(error, RepositoryNotFoundError) or status in (401, 403):
         kind = f"{repo_type} repository" if repo_type else "repository"
         other = {"model": "dataset", "dataset": "model"}.get(repo_type)

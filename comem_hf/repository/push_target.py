@@ -18,6 +18,7 @@ class PushTarget:
         token (`str` or `bool`, *optional*): Token of a user who may write there; defaults to the stored one.
 
     Attributes:
+        address (`dict[str, str]`): `repo_id` and `repo_type`, as huggingface_hub's functions take them.
         present (`dict[str, str | None]`): The sha256 of each file, by name; `None` if the file is kept in git.
 
     Raises:
@@ -39,21 +40,21 @@ class PushTarget:
 
         self._api = HfApi(token=token)
         repo_id = self._api.create_repo(repo_id, repo_type=repo_type, private=private, exist_ok=True).repo_id
-        self.repository = {"repo_id": repo_id, "repo_type": repo_type}
+        self.address = {"repo_id": repo_id, "repo_type": repo_type}
         self._branch = {"revision": revision, "create_pr": create_pr}
         if revision is not None and not revision.startswith("refs/"):
-            self._api.create_branch(**self.repository, branch=revision, exist_ok=True)
-        found = self._api.repo_info(**self.repository, revision=revision)
+            self._api.create_branch(**self.address, branch=revision, exist_ok=True)
+        found = self._api.repo_info(**self.address, revision=revision)
         if private and not found.private:
             label = repository_label(repo_id, repo_type)
-            raise ValueError(f"`private` is asked for, but {label} is there already and public.")
+            raise ValueError(f"`private` is given, but {label} already exists and is public.")
         self.head = found.sha
-        entries = self._api.list_repo_tree(**self.repository, revision=self.head)
+        entries = self._api.list_repo_tree(**self.address, revision=self.head)
         self.present = {entry.path: entry.lfs and entry.lfs.sha256 for entry in entries if isinstance(entry, RepoFile)}
 
     def download(self, name: str) -> Path:
         """Download a file of the commit that the next commit follows."""
-        return download(**self.repository, revision=self.head, name=name, token=self._api.token)
+        return download(**self.address, revision=self.head, name=name, token=self._api.token)
 
     def commit(self, operations: list, message: str):
         """Commit on top of the commit that was found; the next commit follows this one.
@@ -62,7 +63,7 @@ class PushTarget:
             `huggingface_hub.CommitInfo`: The commit; if nothing has changed, the latest one.
         """
         done = self._api.create_commit(
-            **self.repository,
+            **self.address,
             operations=operations,
             commit_message=message,
             parent_commit=self.head,

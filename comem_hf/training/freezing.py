@@ -43,7 +43,7 @@ def check_backbone_is_frozen(model: CoMemForConditionalGeneration) -> None:
     loose = [name for name, parameter in model.backbone.named_parameters() if parameter.requires_grad]
     if loose:
         raise ValueError(
-            f"The backbone must be frozen, but {len(loose)} of its parameters are trainable, {loose[0]!r} the first; "
+            f"The backbone must be frozen, but {len(loose)} of its parameters are trainable, such as {loose[0]!r}; "
             "call `model.backbone.requires_grad_(False)`."
         )
     if not any(parameter.requires_grad for parameter in model.memory_encoder.parameters()):

@@ -44,7 +44,7 @@ DECISIVE_ARGUMENTS = (
 )
 
 
-class TrainingOutputFolder:
+class RunFolder:
     """The folder that a training run writes to, with the settings of the run.
 
     Args:
@@ -74,7 +74,7 @@ class TrainingOutputFolder:
         if not self.settings_path.is_file():
             if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
                 raise ValueError(
-                    f"The output folder {str(self.path)!r} exists and is no training run of ours (it has no "
+                    f"The output folder {str(self.path)!r} exists and holds no training run (it has no "
                     f"{SETTINGS_NAME}); choose a new one."
                 )
             self._write(finished=False)

@@ -17,7 +17,7 @@ from comem_hf.training.data.sample import TrainingSample
 
 from .arguments import MemoryTrainingArguments
 from .freezing import check_backbone_is_frozen, trainable_parameters, trainable_share
-from .run_folder import TrainingOutputFolder, decisive_settings
+from .run_folder import RunFolder, decisive_settings
 from .trainer import MemoryEncoderTrainer
 
 
@@ -70,7 +70,7 @@ def train_memory_encoder(
         "memory_encoder_at_start": fingerprint(trainable_parameters(model), roundings=()),
         "data": _describe(dataset),
     }
-    folder = TrainingOutputFolder(args.output_dir, settings)
+    folder = RunFolder(args.output_dir, settings)
     with args.main_process_first(local=False, desc="opening the output folder"):
         checkpoint = folder.open()
     if checkpoint is not None:

@@ -42,7 +42,8 @@ def refuse_unless_replaceable(output: Path, kind: str):
         raise ValueError(f"`output` {str(output)!r} does not hold {kind} to replace; choose another folder.")
     known = [*ADAPTER_FILES] if kind == ADAPTER else [*MODEL_FILES]
     if kind == CHECKPOINT:
-        known += [path.name for path in Path(modeling.__file__).parent.glob("*.py")]
+        # Source files that load it, those of other versions included.
+        known += ["*_comem.py", *(path.name for path in Path(modeling.__file__).parent.glob("*.py"))]
     foreign = sorted(
         entry.name
         for entry in output.iterdir()
@@ -51,7 +52,7 @@ def refuse_unless_replaceable(output: Path, kind: str):
     if foreign:
         names = ", ".join(foreign[:4]) + (f" and {len(foreign) - 4} more" if len(foreign) > 4 else "")
         raise ValueError(
-            f"`output` {str(output)!r} holds {names}, no part of what is written here; choose another folder."
+            f"`output` {str(output)!r} holds {names}, which would not be written here; choose another folder."
         )
 
 

@@ -27,7 +27,7 @@ def read_backbone_config(origin: str | os.PathLike, argument: str) -> PreTrained
     if path is None and find_file(origin, ADAPTER_CONFIG):
         raise ValueError(f"`{argument}` {origin} is an adapter; pass the plain model that it was trained from.")
     if path is None:
-        raise ValueError(f"`{argument}` {origin} has no {CONFIG_NAME}, which says what its weights are; add it.")
+        raise ValueError(f"`{argument}` {origin} has no {CONFIG_NAME}, which describes its weights; add it.")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         model_type = values.get("model_type")
@@ -50,8 +50,8 @@ def refuse_other_vocabulary(source: str | os.PathLike, config: PreTrainedConfig,
     said = None if path is None else _vocabulary_size(path)
     if said not in (None, size):
         raise ValueError(
-            f"`backbone` {backbone} has a vocabulary of {size}, but {path} says {said}; pass the one that it was "
-            "trained from."
+            f"`backbone` {backbone} has a vocabulary of {size}, but {path} says {said}; pass the model that the "
+            "checkpoint was trained from."
         )
 
 

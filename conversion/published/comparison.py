@@ -61,6 +61,6 @@ def refuse_other_origin(changed: list[str], frozen: int, source: str, backbone_s
     first = EMBEDDINGS if EMBEDDINGS in changed else changed[0]
     what = f"{first} differs" if len(changed) == 1 else f"{first} and {len(changed) - 1} more weights differ"
     raise ValueError(
-        f"`backbone` {backbone_source} is not the model that {source} was trained from: {what}, which adapters leave "
-        "alone; pass the right one."
+        f"`backbone` {backbone_source} is not the model that {source} was trained from: {what}, which adapters do "
+        "not change; pass the right model."
     )

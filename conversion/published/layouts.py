@@ -91,7 +91,7 @@ def read_published(source: str | os.PathLike, backbone: str | os.PathLike | None
         config, base = read_backbone_config(source, "source"), copy
     else:
         what = "is an adapter without its backbone" if lora is not None else "holds no copy of the backbone"
-        name = f"; it calls that {adapter.backbone_name!r}" if adapter and adapter.backbone_name else ""
+        name = f"; it names {adapter.backbone_name!r}" if adapter and adapter.backbone_name else ""
         raise ValueError(f"{source} {what}; pass `backbone=` (--backbone), the model that it was trained from{name}.")
     return PublishedCheckpoint(
         source=source,
@@ -131,8 +131,8 @@ def _check_resampler(resampler: dict[str, LazyTensor], source: str, is_plain: bo
         )
     if not resampler:
         raise ValueError(
-            f"{source} holds no resampler (`{RESAMPLER}*`), without which there is no memory; the published merge "
-            "script drops it, so convert the adapter folder or the checkpoint from before merging instead."
+            f"{source} holds no resampler (`{RESAMPLER}*`), and memory needs one; the published merge script drops "
+            "it, so convert the adapter folder, or the checkpoint from before the merge."
         )
     strange = resampler.keys() ^ {*RESAMPLER_NAMES, RESAMPLER_KEYS_VALUES}
     if strange:

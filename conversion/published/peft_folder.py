@@ -69,7 +69,7 @@ def read_peft_folder(source: str | os.PathLike) -> PeftFolder:
     matches = {key: LORA_KEY.fullmatch(key) for key, _ in tensors}
     names = sorted({match[3] for match in matches.values() if match and match[3]})
     if len(names) > 1:
-        raise ValueError(f"{source} holds several adapters, {names}; save the one to convert alone.")
+        raise ValueError(f"{source} holds several adapters, {names}; save a folder with only the one to convert.")
     name = names[0] if names else "default"
 
     halves: dict[str, dict[str, LazyTensor]] = {}
@@ -78,7 +78,7 @@ def read_peft_folder(source: str | os.PathLike) -> PeftFolder:
         if match := matches[key]:
             add_tensor(halves.setdefault(without_peft(match[1], name), {}), match[2], tensor)
         elif ".lora_" in key:
-            raise ValueError(f"{tensor.origin} is no part of a plain LoRA layer, which is all that can be converted.")
+            raise ValueError(f"{tensor.origin} is no part of a plain LoRA layer; only plain LoRA can be converted.")
         elif (plain := without_peft(key, name)) is not None:
             add_tensor(others, plain, tensor)
     lora = {layer: _factors(layer, pair, config) for layer, pair in halves.items()}

@@ -134,7 +134,7 @@ def _entry(path: Path, key: str, entry: dict[str, Any], start: int, size: int) -
     if entry["dtype"] not in DTYPES:
         raise ValueError(
             f"{key} in {path} has the dtype {entry['dtype']}, which is none of {', '.join(DTYPES)}; convert the "
-            "checkpoint from before it was quantized."
+            "checkpoint as it was before quantization."
         )
     dtype, shape, offsets = DTYPES[entry["dtype"]], entry["shape"], entry["data_offsets"]
     if not all(isinstance(number, int) and number >= 0 for number in (*shape, *offsets)) or len(offsets) != 2:
@@ -170,7 +170,7 @@ def _read_pickle(path: Path) -> dict[str, LazyTensor]:
     tensors = {}
     for key, tensor in _open_pickle(path).items():
         if not isinstance(tensor, torch.Tensor) or not tensor.is_floating_point():
-            raise ValueError(f"{path} is no dictionary of weights: {key} is something else.")
+            raise ValueError(f"{path} is no dictionary of weights: {key} is not a floating-point tensor.")
         tensors[key] = LazyTensor(f"{key} in {path}", tensor.shape, tensor.dtype, lambda key=key: load(key))
     return tensors
 

@@ -165,8 +165,8 @@ def _check_lora(published: PublishedCheckpoint, linear_layers: list[str]):
     for layer, factors in published.lora.items():
         if layer not in linear_layers:
             raise ValueError(
-                f"{published.source} adapts {layer}, which is no linear layer of `backbone`; pass the one that it was "
-                "trained from."
+                f"{published.source} adapts {layer}, which is no linear layer of `backbone`; pass the model that it "
+                "was trained from."
             )
         base = published.backbone.get(f"model.{layer}.weight")
         if base is None:
@@ -175,7 +175,7 @@ def _check_lora(published: PublishedCheckpoint, linear_layers: list[str]):
         if (factors.b.shape[0], factors.a.shape[1]) != tuple(shape):
             raise ValueError(
                 f"{published.source} adapts {layer} of shape {(factors.b.shape[0], factors.a.shape[1])}, but that of "
-                f"`backbone` has {tuple(shape)}; pass the one that it was trained from."
+                f"`backbone` has {tuple(shape)}; pass the model that it was trained from."
             )
 
 

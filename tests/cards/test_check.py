@@ -60,5 +60,5 @@ def test_bad_metadata_is_refused_by_name(metadata, message):
 
 
 def test_metadata_without_an_end_is_refused():
-    with pytest.raises(ValueError, match="The metadata of README.md has no end"):
+    with pytest.raises(ValueError, match="The metadata of README.md has no end: add a second line of `---`"):
         check_card("---\nlicense: mit\n", "README.md")

@@ -20,7 +20,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        (None, "has no config.json, which says what its weights are; add it"),
+        (None, "has no config.json, which describes its weights; add it"),
         ("", "config.json is no JSON object of settings; download it again"),
         ("[]", "config.json is no JSON object of settings; download it again"),
         ("{}", r"config.json: model_type must be one of \['qwen2_vl', 'qwen2_5_vl'\], got None"),
@@ -51,7 +51,7 @@ def test_an_adapter_is_no_backbone(refused, make_published):
 
 
 def test_an_adapter_without_backbone_tells_what_it_calls_it(refused):
-    message = r"is an adapter without its backbone; pass `backbone=` \(--backbone\), .*; it calls that 'someone/base'"
+    message = r"is an adapter without its backbone; pass `backbone=` \(--backbone\), .*; it names 'someone/base'"
     refused(
         message,
         lambda folder: set_config(folder, base_model_name_or_path="someone/base"),

@@ -100,7 +100,7 @@ def test_the_source_is_never_overwritten(tmp_path):
     make_model().save_pretrained(tmp_path / "model")
     for write in (merge_encoder, export_adapter):
         for output in (tmp_path / "model", tmp_path / "model" / "merged"):
-            with pytest.raises(ValueError, match="must lie apart from"):
+            with pytest.raises(ValueError, match="must not be, contain or lie in the input folder"):
                 write(tmp_path / "model", output, overwrite=True)
 
 

@@ -19,7 +19,7 @@ def test_a_file_that_cannot_be_finished_leaves_the_old_one(tmp_path):
         unfinished.write_text("half")
         raise OSError(28, "No space left on device")
 
-    with pytest.raises(OSError, match="No space left to write '.*file'; free some"):
+    with pytest.raises(OSError, match="No space left to write '.*file'; free some space"):
         write_durably(path, run_out_of_space)
     assert {entry.name: entry.read_text() for entry in tmp_path.iterdir()} == {"file": "old"}
 
@@ -27,7 +27,7 @@ def test_a_file_that_cannot_be_finished_leaves_the_old_one(tmp_path):
 @pytest.mark.parametrize(
     "error, message",
     [
-        (OSError(errno.EDQUOT, "?"), "No space left in your quota to write '.*file'; free some"),
+        (OSError(errno.EDQUOT, "?"), "No space left in your quota to write '.*file'; free some space"),
         (OSError(errno.EFBIG, "?"), "file' would be larger than the file system or `ulimit -f` allows; raise that"),
         (RuntimeError(f"write error: 3 != 7 ({os.strerror(errno.EFBIG)})"), "or `ulimit -f` allows"),
     ],

@@ -127,7 +127,7 @@ def test_weights_under_other_names_are_deleted_in_the_same_commit(hub, model, fo
 
 def test_a_memory_only_checkpoint_names_its_backbone_or_is_refused(hub, model, tmp_path, monkeypatch):
     model.save_pretrained(tmp_path / "unnamed", memory_only=True)
-    with pytest.raises(ValueError, match="with the name of its backbone, but that is None"):
+    with pytest.raises(ValueError, match="with the Hub id of its backbone, but the backbone is None"):
         ModelPublisher(tmp_path / "unnamed")
     monkeypatch.setattr(model.config, "backbone_name_or_path", "ann/backbone")
     make_backbone().push_to_hub("ann/backbone")
@@ -193,7 +193,7 @@ def test_revision_private_and_results_are_as_asked(hub, folder, tmp_path):
     assert ModelCard(files["README.md"].decode()).data.eval_results[0].metric_value == 0.25
     publisher.push("ann/public")
     with pytest.raises(
-        ValueError, match="`private` is asked for, but the model repository 'ann/public' is there already and public"
+        ValueError, match="`private` is given, but the model repository 'ann/public' already exists and is public"
     ):
         publisher.push("ann/public", private=True)
 

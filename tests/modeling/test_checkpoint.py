@@ -166,7 +166,7 @@ def test_a_memory_only_checkpoint_needs_its_backbone_and_gives_the_same_logits(m
 def test_a_backbone_of_another_shape_is_refused(family, tmp_path):
     make_model(family).save_pretrained(tmp_path, memory_only=True)
     with pytest.raises(
-        ValueError, match=r"another backbone: of the one given, text_config.num_hidden_layers is 3, not 2\."
+        ValueError, match=r"another backbone: in the given backbone, text_config.num_hidden_layers is 3, not 2\."
     ):
         CoMemForConditionalGeneration.from_pretrained(tmp_path, backbone=make_backbone(family, num_hidden_layers=3))
 

@@ -59,7 +59,7 @@ def test_going_on_with_what_does_not_fit_is_refused(model, make_inputs):
     for mask, tokens in ((torch.ones(1, 3, dtype=torch.long), new), (None, new.expand(2, 1))):
         with pytest.raises(ValueError, match="hold memory for 1 prompts: to go on, `attention_mask` must have shape"):
             model(input_ids=tokens, attention_mask=mask, past_key_values=cache)
-    with pytest.raises(ValueError, match="Pictures behind memory in `past_key_values` need `position_ids`"):
+    with pytest.raises(ValueError, match="Pictures after memory in `past_key_values` need `position_ids`"):
         model(input_ids=new, past_key_values=cache, pixel_values=inputs["pixel_values"])
     with pytest.raises(ValueError, match="`generate` cannot continue `past_key_values` with memory in them"):
         model.generate(torch.cat([inputs["input_ids"], new], dim=1), past_key_values=cache, max_new_tokens=2)

@@ -65,7 +65,7 @@ def test_a_backbone_rounded_from_float32_to_float16_is_neither_known_nor_refused
     CoMemForConditionalGeneration.from_pretrained(tmp_path / "memory", backbone=bfloat16)
     assert not warnings
     CoMemForConditionalGeneration.from_pretrained(tmp_path / "memory", backbone=float16)
-    assert "by its shape only: there is no checksum of weights that are quantized, or in float16" in warnings[0]
+    assert "made for this backbone: there is no checksum of weights that are quantized, or in float16" in warnings[0]
 
 
 def test_saving_without_a_checksum_and_loading_what_has_none_come_with_a_warning(tmp_path, warnings):
@@ -76,7 +76,7 @@ def test_saving_without_a_checksum_and_loading_what_has_none_come_with_a_warning
     assert "will be loaded onto any backbone of the same shape" in warnings[0]
     assert json.loads((tmp_path / "config.json").read_text())["backbone_checksum"] is None
     CoMemForConditionalGeneration.from_pretrained(tmp_path, backbone=make_backbone(seed=7))
-    assert "checked by its shape only: it was saved without a checksum" in warnings[1]
+    assert "made for this backbone: it was saved without a checksum" in warnings[1]
     model.save_pretrained(tmp_path / "full")
     assert len(warnings) == 2
 

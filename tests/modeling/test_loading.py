@@ -165,7 +165,7 @@ def test_settings_among_the_arguments_go_into_the_configuration(model, folders, 
     with pytest.raises(ValueError, match=r"queries.weight` in .* has shape \(8, 64\), .* needs \(4, 64\)"):
         AutoModel.from_pretrained(folders[kind], num_memory_tokens=4, ignore_mismatched_sizes=True)
     other = {"adapter": "separate", "separate": "adapter"}[model.config.encoder]
-    with pytest.raises(ValueError, match=f"holds .*, so that `encoder` must be '{model.config.encoder}'"):
+    with pytest.raises(ValueError, match=f"holds .*, so `encoder` must be '{model.config.encoder}'"):
         AutoModel.from_pretrained(folders[kind], encoder=other)
 
 

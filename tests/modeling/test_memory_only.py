@@ -48,7 +48,8 @@ def test_a_loaded_backbone_that_is_in_no_cache_is_not_pinned_and_that_is_said(hu
     backbone = AutoModelForImageTextToText.from_pretrained(REPOSITORY, **hub)
     model = CoMemForConditionalGeneration.from_backbone(backbone)
     assert (model.config.backbone_name_or_path, model.config.backbone_revision) == (REPOSITORY, None)
-    assert f"commit of {REPOSITORY} that `backbone` was loaded at is not known; give it as `backbone_rev" in heard[0]
+    warning = f"commit of {REPOSITORY} from which `backbone` was loaded is not known; give it as `backbone_rev"
+    assert warning in heard[0]
     CoMemForConditionalGeneration.from_backbone(make_backbone())
     assert len(heard) == 1
 
@@ -110,7 +111,9 @@ def test_nothing_memory_only_is_pushed_that_names_no_repository_as_its_backbone(
     for name in (str(tmp_path / "backbone"), None):
         model.config.backbone_name_or_path = name
         for push in pushes:
-            with pytest.raises(ValueError, match=f"but that is {name!r}: set `config.backbone_name_or_path`.* before"):
+            with pytest.raises(
+                ValueError, match=f"the backbone is {name!r}: set `config.backbone_name_or_path`.* before"
+            ):
                 push()
     assert not (tmp_path / "out").exists()
 

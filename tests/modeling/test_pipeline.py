@@ -265,11 +265,14 @@ def test_a_batch_is_padded_where_answers_do_not_follow_whatever_the_tokenizer_sa
         ({"text": "What?", "memories": "Lima"}, "`memories` must be a list of memory items, got str"),
         ({"text": "What?", "memories": [{"txt": "Lima"}]}, r"unknown keys \['txt'\]"),
         ({"text": ["What?"], "memories": [[], []]}, "`memories` must have one entry for each of the 1 texts, got 2"),
-        ({"images": [{"text": "What?"}], "memories": [[]]}, "`memories` need `text` beside them"),
+        ({"images": [{"text": "What?"}], "memories": [[]]}, "`memories` need `text`; a sample has its own"),
         ({"text": "What?", "top_k": -1}, "`top_k` must be a number of memory items, 0 or more, got -1"),
         ({"text": "What?", "top_k": 1.5}, "`top_k` must be .* got 1.5"),
         ({"text": "What?", "topk": 1}, r"has no arguments \['topk'\]; it takes images, text, memories, top_k, where"),
-        ({"text": "What?", "do_sample": True}, r"no arguments \['do_sample'\].*goes into `generate_kwargs`"),
+        (
+            {"text": "What?", "do_sample": True},
+            r"no arguments \['do_sample'\].*Give arguments of `generate` in `generate_kwargs`",
+        ),
         ({"text": "What? " * 4000}, "The prompt has 24,0.. tokens, but the model takes 2,048: shorten `text`"),
     ],
 )

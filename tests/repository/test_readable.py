@@ -56,7 +56,7 @@ def test_offline_a_repository_that_is_not_at_hand_is_refused(monkeypatch):
     ("answer", "message"),
     [
         (make(RepositoryNotFoundError, "404\nNot found"), "`source`: .* no repository of that name on the Hub"),
-        (make(GatedRepoError, "403\nGated"), "`source`: Access to 'some/one' must be asked for on its page"),
+        (make(GatedRepoError, "403\nGated"), "`source`: Ask for access to 'some/one' on its page"),
         (LocalEntryNotFoundError("Cannot\nconnect."), "`source`: .* and the Hub cannot be reached"),
     ],
 )

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from comem_hf.training import train_memory_encoder
-from comem_hf.training.run_folder import TrainingOutputFolder, decisive_settings
+from comem_hf.training.run_folder import RunFolder, decisive_settings
 from tests.training.conftest import Interrupt
 
 
@@ -40,9 +40,9 @@ def test_run_with_other_settings_is_refused_by_name(make_trainable, tiny_process
     ids=lambda settings: next(iter(settings)),
 )
 def test_run_with_other_details_is_refused_by_name(settings, make_arguments, tmp_path):
-    TrainingOutputFolder(tmp_path / "run", decisive_settings(make_arguments())).open()
-    assert TrainingOutputFolder(tmp_path / "run", decisive_settings(make_arguments())).open() is None
-    other = TrainingOutputFolder(tmp_path / "run", decisive_settings(make_arguments(**settings)))
+    RunFolder(tmp_path / "run", decisive_settings(make_arguments())).open()
+    assert RunFolder(tmp_path / "run", decisive_settings(make_arguments())).open() is None
+    other = RunFolder(tmp_path / "run", decisive_settings(make_arguments(**settings)))
     ((name, value),) = settings.items()
     with pytest.raises(ValueError, match=rf"other settings \({name} was .* and is {re.escape(repr(value))}\)"):
         other.open()
@@ -51,8 +51,8 @@ def test_run_with_other_details_is_refused_by_name(settings, make_arguments, tmp
 def test_run_whose_record_lacks_a_setting_goes_on(make_arguments, tmp_path):
     settings = decisive_settings(make_arguments())
     older = {name: value for name, value in settings.items() if name != "dataloader_drop_last"}
-    TrainingOutputFolder(tmp_path / "run", older).open()
-    assert TrainingOutputFolder(tmp_path / "run", settings).open() is None
+    RunFolder(tmp_path / "run", older).open()
+    assert RunFolder(tmp_path / "run", settings).open() is None
 
 
 def test_finished_run_is_refused(make_trainable, tiny_processor, rows, make_arguments):
@@ -66,6 +66,6 @@ def test_folder_with_other_things_is_refused_and_left_alone(
 ):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "thesis.txt").write_text("precious")
-    with pytest.raises(ValueError, match=r"'.*run' exists and is no training run of ours"):
+    with pytest.raises(ValueError, match=r"'.*run' exists and holds no training run"):
         train_memory_encoder(make_trainable(), tiny_processor, rows, make_arguments())
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["thesis.txt"]

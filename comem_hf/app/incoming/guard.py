@@ -86,10 +86,10 @@ class Guard:
         headers = dict(scope["headers"])
         origin = headers.get(b"origin")
         if origin is not None and urlsplit(origin).netloc != headers.get(b"host"):
-            return 403, "The page answers to itself only, not to other sites."
+            return 403, "Requests from other sites are refused."
         length = headers.get(b"content-length", b"")
         if not length.isdigit():
-            return 411, "The request must say how long it is."
+            return 411, "The request must state its length."
         if int(length) > WRITABLE[path]:
             return 413, f"The request is too big: at most {WRITABLE[path]} bytes are allowed."
         if path == "/gradio_api/upload":

@@ -85,7 +85,7 @@ class BankBuilder:
                 staging.wait_for(number)
                 for shard, digest in others.items():
                     if staging.shards[shard]["input_digest"] != digest:
-                        raise ValueError("The processes got different items: give all of them the same, in one order.")
+                        raise ValueError("The processes got different items: give all the same items in one order.")
                 if not staging.published:
                     self._finish(staging)
                 staging.publish()

@@ -74,7 +74,7 @@ class ShardBuilder:
             ValueError: If they differ, or one was skipped and `on_error` is `"raise"`.
         """
         if number not in staging.shards:
-            raise ValueError(f"{str(staging.output)!r} already holds a memory bank, of fewer items.")
+            raise ValueError(f"{str(staging.output)!r} already holds a memory bank with fewer items.")
         shard = staging.shards[number]
         check_problems(rows, {entry["item"]: entry["reason"] for entry in shard["skipped"]}, self.on_error)
         left_out = {*(entry["item"] for entry in shard["skipped"]), *shard["repeated"]}

@@ -5,17 +5,14 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-
-from transformers.utils import logging
 
 from comem_hf.bank.format.config import CONFIG_NAME, items_name, memory_name
 from comem_hf.bank.format.writer_lock import lock_bank
 from comem_hf.files.whole_file import file_entry, write_durably
 from comem_hf.files.work_folder import WorkFolder, work_path
 
-
-logger = logging.get_logger(__name__)
 
 SETTINGS_NAME = "build.json"
 _PATIENCE = 120  # seconds; a network file system may show new files a minute late
@@ -51,8 +48,8 @@ class Staging:
     """
 
     def __init__(self, output: Path, settings: dict, overwrite: bool = False, leader: bool = True):
-        self._unfinished = WorkFolder(output, "output_dir", {"journal", "bank", "discarded"})
-        self.output = output
+        self._unfinished = WorkFolder(output, "output_dir", "bank", {"journal", "bank"})
+        self.output = self._unfinished.target
         self.folder = self._unfinished.path
         self.journal = self.folder / "journal"
         self.bank = self.folder / "bank"
@@ -66,7 +63,7 @@ class Staging:
         if not self.leader:
             return self
         _check_output(self.output, self.overwrite or self.journal.exists())
-        self._unfinished.take()
+        self._unfinished.take(self._note_unfinished)
         try:
             self._open()
         except BaseException:
@@ -107,7 +104,7 @@ class Staging:
         while len(self.shards) < shards or not (self.journal / SETTINGS_NAME).exists():
             if time.monotonic() > deadline:
                 raise ValueError(
-                    f"{str(self.folder)!r} lacks what other processes have written: all must share its file system."
+                    f"{str(self.folder)!r} lacks files of other processes: all processes must share one file system."
                 )
             time.sleep(0.2)
             self.read_journal()
@@ -150,20 +147,19 @@ class Staging:
                 self._note(SETTINGS_NAME, {**self.settings, "finished": True})
                 if lock is not None and os.name == "nt":
                     lock.release()  # Windows moves no folder that has an open file
-                self._unfinished.put_in_place(self.bank)
+                self._unfinished.put_in_place(self.bank, partial(_check_output, self.output, self.overwrite))
                 # Its lock is removed with it, so that nobody can take the lock any more.
-                shutil.rmtree(self._unfinished.replaced, ignore_errors=True)
+                self._unfinished.discard_replaced()
             finally:
                 if lock is not None:
                     lock.release()
-        for leftover in ("replaced", "work"):
-            shutil.rmtree(self.folder / leftover, ignore_errors=True)
+        self._unfinished.discard_replaced()
+        shutil.rmtree(self.work, ignore_errors=True)
         self._discard_journal()
         self.shards = {}
 
     def _open(self) -> None:
         shutil.rmtree(self.folder / "discarded", ignore_errors=True)
-        self._restore()
         if (problem := self._problem()) is not None:
             if not self.overwrite:
                 raise ValueError(f"{problem}, or pass `overwrite=True` to start again.")
@@ -180,17 +176,14 @@ class Staging:
         ours = {_present(path, final) for path, final, _ in self._files()}
         for folder in (self.bank, self.work):
             for path in folder.iterdir():  # files of an unfinished shard that a dead process left
-                if path not in ours:
-                    path.unlink()
+                if path in ours:
+                    continue
+                path.unlink() if path.is_file() else shutil.rmtree(path)
 
-    def _restore(self) -> None:
-        """Bring back the older bank if a process died before the new one was in its place."""
-        if replaced_bank(self.output) is None or (self.output / CONFIG_NAME).is_file():
-            return
+    def _note_unfinished(self) -> None:
+        """Forget that the bank was finished: the older one gets its name back."""
         if settings := self._read_settings():
             self._note(SETTINGS_NAME, {**settings, "finished": False})
-        self._unfinished.bring_back()
-        logger.warning(f"{str(self.output)!r} is back: an interrupted build was about to replace this bank.")
 
     def _problem(self) -> str | None:
         """Why the unfinished build cannot be resumed, and what would help; `None` if it can."""

@@ -91,21 +91,21 @@ def _check_index_fits(before: BankConfig, after: BankConfig) -> None:
     fitting = default_factory(after.num_rows, size)
     if default_factory(before.num_rows, size) == factory != fitting:
         logger.warning(
-            f"With {after.num_items} items the bank has outgrown its index {factory!r}, and will be searched slowly: "
-            f"`MemoryBank.merge([bank], output_dir)` makes one with {fitting!r}."
+            f"With {after.num_items} items the bank is too large for its index {factory!r}, so searches will be slow; "
+            f"`MemoryBank.merge([bank], output_dir)` makes a bank with the index {fitting!r}."
         )
 
 
 def _check_writable(bank: BankState) -> None:
     if bank.fetch is not None:
         raise ValueError(
-            f"The bank {str(bank.folder)!r} is a commit of a Hub repository, which stays as it is; `save_pretrained` "
-            "it to another folder and change that."
+            f"The bank {str(bank.folder)!r} is a commit of a Hub repository and cannot be changed; `save_pretrained` "
+            "it to another folder and change the copy."
         )
     if Path(default.__file__).parent in bank.folder.resolve().parents:
         raise ValueError(
-            f"The bank {str(bank.folder)!r} is part of the installed package, whose next version replaces it; "
-            "`save_pretrained` it to another folder and change that."
+            f"The bank {str(bank.folder)!r} is part of the installed package, and an upgrade would replace it; "
+            "`save_pretrained` it to another folder and change the copy."
         )
 
 

@@ -80,8 +80,8 @@ def _choose(banks: Sequence[BankState], on_conflict: str) -> list[list[int]]:
                 record, known = bank.items.read_records([row])[0], other.items.read_records([other_row])[0]
                 if not record.same_content(known):
                     raise ValueError(
-                        f"{str(other.folder)!r} and {str(bank.folder)!r} hold different items of the id {item_id!r}: "
-                        "remove one of them, or pass `on_conflict='first'` to keep that of the first."
+                        f"{str(other.folder)!r} and {str(bank.folder)!r} hold different items with id {item_id!r}: "
+                        "remove one of them, or pass `on_conflict='first'` to keep the item of the first bank."
                     )
         chosen.append(rows)
     return chosen

@@ -143,7 +143,7 @@ class BankWriter:
             try:
                 write_card(self.folder, after)
             except OSError as error:
-                logger.warning(f"The bank is changed, but its card was not renewed; the next change will: {error}")
+                logger.warning(f"The bank is changed, but not its card; the next change updates the card: {error}")
         return after
 
     def _write(self, name: str, write) -> None:
@@ -152,7 +152,7 @@ class BankWriter:
 
     def _check_in_place(self) -> None:
         if not self._is_in_place():
-            raise ValueError(f"The bank {str(self.folder)!r} has been replaced by another meanwhile; open that one.")
+            raise ValueError(f"The bank {str(self.folder)!r} has been replaced by another bank; open the new one.")
 
     def _is_in_place(self) -> bool:
         """Whether the bank is still the one that was opened; the lock does not keep others from moving its folder."""

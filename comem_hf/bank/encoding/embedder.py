@@ -192,7 +192,7 @@ def _check_settings(settings: dict) -> None:
     except (TypeError, ValueError):
         same = False
     if not same or "type" not in settings:
-        raise ValueError(f"`settings` of an embedder must be JSON with a 'type', lists for tuples, got {settings}.")
+        raise ValueError(f"`settings` of an embedder must be JSON with a 'type', without tuples, got {settings}.")
 
 
 def _to_numpy(features: torch.Tensor) -> np.ndarray:

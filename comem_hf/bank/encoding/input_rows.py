@@ -50,7 +50,7 @@ def read_rows(
             first = first_of.setdefault(hashlib.blake2b(row.id.encode(), digest_size=16).digest(), number)
             if first != number:
                 same = contents[first] == contents[number]
-                problem = None if same else f"its id {row.id!r} is that of item {first} already."
+                problem = None if same else f"item {first} already has its id {row.id!r}."
                 row = InputRow(number, row.id, row.record, problem, repeated=same)
         yield row
 

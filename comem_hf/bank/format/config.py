@@ -130,7 +130,7 @@ class BankConfig:
             )
         later = [name for name in (self.index["file"], self.removed) if name and _number(name) > self.generation]
         if later:  # the next change would write into a file that readers have open
-            raise ValueError(f"`generation` is {self.generation}, but {later[0]!r} is of a later one.")
+            raise ValueError(f"`generation` is {self.generation}, but {later[0]!r} belongs to a later generation.")
         if not isinstance(self.license, str | None):
             raise ValueError(f"`license` must be an identifier such as 'cc-by-sa-4.0', got {self.license!r}.")
         for name, entry in self.files.items():
@@ -161,14 +161,14 @@ class BankConfig:
         """
         if fingerprint is None:
             raise ValueError(
-                f"Whether the bank {bank!r} fits cannot be told: config.json of {model} has no `memory_fingerprint`; "
+                f"Cannot tell whether the bank {bank!r} fits: config.json of {model} has no `memory_fingerprint`; "
                 "load the model and save it again."
             )
         if fingerprint != self.memory_fingerprint:
             raise ValueError(
-                f"The bank {bank!r} does not fit {model}: it was made by the memory encoder "
-                f"{self.memory_fingerprint}, but this model's is {fingerprint}, to which its vectors would mean "
-                "nothing. Use the bank's own model, loaded in float32 or bfloat16, or build the bank again."
+                f"The bank {bank!r} does not fit {model}: its vectors come from the memory encoder "
+                f"{self.memory_fingerprint}, but this model has {fingerprint}. Use the bank's own model, loaded in "
+                "float32 or bfloat16, or build the bank again."
             )
 
     def data_files(self) -> list[str]:

@@ -51,8 +51,8 @@ def hub_files(
     text = str(name)
     if (set_aside := replaced_bank(folder)) is not None and not folder.exists():
         raise ValueError(
-            f"The bank {text!r} was about to be replaced when the build was interrupted: build again to finish, or "
-            f"open {str(set_aside)!r}, the older one."
+            f"A build was replacing the bank {text!r} and was interrupted: build again to finish it, or open the "
+            f"older bank at {str(set_aside)!r}."
         )
     if is_local(text):
         raise ValueError(f"No memory bank at {text!r}: it is neither a folder nor the id of a Hub repository.")
@@ -83,7 +83,7 @@ class HubFiles:
     ):
         if "local_dir" in options:
             raise ValueError("`local_dir` cannot be given: open the bank, then `save_pretrained` it to that folder.")
-        config_path = download(repo_id, repo_type, revision, CONFIG_NAME, **options)
+        config_path = download(repo_id, repo_type, revision, CONFIG_NAME, is_first=True, **options)
         self._repository = repository_label(repo_id, repo_type)
         if config_path is None:
             raise ValueError(f"There is no memory bank in {self._repository}: it has no {CONFIG_NAME}.")
@@ -126,8 +126,8 @@ class HubFiles:
     def _check(self, name: str, is_there: bool, hashed: bool) -> None:
         if not is_there:
             raise ValueError(
-                f"{name} is missing from {self._repository} at {self.commit}, though {CONFIG_NAME} names it: have the "
-                "bank pushed again, or open another `revision`."
+                f"{name} is missing from {self._repository} at {self.commit}, though {CONFIG_NAME} names it: ask its "
+                "owner to push the bank again, or open another `revision`."
             )
         path, expected = self.folder / name, self.config.files[name]
         if path.stat().st_size != expected["size"] or hashed and file_entry(path) != expected:
@@ -135,6 +135,6 @@ class HubFiles:
                 place.unlink(missing_ok=True)
             raise ValueError(
                 f"{name} of {self._repository} at {self.commit} is damaged: it is not the file whose size and sha256 "
-                f"are in {CONFIG_NAME}. Open the bank again to download it anew; if it is the same, have the bank "
-                "pushed again."
+                f"are in {CONFIG_NAME}. Open the bank again to download a new copy; if that is damaged too, ask the "
+                "owner to push the bank again."
             )

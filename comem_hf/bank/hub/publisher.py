@@ -15,7 +15,7 @@ from comem_hf.cards.bank_card import is_edited, render_card
 from comem_hf.cards.check import check_card, read_card
 from comem_hf.cards.licenses import check_license
 from comem_hf.cards.template import CARD_NAME
-from comem_hf.modeling.local_paths_comem import is_local
+from comem_hf.modeling.local_paths_comem import is_repository_id
 from comem_hf.repository.errors import plain_errors, repository_label
 from comem_hf.repository.push_target import PushTarget
 
@@ -57,7 +57,7 @@ class BankPublisher:
         commit_message: str | None,
         model_id: str | None,
         model_revision: str | None,
-        **target,
+        **options,
     ):
         """Push the bank; see [`MemoryBank.push_to_hub`]. `target` holds further arguments of [`PushTarget`]."""
         from huggingface_hub import CommitOperationAdd, CommitOperationDelete
@@ -68,39 +68,39 @@ class BankPublisher:
         self._own_card()  # if the card is refused, no repository is created
         config = self.config if license is None else replace(self.config, license=license)
         if model_id is not None:
-            if is_local(model_id):
+            if not is_repository_id(model_id):
                 raise ValueError(f"`model_id` must be the id of a repository, got {model_id!r}.")
             config = replace(config, model={"id": model_id, "revision": model_revision})
         with (
-            plain_errors(repo_id, target.get("revision"), repo_type=repo_type, writing=True),
-            _as_asked(),
+            plain_errors(repo_id, options.get("revision"), repo_type=repo_type, writing=True),
+            _without_advice(),
             say_if_changed(self.folder, self.config),
         ):
-            repository = PushTarget(repo_id, repo_type, **target)
-            config, card = self._describe(config, repository)
-            *parts, last = self._parts(config, repository.present)
+            target = PushTarget(repo_id, repo_type, **options)
+            config, card = self._describe(config, target)
+            *parts, last = self._parts(config, target.present)
             message = commit_message or f"Push a memory bank of {config.num_items} items"
             total = len(parts) + 1
             for number, names in enumerate(parts, 1):
-                repository.commit(self._additions(names), f"{message} (part {number} of {total})")
+                target.commit(self._additions(names), f"{message} (part {number} of {total})")
             ours = {*config.data_files(), CARD_NAME}
-            stale = [name for name in repository.present if FILE_NAME.fullmatch(name) and name not in ours]
+            stale = [name for name in target.present if FILE_NAME.fullmatch(name) and name not in ours]
             operations = [
                 *self._additions(last),
                 *([CommitOperationAdd(CARD_NAME, card)] if card is not None else []),
                 CommitOperationAdd(CONFIG_NAME, config.to_json().encode()),
                 *(CommitOperationDelete(name) for name in stale),
             ]
-            return repository.commit(operations, f"{message} (part {total} of {total})" if parts else message)
+            return target.commit(operations, f"{message} (part {total} of {total})" if parts else message)
 
-    def _describe(self, config: BankConfig, repository: PushTarget) -> tuple[BankConfig, bytes | None]:
+    def _describe(self, config: BankConfig, target: PushTarget) -> tuple[BankConfig, bytes | None]:
         """Configuration and card to push; no card if the repository's has been edited and this bank's has not."""
         before = None
-        if CONFIG_NAME in repository.present:
+        if CONFIG_NAME in target.present:
             try:
-                before = BankConfig.load(repository.download(CONFIG_NAME).parent)
+                before = BankConfig.load(target.download(CONFIG_NAME).parent)
             except ValueError as error:
-                label = repository_label(**repository.repository)
+                label = repository_label(**target.address)
                 logger.warning(f"The {CONFIG_NAME} of {label} is replaced, though it cannot be read: {error}")
         license = config.license or (before.license if before else None)
         model = config.model
@@ -108,17 +108,17 @@ class BankPublisher:
             model = before.model  # an earlier push named it
         config = replace(config, license=license, model=model, files=dict(config.files))
         if (own := self._own_card()) is not None:
-            return config, own.encode()
-        if CARD_NAME in repository.present and is_edited(repository.download(CARD_NAME), before):
+            return config, own
+        if CARD_NAME in target.present and is_edited(target.download(CARD_NAME), before):
             return config, None
         self.fetch([name for name in config.data_files() if name.startswith("items-")])
-        text = render_card(config, **repository.repository, contents=describe_items(self.folder, config))
+        text = render_card(config, **target.address, contents=describe_items(self.folder, config))
         check_card(text, "the generated card")
         card = text.encode()
         config.files[CARD_NAME] = {"sha256": hashlib.sha256(card).hexdigest(), "size": len(card)}
         return config, card
 
-    def _own_card(self) -> str | None:
+    def _own_card(self) -> bytes | None:
         """The card in the bank's folder if somebody has written or edited it.
 
         Raises:
@@ -127,9 +127,8 @@ class BankPublisher:
         path = self.folder / CARD_NAME
         if not is_edited(path, self.config):
             return None
-        text = read_card(path)
-        check_card(text, f"the card {str(path)!r}")
-        return text
+        check_card(read_card(path), f"the card {str(path)!r}")
+        return path.read_bytes()
 
     def _parts(self, config: BankConfig, present: Mapping[str, str | None]) -> list[list[str]]:
         """Names of the files of each commit; files that replace others are in the last commit."""
@@ -148,7 +147,7 @@ class BankPublisher:
 
 
 @contextmanager
-def _as_asked() -> Iterator[None]:
+def _without_advice() -> Iterator[None]:
     """Silence huggingface_hub's advice to use a data set repository: the user asked for a model repository."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="It seems that you are about to commit a data file")

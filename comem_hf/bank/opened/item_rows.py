@@ -51,7 +51,7 @@ class ItemRows:
         """
         if isinstance(hit, MemoryHit) and (hit.row is None or hit.bank is None):  # made by hand
             if hit.item.id is None:
-                raise ValueError("A hit without `row` and `bank` stands for the item of its id, but the id is None.")
+                raise ValueError("A hit without `row` and `bank` must have the id of an item, but its id is None.")
             hit = hit.item.id
         if isinstance(hit, MemoryHit):
             if not 0 <= hit.row < self.config.shard_ends[-1] or hit.bank != self.config.row_digests([hit.row])[0]:

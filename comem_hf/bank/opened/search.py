@@ -58,7 +58,7 @@ class BankSearch:
             before, now = getattr(other.config, name), getattr(self.config, name)
             if before != now:
                 raise ValueError(
-                    f"Another bank is in the place of this one: `{name}` was {before!r} and is {now!r}; open it anew."
+                    f"Another bank has replaced this one: `{name}` was {before!r} and is {now!r}; open the bank again."
                 )
         self._embedder, self._device = other._embedder, other._device
 
@@ -105,7 +105,7 @@ class BankSearch:
         embeddings = parts[0] if len(parts) == 1 else (1 - text_weight) * parts[0] + text_weight * parts[1]
         if embeddings.shape[1] != self.config.embedding_size:
             raise ValueError(
-                f"The embedder gives {embeddings.shape[1]} numbers per query, the bank holds "
+                f"The embedder gives {embeddings.shape[1]} numbers per query, but the bank's vectors have "
                 f"{self.config.embedding_size}."
             )
         return embeddings
@@ -125,7 +125,7 @@ class BankSearch:
                 "`bank.attach(model, processor)` first."
             )
         if not settings.get("id"):
-            raise ValueError("This bank's embedder has no name to load it by: call `bank.attach(embedder=...)` first.")
+            raise ValueError("This bank does not name its embedder, so call `bank.attach(embedder=...)` first.")
         name, revision = settings["id"], settings.get("revision")
         try:
             self._embedder = ModelEmbedder.from_pretrained(name, revision, self._device)

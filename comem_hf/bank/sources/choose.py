@@ -62,7 +62,9 @@ def open_source(
 
 def _stream(repository: str, revision: str | None, split: str):
     if Path(repository).exists():  # `datasets` would read that folder instead
-        raise ValueError(f"{HUB_PREFIX}{repository} is hidden by {repository!r} here: change to another folder.")
+        raise ValueError(
+            f"{HUB_PREFIX}{repository} cannot be read where a folder {repository!r} exists: change to another folder."
+        )
     try:
         from datasets import load_dataset_builder
     except ImportError as error:
@@ -70,5 +72,5 @@ def _stream(repository: str, revision: str | None, split: str):
     builder = load_dataset_builder(repository, revision=revision)
     for address in chain.from_iterable((builder.config.data_files or {}).values()):
         if not is_file_of(repository, address):  # before version 5, `datasets` reads any file that a card names
-            raise ValueError(f"The data set {repository!r} is refused: it names {address!r}, no file of its own.")
+            raise ValueError(f"The data set {repository!r} is refused: it names {address!r}, a file outside it.")
     return builder.as_streaming_dataset(split=split)

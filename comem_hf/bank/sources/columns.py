@@ -120,7 +120,7 @@ def _encoded_image(image: object, repository: str | None) -> object:
     if not isinstance(path, str):
         return path
     if repository is not None and not is_file_of(repository, path):
-        raise ValueError(f"{path!r:.200} is no file of the data set {repository!r}, and no other is opened for it")
+        raise ValueError(f"{path!r:.200} is outside the data set {repository!r}, and such files are not opened")
     if repository is None and (path is image or "://" not in path):
         return path
     import fsspec

@@ -36,7 +36,7 @@ def info(
     found = {"name": name, "kind": place.kind}
     if place.kind == BANK:
         if bank is not None:
-            raise ValueError(f"--bank is asked of models, but {name!r} is a memory bank.")
+            raise ValueError(f"--bank is for models, but {name!r} is a memory bank.")
         facts = describe_bank(BankConfig.load(place.folder), place.commit)
         rows = bank_rows(facts)
         if verify:

@@ -38,7 +38,6 @@ def evaluate(
     from comem_hf.default import default_path
     from comem_hf.evaluation import evaluate as score
     from comem_hf.evaluation import load_questions, recall_at_1
-    from comem_hf.files.whole_file import write_durably
 
     if output is not None:  # fails before minutes of work are lost
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -66,7 +65,7 @@ def evaluate(
     }
     if output is not None:
         text = dumps(result, indent=1, ensure_ascii=False) + "\n"
-        write_durably(output, lambda path: path.write_text(text, encoding="utf-8"))
+        output.write_text(text, encoding="utf-8")
     if json:
         print_json(result)
         return

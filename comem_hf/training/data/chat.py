@@ -89,7 +89,7 @@ class ChatEncoder:
             whole = self._render(sample.messages[: i + 1])
             if not (prompt.startswith(rendered) and whole.startswith(prompt)):
                 raise ValueError(
-                    "The chat template does not render a conversation turn by turn, so answers cannot be told."
+                    "The chat template does not render a conversation turn by turn, so its answers cannot be found."
                 )
             segments += [Segment(prompt[len(rendered) :], False), Segment(whole[len(prompt) :], True)]
             rendered = whole

@@ -123,7 +123,7 @@ def test_processes_with_different_items_are_told_so(build_together, items, tmp_p
 def test_processes_that_do_not_share_a_disk_are_told_so(build_together, items, monkeypatch, tmp_path):
     monkeypatch.setattr("comem_hf.bank.building.staging._PATIENCE", 0.5)
     errors = build_together(items, [tmp_path / "here" / "bank", tmp_path / "there" / "bank"], [as_it_is] * 2)
-    assert any("there/bank.unfinished' lacks what other processes have written" in str(error) for error in errors)
+    assert any("there/bank.unfinished' lacks files of other processes" in str(error) for error in errors)
 
 
 def test_shards_that_appear_late_are_waited_for(build_together, items, bank, monkeypatch, tmp_path):

@@ -10,8 +10,9 @@ import pytest
 from filelock import FileLock
 
 from comem_hf import MemoryBank, MemoryItem
-from comem_hf.bank.building import staging
 from comem_hf.bank.building.staging import Staging
+from comem_hf.files import work_folder
+from comem_hf.files.work_folder import WorkFolder
 
 
 class Interruption(BaseException):
@@ -89,6 +90,8 @@ def test_a_killed_build_ends_as_an_undisturbed_one(build, items, bank, model, ti
 import os, signal
 from comem_hf import CoMemForConditionalGeneration, CoMemProcessor, MemoryBank
 from comem_hf.bank.building.staging import Staging
+from comem_hf.files import work_folder
+from comem_hf.files.work_folder import WorkFolder
 
 finish_shard = Staging.finish_shard
 def die_after_the_second(self, number, shard):
@@ -182,7 +185,7 @@ def between_renames(build, items, interrupt, monkeypatch, tmp_path):
 
 
 def test_opening_a_bank_that_is_between_old_and_new_says_where_the_old_one_is(items, between_renames):
-    with pytest.raises(ValueError, match="build again to finish, or open '.*bank.unfinished/replaced', the older one"):
+    with pytest.raises(ValueError, match="to finish it, or open the older bank at '.*bank.unfinished/replaced'"):
         MemoryBank.from_pretrained(between_renames)
     assert len(MemoryBank.from_pretrained(between_renames.with_name("bank.unfinished") / "replaced")) == 2
 
@@ -195,11 +198,11 @@ def test_a_build_interrupted_between_old_and_new_bank_is_finished_by_the_next(bu
 @pytest.mark.parametrize("others", [{}, {"dtype": "float16"}])
 def test_an_old_bank_comes_back_before_anything_is_refused(build, items, between_renames, monkeypatch, others):
     warnings = []
-    monkeypatch.setattr(staging.logger, "warning", warnings.append)
+    monkeypatch.setattr(work_folder.logger, "warning", warnings.append)
     with pytest.raises(ValueError, match="unfinished build with|already holds a memory bank; pass `overwrite=True`"):
         build(items, output_dir=between_renames, **others)
     assert len(MemoryBank.from_pretrained(between_renames)) == 2
-    assert len(warnings) == 1 and "bank' is back: an interrupted build was about to replace" in warnings[0]
+    assert len(warnings) == 1 and "bank': an interrupted call was replacing it" in warnings[0]
     assert len(build(items, output_dir=between_renames, overwrite=True)) == 7
     assert [path.name for path in between_renames.parent.iterdir()] == ["bank"] and len(warnings) == 1
 
@@ -210,8 +213,7 @@ def test_an_old_bank_is_not_taken_for_the_new_one_that_somebody_has_moved_away(b
     def die(self):
         raise Interruption
 
-    monkeypatch.setattr(Staging, "_discard_journal", die)
-    monkeypatch.setattr(staging.shutil, "rmtree", lambda *arguments, **options: None)
+    monkeypatch.setattr(WorkFolder, "discard_replaced", die)
     with pytest.raises(Interruption):
         build(items, output_dir=tmp_path / "bank", overwrite=True)
     monkeypatch.undo()
@@ -229,6 +231,8 @@ def test_a_process_that_is_killed_between_old_and_new_bank_loses_neither(build, 
 import os, signal
 from pathlib import Path
 from comem_hf.bank.building.staging import Staging
+from comem_hf.files import work_folder
+from comem_hf.files.work_folder import WorkFolder
 
 replace = os.replace
 def replace_or_die(source, target):
@@ -268,7 +272,19 @@ def test_a_build_killed_while_cleaning_up_is_finished_by_the_next(build, items, 
     monkeypatch.undo()
     with pytest.raises(ValueError, match="unfinished build of other items: items 3 to 5 have changed"):
         build(items[:5], output_dir=tmp_path / "bank")
-    with pytest.raises(ValueError, match="already holds a memory bank, of fewer items"):
+    with pytest.raises(ValueError, match="already holds a memory bank with fewer items"):
         build(items, output_dir=tmp_path / "bank")
     assert len(build(items[:6], output_dir=tmp_path / "bank")) == 6
     assert [path.name for path in tmp_path.iterdir()] == ["bank"]
+
+
+def test_what_a_killed_copy_or_merge_left_is_no_trouble_for_a_build(build, items, tmp_path):
+    (tmp_path / "bank.unfinished" / "work" / "whole").mkdir(parents=True)
+    (tmp_path / "bank.unfinished" / "work" / "whole" / "items-00000.parquet").write_text("half")
+    assert len(build(items[:2], output_dir=tmp_path / "bank")) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["bank"]
+
+
+def test_a_copy_says_that_an_unfinished_build_is_in_its_place(bank, unfinished):
+    with pytest.raises(ValueError, match="bank.unfinished' is in the way: it holds 'bank', which a call of this kind"):
+        bank.save_pretrained(unfinished)

@@ -92,7 +92,7 @@ def test_adding_needs_the_model_that_made_the_bank(copy, model, other_model, tin
     bank = MemoryBank.from_pretrained(copy)
     with pytest.raises(ValueError, match="`add` encodes items with the model that made this bank"):
         bank.add(new_items)
-    with pytest.raises(ValueError, match="was made by the memory encoder .* but this model's is"):
+    with pytest.raises(ValueError, match="its vectors come from the memory encoder .* but this model has"):
         bank.add(new_items, model=other_model, processor=tiny_processor)
     bank.add(new_items, model=model, processor=tiny_processor)
     assert len(bank) == 12
@@ -123,7 +123,7 @@ def test_nothing_to_add_or_remove_changes_nothing(mine):
 
 def test_a_bank_in_a_repository_is_not_changed(hub, bank):
     publish(hub, bank.folder)
-    with pytest.raises(ValueError, match="is a commit of a Hub repository, which stays as it is"):
+    with pytest.raises(ValueError, match="is a commit of a Hub repository and cannot be changed"):
         MemoryBank.from_pretrained("ann/bank").remove(["item-1"])
 
 
@@ -184,7 +184,7 @@ def test_a_bank_that_outgrows_its_index_is_told_so(mine, new_items, monkeypatch)
     mine.add(new_items[:2])
     assert warnings == []
     mine.add(new_items[2:])
-    assert len(warnings) == 1 and "12 items the bank has outgrown its index 'Flat'" in warnings[0]
+    assert len(warnings) == 1 and "12 items the bank is too large for its index 'Flat'" in warnings[0]
     mine.add([MemoryItem(image=make_image(60), text="One more.")])
     assert len(warnings) == 1
 

@@ -82,7 +82,7 @@ def test_embeddings_of_any_index_are_merged(bank, items, model, tiny_processor, 
 
 def test_different_items_of_one_id_are_refused_or_the_first_is_taken(bank, build, tmp_path):
     other = build([MemoryItem(image=make_image(50), text="Other.", id="item-3")], output_dir=tmp_path / "other")
-    with pytest.raises(ValueError, match="hold different items of the id 'item-3': remove one of them, or pass"):
+    with pytest.raises(ValueError, match="hold different items with id 'item-3': remove one of them, or pass"):
         MemoryBank.merge([bank, other], tmp_path / "merged")
     assert not (tmp_path / "merged").exists()
     assert MemoryBank.merge([other, bank], tmp_path / "merged", on_conflict="first")["item-3"].text == "Other."
@@ -148,6 +148,6 @@ def test_a_full_disk_while_merging_leaves_nothing_behind(bank, tmp_path, monkeyp
         return write_durably(path, no_space if path.name == name else write)
 
     monkeypatch.setattr(merge_banks, "write_durably", full)
-    with pytest.raises(OSError, match="No space left to write .*; free some and do the same again"):
+    with pytest.raises(OSError, match="No space left to write .*; free some space and try again"):
         MemoryBank.merge([bank], tmp_path / "merged", shard_size=2)
     assert not list(tmp_path.iterdir())

@@ -57,7 +57,7 @@ def test_a_state_that_goes_while_it_is_opened_is_opened_anew(mine, new_items, mo
 
 def test_another_bank_in_the_place_of_this_one_is_refused(mine, build, items, other_model, tiny_processor):
     MemoryBank.build(items, model=other_model, processor=tiny_processor, output_dir=mine.folder, overwrite=True)
-    with pytest.raises(ValueError, match="Another bank is in the place of this one: `memory_fingerprint` was"):
+    with pytest.raises(ValueError, match="Another bank has replaced this one: `memory_fingerprint` was"):
         mine.reload()
     assert len(mine) == 7
 
@@ -74,7 +74,7 @@ def test_a_full_disk_leaves_the_bank_as_it_was(mine, new_items, monkeypatch, ste
     real, sync_folder = os.fsync, whole_file.sync_folder
     monkeypatch.setattr(whole_file, "sync_folder", lambda folder: None)
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left to write .*; free some and do the same again") as error:
+    with pytest.raises(OSError, match="No space left to write .*; free some space and try again") as error:
         mine.add(new_items)
     assert error.value.errno == errno.ENOSPC
     monkeypatch.setattr(os, "fsync", real)
@@ -168,7 +168,9 @@ def test_a_card_that_a_writer_did_not_get_to_is_renewed_by_the_next(mine, new_it
         with pytest.raises(KeyboardInterrupt) if death is KeyboardInterrupt else nullcontext():
             mine.add(new_items)
     assert len(mine.reload()) == 12 and (mine.folder / "README.md").read_bytes() == before
-    assert len(warnings) == (death is OSError) and all("its card was not renewed" in text for text in warnings)
+    assert len(warnings) == (death is OSError) and all(
+        "The bank is changed, but not its card" in text for text in warnings
+    )
     mine.save_pretrained(tmp_path / "saved")
     assert "# Memory bank of 12 items" in (tmp_path / "saved" / "README.md").read_text()
     mine.remove(["item-1"])
@@ -187,7 +189,7 @@ def test_a_copy_of_an_older_state_has_the_card_of_that_state(mine, new_items, tm
 def test_nothing_is_written_into_a_bank_that_was_put_in_the_place_of_the_open_one(mine, build, items, tmp_path):
     """By moving folders, which no lock prevents."""
     build(items[:4], output_dir=tmp_path / "other")
-    with pytest.raises(ValueError, match="has been replaced by another meanwhile; open that one"):
+    with pytest.raises(ValueError, match="has been replaced by another bank; open the new one"):
         with BankWriter(mine.folder) as bank:
             os.replace(mine.folder, tmp_path / "away")
             os.replace(tmp_path / "other", mine.folder)

@@ -98,7 +98,7 @@ def test_an_embedder_without_a_name_has_to_be_given_again(build, items, vit, tmp
     embedder = ModelEmbedder(vit, ViTImageProcessorPil(size={"height": 32, "width": 32}))
     build(items, output_dir=tmp_path / "bank", embedder=embedder)
     bank = MemoryBank.from_pretrained(tmp_path / "bank")
-    with pytest.raises(ValueError, match=r"has no name to load it by: call `bank.attach\(embedder=...\)` first"):
+    with pytest.raises(ValueError, match=r"does not name its embedder, so call `bank.attach\(embedder=...\)` first"):
         bank.search(image=items[3].image)
     assert bank.attach(embedder=embedder).search(image=items[3].image, k=1)[0].item.id == "item-3"
 
@@ -113,7 +113,7 @@ def test_a_bank_is_searched_only_with_its_own_embedder(
     ):
         MemoryBank.from_pretrained(copy, embedder=embedder)
     build(items, output_dir=tmp_path / "bank", embedder=embedder)
-    with pytest.raises(ValueError, match="The embedder gives 128 numbers per query, the bank holds 32"):
+    with pytest.raises(ValueError, match="The embedder gives 128 numbers per query, but the bank's vectors have 32"):
         other = BackboneEmbedder(model, tiny_processor)
         monkeypatch.setattr(BackboneEmbedder, "settings", embedder.settings)
         MemoryBank.from_pretrained(tmp_path / "bank").attach(embedder=other).search(image=items[0].image)
@@ -131,7 +131,7 @@ class OwnEmbedder(Embedder):
 
 @pytest.mark.parametrize("settings", [{"type": "own", "sizes": (1, 2)}, {"type": "own", "path": Path()}, {"size": 1}])
 def test_settings_that_would_not_come_back_are_refused_before_anything_is_encoded(build, items, tmp_path, settings):
-    with pytest.raises(ValueError, match="`settings` of an embedder must be JSON with a 'type', lists for tuples"):
+    with pytest.raises(ValueError, match="`settings` of an embedder must be JSON with a 'type', without tuples"):
         build(items, output_dir=tmp_path / "bank", embedder=OwnEmbedder(settings))
     assert not list(tmp_path.iterdir())
 

@@ -51,7 +51,7 @@ REASONS = {
     6: "A memory item needs an image, a text or both",
     7: "it has no image, and embedder 'backbone'",
     8: "line 9 is not valid JSON.",
-    12: "its id 'good-0' is that of item 0 already.",
+    12: "item 0 already has its id 'good-0'.",
     13: "its image is not a readable picture",
     14: "`metadata` cannot be written as JSON",
     16: "A memory item must be a MemoryItem or a mapping",
@@ -184,7 +184,7 @@ def test_no_space_left_is_said_and_costs_nothing_that_is_finished(build, items, 
         write_items(path, records)
 
     monkeypatch.setattr(module, "write_items", full_at_the_third)
-    with pytest.raises(OSError, match="No space left to write '.*items-00002.parquet'; free some and do the same"):
+    with pytest.raises(OSError, match="No space left to write '.*items-00002.parquet'; free some space and try again"):
         build(items, output_dir=tmp_path / "bank")
     monkeypatch.undo()
     assert not (tmp_path / "bank").exists()

@@ -35,10 +35,13 @@ def test_a_row_outside_the_bank_is_refused(config, row):
             {"removed": "removed-00001.safetensors", "num_items": 6, "generation": 1},
             "`files` lacks 'removed-00001.safetensors'",
         ),
-        ({"removed": "removed-00002.safetensors", "num_items": 6, "generation": 1}, "'removed-.*' is of a later one"),
+        (
+            {"removed": "removed-00002.safetensors", "num_items": 6, "generation": 1},
+            "'removed-.*' belongs to a later generation",
+        ),
         (
             {"index": {"file": "index-00001.faiss", "factory": "Flat"}},
-            "but 'index-00001.faiss' is of a later one",
+            "but 'index-00001.faiss' belongs to a later generation",
         ),
         ({"format_version": 0}, "is no bank configuration: `format_version` is 0"),
         ({"num_items": 6}, "`shard_sizes` add up to 7 items, but `num_items` is 6"),

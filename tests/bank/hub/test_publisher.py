@@ -164,7 +164,9 @@ def test_a_private_bank_is_seen_by_its_owner_alone(hub, bank, tmp_path):
 
 def test_a_bank_that_shall_be_private_is_not_pushed_to_a_public_repository(hub, bank):
     bank.push_to_hub("ann/bank", license="mit")
-    with pytest.raises(ValueError, match="`private` is asked for, but the dataset repository 'ann/bank' is .* public"):
+    with pytest.raises(
+        ValueError, match="`private` is given, but the dataset repository 'ann/bank' already exists and is public"
+    ):
         bank.push_to_hub("ann/bank", private=True, license="cc0-1.0")
     assert len(hub.committed) == 1
 

@@ -89,7 +89,7 @@ def test_a_bank_is_not_saved_over_other_files(bank, tmp_path):
 def test_saving_a_bank_leaves_folders_beside_it_alone(bank, tmp_path):
     (tmp_path / "copy.unfinished").mkdir()
     (tmp_path / "copy.unfinished" / "thesis.txt").write_text("precious")
-    with pytest.raises(ValueError, match="copy.unfinished' is in the way: it is not what an interrupted call"):
+    with pytest.raises(ValueError, match="copy.unfinished' is in the way: it holds 'thesis.txt', which"):
         bank.save_pretrained(tmp_path / "copy")
     assert [path.name for path in tmp_path.iterdir()] == ["copy.unfinished"]
     assert (tmp_path / "copy.unfinished" / "thesis.txt").read_text() == "precious"
@@ -113,7 +113,7 @@ def test_a_copy_for_which_there_is_no_room_leaves_nothing_behind(bank, tmp_path,
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("shutil.copyfile", full)
-    with pytest.raises(OSError, match="No space left to write .*; free some and do the same again"):
+    with pytest.raises(OSError, match="No space left to write .*; free some space and try again"):
         bank.save_pretrained(tmp_path / "second")
     assert not list(tmp_path.iterdir())
 

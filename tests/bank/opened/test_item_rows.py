@@ -21,7 +21,7 @@ def test_a_hit_made_by_hand_stands_for_the_item_of_its_id(bank, items):
     assert torch.equal(bank.memory_inputs([[hit]])["memory_embeds"], by_id["memory_embeds"])
     with pytest.raises(ValueError, match="has no item 'nowhere'"):
         bank.memory_inputs([[MemoryHit(MemoryItem(text="a", id="nowhere"), 0.5, 0)]])
-    with pytest.raises(ValueError, match="stands for the item of its id, but the id is None"):
+    with pytest.raises(ValueError, match="must have the id of an item, but its id is None"):
         bank.memory_inputs([[MemoryHit(MemoryItem(text="a"), 0.5, 0)]])
 
 

@@ -40,7 +40,7 @@ def test_a_name_that_is_neither_folder_nor_repository_is_refused(tmp_path):
 
 
 def test_a_repository_that_cannot_be_reached_is_named(tmp_path):
-    with pytest.raises(OSError, match="repository 'someone/some-bank' is not in the cache, and"):
+    with pytest.raises(OSError, match="'someone/some-bank' is neither a folder here nor"):
         MemoryBank.from_pretrained("someone/some-bank", cache_dir=tmp_path, local_files_only=True)
 
 

@@ -65,7 +65,7 @@ def test_paths_of_this_machine_in_a_parquet_file_are_not_followed(publish, tmp_p
     good, bad = open_source(publish("ann/paths", {"data.parquet": buffer.getvalue()}))
     assert good.image == encoded(1) and not good.metadata
     assert isinstance(bad, UnreadableItem) and bad.id == "b"
-    assert "private.png' is no file of the data set 'ann/paths'" in bad.reason
+    assert "private.png' is outside the data set 'ann/paths'" in bad.reason
 
 
 def test_a_card_that_names_files_of_this_machine_is_refused(publish, monkeypatch, tmp_path):
@@ -77,7 +77,7 @@ def test_a_card_that_names_files_of_this_machine_is_refused(publish, monkeypatch
     # Before version 5 `datasets` did not mind.
     builder = SimpleNamespace(config=SimpleNamespace(data_files={"train": [f"{tmp_path}/private.txt"]}))
     monkeypatch.setattr(datasets, "load_dataset_builder", lambda *arguments, **options: builder)
-    with pytest.raises(ValueError, match="'ann/card' is refused: it names '.*private.txt', no file of its own"):
+    with pytest.raises(ValueError, match="'ann/card' is refused: it names '.*private.txt', a file outside it"):
         open_source(name)
 
 
@@ -110,7 +110,7 @@ def test_only_files_of_the_data_set_itself_are_opened_for_it(kind, address, tmp_
     stream = datasets.IterableDataset.from_generator(lambda: iter([{**row, "text": "x"}]))
     (item,) = read_dataset(stream, repository="ann/flags")
     assert isinstance(item, UnreadableItem), item
-    assert "is no file of the data set 'ann/flags'" in item.reason or "`bytes` are of type str" in item.reason
+    assert "is outside the data set 'ann/flags'" in item.reason or "`bytes` are of type str" in item.reason
 
 
 def test_a_data_set_of_ones_own_may_name_files(tmp_path):
@@ -123,5 +123,5 @@ def test_a_data_set_of_ones_own_may_name_files(tmp_path):
 def test_a_folder_of_the_same_name_is_not_read_in_its_place(tmp_path, monkeypatch):
     (tmp_path / "ann" / "flags").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError, match="hf://datasets/ann/flags is hidden by 'ann/flags' here: change to another"):
+    with pytest.raises(ValueError, match="flags cannot be read where a folder 'ann/flags' exists: change to another"):
         open_source("hf://datasets/ann/flags")

@@ -54,9 +54,9 @@ def test_without_a_network_and_with_the_configuration_alone_info_says_what_it_ca
     code, output, _ = comem("info", "ann/model")
     assert code == 0 and facts(output)["size"] == "unknown: the Hub cannot be reached"
     code, _, error = comem("pull", "ann/model")
-    assert code == 2 and "(whole) in the cache, and the Hub cannot be reached" in error
+    assert code == 2 and "nor complete in the cache, and the Hub cannot be reached" in error
     code, _, error = comem("search", "--image", picture, "--model", "ann/model")
-    assert code == 2 and "(whole) in the cache, and the Hub cannot be reached" in error
+    assert code == 2 and "nor complete in the cache, and the Hub cannot be reached" in error
 
 
 def info_alone(folder) -> list[str]:

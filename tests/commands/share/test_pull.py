@@ -95,7 +95,7 @@ def test_without_a_network_a_warm_cache_is_enough_and_a_cold_one_is_named(comem,
         code, output, error = comem(command, "ann/other")
         assert (code, output) == (2, "")
         assert error.endswith(
-            "Error: 'ann/other' is neither a folder here nor (whole) in the cache, and the Hub cannot be reached.\n"
+            "Error: 'ann/other' is neither a folder here nor complete in the cache, and the Hub cannot be reached.\n"
         )
 
 
@@ -106,7 +106,7 @@ def test_without_a_network_models_and_banks_are_used_from_the_cache_or_named(
     assert comem("ask", "--image", picture, "What?", *used)[0] == 0
     disconnect()
     assert comem("ask", "--image", picture, "What?", *used)[0] == 0
-    message = "'ann/other' is neither a folder here nor (whole) in the cache, and the Hub cannot be reached."
+    message = "'ann/other' is neither a folder here nor complete in the cache, and the Hub cannot be reached."
     for arguments in (["ask", "What?", "--model"], ["search"], ["search", "--model"]):
         found = comem(*arguments, "ann/other", "--image", picture)
         assert found == (2, "", f"Error: {message}\n")  # and not a word of the client's, which would try again

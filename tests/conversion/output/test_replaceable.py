@@ -31,7 +31,7 @@ def test_a_folder_without_a_checkpoint_of_this_package_is_not_replaced(tmp_path,
 def test_a_checkpoint_with_something_else_beside_it_is_not_replaced(tmp_path, name):
     make_model().save_pretrained(tmp_path)
     (tmp_path / name).touch() if "." in name[1:] else (tmp_path / name).mkdir()
-    with pytest.raises(ValueError, match=f"holds {name}, no part of what is written here; choose another folder"):
+    with pytest.raises(ValueError, match=f"holds {name}, which would not be written here; choose another folder"):
         fill(tmp_path)
     assert (tmp_path / name).exists()
 
@@ -54,7 +54,7 @@ def test_a_merged_encoder_or_adapter_is_replaced_only_by_its_kind(tmp_path, writ
     with pytest.raises(ValueError, match="does not hold a.* to replace"):
         (export_adapter if write is merge_encoder else merge_encoder)(model, output, overwrite=True)
     (output / "mine").touch()
-    with pytest.raises(ValueError, match="holds mine, no part of what is written here"):
+    with pytest.raises(ValueError, match="holds mine, which would not be written here"):
         write(model, output, overwrite=True)
     assert [path.name for path in tmp_path.iterdir()] == ["output"]
 
@@ -78,7 +78,7 @@ def test_the_backbone_that_a_memory_only_model_names_is_never_touched(tmp_path, 
     model.config.backbone_name_or_path = str(backbone)
     model.save_pretrained(tmp_path / "memory", memory_only=True)
     for output in (backbone, backbone / "sub"):
-        with pytest.raises(ValueError, match="must lie apart from .*backbone', which is read"):
+        with pytest.raises(ValueError, match="must not be, contain or lie in the input folder .*backbone'"):
             write(model if loaded else tmp_path / "memory", output, overwrite=True)
     assert json.loads((backbone / "config.json").read_text())["model_type"] == "qwen2_vl"
     assert not (backbone / "sub").exists()

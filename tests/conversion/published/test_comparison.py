@@ -35,7 +35,7 @@ def test_one_value_beyond_all_bounds_is_damage_and_no_change(refused, encoder, v
 def test_a_backbone_of_the_same_shape_but_other_weights_is_refused(refused, encoder):
     refused(
         "`backbone` .*backbone is not the model that .*source was trained from: "
-        "model.language_model.embed_tokens.weight and .* more weights differ, which adapters leave alone; pass",
+        "model.language_model.embed_tokens.weight and .* more weights differ, which adapters do not change; pass",
         spoil_backbone=lambda folder: edit(folder, random_weights),
         layout="merged_without_inference_copy",
         encoder=encoder,
@@ -62,7 +62,7 @@ def test_another_size_of_vocabulary_tells_another_backbone(refused, encoder):
         path = folder / "config.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | {"vocab_size": 168}))
 
-    message = "`backbone` .* has a vocabulary of 168, but .*source/config.json says 160; pass the one"
+    message = "`backbone` .* has a vocabulary of 168, but .*source/config.json says 160; pass the model that"
     refused(message, spoil_backbone=widen, layout="merged_without_inference_copy", encoder=encoder)
 
     message = r"embed_tokens.weight (in .* has shape \(160, 64\), but the backbone has \(168, 64\)|differs)"
@@ -72,7 +72,7 @@ def test_another_size_of_vocabulary_tells_another_backbone(refused, encoder):
 
 def test_the_configuration_beside_an_adapter_tells_another_vocabulary(refused):
     refused(
-        "has a vocabulary of 160, but .*source/config.json says 168; pass the one",
+        "has a vocabulary of 160, but .*source/config.json says 168; pass the model that",
         lambda folder: (folder / "config.json").write_text('{"vocab_size": 168}'),
         layout="lora_adapter",
     )
@@ -167,7 +167,7 @@ def test_a_backbone_that_lacks_an_adapted_layer_is_told(refused, encoder):
 
 def test_unknown_tensors_of_the_backbone_are_named(refused):
     refused(
-        r"config.json knows nothing of extra.weight in .*/backbone/model.safetensors",
+        r"The model that config.json describes has no extra.weight in .*/backbone/model.safetensors",
         spoil_backbone=lambda folder: edit(folder, lambda tensors: {**tensors, "extra.weight": torch.ones(3)}),
         encoder="separate",
     )

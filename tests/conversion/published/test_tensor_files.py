@@ -65,7 +65,7 @@ def test_a_damaged_file_is_named(refused, where, change, message):
 
 def test_a_quantized_checkpoint_is_refused(refused):
     refused(
-        f"{UP_PROJ} in .* has the dtype I8, which is none of F64, .*; convert the checkpoint from before",
+        f"{UP_PROJ} in .* has the dtype I8, which is none of F64, .*; convert the checkpoint as it was before",
         lambda folder: edit(folder, replaced(UP_PROJ, lambda weight: weight.to(torch.int8))),
     )
 
