@@ -13,6 +13,7 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.utils import logging
 
 from .backbone_comem import HUB_ARGUMENTS, commit_of
+from .configuration_comem import CoMemConfig
 from .fingerprint_comem import WITHOUT_CHECKSUM, backbone_checksum, fingerprint, settings_of_memory
 from .key_names_comem import KEY_MAPPING, to_checkpoint_keys, to_module_key
 from .loading_checks_comem import refuse_bad_numbers, refuse_loading_errors
@@ -48,6 +49,7 @@ class CoMemCheckpointMixin:
     """
 
     # Attributes that the model has.
+    config: CoMemConfig
     backbone: PreTrainedModel
     memory_encoder: CoMemMemoryEncoder
 

@@ -63,7 +63,7 @@ class WorkFolder:
             if foreign := sorted(names - self._parts):
                 raise ValueError(
                     f"{str(self.path)!r} is in the way: it holds {foreign[0]!r}, which a call of this kind does not "
-                    "make. Finish the call that made it, or remove the folder."
+                    "make. Finish the call that made it, or move the folder away."
                 )
             self.path.mkdir(parents=True, exist_ok=True)
         try:
@@ -85,7 +85,7 @@ class WorkFolder:
         if self.replaced.exists() and not self.target.exists():
             return self.release()
         self.discard_replaced()
-        for entry in self.path.iterdir():
+        for entry in self.path.glob("*"):
             if entry.name != "lock":
                 shutil.rmtree(entry, ignore_errors=True)
         if os.name == "nt":  # Windows removes no file that is open
