@@ -134,7 +134,9 @@ def test_a_pinned_revision_answers_as_it_did_before_a_later_push(pulled, saved):
 def test_a_memory_only_repository_never_names_a_folder_as_its_backbone(hub, saved, tmp_path):
     environment = {"HF_ENDPOINT": hub.endpoint, "HF_TOKEN": "ann's"}
     done = run_alone(push_with_the_name_of_a_folder, saved.backbone, folder=tmp_path, hidden=(), **environment)
-    assert [f"but that is {saved.backbone!r}: set `config.back" in error for error in done.result] == [True] * 2
+    assert [f"but the backbone is {saved.backbone!r}: set `config.back" in error for error in done.result] == [
+        True
+    ] * 2
     assert ("model", "ann/unnamed") not in hub.repositories
 
 

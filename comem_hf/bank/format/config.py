@@ -166,8 +166,8 @@ class BankConfig:
             )
         if fingerprint != self.memory_fingerprint:
             raise ValueError(
-                f"The bank {bank!r} does not fit {model}: its vectors come from the memory encoder "
-                f"{self.memory_fingerprint}, but this model has {fingerprint}. Use the bank's own model, loaded in "
+                f"The bank {bank!r} does not fit {model}: it was made by the memory encoder "
+                f"{self.memory_fingerprint}, but this model's is {fingerprint}. Use the bank's own model, loaded in "
                 "float32 or bfloat16, or build the bank again."
             )
 

@@ -92,7 +92,7 @@ def test_adding_needs_the_model_that_made_the_bank(copy, model, other_model, tin
     bank = MemoryBank.from_pretrained(copy)
     with pytest.raises(ValueError, match="`add` encodes items with the model that made this bank"):
         bank.add(new_items)
-    with pytest.raises(ValueError, match="its vectors come from the memory encoder .* but this model has"):
+    with pytest.raises(ValueError, match="was made by the memory encoder .* but this model's is"):
         bank.add(new_items, model=other_model, processor=tiny_processor)
     bank.add(new_items, model=model, processor=tiny_processor)
     assert len(bank) == 12

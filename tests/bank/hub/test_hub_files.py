@@ -127,7 +127,7 @@ def test_what_is_cached_works_without_a_network_and_what_is_not_is_named(hub, ba
         lazy.memory_inputs([["item-6"]])
     with pytest.raises(OSError, match="memory-0000[12].safetensors .* and the Hub cannot be reached"):
         MemoryBank.from_pretrained("ann/bank", **options)
-    with pytest.raises(OSError, match="bank_config.json of the dataset repository 'ann/other' is not in the cache"):
+    with pytest.raises(OSError, match="'ann/other' is neither a folder here nor complete in the cache"):
         MemoryBank.from_pretrained("ann/other", **options)
 
 
