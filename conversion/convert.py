@@ -8,23 +8,29 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForImageTextToText, GenerationConfig
+from transformers import AutoModelForImageTextToText, GenerationConfig, PreTrainedModel
 from transformers.dynamic_module_utils import custom_object_save
 from transformers.utils import CONFIG_NAME, logging
 
 from comem_hf.conversion.output.replaceable import CHECKPOINT, refuse_unless_replaceable
 from comem_hf.conversion.output.report import ConversionReport
 from comem_hf.conversion.output.shard_writer import write_shards
+from comem_hf.conversion.published.comparison import EMBEDDINGS
 from comem_hf.conversion.published.layouts import PublishedCheckpoint, read_published
 from comem_hf.conversion.published.peft_config import ADAPTER_CONFIG
 from comem_hf.conversion.published.resampler import resampler_config, resampler_tensors
 from comem_hf.conversion.published.tensor_files import LazyTensor, find_file
+from comem_hf.conversion.weights.adapters import AdapterWeights
 from comem_hf.conversion.weights.encoder_weights import adapter_weights, separate_weights
+from comem_hf.conversion.weights.reader_weights import UNKNOWN, UNKNOWN_BASE, reader_weights
 from comem_hf.files.whole_folder import whole_folder
 from comem_hf.modeling import CoMemConfig, CoMemForConditionalGeneration, CoMemProcessor
-from comem_hf.modeling.adapter_comem import linear_layer_names
+from comem_hf.modeling.adapter_comem import linear_layers
 from comem_hf.modeling.backbone_comem import commit_of
-from comem_hf.modeling.local_paths_comem import public_name, without_local_paths
+from comem_hf.modeling.configuration_comem import READER_LORA_DEFAULTS
+from comem_hf.modeling.fingerprint_comem import checksum
+from comem_hf.modeling.key_names_comem import to_checkpoint_keys
+from comem_hf.modeling.local_paths_comem import is_repository_id, public_name, without_local_paths
 from comem_hf.modeling.remote_code_comem import enter_remote_code
 from comem_hf.modeling.resampler_comem import CoMemResampler
 from comem_hf.repository.readable import refuse_unreadable
@@ -35,6 +41,9 @@ from .assumptions import adapter_backbone_name, assumptions
 MAX_ERROR = 1e-3
 CONFIG_NAMES = (CONFIG_NAME, ADAPTER_CONFIG)  # of a model and of an adapter
 ENCODER = "memory_encoder.model."
+READER = "reader_adapter."
+
+logger = logging.get_logger(__name__)
 
 
 def convert_checkpoint(
@@ -52,21 +61,22 @@ def convert_checkpoint(
 
     Layouts are: fully merged, with or without the frozen copy of the backbone (`model_inf.*`), or a PEFT adapter
     folder. Tensors are copied from file to file one at a time. The result answers as the published code does:
-    `query_vision="encoder"`, `memory_order="reversed"`.
+    `query_vision="encoder"`, `memory_order="reversed"`. A reader that was trained, too, gets a reader adapter (see
+    [`CoMemReaderMixin`]).
 
     Args:
         source (`str` or `os.PathLike`): Folder or repository; safetensors or `.bin`, in one file or in shards, with
             the key names of transformers 4.49 or 5.
         output (`str` or `os.PathLike`): Folder to write. It appears only when complete.
         backbone (`str` or `os.PathLike`, *optional*): The backbone that the checkpoint was made from. It is needed
-            unless the checkpoint holds a copy, with which it is compared. If given, it supplies configuration,
-            generation settings, tokenizer and image processor.
+            unless the checkpoint holds a copy, or an adapter folder the untouched weights, with which it is compared.
+            If given, it supplies configuration, generation settings, tokenizer and image processor.
         encoder (`str`, *optional*, defaults to `"adapter"`): `"adapter"` keeps the factors of an adapter folder, or
             recovers the low-rank change of each linear layer from merged weights by singular value decomposition;
             `"separate"` writes the encoder's full weights.
         resampler (`dict`, *optional*): Keys of `resampler_config` that a checkpoint does not contain:
             `num_attention_heads`, `head_dim`, `num_hidden_layers`. They default to those of the released models.
-        rank (`int`, *optional*): Rank of a recovered adapter. Defaults to the number of singular values above rounding
+        rank (`int`, *optional*): Rank of recovered adapters. Defaults to the number of singular values above rounding
             noise.
         max_error (`float`, *optional*, defaults to 1e-3): Part of a layer's change that a recovered adapter may leave
             out (relative Frobenius norm), in addition to the part that rounding explains.
@@ -78,7 +88,7 @@ def convert_checkpoint(
 
     Raises:
         ValueError: If something is wrong with the files, a part is missing, the sizes given for the resampler do not
-            fit, `backbone` is another model, or the encoder's change is not low-rank. No files are left then.
+            fit, `backbone` is another model, or a change of encoder or reader is not low-rank. No files are left then.
         OSError: If writing failed.
     """
     if rank is not None and (not isinstance(rank, int) or rank < 1):
@@ -103,13 +113,16 @@ def convert_checkpoint(
             encoder=encoder,
             memory_order="reversed",
             query_vision="encoder",
-            backbone_name_or_path=None if backbone is None else str(backbone),
+            backbone_name_or_path=_backbone_name(published),
             backbone_revision=None if backbone is None else commit_of(backbone, {}),
         )
         report = ConversionReport(Path(output), published.layout, encoder)
         report.notes = assumptions(published, config, resampler)
-        companions = _load_companions(source if backbone is None else backbone)  # before the slow part
+        companions = _load_companions(published.config_source)  # before the slow part
         tensors = _tensors(published, config, rank, max_error, report)
+        for note in report.notes:
+            if note in (UNKNOWN, UNKNOWN_BASE):
+                logger.warning(note)
         _write(folder, tensors)
         report.num_tensors = len(tensors)
         dtype = published.backbone["model.language_model.embed_tokens.weight"].dtype
@@ -136,10 +149,10 @@ def _tensors(
     with torch.device("meta"):
         backbone = AutoModelForImageTextToText.from_config(config.backbone_config)
         resampler = CoMemResampler(config)
-    layers = linear_layer_names(backbone.model)
+    layers = [name for name, _ in linear_layers(backbone.model)]
     tensors = _with_prefix("backbone.", published.backbone) | resampler_tensors(published.resampler)
     expected = _with_prefix("backbone.", backbone.state_dict())
-    expected |= _with_prefix("memory_encoder.resampler.", resampler.state_dict())
+    expected |= to_checkpoint_keys(_with_prefix("memory_encoder.resampler.", resampler.state_dict()))
     if config.encoder == "separate":
         weights = separate_weights(published, layers)
         tensors |= {ENCODER + name.removeprefix("model."): tensor for name, tensor in weights.items()}
@@ -147,12 +160,43 @@ def _tensors(
     tied = _with_prefix("backbone.", backbone.get_expanded_tied_weights_keys(all_submodels=True))
     _check(tensors, expected, tied, published.source)
     tensors = {key: tensor for key, tensor in tensors.items() if key not in tied}
+    reader = reader_weights(published, layers, rank, max_error)
+    tensors |= {key: tensor for key, tensor in _with_prefix("backbone.", reader.backbone).items() if key in tensors}
+    report.reader_trained = reader.trained
+    report.notes += reader.notes
+    if reader.adapter is not None:
+        tensors |= _with_prefix(READER, reader.adapter.tensors)
+        config.reader_lora_config = {**READER_LORA_DEFAULTS, **reader.adapter.config, "merged": reader.merged}
+        config.backbone_checksum = _checksum(published.backbone, backbone)
+        report.reader_rank = reader.adapter.rank
+        _report_errors(report, reader.adapter, "reader.")
     if config.encoder == "adapter":  # last, because it can take an hour
-        weights, lora_config = adapter_weights(published, layers, rank, max_error, report)
-        tensors |= {ENCODER + name.removeprefix("model."): tensor for name, tensor in weights.items()}
-        config.lora_config |= lora_config
-        CoMemConfig.from_dict(config.to_dict())  # a configuration that cannot be loaded is not written
+        adapter = adapter_weights(published, layers, rank, max_error)
+        tensors |= _with_prefix(ENCODER, adapter.tensors)
+        config.lora_config |= adapter.config
+        report.rank = adapter.rank
+        _report_errors(report, adapter)
+    CoMemConfig.from_dict(config.to_dict())  # a configuration that cannot be loaded is not written
     return tensors
+
+
+def _report_errors(report: ConversionReport, adapter: AdapterWeights, prefix: str = ""):
+    report.errors |= _with_prefix(prefix, adapter.errors)
+    report.noise |= _with_prefix(prefix, adapter.noise)
+
+
+def _checksum(tensors: dict[str, LazyTensor], backbone: PreTrainedModel) -> str | None:
+    """Return the checksum by which a memory-only checkpoint will know the backbone without the reader's change."""
+    names = dict(backbone.named_parameters())
+    dtype = tensors[EMBEDDINGS].dtype
+    return checksum({name: tensor.load for name, tensor in tensors.items() if name in names}, dtype)
+
+
+def _backbone_name(published: PublishedCheckpoint) -> str | None:
+    if published.backbone_named:
+        return published.backbone_source
+    name = published.adapter_backbone
+    return name if name and is_repository_id(name) else None
 
 
 def _with_prefix(prefix: str, values: dict[str, Any]) -> dict[str, Any]:

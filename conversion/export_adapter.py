@@ -10,7 +10,6 @@ from safetensors.torch import save_file
 from comem_hf.conversion.output.export_folder import open_export
 from comem_hf.conversion.output.replaceable import ADAPTER, ADAPTER_METADATA
 from comem_hf.modeling import CoMemForConditionalGeneration
-from comem_hf.modeling.adapter_comem import lora_factors, lora_layers
 from comem_hf.modeling.local_paths_comem import without_local_paths
 
 
@@ -51,9 +50,10 @@ def export_adapter(
                 f"{model.config.encoder!r}; merge it instead (`comem merge` without --adapter-only)."
             )
         tensors = {}
-        for name, layer in lora_layers(model.memory_encoder.model):
-            for half, factor in zip("AB", lora_factors(layer)[:2], strict=True):
-                tensors[f"base_model.model.model.{name}.lora_{half}.weight"] = factor.weight.detach().contiguous()
+        adapter = model.memory_encoder.adapter
+        for name in adapter.scales:
+            for half, factor in zip("AB", adapter.pair(name), strict=True):
+                tensors[f"base_model.model.model.{name}.lora_{half}.weight"] = factor.detach().contiguous()
         save_file(tensors, folder / WEIGHTS_NAME, metadata=ADAPTER_METADATA)
         _peft_config(model).save_pretrained(folder)
     return Path(output)
@@ -63,11 +63,12 @@ def _peft_config(model: CoMemForConditionalGeneration) -> LoraConfig:
     config = without_local_paths(model.config)
     settings = config.lora_config
     names, ranks, alphas = [], {}, {}
-    for name, layer in lora_layers(model.memory_encoder.model):
-        a, _, scale = lora_factors(layer)
+    adapter = model.memory_encoder.adapter
+    for name, scale in adapter.scales.items():
         names.append(f"model.{name}")
         pattern = re.escape(names[-1])  # PEFT expects regular expressions here
-        ranks[pattern], alphas[pattern] = a.out_features, scale * a.out_features
+        rank = adapter.pair(name)[0].shape[0]
+        ranks[pattern], alphas[pattern] = rank, scale * rank
     return LoraConfig(
         r=settings["r"],
         lora_alpha=settings["lora_alpha"],

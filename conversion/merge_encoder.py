@@ -12,7 +12,8 @@ from comem_hf.conversion.output.export_folder import open_export
 from comem_hf.conversion.output.replaceable import MERGE_REPORT, MERGED
 from comem_hf.conversion.output.report import write_report
 from comem_hf.modeling import CoMemForConditionalGeneration, CoMemProcessor
-from comem_hf.modeling.adapter_comem import lora_change, lora_layers
+from comem_hf.modeling.adapter_comem import changes
+from comem_hf.modeling.key_names_comem import to_checkpoint_keys
 from comem_hf.modeling.loading_checks_comem import refuse_bad_numbers
 from comem_hf.modeling.local_paths_comem import public_name, without_local_paths
 from comem_hf.modeling.placement_comem import is_offloaded, is_quantized
@@ -70,10 +71,13 @@ def _merged(model: CoMemForConditionalGeneration, in_place: bool) -> tuple[PreTr
         embeddings, output_layer = encoder.get_input_embeddings().weight, backbone.get_output_embeddings().weight
         if config.tie_word_embeddings and not torch.equal(embeddings, output_layer):
             config.tie_word_embeddings = config.get_text_config().tie_word_embeddings = False
-    for name, layer in lora_layers(encoder):
-        key = f"model.{name}.weight"
-        merged = weights[key].float() + lora_change(layer)
-        weights[key] = weights[key].copy_(merged) if in_place else merged.to(weights[key].dtype)
+    if model.config.encoder == "adapter":
+        weights = to_checkpoint_keys({f"backbone.{name}": tensor for name, tensor in weights.items()})
+        weights = {name.removeprefix("backbone."): tensor for name, tensor in weights.items()}
+        for name, change in changes(encoder):
+            key = f"model.{name}.weight"
+            merged = weights[key].float() + change
+            weights[key] = weights[key].copy_(merged) if in_place else merged.to(weights[key].dtype)
     with torch.device("meta"):
         shell = type(backbone)._from_config(config, dtype=backbone.dtype)
     shell.generation_config = copy.deepcopy(model.generation_config)

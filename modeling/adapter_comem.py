@@ -1,113 +1,193 @@
-"""LoRA on the backbone's own weights, which never change."""
+"""Low-rank adapters on the backbone's own weights, and two ways through these.
+
+The *reader's way* is the backbone itself. The *encoder's way* is a copy of the backbone's structure whose leaf modules
+(linear layers, norms, embeddings) *are* the backbone's. On each way, [`CoMemLoraLinear`] layers add what differs. So
+nothing is switched on or off: two threads cannot disturb each other, nor can the recomputation of a checkpointed
+encoding pass disturb the backward pass of answering. The encoder's structure is no submodule of the model, and the
+layers are not PEFT's, so tools that change all modules of a model, such as PEFT, change the backbone only.
+"""
 
 import copy
+import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 from transformers import PreTrainedModel
 
-from .configuration_comem import CoMemConfig
-from .placement_comem import execution_device, is_offloaded, is_quantized
+from .placement_comem import execution_device
 
 
-if TYPE_CHECKING:
-    # PEFT imports transformers, whose import may end by importing this file: then PEFT is only half imported.
-    from peft.tuners.lora import LoraLayer
+class CoMemAdapter(nn.Module):
+    """Low-rank changes of linear layers: `alpha / r * B A` is added to a layer's weight.
 
-
-# PEFT inserts the name of the adapter into its keys; checkpoints leave it out.
-ADAPTER_NAME = "default"
-
-
-def share_weights(model: nn.Module) -> nn.Module:
-    """Copy a model's modules but not its weights: the parameters of the copy *are* those of the original.
-
-    The copy has its own hooks, flags and caches. So two threads cannot disturb each other, nor can the recomputation
-    of a checkpointed encoding pass disturb the backward pass of answering.
+    Args:
+        layers (`dict[str, torch.nn.Module]`): The linear layers, by their names in the backbone's `.model`.
+        config (`dict`): `r`, `lora_alpha`, `lora_dropout`, `rank_pattern` and `alpha_pattern`, as in
+            [`~peft.LoraConfig`].
     """
-    # transformers itself ties weights on the meta device once they are loaded; if they were shared before, a missing
-    # weight would count as loaded.
-    shared = [parameter for parameter in model.parameters() if not parameter.is_meta]
-    # Quantized and offloaded layers hold more than their parameters and may replace these; they are shared whole.
-    shared += [module for module in model.modules() if is_quantized(module) or is_offloaded(module)]
+
+    def __init__(self, layers: dict[str, nn.Module], config: dict[str, Any]):
+        super().__init__()
+        self.dropout = config["lora_dropout"]
+        self.scales: dict[str, float] = {}
+        # One flat dictionary: modules of the layers' names would be taken for layers.
+        self.factors = nn.ParameterDict()
+        for name, layer in layers.items():
+            rank = _of_layer(config["rank_pattern"], name, config["r"])
+            self.scales[name] = _of_layer(config["alpha_pattern"], name, config["lora_alpha"]) / rank
+            # Nothing is changed at the start, as with PEFT: B is zero.
+            a = nn.init.kaiming_uniform_(torch.empty(rank, layer.in_features), a=5**0.5)
+            self.factors[f"{_flat(name)}/A"] = nn.Parameter(a)
+            self.factors[f"{_flat(name)}/B"] = nn.Parameter(torch.zeros(layer.out_features, rank))
+
+    def pair(self, name: str) -> tuple[nn.Parameter, nn.Parameter]:
+        """Return a layer's factors A `(rank, in)` and B `(out, rank)`."""
+        return self.factors[f"{_flat(name)}/A"], self.factors[f"{_flat(name)}/B"]
+
+    def change(self, name: str) -> torch.Tensor:
+        """Return the matrix that is added to a layer's weight, `(out, in)`, in float32."""
+        a, b = (factor.detach().float() for factor in self.pair(name))
+        return (b @ a) * self.scales[name]
+
+    def place(self, model: nn.Module, dtype: torch.dtype):
+        """Move each layer's factors to where the layer of `model` computes, in the type `dtype`."""
+        for name in self.scales:
+            device = execution_device(base_layer(model.get_submodule(name)))
+            for factor in self.pair(name):
+                factor.data = factor.data.to(device=device, dtype=dtype)
+
+    def extra_repr(self) -> str:
+        return f"layers={len(self.scales)}, dropout={self.dropout}"
+
+
+class LoraTerm(NamedTuple):
+    """A part of what a [`CoMemLoraLinear`] adds.
+
+    Args:
+        adapter ([`CoMemAdapter`]): Holds the factors.
+        name (`str`): The layer's name in it.
+        sign (`int`): 1 to add the change, -1 to subtract it.
+    """
+
+    adapter: CoMemAdapter
+    name: str
+    sign: int
+
+    def __call__(self, states: torch.Tensor, training: bool) -> torch.Tensor:
+        a, b = self.adapter.pair(self.name)
+        # Dropout is for a change that is being learned, not for one that is taken out again.
+        states = F.dropout(states, self.adapter.dropout, training and self.sign > 0)
+        return F.linear(F.linear(states.to(a.dtype), a), b) * (self.sign * self.adapter.scales[self.name])
+
+
+class CoMemLoraLinear(nn.Module):
+    """A linear layer, which is used as it is, and the low-rank terms that are added to its output."""
+
+    def __init__(self, layer: nn.Module, terms: list[LoraTerm]):
+        super().__init__()
+        self.base_layer = layer
+        self.terms = terms
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        result = self.base_layer(states)
+        dtype = result.dtype
+        for term in self.terms:
+            result = result + term(states, self.training)
+        return result.to(dtype)
+
+
+def share_weights(model: PreTrainedModel) -> PreTrainedModel:
+    """Copy a model's structure: the leaf modules and the configurations of the copy *are* those of the original.
+
+    The copy's other modules have their own hooks, flags and caches.
+    """
+    shared: list[Any] = [module for module in model.modules() if not any(module.children())]
     shared += [module._hf_hook for module in model.modules() if hasattr(module, "_hf_hook")]
+    shared += [module.config for module in model.modules() if isinstance(module, PreTrainedModel)]
     return copy.deepcopy(model, memo={id(part): part for part in shared})
 
 
-def add_lora(model: PreTrainedModel, config: CoMemConfig) -> PreTrainedModel:
-    """Wrap the linear layers of `model` in PEFT's LoRA layers, in place.
+def add_terms(model: nn.Module, adapter: CoMemAdapter, sign: int = 1):
+    """Let the layers of `model` that an adapter names add its change, or subtract it with `sign=-1`."""
+    for name in adapter.scales:
+        layer = model.get_submodule(name)
+        if not isinstance(layer, CoMemLoraLinear):
+            layer = CoMemLoraLinear(layer, []).train(model.training)
+            parent, _, child = name.rpartition(".")
+            setattr(model.get_submodule(parent), child, layer)
+        layer.terms.append(LoraTerm(adapter, name, sign))
+
+
+@torch.no_grad()
+def changes(model: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    """Yield, by layer, the matrix that all terms together add to its weight, `(out, in)`, in float32."""
+    for name, layer in model.named_modules():
+        if isinstance(layer, CoMemLoraLinear):
+            yield name, sum(term.sign * term.adapter.change(term.name) for term in layer.terms)
+
+
+def base_layer(layer: nn.Module) -> nn.Module:
+    """Return the linear layer itself, without the terms around it, ours or PEFT's."""
+    while hasattr(layer, "base_layer"):
+        layer = layer.base_layer
+    return layer
+
+
+def target_layers(model: nn.Module, targets: str | list[str] | None, inside: str = "") -> dict[str, nn.Module]:
+    """Return the linear layers that an adapter changes, by name.
 
     Args:
-        model ([`~transformers.PreTrainedModel`]): Text model and vision tower, as made by [`share_weights`].
-        config ([`CoMemConfig`]): Its `lora_config` holds the settings.
+        model (`torch.nn.Module`): A backbone's `.model`.
+        targets (`str` or `list[str]`, *optional*): A regular expression for whole names, or names or their last parts,
+            as in [`~peft.LoraConfig`]; `None` means all linear layers.
+        inside (`str`, *optional*): Only layers whose names start with this.
+
+    Raises:
+        ValueError: If there are no such layers.
     """
-    from peft import LoraConfig, inject_adapter_in_model
-
-    settings = dict(config.lora_config)
-    # Full names, so that no suffix matches elsewhere.
-    settings["target_modules"] = settings["target_modules"] or linear_layer_names(model)
-    inject_adapter_in_model(LoraConfig(**settings), model, adapter_name=ADAPTER_NAME)
-    for name, module in model.named_modules():
-        if "lora_" in name and isinstance(module, nn.Linear):
-            # PEFT initialises adapters as the identity; transformers must not initialise them again.
-            module._is_hf_initialized = True
-    return model
-
-
-def lora_layers(model: nn.Module) -> Iterator[tuple[str, "LoraLayer"]]:
-    """Yield the LoRA layers of an adapted model by name."""
-    from peft.tuners.lora import LoraLayer
-
-    return ((name, module) for name, module in model.named_modules() if isinstance(module, LoraLayer))
+    layers = {name: module for name, module in linear_layers(model) if name.startswith(inside)}
+    if targets is None:
+        return layers
+    if isinstance(targets, str):
+        found = {name: layer for name, layer in layers.items() if re.fullmatch(targets, name)}
+    else:
+        found = {name: layer for name, layer in layers.items() if any(_is_named(name, target) for target in targets)}
+    if not found:
+        raise ValueError(
+            f"`target_modules` is {targets!r}, but the backbone has no such linear layers; their names are like "
+            f"{next(iter(layers), None)!r}."
+        )
+    return found
 
 
-def lora_factors(layer: "LoraLayer") -> tuple[nn.Linear, nn.Linear, float]:
-    """Return a layer's factors A `(rank, in)` and B `(out, rank)`, and the scale of their product B A."""
-    return layer.lora_A[ADAPTER_NAME], layer.lora_B[ADAPTER_NAME], layer.scaling[ADAPTER_NAME]
+def linear_layers(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Yield all linear layers of a backbone's `.model` by name: text model and vision tower, not `lm_head`."""
+    return ((name, module) for name, module in model.named_modules() if isinstance(module, nn.Linear))
 
 
-def lora_change(layer: "LoraLayer") -> torch.Tensor:
-    """Return the matrix that the adapter adds to a layer's weight, `(out, in)`, in float32."""
-    a, b, scale = lora_factors(layer)
-    return scale * (b.weight.detach().float() @ a.weight.detach().float())
+def _is_named(name: str, target: str) -> bool:
+    return name == target or name.endswith(f".{target}")
 
 
-def place_lora(model: nn.Module, dtype: torch.dtype):
-    """Move each LoRA layer's factors to where its base layer computes, in the type `dtype`; leave buffers alone."""
-    for _, layer in lora_layers(model):
-        device = execution_device(layer.get_base_layer())
-        for factor in lora_factors(layer)[:2]:
-            if factor.weight.is_meta:  # PEFT puts the factors of offloaded layers there
-                factor.to_empty(device=device)
-            factor.to(device=device, dtype=dtype)
+def _of_layer(pattern: dict[str, Any], name: str, default: Any) -> Any:
+    """Return the value of the first regular expression that matches the end of a name, as PEFT reads its patterns."""
+    return next((value for key, value in pattern.items() if re.fullmatch(rf"(.*\.)?({key})", name)), default)
 
 
-def linear_layer_names(model: nn.Module) -> list[str]:
-    """Return the names of all linear layers in a backbone's `.model`: text model and vision tower, not `lm_head`."""
-    return [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
-
-
-def shared_weight_keys(adapted: nn.Module, prefix: str, source_prefix: str) -> dict[str, str]:
-    """Map each tensor that an adapted copy shares to its place in the original, in the form of `_tied_weights_keys`.
-
-    Args:
-        adapted (`torch.nn.Module`): The copy, with LoRA layers.
-        prefix (`str`): Where the copy sits in the whole model, with a final dot.
-        source_prefix (`str`): Where the original sits, with a final dot.
-    """
-    names = (name for name, _ in adapted.named_parameters(remove_duplicate=False) if ".lora_" not in name)
-    return {prefix + name: source_prefix + name.replace(".base_layer.", ".") for name in names}
+def _flat(name: str) -> str:
+    return name.replace(".", "/")
 
 
 __all__ = [
-    "add_lora",
-    "linear_layer_names",
-    "lora_change",
-    "lora_factors",
-    "lora_layers",
-    "place_lora",
+    "CoMemAdapter",
+    "CoMemLoraLinear",
+    "add_terms",
+    "base_layer",
+    "changes",
+    "linear_layers",
     "share_weights",
-    "shared_weight_keys",
+    "target_layers",
 ]

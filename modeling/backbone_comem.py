@@ -15,6 +15,7 @@ from transformers import (
 from transformers.utils import CONFIG_NAME, cached_file, logging
 from transformers.utils.hub import extract_commit_hash
 
+from .adapter_comem import base_layer
 from .configuration_comem import CoMemConfig
 from .loading_checks_comem import refuse_loading_errors, refuse_other_shape, refuse_other_weights
 from .local_paths_comem import is_local
@@ -74,6 +75,7 @@ def named_backbone(
     """
     arguments = {name: value for name, value in arguments.items() if name not in OWN_ARGUMENTS}
     attention = _attention(config.backbone_config)
+    refuse_adapters(backbone)
     if isinstance(backbone, PreTrainedModel):
         of_files = (*HUB_ARGUMENTS, "_from_auto", "_from_pipeline")
         wanted = [name for name, value in arguments.items() if value is not None and name not in of_files]
@@ -105,6 +107,22 @@ def named_backbone(
     return backbone
 
 
+def refuse_adapters(backbone: Any):
+    """Raise a `ValueError` if a backbone is no plain model, but has PEFT's layers around its own.
+
+    The memory encoder would have to go around them, and a checkpoint could not hold them.
+    """
+    if not isinstance(backbone, torch.nn.Module):
+        return
+    adapted = [name for name, module in backbone.named_modules() if base_layer(module) is not module]
+    if adapted or not isinstance(backbone, PreTrainedModel):
+        what = f"adapters on it, such as on {adapted[0]!r}" if adapted else f"the type {type(backbone).__name__}"
+        raise ValueError(
+            f"`backbone` must be a plain vision-language model, but it has {what}; merge them into it "
+            "(`merge_and_unload()`), or put them on the model once the memory encoder is there."
+        )
+
+
 def enclosed_backbone(
     path: str | os.PathLike, config: CoMemConfig, tensors: dict[str, Any], arguments: dict[str, Any]
 ) -> PreTrainedModel:
@@ -121,6 +139,7 @@ def enclosed_backbone(
         ValueError: If tensors are missing, left over or of another shape.
     """
     prefix = "backbone."
+    unused = (*OWN_ARGUMENTS, *HUB_ARGUMENTS, "ignore_mismatched_sizes")
     state_dict = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
     backbone, info = MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING[type(config.backbone_config)].from_pretrained(
         None,
@@ -128,7 +147,7 @@ def enclosed_backbone(
         state_dict=state_dict,
         output_loading_info=True,
         ignore_mismatched_sizes=True,  # and refused below, in one sentence
-        **{name: value for name, value in arguments.items() if name not in (*OWN_ARGUMENTS, *HUB_ARGUMENTS)},
+        **{name: value for name, value in arguments.items() if name not in unused},
     )
     refuse_loading_errors(path, info, prefix)
     return backbone
@@ -171,4 +190,5 @@ __all__ = [
     "enclosed_backbone",
     "load_backbone",
     "named_backbone",
+    "refuse_adapters",
 ]

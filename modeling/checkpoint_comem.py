@@ -1,28 +1,27 @@
 """Saving and loading a model, and the fingerprint of what its memory vectors depend on."""
 
 import copy
-import json
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from safetensors import SafetensorError
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.utils import logging
 
 from .backbone_comem import HUB_ARGUMENTS, commit_of
 from .configuration_comem import CoMemConfig
 from .fingerprint_comem import WITHOUT_CHECKSUM, backbone_checksum, fingerprint, settings_of_memory
-from .key_names_comem import KEY_MAPPING, to_checkpoint_keys, to_module_key
+from .key_names_comem import to_checkpoint_key, to_checkpoint_keys
 from .loading_checks_comem import refuse_bad_numbers, refuse_loading_errors
-from .loading_comem import PLACING_ARGUMENTS, load_onto_backbone
+from .loading_comem import load_onto_backbone
 from .local_paths_comem import refuse_local_backbone, without_local_paths
 from .memory_encoder_comem import CoMemMemoryEncoder
-from .placement_comem import fetch_offloaded
+from .reader_adapter_comem import READERS
 from .remote_code_comem import enter_remote_code
-from .tensor_files_comem import open_tensors
+from .weights_sample_comem import WeightsSample
 
 
 logger = logging.get_logger(__name__)
@@ -39,8 +38,9 @@ class CoMemCheckpointMixin:
     | `memory_encoder.model.*.lora_A.weight`, `.lora_B.weight` | the adapter (`encoder="adapter"`) |
     | `memory_encoder.model.*` | the encoder's own weights (`encoder="separate"`) |
     | `memory_encoder.resampler.*` | see [`CoMemResampler`] |
+    | `reader_adapter.*.lora_A.weight`, `.lora_B.weight` | the reader adapter, if the reader was trained, too |
 
-    A memory-only checkpoint lacks `backbone.*`.
+    A memory-only checkpoint lacks `backbone.*`. Names of layers are those inside the backbone's `.model`.
     """
 
     card_writer: ClassVar[Callable[..., None] | None] = None
@@ -57,6 +57,10 @@ class CoMemCheckpointMixin:
     _pushed_memory_only = False
     _own_card: str | None = None
 
+    # The last fingerprint, and that of the checkpoint that was loaded: of which weights and settings, and its value.
+    _computed_fingerprint: tuple[WeightsSample, dict, str] | None = None
+    _loaded_fingerprint: tuple[WeightsSample, dict, Callable[[], str | None]] | None = None
+
     def save_pretrained(self, save_directory: str | os.PathLike, *args, memory_only: bool | None = None, **kwargs):
         """Write a checkpoint that plain `from_pretrained` reads.
 
@@ -72,6 +76,8 @@ class CoMemCheckpointMixin:
             ValueError: If the backbone is quantized and `memory_only` is not set, or if a model to be pushed with
                 `memory_only` names no repository as its backbone.
         """
+        if getattr(self, "_hf_peft_config_loaded", False):  # a user's adapter: only that one, as for any model
+            return super().save_pretrained(save_directory, *args, **kwargs)
         memory_only = self._pushed_memory_only if memory_only is None else memory_only
         if memory_only and kwargs.get("push_to_hub"):
             refuse_local_backbone(self.config)
@@ -80,17 +86,15 @@ class CoMemCheckpointMixin:
                 "A model with a quantized backbone can be saved with `memory_only=True` only; that checkpoint "
                 "then fits any copy of the backbone, quantized or not."
             )
+        if not memory_only:
+            self._refuse_users_adapters()
         state_dict = kwargs.pop("state_dict", None)
         is_whole = state_dict is None and self._is_whole()
         state_dict = to_checkpoint_keys(self.state_dict() if state_dict is None else state_dict)
-        shared = to_checkpoint_keys(self.get_expanded_tied_weights_keys())
-        state_dict = {key: tensor for key, tensor in state_dict.items() if key not in shared}
-        if memory_only:  # and without the scales of quantized layers, which the adapter shares with the backbone
-            own = to_checkpoint_keys(self.memory_encoder_parameters())
-            state_dict = {key: tensor for key, tensor in state_dict.items() if key in own}
+        if memory_only:
+            state_dict = {key: tensor for key, tensor in state_dict.items() if not key.startswith("backbone.")}
         config = self.config
-        # A quantized backbone has no checksum of its weights any more; the one expected when it was loaded remains.
-        checksum = backbone_checksum(self.backbone) or config.backbone_checksum if memory_only else None
+        checksum = self._checksum_of_backbone() if memory_only or config.reader_lora_config else None
         if memory_only and config.backbone_name_or_path is None:
             logger.warning(
                 f"{save_directory} will name no backbone and can be loaded with `backbone=` only; set "
@@ -142,6 +146,26 @@ class CoMemCheckpointMixin:
             self.card_writer(Path(working_dir), repo_id, self._own_card)
         return super()._upload_modified_files(working_dir, repo_id, *args, **kwargs)
 
+    def _refuse_users_adapters(self):
+        adapted = [name for name in self.state_dict() if name.startswith("backbone.") and ".lora_" in name]
+        if adapted:
+            raise ValueError(
+                f"A checkpoint of this model cannot hold the adapters on its backbone, such as {adapted[0]!r}; save "
+                "them with PEFT's own methods (`model.backbone.save_pretrained`, or `save_pretrained` of the `PeftModel`), "
+                "and this model with `memory_only=True` or once they are deleted or merged."
+            )
+
+    def _checksum_of_backbone(self) -> str | None:
+        """Return the checksum of the backbone without a reader adapter.
+
+        Quantized weights, and those with the adapter in them, have none any more; then it is the one with which the
+        model was loaded.
+        """
+        config = self.config
+        if config.reader_lora_config and config.reader_lora_config["merged"]:
+            return config.backbone_checksum
+        return backbone_checksum(self.backbone) or config.backbone_checksum
+
     def _is_whole(self) -> bool:
         """Whether all weights are in memory, as exact as in a checkpoint."""
         quantized = getattr(self.backbone, "hf_quantizer", None) is not None
@@ -153,6 +177,7 @@ class CoMemCheckpointMixin:
         pretrained_model_name_or_path: str | os.PathLike | None,
         *args,
         backbone: str | os.PathLike | PreTrainedModel | None = None,
+        reader: str = "adapter",
         **kwargs,
     ):
         """Load a full or a memory-only checkpoint.
@@ -162,6 +187,10 @@ class CoMemCheckpointMixin:
             backbone (`str`, `os.PathLike` or [`~transformers.PreTrainedModel`], *optional*): The backbone of a
                 memory-only checkpoint, if not the one that its configuration names. Give a loaded model to this
                 class itself: `AutoModel` and the other auto classes copy their arguments, including all weights.
+            reader (`str`, *optional*, defaults to `"adapter"`): For a checkpoint with a reader adapter. `"adapter"`:
+                the trained reader, the adapter merged into the backbone's weights or, if these are quantized or
+                offloaded, beside them. `"plain"`: the backbone as it was before training, for comparisons.
+                `"trainable"`: the adapter beside the weights, to go on training it. The memory vectors are the same.
             *args, **kwargs: As for [`~transformers.PreTrainedModel.from_pretrained`]. Arguments for fetching and
                 placing weights also apply to the backbone of a memory-only checkpoint, except `variant`.
                 `device_map` and `quantization_config` are about the backbone; the memory encoder's own weights are
@@ -174,57 +203,34 @@ class CoMemCheckpointMixin:
         """
         if kwargs.get("weights_only") is False:
             raise ValueError("`weights_only` must not be False: nothing is ever unpickled.")
+        if reader not in READERS:
+            raise ValueError(f"`reader` must be one of {list(READERS)}, got {reader!r}.")
         path = pretrained_model_name_or_path
         hub_kwargs = {name: kwargs[name] for name in HUB_ARGUMENTS if name in kwargs}
         memory_only = path is not None and _is_memory_only(path, kwargs.get("config"), hub_kwargs)
         if backbone is not None and not memory_only:
             raise ValueError(f"`backbone` is for memory-only checkpoints, but {path} holds its own backbone.")
         want_info = kwargs.pop("output_loading_info", False)
-        if memory_only or path is not None and any(kwargs.get(name) is not None for name in PLACING_ARGUMENTS):
-            model = load_onto_backbone(cls, path, backbone, hub_kwargs, **kwargs)
-            info = {"missing_keys": set(), "unexpected_keys": set(), "mismatched_keys": set(), "error_msgs": []}
-        else:
-            model, info = cls._load_whole(path, *args, hub_kwargs=hub_kwargs, **kwargs)
+        model = load_onto_backbone(cls, path, backbone, reader, hub_kwargs, **kwargs)
         if path is not None:  # transformers does not note it any more; a bank names the commit of its model
             model.config._commit_hash = commit_of(path, {**hub_kwargs, "local_files_only": True})
+        info = {"missing_keys": set(), "unexpected_keys": set(), "mismatched_keys": set(), "error_msgs": []}
         return (model, info) if want_info else model
 
-    @classmethod
-    def _load_whole(cls, path: str | os.PathLike | None, *args, hub_kwargs: dict[str, Any], **kwargs):
-        kwargs.setdefault("key_mapping", KEY_MAPPING)
-        kwargs["ignore_mismatched_sizes"] = True  # mismatches are refused below, in one sentence
-        if path is not None:
-            kwargs.setdefault("use_safetensors", True)  # never a pickle beside them
-        try:
-            model, info = super().from_pretrained(path, *args, output_loading_info=True, **kwargs)
-        except (SafetensorError, json.JSONDecodeError, KeyError):
-            open_tensors(path, kwargs.get("variant"), **hub_kwargs)  # raises an error that names the file
-            raise
-        missing = set(info["missing_keys"]) - model.get_expanded_tied_weights_keys().keys()
-        refuse_loading_errors(path, {**info, "missing_keys": to_checkpoint_keys(dict.fromkeys(missing))})
-        refuse_bad_numbers(path, model.memory_encoder_state_dict())
-        model.freeze_backbone()
-        return model, info
-
     def load_state_dict(self, state_dict: Mapping[str, torch.Tensor], strict: bool = True, assign: bool = False):
-        """Load as [`~torch.nn.Module`] does; accept the keys of a checkpoint, too, and keep shared weights shared."""
-        state_dict = {to_module_key(key): tensor for key, tensor in state_dict.items()}
-        for key, source in self.get_expanded_tied_weights_keys(all_submodels=True).items():
-            if source in state_dict:
-                state_dict.setdefault(key, state_dict[source])
-        result = super().load_state_dict(state_dict, strict=strict, assign=assign)
-        self.tie_weights()
-        return result
-
-    def to_empty(self, *, device: str | torch.device | int | None, recurse: bool = True):
-        """Do the same as [`~torch.nn.Module`], but keep shared weights shared."""
-        super().to_empty(device=device, recurse=recurse)
-        self.tie_weights()
-        return self
+        """Load as [`~torch.nn.Module`] does; accept the keys of a checkpoint, too."""
+        names = {to_checkpoint_key(name): name for name in self.state_dict()}
+        state_dict = {names.get(key, key): tensor for key, tensor in state_dict.items()}
+        return super().load_state_dict(state_dict, strict=strict, assign=assign)
 
     def memory_encoder_state_dict(self) -> dict[str, torch.Tensor]:
         """Return the tensors of the memory encoder alone, by their keys in checkpoints."""
         return to_checkpoint_keys({name: tensor.detach() for name, tensor in self.memory_encoder_parameters().items()})
+
+    def own_parameters(self) -> dict[str, torch.nn.Parameter]:
+        """Return the tensors of a memory-only checkpoint by name: the memory encoder's own and the reader adapter."""
+        adapter = {} if self.reader_adapter is None else dict(self.reader_adapter.named_parameters())
+        return self.memory_encoder_parameters() | {f"reader_adapter.{name}": value for name, value in adapter.items()}
 
     def load_memory_encoder(self, state_dict: dict[str, torch.Tensor], source: str = "the given state dict"):
         """Load a result of [`~CoMemCheckpointMixin.memory_encoder_state_dict`] in place.
@@ -232,34 +238,92 @@ class CoMemCheckpointMixin:
         Raises:
             ValueError: If keys are missing or left over, or if a tensor has another shape or is not finite.
         """
-        parameters = to_checkpoint_keys(self.memory_encoder_parameters())
-        mismatched = {
-            (key, state_dict[key].shape, parameter.shape)
-            for key, parameter in parameters.items()
-            if key in state_dict and state_dict[key].shape != parameter.shape
-        }
-        refuse_loading_errors(
-            source,
-            {
-                "missing_keys": parameters.keys() - state_dict.keys(),
-                "unexpected_keys": state_dict.keys() - parameters.keys(),
-                "mismatched_keys": mismatched,
-            },
-        )
-        refuse_bad_numbers(source, state_dict)
-        with torch.no_grad():
-            for key, parameter in parameters.items():
-                parameter.copy_(state_dict[key])
+        _load_parameters(to_checkpoint_keys(self.memory_encoder_parameters()), state_dict, source)
+
+    def load_own_tensors(self, state_dict: dict[str, torch.Tensor], source: str):
+        """Load the tensors of a memory-only checkpoint in place; errors as in `load_memory_encoder`."""
+        _load_parameters(to_checkpoint_keys(self.own_parameters()), state_dict, source)
 
     def memory_fingerprint(self) -> str:
         """Return a SHA-256 of everything that decides which vectors an item gets.
 
         That is the weights and settings of backbone, adapter and resampler. Weights count as rounded to bfloat16, so
-        that a model has the same fingerprint in float32 and in bfloat16.
+        that a model has the same fingerprint in float32 and in bfloat16. In float16, in 8 or 4 bit it has the one of
+        the checkpoint from which it was loaded, until its weights are trained or replaced. Weights that were not
+        changed since the last call are not read again.
         """
         settings = settings_of_memory(self.config)
-        tensors = fetch_offloaded(self.memory_encoder, dict(self.memory_encoder.state_dict()))
-        return fingerprint(to_checkpoint_keys(tensors), settings)
+        sample = self.memory_encoder.sample()
+        if self._computed_fingerprint is not None:
+            seen, of_settings, value = self._computed_fingerprint
+            if settings == of_settings and sample.is_same(seen):
+                return value
+        value = self._fingerprint_of_checkpoint(sample, settings) if self.is_rounded() else None
+        if value is None:
+            value = self._fingerprint_of(self.memory_encoder.tensors())
+        self._computed_fingerprint = sample, copy.deepcopy(settings), value
+        return value
+
+    def _fingerprint_of(self, tensors: dict[str, torch.Tensor | Callable[[], torch.Tensor]]) -> str:
+        settings = settings_of_memory(self.config)
+        if self.reader_adapter is not None and self.memory_encoder.shares_weights:
+            # The encoder stands on the backbone without the reader adapter, wherever that one is.
+            changed = {
+                f"model.{name}{base}.weight" for name in self.reader_adapter.scales for base in ("", ".base_layer")
+            }
+            tensors = {name: tensor for name, tensor in tensors.items() if name not in changed}
+            settings["backbone_checksum"] = self.config.backbone_checksum or self._checksum_of_backbone()
+        return fingerprint(tensors, settings)
+
+    @classmethod
+    def fingerprint_of_files(cls, config: CoMemConfig, tensors: Mapping[str, Any]) -> str:
+        """Return the fingerprint of a full checkpoint, read from its files one tensor at a time.
+
+        Args:
+            config ([`CoMemConfig`]): Its configuration.
+            tensors (mapping): Its tensors by key, not read yet; `value[...]` reads one.
+        """
+        with torch.device("meta"):
+            model = cls(config)
+        readers = {}
+        for name in model.memory_encoder.tensors():
+            stored = f"memory_encoder.{name}"
+            if stored not in tensors:
+                stored = to_checkpoint_key(f"backbone.{name}")
+            readers[name] = partial(tensors[stored].__getitem__, ...)
+        return model._fingerprint_of(readers)
+
+    def is_rounded(self) -> bool:
+        """Whether weights are in memory in a form that is coarser than bfloat16: in float16, 8 or 4 bit."""
+        if getattr(self.backbone, "hf_quantizer", None) is not None:
+            return True
+        return any(parameter.dtype == torch.float16 for parameter in self.parameters())
+
+    def _fingerprint_of_checkpoint(self, sample: WeightsSample, settings: dict) -> str | None:
+        if self._loaded_fingerprint is None:
+            return None
+        seen, of_settings, value = self._loaded_fingerprint
+        return value() if settings == of_settings and sample.is_rounded_from(seen) else None
+
+
+def _load_parameters(parameters: dict[str, torch.nn.Parameter], tensors: dict[str, torch.Tensor], source: str):
+    mismatched = {
+        (key, tensors[key].shape, parameter.shape)
+        for key, parameter in parameters.items()
+        if key in tensors and tensors[key].shape != parameter.shape
+    }
+    refuse_loading_errors(
+        source,
+        {
+            "missing_keys": parameters.keys() - tensors.keys(),
+            "unexpected_keys": tensors.keys() - parameters.keys(),
+            "mismatched_keys": mismatched,
+        },
+    )
+    refuse_bad_numbers(source, tensors)
+    with torch.no_grad():
+        for key, parameter in parameters.items():
+            parameter.copy_(tensors[key])
 
 
 def _is_memory_only(path: str | os.PathLike, config: Any, hub_kwargs: dict[str, Any]) -> bool:

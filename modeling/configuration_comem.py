@@ -25,6 +25,7 @@ LORA_DEFAULTS = {
     "rank_pattern": {},
     "alpha_pattern": {},
 }
+READER_LORA_DEFAULTS = {**LORA_DEFAULTS, "merged": False}
 
 
 class CoMemConfig(PreTrainedConfig):
@@ -47,6 +48,10 @@ class CoMemConfig(PreTrainedConfig):
             `lora_dropout` (0.05), `target_modules` (`None`: every linear layer of the text model and the vision tower,
             not `lm_head`; else a regular expression or a list of names inside the backbone's `.model`),
             `rank_pattern` and `alpha_pattern` (per-layer values). Unused with `encoder="separate"`.
+        reader_lora_config (`dict`, *optional*): For a checkpoint whose reader, the backbone's text model, was trained,
+            too: the settings of the reader adapter, as in `lora_config` (`target_modules=None`: every linear layer of
+            the text model), and `merged` (`False`: the backbone's weights are those from before training; `True`: they
+            hold the change already). `None`: the reader is the backbone as it is.
         memory_order (`str`, *optional*, defaults to `"given"`): `"given"`: the first item comes first; `"reversed"`:
             the first item stands next to the prompt, as in published decoding.
         query_vision (`str`, *optional*, defaults to `"backbone"`): Whose vision tower sees the prompt's images when
@@ -64,8 +69,8 @@ class CoMemConfig(PreTrainedConfig):
             encoder's own tensors alone.
         backbone_name_or_path (`str`, *optional*), backbone_revision (`str`, *optional*): Where a memory-only
             checkpoint finds its backbone.
-        backbone_checksum (`str`, *optional*): Checksum of the backbone's weights, by which a memory-only checkpoint
-            recognises them; `None` if they were quantized or rounded.
+        backbone_checksum (`str`, *optional*): Checksum of the backbone's weights, without a reader adapter, by which a
+            memory-only checkpoint recognises them; `None` if they were quantized or rounded.
         memory_fingerprint (`str`, *optional*): Fingerprint of the saved model, by which memory banks recognise it, for
             readers of this file; a loaded model always computes its own.
 
@@ -96,6 +101,7 @@ class CoMemConfig(PreTrainedConfig):
         backbone_revision: str | None = None,
         backbone_checksum: str | None = None,
         memory_fingerprint: str | None = None,
+        reader_lora_config: dict[str, Any] | None = None,
         **kwargs,
     ):
         self.backbone_config = _as_backbone_config(backbone_config)
@@ -103,6 +109,9 @@ class CoMemConfig(PreTrainedConfig):
         self.resampler_config = _with_defaults("resampler_config", resampler_config, RESAMPLER_DEFAULTS)
         self.encoder = encoder
         self.lora_config = _with_defaults("lora_config", lora_config, LORA_DEFAULTS)
+        self.reader_lora_config = reader_lora_config and _with_defaults(
+            "reader_lora_config", reader_lora_config, READER_LORA_DEFAULTS
+        )
         self.memory_order = memory_order
         self.query_vision = query_vision
         self.decode_position_offset = decode_position_offset
@@ -160,10 +169,13 @@ class CoMemConfig(PreTrainedConfig):
         _check_positive("num_memory_tokens", self.num_memory_tokens)
         for name in ("num_hidden_layers", "num_attention_heads", "head_dim", "ff_mult"):
             _check_positive(f"resampler_config['{name}']", self.resampler_config[name])
-        _check_positive("lora_config['r']", self.lora_config["r"])
-        dropout = self.lora_config["lora_dropout"]
-        if not 0 <= dropout < 1:
-            raise ValueError(f"`lora_config['lora_dropout']` must be in [0, 1), got {dropout!r}.")
+        for name in ("lora_config", "reader_lora_config"):
+            lora = getattr(self, name)
+            if lora is None:
+                continue
+            _check_positive(f"{name}['r']", lora["r"])
+            if not 0 <= lora["lora_dropout"] < 1:
+                raise ValueError(f"`{name}['lora_dropout']` must be in [0, 1), got {lora['lora_dropout']!r}.")
         _check_choice("encoder", self.encoder, ENCODERS)
         self.check_per_call_fields()
         self._check_memory_token()

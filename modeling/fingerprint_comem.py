@@ -86,15 +86,25 @@ def backbone_checksum(backbone: PreTrainedModel, exact: bool = False) -> str | N
     of them must be loaded and not offloaded.
     """
     if exact:
-        return fingerprint(dict(backbone.named_parameters()), roundings=())
+        return fingerprint(_own_parameters(dict(backbone.named_parameters())), roundings=())
     if getattr(backbone, "hf_quantizer", None) is not None:
         return None
-    parameters = fetch_offloaded(backbone, dict(backbone.named_parameters()))
+    parameters = _own_parameters(fetch_offloaded(backbone, dict(backbone.named_parameters())))
     if any(not callable(value) and value.is_meta for value in parameters.values()):
         return None
-    if backbone.dtype == torch.float16 and not all(map(_is_rounded_to_bfloat16, parameters.values())):
+    return checksum(parameters, backbone.dtype)
+
+
+def checksum(tensors: dict[str, torch.Tensor | Callable[[], torch.Tensor]], dtype: torch.dtype) -> str | None:
+    """Return the [`backbone_checksum`] of a backbone of the type `dtype`, given its tensors or functions for them."""
+    if dtype == torch.float16 and not all(map(_is_rounded_to_bfloat16, tensors.values())):
         return None
-    return fingerprint(parameters, roundings=(torch.bfloat16, torch.float16))
+    return fingerprint(tensors, roundings=(torch.bfloat16, torch.float16))
+
+
+def _own_parameters(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Leave out adapters on a backbone, ours and PEFT's."""
+    return {name.replace(".base_layer.", "."): value for name, value in parameters.items() if ".lora_" not in name}
 
 
 def _is_rounded_to_bfloat16(tensor: torch.Tensor | Callable[[], torch.Tensor]) -> bool:
@@ -107,4 +117,4 @@ def _pieces(tensor: torch.Tensor | Callable[[], torch.Tensor]) -> tuple[torch.Te
     return tensor.detach().flatten().split(PIECE)
 
 
-__all__ = ["WITHOUT_CHECKSUM", "backbone_checksum", "fingerprint", "settings_of_memory"]
+__all__ = ["WITHOUT_CHECKSUM", "backbone_checksum", "checksum", "fingerprint", "settings_of_memory"]

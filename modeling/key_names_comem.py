@@ -1,22 +1,38 @@
 """The names of tensors in a checkpoint and in the model."""
 
 import re
+from collections.abc import Mapping
+from typing import TypeVar
 
-from .adapter_comem import ADAPTER_NAME
-
-
-# Keys in checkpoints leave out the adapter's name: `...q_proj.lora_A.weight`.
-KEY_MAPPING = {rf"\.lora_{half}\.weight": f".lora_{half}.{ADAPTER_NAME}.weight" for half in "AB"}
+from .resampler_comem import CHECKPOINT_NAMES
 
 
-def to_checkpoint_keys(tensors: dict[str, object]) -> dict[str, object]:
+Value = TypeVar("Value")
+
+RESAMPLER = "memory_encoder.resampler."
+# Where the factors of an adapter are in the model, and in a checkpoint: there under the names of their layers.
+ADAPTERS = {
+    "memory_encoder.adapter.factors.": "memory_encoder.model.",
+    "reader_adapter.factors.": "reader_adapter.",
+}
+PROJECTIONS = re.compile(rf"\b({'|'.join(CHECKPOINT_NAMES)})\b")
+
+
+def to_checkpoint_key(name: str) -> str:
+    """Return the key that a tensor of the model has in checkpoints."""
+    if name.startswith(RESAMPLER):
+        return PROJECTIONS.sub(lambda match: CHECKPOINT_NAMES[match[1]], name)
+    for ours, stored in ADAPTERS.items():
+        if name.startswith(ours):  # `.../layers/0/self_attn/q_proj/A`
+            layer, _, half = name.removeprefix(ours).replace("/", ".").rpartition(".")
+            return f"{stored}{layer}.lora_{half}.weight"
+    # An adapter beside a layer, ours or PEFT's, holds the layer under this name.
+    return name.replace(".base_layer.", ".") if name.startswith("backbone.") else name
+
+
+def to_checkpoint_keys(tensors: Mapping[str, Value]) -> dict[str, Value]:
     """Return a state dict with the keys that checkpoints have."""
-    return {key.replace(f".{ADAPTER_NAME}.weight", ".weight"): value for key, value in tensors.items()}
+    return {to_checkpoint_key(name): value for name, value in tensors.items()}
 
 
-def to_module_key(key: str) -> str:
-    """Return the name in the model for a tensor's name in a checkpoint; a name in the model stays as it is."""
-    return re.sub(r"\.lora_([AB])\.weight$", rf".lora_\1.{ADAPTER_NAME}.weight", key)
-
-
-__all__ = ["KEY_MAPPING", "to_checkpoint_keys", "to_module_key"]
+__all__ = ["to_checkpoint_key", "to_checkpoint_keys"]

@@ -2,40 +2,52 @@
 
 import copy
 import os
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
+import torch
 from transformers import GenerationConfig, PreTrainedConfig, PreTrainedModel
 
 from .backbone_comem import enclosed_backbone, named_backbone
+from .fingerprint_comem import settings_of_memory
+from .key_names_comem import to_checkpoint_keys
 from .placement_comem import part_of_device_map
+from .reader_adapter_comem import without_reader_adapter
 from .tensor_files_comem import open_tensors
 
 
-# With these a full checkpoint is loaded this way, too: weights can be shared only in their final place and form.
 PLACING_ARGUMENTS = ("device_map", "quantization_config")
 
 
 def load_onto_backbone(
     model_class: type[PreTrainedModel],
-    path: str | os.PathLike,
+    path: str | os.PathLike | None,
     backbone: str | os.PathLike | PreTrainedModel | None,
+    reader: str,
     hub_kwargs: dict[str, Any],
     *,
     config: PreTrainedConfig | str | os.PathLike | None = None,
     dtype: Any = None,
     generation_config: GenerationConfig | None = None,
     variant: str | None = None,
+    state_dict: Mapping[str, torch.Tensor] | None = None,
     **kwargs,
 ) -> PreTrainedModel:
     """Load a backbone, then the memory encoder of a checkpoint onto it.
 
+    Weights are shared when they are in their final place and form.
+
     Args:
         model_class (`type`): Class of the model.
-        path (`str` or `os.PathLike`): Folder or repository of a full or memory-only checkpoint.
+        path (`str` or `os.PathLike`, *optional*): Folder or repository of a full or memory-only checkpoint; `None`
+            needs `config` and `state_dict`.
         backbone (`str`, `os.PathLike` or [`~transformers.PreTrainedModel`], *optional*): Backbone to take instead of
             the one that a memory-only checkpoint names.
+        reader (`str`): Where a reader adapter goes, see `from_pretrained`.
         hub_kwargs (`dict`): Arguments for finding `path`.
-        config, dtype, generation_config, **kwargs: As for [`~transformers.PreTrainedModel.from_pretrained`].
+        config, dtype, generation_config, state_dict, **kwargs: As for
+            [`~transformers.PreTrainedModel.from_pretrained`].
         variant (`str`, *optional*): The same, but for the files at `path` only.
     """
     dtype = kwargs.pop("torch_dtype", None) if dtype is None else dtype
@@ -48,30 +60,55 @@ def load_onto_backbone(
             path if config is None else config, return_unused_kwargs=True, **hub_kwargs, **kwargs
         )
     config.check_per_call_fields()
+    stored_config = copy.deepcopy(config)
     arguments |= {**hub_kwargs, **kwargs, "device_map": part_of_device_map(arguments.get("device_map"))}
     if dtype not in (None, "auto"):
         arguments["dtype"] = dtype
     elif not isinstance(backbone, PreTrainedModel):
         arguments["dtype"] = config.dtype or "auto"
 
-    tensors = open_tensors(path, variant, **hub_kwargs)
+    tensors = open_tensors(path, variant, **hub_kwargs) if state_dict is None else to_checkpoint_keys(state_dict)
+    is_merged = config.reader_lora_config is not None and config.reader_lora_config["merged"]
     if config.memory_only:
+        if is_merged:
+            config.reader_lora_config = {**config.reader_lora_config, "merged": False}
         backbone = named_backbone(path, config, backbone, arguments)
     else:
+        if is_merged and reader != "adapter":
+            tensors = without_reader_adapter(tensors, config)
         backbone = enclosed_backbone(path, config, tensors, arguments)
-    config.name_or_path = str(path)
+    config.name_or_path = "" if path is None else str(path)
     config.memory_only, config.dtype, config.backbone_config = False, backbone.dtype, backbone.config
     config._attn_implementation_internal = backbone.config._attn_implementation
     model = model_class(config, backbone=backbone)
     model.memory_encoder.place(backbone)
-    encoder = {key: value[...] for key, value in tensors.items() if not key.startswith("backbone.")}
-    model.load_memory_encoder(encoder, source=str(path))
+    if model.reader_adapter is not None:
+        model.reader_adapter.place(backbone.model, backbone.dtype)
+    own = {key: value[...] for key, value in tensors.items() if not key.startswith("backbone.")}
+    model.load_own_tensors(own, source=str(path))
+    model._set_reader(reader)
     device_map = getattr(backbone, "hf_device_map", None)
     if device_map is not None:
         placed = {f"backbone.{name}".removesuffix("."): device for name, device in device_map.items()}
         model.hf_device_map = placed | {"memory_encoder": model.device}
     model.generation_config = _generation_config(path, hub_kwargs, generation_config, backbone)
+    if path is not None:
+        find = partial(_fingerprint_of_checkpoint, model_class, stored_config, path, variant, hub_kwargs)
+        model._loaded_fingerprint = model.memory_encoder.sample(), copy.deepcopy(settings_of_memory(config)), find
     return model.eval()
+
+
+def _fingerprint_of_checkpoint(
+    model_class: type[PreTrainedModel],
+    config: PreTrainedConfig,
+    path: str | os.PathLike,
+    variant: str | None,
+    hub_kwargs: dict[str, Any],
+) -> str | None:
+    """Return the fingerprint that a checkpoint was saved with, or the one of its files if they hold a backbone."""
+    if config.memory_fingerprint or config.memory_only:
+        return config.memory_fingerprint
+    return model_class.fingerprint_of_files(config, open_tensors(path, variant, **hub_kwargs))
 
 
 def _generation_config(

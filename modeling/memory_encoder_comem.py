@@ -1,36 +1,45 @@
 """The memory encoder, which turns items into memory vectors."""
 
 import copy
+from collections.abc import Callable
 
 import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from .adapter_comem import add_lora, place_lora, share_weights
+from .adapter_comem import CoMemAdapter, add_terms, share_weights, target_layers
 from .configuration_comem import CoMemConfig
+from .key_names_comem import to_checkpoint_keys
 from .memory_inputs import MemoryInputs
-from .placement_comem import execution_device, is_quantized
+from .placement_comem import execution_device, fetch_offloaded, is_quantized
 from .resampler_comem import CoMemResampler
+from .weights_sample_comem import WeightsSample
 
 
 class CoMemMemoryEncoder(nn.Module):
-    """A second path through the backbone that ends in a resampler instead of a language-model head.
+    """A second way through the backbone that ends in a resampler instead of a language-model head.
 
     Args:
-        config ([`CoMemConfig`]): `encoder="adapter"` shares the backbone's weights and adds LoRA layers;
+        config ([`CoMemConfig`]): `encoder="adapter"` shares the backbone's weights and adds an adapter;
             `encoder="separate"` starts from a copy of them.
         backbone ([`~transformers.PreTrainedModel`]): The frozen vision-language model.
     """
+
+    model: PreTrainedModel
+    """Text model and vision tower of the encoder. With `encoder="adapter"` it is no submodule: its leaf modules are
+    the backbone's."""
 
     def __init__(self, config: CoMemConfig, backbone: PreTrainedModel):
         super().__init__()
         self.image_token_id = config.backbone_config.image_token_id
         self.video_token_id = config.backbone_config.video_token_id
-        if config.encoder == "adapter":
-            self.model = share_weights(backbone.model)
-            for flag in ("is_loaded_in_4bit", "is_loaded_in_8bit"):  # by these PEFT chooses the class of its layers
-                setattr(self.model, flag, getattr(backbone, flag, False))
-            add_lora(self.model, config)
+        self.shares_weights = config.encoder == "adapter"
+        if self.shares_weights:
+            layers = target_layers(backbone.model, config.lora_config["target_modules"])
+            self.adapter = CoMemAdapter(layers, config.lora_config)
+            shared = share_weights(backbone.model)
+            add_terms(shared, self.adapter)
+            object.__setattr__(self, "model", shared)  # past nn.Module, which would register a submodule
         else:
             self.model = _own_model(backbone)
         self.resampler = CoMemResampler(config)
@@ -40,8 +49,29 @@ class CoMemMemoryEncoder(nn.Module):
 
         `to` would also move the weights of a backbone that is spread over devices, and round its rotary frequencies.
         """
-        place_lora(self.model, backbone.dtype)
+        if self.shares_weights:
+            self.adapter.place(self.model, backbone.dtype)
         self.resampler.to(device=execution_device(backbone.get_input_embeddings()), dtype=backbone.dtype)
+
+    def train(self, mode: bool = True) -> "CoMemMemoryEncoder":
+        super().train(mode)
+        self.model.train(mode)  # even if it is no submodule
+        return self
+
+    def tensors(self) -> dict[str, torch.Tensor | Callable[[], torch.Tensor]]:
+        """Return all tensors that decide the memory vectors; in place of offloaded tensors, functions that fetch them.
+
+        The names are those of a checkpoint with `encoder="separate"`, without `memory_encoder.`, and of the adapter.
+        Below the adapter, weights of the backbone are called `base_layer.weight`.
+        """
+        shared = fetch_offloaded(self.model, dict(self.model.state_dict()))
+        own = to_checkpoint_keys({f"memory_encoder.{name}": tensor for name, tensor in self.state_dict().items()})
+        own = {name.removeprefix("memory_encoder."): tensor for name, tensor in own.items()}
+        return {f"model.{name}": tensor for name, tensor in shared.items()} | own
+
+    def sample(self) -> WeightsSample:
+        """Look at the weights that decide the memory vectors, except quantized and offloaded ones."""
+        return WeightsSample.of([*self.model.parameters(), *self.parameters()])
 
     def forward(self, items: MemoryInputs) -> torch.Tensor:
         """Turn items into memory vectors.

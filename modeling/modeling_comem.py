@@ -11,8 +11,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 from transformers.processing_utils import Unpack
 from transformers.utils import TransformersKwargs, can_return_tuple
 
-from .adapter_comem import shared_weight_keys
-from .backbone_comem import commit_in_cache, commit_of, load_backbone
+from .backbone_comem import commit_in_cache, commit_of, load_backbone, refuse_adapters
 from .checkpoint_comem import CoMemCheckpointMixin
 from .configuration_comem import CoMemConfig
 from .generation_comem import CoMemGenerationMixin, MemoryInCache
@@ -20,9 +19,13 @@ from .memory_encoder_comem import CoMemMemoryEncoder
 from .memory_inputs import check_items
 from .placement_comem import execution_device
 from .prompt_with_memory_comem import CoMemPromptMixin, logits_of_prompt
+from .reader_adapter_comem import CoMemReaderMixin
+from .resampler_comem import Projection
 
 
-class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemPromptMixin, CoMemGenerationMixin, PreTrainedModel):
+class CoMemForConditionalGeneration(
+    CoMemCheckpointMixin, CoMemReaderMixin, CoMemPromptMixin, CoMemGenerationMixin, PreTrainedModel
+):
     """A vision-language model with memory in front of its prompts.
 
     The backbone is frozen and never changed: without `memory_inputs` this model *is* its backbone, bit for bit. With
@@ -63,10 +66,7 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemPromptMixin, CoMe
                 module._is_hf_initialized = True
         self.backbone = backbone
         self.memory_encoder = CoMemMemoryEncoder(config, backbone)
-        if config.encoder == "adapter":
-            self._tied_weights_keys = shared_weight_keys(
-                self.memory_encoder.model, "memory_encoder.model.", "backbone.model."
-            )
+        self._make_reader_adapter()
         self.post_init()
         self.freeze_backbone()
 
@@ -88,8 +88,9 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemPromptMixin, CoMe
                 the latest commit in the cache.
 
         Raises:
-            ValueError: If the backbone's files lack weights, or if a field is wrong.
+            ValueError: If the backbone's files lack weights, if adapters are on it, or if a field is wrong.
         """
+        refuse_adapters(backbone)
         if not isinstance(backbone, PreTrainedModel):
             name, backbone_kwargs = backbone, backbone_kwargs or {}
             backbone = load_backbone(name, **backbone_kwargs)
@@ -119,29 +120,19 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemPromptMixin, CoMe
 
     def memory_encoder_parameters(self) -> dict[str, nn.Parameter]:
         """Return the tensors that belong to the memory encoder alone (adapter and resampler), by name."""
-        shared = self.get_expanded_tied_weights_keys()
-        return {
-            name: parameter
-            for name, parameter in self.named_parameters(remove_duplicate=False)
-            if name.startswith("memory_encoder.") and name not in shared
-        }
+        return {f"memory_encoder.{name}": parameter for name, parameter in self.memory_encoder.named_parameters()}
 
-    def get_expanded_tied_weights_keys(self, all_submodels: bool = False) -> dict[str, str]:
-        # With `encoder="adapter"` every tensor below the adapter is one of the backbone's, no matter what the config
-        # says about tied word embeddings.
-        keys = super().get_expanded_tied_weights_keys(all_submodels=True) if all_submodels else {}
-        return keys | (self._tied_weights_keys or {})
-
-    def _adjust_bias(self, output_embeddings: nn.Module, input_embeddings: nn.Parameter):
-        # transformers calls this for each layer that the adapter shares. Its own method would pad a bias to the length
-        # of a quantized weight.
-        pass
+    def _set_gradient_checkpointing(self, *args, **kwargs):
+        super()._set_gradient_checkpointing(*args, **kwargs)
+        self.memory_encoder.model._set_gradient_checkpointing(*args, **kwargs)  # even if it is no submodule
 
     def get_input_embeddings(self) -> nn.Module:
         return self.backbone.get_input_embeddings()
 
     def set_input_embeddings(self, value: nn.Module):
         self.backbone.set_input_embeddings(value)
+        if self.memory_encoder.shares_weights:
+            self.memory_encoder.model.set_input_embeddings(value)
 
     def get_output_embeddings(self) -> nn.Module:
         return self.backbone.get_output_embeddings()
@@ -273,9 +264,9 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemPromptMixin, CoMe
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module):
-        # Only the resampler's modules are initialised here; the backbone and the adapter initialise themselves.
+        # Only the resampler's modules are initialised here; the backbone and the adapters initialise themselves.
         super()._init_weights(module)
-        if isinstance(module, nn.Linear):
+        if isinstance(module, Projection):
             init.xavier_uniform_(module.weight)  # torch's default has a third of this variance and shrinks signals
         elif isinstance(module, nn.Embedding):  # the queries must differ, or all memory vectors would be the same
             init.normal_(module.weight)

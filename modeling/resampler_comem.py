@@ -7,7 +7,32 @@ from torch import nn
 from .configuration_comem import CoMemConfig
 
 
+# Names of projections in a checkpoint. The module has others, because users put adapters on layers of these names.
+CHECKPOINT_NAMES = {
+    "project_in": "in_proj",
+    "to_query": "q_proj",
+    "to_key": "k_proj",
+    "to_value": "v_proj",
+    "to_output": "o_proj",
+    "widen": "up_proj",
+    "narrow": "down_proj",
+    "project_out": "out_proj",
+}
 SHARPNESS = 4.0  # standard deviation of the logits of new attention
+
+
+class Projection(nn.Module):
+    """A linear layer that PEFT does not take for one of the backbone's, neither by its type nor by its name."""
+
+    def __init__(self, in_features: int, out_features: int, bias: bool = True):
+        super().__init__()
+        self.in_features = in_features
+        self.weight = nn.Parameter(torch.empty(out_features, in_features))
+        self.bias = nn.Parameter(torch.zeros(out_features)) if bias else None
+        nn.init.xavier_uniform_(self.weight)
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        return F.linear(states, self.weight, self.bias)
 
 
 class CoMemResamplerAttention(nn.Module):
@@ -18,10 +43,10 @@ class CoMemResamplerAttention(nn.Module):
         self.head_dim = head_dim
         self.context_norm = nn.LayerNorm(hidden_size)
         self.query_norm = nn.LayerNorm(hidden_size)
-        self.q_proj = nn.Linear(hidden_size, num_heads * head_dim, bias=False)
-        self.k_proj = nn.Linear(hidden_size, num_heads * head_dim, bias=False)
-        self.v_proj = nn.Linear(hidden_size, num_heads * head_dim, bias=False)
-        self.o_proj = nn.Linear(num_heads * head_dim, hidden_size, bias=False)
+        self.to_query = Projection(hidden_size, num_heads * head_dim, bias=False)
+        self.to_key = Projection(hidden_size, num_heads * head_dim, bias=False)
+        self.to_value = Projection(hidden_size, num_heads * head_dim, bias=False)
+        self.to_output = Projection(num_heads * head_dim, hidden_size, bias=False)
 
     def read(self, context: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Compute keys and values of the item.
@@ -33,7 +58,7 @@ class CoMemResamplerAttention(nn.Module):
             `tuple(torch.Tensor)`: Keys and values, `(items, heads, length, head_dim)` each.
         """
         context = self.context_norm(context)
-        return self._split_heads(self.k_proj(context)), self._split_heads(self.v_proj(context))
+        return self._split_heads(self.to_key(context)), self._split_heads(self.to_value(context))
 
     def forward(
         self, queries: torch.Tensor, item: tuple[torch.Tensor, torch.Tensor], mask: torch.Tensor
@@ -48,12 +73,12 @@ class CoMemResamplerAttention(nn.Module):
         queries = self.query_norm(queries)
         keys, values = item
         heads = F.scaled_dot_product_attention(
-            self._split_heads(self.q_proj(queries)),
-            torch.cat([keys, self._split_heads(self.k_proj(queries))], dim=2),
-            torch.cat([values, self._split_heads(self.v_proj(queries))], dim=2),
+            self._split_heads(self.to_query(queries)),
+            torch.cat([keys, self._split_heads(self.to_key(queries))], dim=2),
+            torch.cat([values, self._split_heads(self.to_value(queries))], dim=2),
             attn_mask=mask,
         )
-        return self.o_proj(heads.transpose(1, 2).flatten(2))
+        return self.to_output(heads.transpose(1, 2).flatten(2))
 
     def _split_heads(self, states: torch.Tensor) -> torch.Tensor:
         return states.unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
@@ -65,11 +90,11 @@ class CoMemResamplerMLP(nn.Module):
     def __init__(self, hidden_size: int, intermediate_size: int):
         super().__init__()
         self.norm = nn.LayerNorm(hidden_size)
-        self.up_proj = nn.Linear(hidden_size, intermediate_size, bias=False)
-        self.down_proj = nn.Linear(intermediate_size, hidden_size, bias=False)
+        self.widen = Projection(hidden_size, intermediate_size, bias=False)
+        self.narrow = Projection(intermediate_size, hidden_size, bias=False)
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
-        return self.down_proj(F.gelu(self.up_proj(self.norm(states))))
+        return self.narrow(F.gelu(self.widen(self.norm(states))))
 
 
 class CoMemResamplerLayer(nn.Module):
@@ -91,9 +116,10 @@ class CoMemResampler(nn.Module):
     """Perceiver resampler with learned queries, which turns hidden states into memory vectors.
 
     It has the form of IP-Adapter's resampler, as in the published models (the paper calls it a Q-Former). Its tensors
-    in a checkpoint, under `memory_encoder.resampler.`, and those of the published checkpoints:
+    in a checkpoint, under `memory_encoder.resampler.`, and those of the published checkpoints ([`CHECKPOINT_NAMES`]
+    gives the names in the module):
 
-    | here | published |
+    | in a checkpoint | published |
     |---|---|
     | `queries.weight` | `latents` (without the leading 1) |
     | `in_proj`, `out_proj`, `norm` | `proj_in`, `proj_out`, `norm_out` |
@@ -113,12 +139,12 @@ class CoMemResampler(nn.Module):
         self.num_passes = sizes["num_hidden_layers"]
         # The queries are in a module because PEFT, FSDP and initialisation overlook bare parameters.
         self.queries = nn.Embedding(config.num_memory_tokens, hidden_size)
-        self.in_proj = nn.Linear(hidden_size, hidden_size)
+        self.project_in = Projection(hidden_size, hidden_size)
         self.layers = nn.ModuleList(
             CoMemResamplerLayer(hidden_size, sizes["num_attention_heads"], sizes["head_dim"], sizes["ff_mult"])
             for _ in range(1 if sizes["share_layers"] else self.num_passes)
         )
-        self.out_proj = nn.Linear(hidden_size, hidden_size)
+        self.project_out = Projection(hidden_size, hidden_size)
         self.norm = nn.LayerNorm(hidden_size)
 
     @torch.no_grad()
@@ -133,7 +159,7 @@ class CoMemResampler(nn.Module):
         """
         self.norm.weight.fill_(size)
         for layer in self.layers:
-            for projection in (layer.attention.q_proj, layer.attention.k_proj):
+            for projection in (layer.attention.to_query, layer.attention.to_key):
                 # On normalised states, q . k / sqrt(head_dim) has a standard deviation of hidden * std ** 2.
                 projection.weight.normal_(std=(SHARPNESS / projection.in_features) ** 0.5)
 
@@ -149,13 +175,13 @@ class CoMemResampler(nn.Module):
         """
         queries = self.queries.weight.expand(hidden_states.shape[0], -1, -1)
         mask = F.pad(attention_mask.bool(), (0, queries.shape[1]), value=True)[:, None, None, :]
-        context = self.in_proj(hidden_states)
+        context = self.project_in(hidden_states)
         for index in range(self.num_passes):
             layer = self.layers[index % len(self.layers)]
             if index < len(self.layers):  # the item is the same in all passes: a shared layer reads it once
                 item = layer.attention.read(context)
             queries = layer(queries, item, mask)
-        return self.norm(self.out_proj(queries))
+        return self.norm(self.project_out(queries))
 
 
-__all__ = ["CoMemResampler"]
+__all__ = ["CHECKPOINT_NAMES", "CoMemResampler", "Projection"]

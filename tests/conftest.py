@@ -101,10 +101,21 @@ def make_model(family: str = "qwen2_vl", seed: int = 0, **config) -> CoMemForCon
     torch.manual_seed(seed + 1)
     with torch.no_grad():
         for name, parameter in model.memory_encoder_parameters().items():
-            if "lora_B" in name:
+            if name.endswith("/B"):
                 parameter.normal_(std=0.1)
         model.memory_encoder.resampler.norm.weight.fill_(0.5)
     return model.eval()
+
+
+def shares_weights(model: CoMemForConditionalGeneration) -> bool:
+    """Whether all weights of the encoder are the backbone's, not equal ones; true of one with its own weights."""
+    if not model.memory_encoder.shares_weights:
+        return True
+    ours = dict(model.memory_encoder.model.named_parameters())
+    theirs = {name: parameter for name, parameter in model.backbone.model.named_parameters()}
+    return {name.replace(".base_layer.", "."): id(tensor) for name, tensor in ours.items()} == {
+        name: id(tensor) for name, tensor in theirs.items()
+    }
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,6 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,9 +93,9 @@ class Checkpoint:
         from comem_hf.modeling.loading_checks_comem import refuse_loading_errors
 
         model = self._without_weights()
-        own = model.memory_encoder_parameters if self.config.memory_only else model.state_dict
+        own = model.own_parameters if self.config.memory_only else model.state_dict
         needed = to_checkpoint_keys(own())
-        shared = to_checkpoint_keys(model.get_expanded_tied_weights_keys(all_submodels=True))
+        shared = model.get_expanded_tied_weights_keys(all_submodels=True)
         shapes = {key: tuple(value.get_shape()) for key, value in self.tensors.items()}
         mismatched = {
             (key, shape, tuple(needed[key].shape))
@@ -114,20 +113,11 @@ class Checkpoint:
         It is read from `config.json`, or else computed from the weights, one tensor at a time. It is `None` for a
         memory-only checkpoint without one in `config.json`, as the backbone would be needed.
         """
-        from comem_hf.modeling.fingerprint_comem import fingerprint, settings_of_memory
-        from comem_hf.modeling.key_names_comem import to_checkpoint_keys
+        from comem_hf.modeling.modeling_comem import CoMemForConditionalGeneration
 
         if self.config.memory_fingerprint or self.config.memory_only:
             return self.config.memory_fingerprint
-        model = self._without_weights()
-        shared = to_checkpoint_keys(model.get_expanded_tied_weights_keys(all_submodels=True))
-        readers = {}
-        for key in to_checkpoint_keys(model.memory_encoder.state_dict()):
-            stored = f"memory_encoder.{key}"
-            while stored not in self.tensors:
-                stored = shared[stored]
-            readers[key] = partial(self.tensors[stored].__getitem__, ...)
-        return fingerprint(readers, settings_of_memory(self.config))
+        return CoMemForConditionalGeneration.fingerprint_of_files(self.config, self.tensors)
 
     def num_parameters(self) -> tuple[int, int]:
         """Return the number of stored parameters, and the number of the memory encoder's own among them."""

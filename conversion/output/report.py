@@ -21,10 +21,14 @@ class ConversionReport:
         num_tensors (`int`): Tensors written.
         rank (`int`, *optional*): Rank of the adapter; `None` with `encoder="separate"`.
         errors (`dict[str, float]`): By layer, the Frobenius norm of the part that the recovered adapter leaves out,
-            relative to the layer's change. Empty if nothing had to be recovered.
+            relative to the layer's change. Names of the reader's layers start with `reader.`. Empty if nothing had to
+            be recovered.
         noise (`dict[str, float]`): By layer, the part of the error that rounding the weights can explain.
         has_processor (`bool`): Whether there were tokenizer files, so that the output has a processor.
-        notes (`list[str]`): Sentences about settings that were assumed because the files do not contain them.
+        reader_trained (`bool`, *optional*): Whether the training changed the reader, too; `None` if nobody can tell.
+        reader_rank (`int`, *optional*): Rank of the reader adapter; `None` if there is none.
+        notes (`list[str]`): Sentences about settings that were assumed because the files do not contain them, and
+            about the reader.
     """
 
     output: Path
@@ -35,6 +39,8 @@ class ConversionReport:
     errors: dict[str, float] = field(default_factory=dict)
     noise: dict[str, float] = field(default_factory=dict)
     has_processor: bool = False
+    reader_trained: bool | None = None
+    reader_rank: int | None = None
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -53,6 +59,8 @@ class ConversionReport:
             "layout": self.layout,
             "encoder": self.encoder,
             "rank": self.rank,
+            "reader_trained": self.reader_trained,
+            "reader_rank": self.reader_rank,
             "max_error": self.max_error,
             "notes": self.notes,
             "layers": {layer: {"error": error, "noise": self.noise[layer]} for layer, error in self.errors.items()},

@@ -8,6 +8,7 @@ from transformers import AutoConfig, PreTrainedConfig
 from transformers.utils import CONFIG_NAME
 
 from comem_hf.modeling.configuration_comem import BACKBONES, CoMemConfig
+from comem_hf.modeling.local_paths_comem import is_repository_id
 
 from .peft_config import ADAPTER_CONFIG
 from .tensor_files import find_file
@@ -42,6 +43,36 @@ def read_backbone_config(origin: str | os.PathLike, argument: str) -> PreTrained
     except Exception as error:  # of any type, as each field has its own check
         reason = " ".join(str(error).split()).rstrip(".")
         raise ValueError(f"{path} describes no {model_type} model ({reason}); download it again.") from error
+
+
+def read_adapter_backbone_config(source: str | os.PathLike, name: str | None) -> tuple[PreTrainedConfig, str]:
+    """Return the configuration of the backbone of an adapter folder that holds its weights, and where it was found.
+
+    It is looked for in the folder itself and the one above, where training writes it in the end, and under the name
+    that the adapter has for its backbone: beside the folder, as a path, and as a repository.
+
+    Args:
+        source (`str` or `os.PathLike`): Folder or repository with an adapter.
+        name (`str`, *optional*): The name of the backbone in its `adapter_config.json`.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    places = [str(source)]
+    if os.path.isdir(source):
+        above = Path(source).resolve().parent
+        places += [str(above), *([str(above / name)] if name else [])]
+    places += [place for place in [name] if place and (os.path.isdir(place) or is_repository_id(place))]
+    for place in places:
+        try:
+            if find_file(place, CONFIG_NAME):
+                return read_backbone_config(place, "backbone"), place
+        except OSError:  # no such repository, or no connection
+            continue
+    raise ValueError(
+        f"{source} holds the weights of its backbone, but no {CONFIG_NAME} describes them (it names {name!r}); copy "
+        "the file from the backbone into the folder, or pass `backbone=` (--backbone)."
+    )
 
 
 def refuse_other_vocabulary(source: str | os.PathLike, config: PreTrainedConfig, backbone: str | os.PathLike):

@@ -6,8 +6,13 @@ from dataclasses import dataclass, field
 
 from transformers import PreTrainedConfig
 
-from .backbone_config import read_backbone_config, refuse_comem, refuse_other_vocabulary
-from .comparison import add_tensor, refuse_other_copy
+from .backbone_config import (
+    read_adapter_backbone_config,
+    read_backbone_config,
+    refuse_comem,
+    refuse_other_vocabulary,
+)
+from .comparison import EMBEDDINGS, add_tensor, refuse_other_copy
 from .key_names import (
     INFERENCE_COPY,
     OWN_PREFIX,
@@ -32,9 +37,13 @@ class PublishedCheckpoint:
         config (`PreTrainedConfig`): Configuration of the backbone.
         backbone (`dict[str, LazyTensor]`): All tensors of the backbone.
         backbone_source (`str`): Where they are from: `source` itself, or another folder or repository.
-        has_copy (`bool`): Whether the checkpoint holds a copy of the backbone, so that the backbone is certain.
+        backbone_named (`bool`): Whether the caller has named the backbone.
+        config_source (`str`): Where configuration, tokenizer and image processor are from.
+        copy (`dict[str, LazyTensor]`): The checkpoint's own copy of the backbone, which reads memory and answers. In
+            an adapter folder it is as before training; in a merged checkpoint it may have been trained, too.
         encoder (`dict[str, LazyTensor]`): The encoder's full tensors; in an adapter folder, those saved whole.
         lora (`dict[str, LoraFactors]`, *optional*): In an adapter folder, the factors by layer.
+        reader_lora (`dict[str, LoraFactors]`): In an adapter folder, the factors of layers of the copy.
         lora_dropout (`float`): Dropout that the adapter was trained with.
         adapter_backbone (`str`, *optional*): In an adapter folder, the name of the model that it was trained from.
         resampler (`dict[str, LazyTensor]`): The resampler's tensors by their published names, without the prefix.
@@ -45,22 +54,31 @@ class PublishedCheckpoint:
     config: PreTrainedConfig
     backbone: dict[str, LazyTensor]
     backbone_source: str
-    has_copy: bool
+    backbone_named: bool
+    config_source: str
+    copy: dict[str, LazyTensor] = field(default_factory=dict)
     encoder: dict[str, LazyTensor] = field(default_factory=dict)
     lora: dict[str, LoraFactors] | None = None
+    reader_lora: dict[str, LoraFactors] = field(default_factory=dict)
     lora_dropout: float = 0.0
     adapter_backbone: str | None = None
     resampler: dict[str, LazyTensor] = field(default_factory=dict)
+
+    @property
+    def has_copy(self) -> bool:
+        """Whether the checkpoint holds a copy of the backbone, so that the backbone is certain."""
+        return bool(self.copy)
 
 
 def read_published(source: str | os.PathLike, backbone: str | os.PathLike | None = None) -> PublishedCheckpoint:
     """Find out which layout a checkpoint has and split it into its parts.
 
-    Weights are not read yet, except to compare a copy of the backbone with `backbone`.
+    Weights are not read yet, except to compare untouched copies of the backbone with `backbone`.
 
     Args:
         source (`str` or `os.PathLike`): Folder or repository.
-        backbone (`str` or `os.PathLike`, *optional*): The backbone; needed unless the checkpoint holds a copy.
+        backbone (`str` or `os.PathLike`, *optional*): The backbone; needed unless the checkpoint holds a copy, or an
+            adapter folder the untouched weights (`non_lora_state_dict.bin`).
 
     Raises:
         ValueError: If a part is missing or unknown, or if `backbone` is not the one that the checkpoint was made
@@ -68,7 +86,11 @@ def read_published(source: str | os.PathLike, backbone: str | os.PathLike | None
     """
     source = str(source)
     adapter = read_peft_folder(source) if find_file(source, ADAPTER_CONFIG) else None
-    lora = None if adapter is None else _by_modern_name(adapter.lora, source)
+    lora = reader_lora = None
+    if adapter is not None:
+        of_copy = {layer: pair for layer, pair in adapter.lora.items() if layer.startswith(INFERENCE_COPY)}
+        lora = _by_modern_name({n: pair for n, pair in adapter.lora.items() if n not in of_copy}, source)
+        reader_lora = _by_modern_name({n.removeprefix(INFERENCE_COPY): p for n, p in of_copy.items()}, source)
     tensors = read_weights(source) if adapter is None else adapter.others
     _refuse_own(tensors, "source", source)
     encoder, copy, resampler = {}, {}, {}
@@ -79,16 +101,22 @@ def read_published(source: str | os.PathLike, backbone: str | os.PathLike | None
             add_tensor(resampler, key.removeprefix(RESAMPLER), tensor)
         else:
             add_tensor(encoder, modern_name(key), tensor)
+    untouched = dict(encoder) if lora is not None and EMBEDDINGS in encoder else None
     encoder.pop("lm_head.weight", None)  # the memory encoder does not use a second head
     _check_resampler(resampler, source, is_plain=lora is None and not copy)
 
     if backbone is not None:
         config = read_backbone_config(backbone, "backbone")
         refuse_other_vocabulary(source, config, backbone)
-        base = _read_backbone(str(backbone))
-        refuse_other_copy(copy, base, source, str(backbone))
+        base, config_source = _read_backbone(str(backbone)), str(backbone)
+        if lora is not None:
+            refuse_other_copy(copy, base, source, str(backbone))
+    elif untouched is not None:
+        config, config_source = read_adapter_backbone_config(source, adapter.backbone_name)
+        base = untouched
+        refuse_other_copy(copy, base, source, source)
     elif lora is None and copy:
-        config, base = read_backbone_config(source, "source"), copy
+        config, base, config_source = read_backbone_config(source, "source"), copy, source
     else:
         what = "is an adapter without its backbone" if lora is not None else "holds no copy of the backbone"
         name = f"; it names {adapter.backbone_name!r}" if adapter and adapter.backbone_name else ""
@@ -99,9 +127,12 @@ def read_published(source: str | os.PathLike, backbone: str | os.PathLike | None
         config=config,
         backbone=base,
         backbone_source=source if backbone is None else str(backbone),
-        has_copy=bool(copy),
+        backbone_named=backbone is not None,
+        config_source=config_source,
+        copy=copy,
         encoder=encoder,
         lora=lora,
+        reader_lora=reader_lora or {},
         lora_dropout=0.0 if adapter is None else adapter.dropout,
         adapter_backbone=None if adapter is None else adapter.backbone_name,
         resampler=resampler,

@@ -9,7 +9,8 @@ import pytest
 from huggingface_hub import constants
 
 from comem_hf.conversion import convert_checkpoint
-from comem_hf.conversion.weights import encoder_weights
+from comem_hf.conversion.weights import adapters
+from comem_hf.conversion.weights.reader_weights import UNKNOWN, UNKNOWN_BASE
 from tests.conversion.conftest import RESAMPLER, set_config
 
 
@@ -61,7 +62,7 @@ def test_an_adapter_without_backbone_tells_what_it_calls_it(refused):
 
 
 def test_a_missing_image_processor_is_told_before_the_adapter_is_recovered(refused, monkeypatch):
-    monkeypatch.setattr(encoder_weights, "factor_change", lambda *arguments: pytest.fail("too late"))
+    monkeypatch.setattr(adapters, "factor_change", lambda *arguments: pytest.fail("too late"))
     refused(
         "backbone has tokenizer_config.json, but no preprocessor_config.json, .* add it, or remove the tokenizer",
         spoil_backbone=lambda folder: (folder / "tokenizer_config.json").write_text("{}"),
@@ -71,14 +72,15 @@ def test_a_missing_image_processor_is_told_before_the_adapter_is_recovered(refus
 def test_sizes_that_were_assumed_are_told(make_published, tmp_path):
     source, _ = make_published("qwen2_vl")
     report = convert_checkpoint(source, tmp_path / "out")
-    assert report.notes == ["Resampler: 16 heads of 4, 8 passes (assumed; --resampler-heads, --resampler-layers)."]
+    resampler = "Resampler: 16 heads of 4, 8 passes (assumed; --resampler-heads, --resampler-layers)."
+    assert report.notes == [resampler, UNKNOWN_BASE]
     assert json.loads((tmp_path / "out" / "conversion.json").read_text())["notes"] == report.notes
     report = convert_checkpoint(source, tmp_path / "out", resampler={"head_dim": 16}, overwrite=True)
-    assert report.notes == ["Resampler: 4 heads of 16, 8 passes (assumed; --resampler-layers)."]
+    assert report.notes == ["Resampler: 4 heads of 16, 8 passes (assumed; --resampler-layers).", UNKNOWN_BASE]
     report = convert_checkpoint(
         source, tmp_path / "out", resampler={"num_hidden_layers": 2, **RESAMPLER}, overwrite=True
     )
-    assert report.notes == []
+    assert report.notes == [UNKNOWN_BASE]
 
 
 @pytest.mark.parametrize(
@@ -100,8 +102,10 @@ def test_an_adapter_that_names_another_backbone_is_told(make_published, tmp_path
     sizes = {"num_hidden_layers": 8, **RESAMPLER}
     report = convert_checkpoint(source, tmp_path / "out", backbone=backbone, resampler=sizes)
     assert json.loads((tmp_path / "out" / "conversion.json").read_text())["adapter_backbone"] == written
-    assert len(report.notes) == (note is not None)
-    assert all(re.match(note, told) for told in report.notes)
+    *notes, reader = report.notes
+    assert reader == UNKNOWN
+    assert len(notes) == (note is not None)
+    assert all(re.match(note, told) for told in notes)
 
 
 def test_a_backbone_from_the_hub_is_named_with_its_commit(make_published, tmp_path, monkeypatch):

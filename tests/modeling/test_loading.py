@@ -10,7 +10,7 @@ from packaging.version import Version
 from transformers import AutoModel, AutoModelForImageTextToText, GenerationConfig
 
 from comem_hf import CoMemConfig, CoMemForConditionalGeneration
-from tests.conftest import make_model
+from tests.conftest import make_model, shares_weights
 
 
 KINDS = ("full", "memory-only")
@@ -49,14 +49,8 @@ def logits(model, inputs) -> torch.Tensor:
     return model(**inputs).logits
 
 
-def shares_weights(model) -> bool:
-    """Whether each of the adapter's weights is one of the backbone's, rather than equal to it."""
-    keys = {} if model.config.encoder == "separate" else model.get_expanded_tied_weights_keys()
-    return all(model.get_parameter(ours) is model.get_parameter(theirs) for ours, theirs in keys.items())
-
-
 def attention_of(model) -> set[str]:
-    modules = [*model.backbone.modules(), *model.memory_encoder.modules()]
+    modules = [*model.backbone.modules(), *model.memory_encoder.model.modules()]
     return {module.config._attn_implementation for module in modules if hasattr(module, "config")}
 
 

@@ -70,14 +70,14 @@ def test_only_adapter_and_resampler_are_trainable(family):
     trainable = sum(parameter.numel() for parameter in model.memory_encoder_parameters().values())
     assert model.num_parameters(only_trainable=True) == trainable
     assert all(
-        ".lora_" in name or ".resampler." in name
+        ".adapter." in name or ".resampler." in name
         for name, parameter in model.named_parameters(remove_duplicate=False)
         if parameter.requires_grad
     )
 
 
 def test_adapter_covers_text_model_and_vision_tower_but_not_the_head(family):
-    names = make_model(family).memory_encoder_parameters()
+    names = make_model(family).memory_encoder_state_dict()
     layers = {name.split(".lora_")[0].removeprefix("memory_encoder.model.") for name in names if ".lora_" in name}
     assert "language_model.layers.1.mlp.down_proj" in layers
     assert "visual.blocks.1.attn.qkv" in layers

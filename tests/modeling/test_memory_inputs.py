@@ -43,9 +43,10 @@ def test_batch_with_uneven_memories_matches_single_samples(
 
 
 def test_greedy_answers_of_an_uneven_batch_match_single_samples(model, make_inputs):
-    answers = model.generate(**make_inputs(COUNTS), max_new_tokens=8, do_sample=False)[:, -8:]
+    settings = {"max_new_tokens": 8, "min_new_tokens": 8, "do_sample": False}
+    answers = model.generate(**make_inputs(COUNTS), **settings)[:, -8:]
     for row, alone in rows_alone(make_inputs):
-        assert model.generate(**alone, max_new_tokens=8, do_sample=False)[0, -8:].tolist() == answers[row].tolist()
+        assert model.generate(**alone, **settings)[0, -8:].tolist() == answers[row].tolist()
 
 
 @torch.no_grad()
@@ -101,7 +102,7 @@ def test_a_new_resampler_reads_sharply(family):
     attention = resampler.layers[0].attention
     states = torch.nn.functional.layer_norm(torch.randn(1, 500, resampler.queries.embedding_dim), [64])
     keys, _ = attention.read(states)
-    logits = attention._split_heads(attention.q_proj(states)) @ keys.mT / attention.head_dim**0.5
+    logits = attention._split_heads(attention.to_query(states)) @ keys.mT / attention.head_dim**0.5
     assert abs(logits.std() - SHARPNESS) < 0.25 * SHARPNESS
 
 

@@ -6,7 +6,7 @@ from safetensors.torch import load_file
 from transformers import AutoModel, AutoModelForImageTextToText
 
 from comem_hf import CoMemForConditionalGeneration
-from tests.conftest import make_backbone, make_model
+from tests.conftest import make_backbone, make_model, shares_weights
 
 
 @pytest.fixture(scope="module", params=["adapter", "separate"])
@@ -17,11 +17,6 @@ def model(request, family):
 def on_meta(model) -> CoMemForConditionalGeneration:
     with torch.device("meta"):
         return CoMemForConditionalGeneration(model.config)
-
-
-def is_shared(model) -> bool:
-    keys = model.get_expanded_tied_weights_keys()
-    return all(model.get_parameter(ours) is model.get_parameter(theirs) for ours, theirs in keys.items())
 
 
 def test_a_model_on_the_meta_device_holds_nothing_and_counts_everything(model):
@@ -49,9 +44,9 @@ def test_weights_given_to_an_empty_model_are_there_once(model, tmp_path, how, na
         weights = load_file(tmp_path / "model.safetensors")
     empty = on_meta(model)
     if how == "to_empty":
-        assert is_shared(empty.to_empty(device="cpu"))
+        assert shares_weights(empty.to_empty(device="cpu"))
     empty.load_state_dict(weights, assign=how == "assign")
-    assert is_shared(empty)
+    assert shares_weights(empty)
     assert empty.num_parameters() == model.num_parameters()
     for name, tensor in model.state_dict().items():
         assert torch.equal(empty.state_dict()[name], tensor), name

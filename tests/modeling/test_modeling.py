@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tests.conftest import make_model
+from tests.conftest import make_model, shares_weights
 
 
 def test_the_base_model_is_the_backbone(tiny_model):
@@ -12,14 +12,14 @@ def test_the_base_model_is_the_backbone(tiny_model):
     assert tiny_model.config.vision_config is tiny_model.backbone.config.vision_config
 
 
-def test_every_shared_tensor_is_declared_as_tied(family):
+def test_every_tensor_is_in_the_model_once_but_for_the_backbones_own_ties(family):
     model = make_model(family)
     names = {}
     for name, parameter in model.named_parameters(remove_duplicate=False):
         names.setdefault(id(parameter), []).append(name)
     shared = {name for group in names.values() for name in group[1:]}
-    tied = {f"backbone.{name}" for name in model.backbone.get_expanded_tied_weights_keys()}
-    assert shared == tied | model._tied_weights_keys.keys()
+    assert shared == {f"backbone.{name}" for name in model.backbone.get_expanded_tied_weights_keys()}
+    assert shares_weights(model)
 
 
 @torch.no_grad()

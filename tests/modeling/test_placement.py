@@ -46,7 +46,7 @@ def test_a_quantized_backbone_is_shared_and_answers_nearly_the_same(model, folde
         for part in (loaded.memory_encoder.model, loaded.backbone.model)
     )
     assert isinstance(theirs, LAYERS[bits])
-    assert ours.get_base_layer().weight is theirs.weight
+    assert ours.base_layer is theirs
     inputs = make_inputs((2, 1))
     with torch.no_grad():
         exact, rounded = model.encode_memory(inputs["memory_inputs"]), loaded.encode_memory(inputs["memory_inputs"])

@@ -19,7 +19,7 @@ def test_muon_has_the_matrices_of_the_resamplers_layers_and_adamw_the_rest(encod
     muon, adamw = trainer.create_optimizer().param_groups
     by_muon = {names.pop(id(parameter)) for parameter in muon["params"]}
     assert {name.rsplit(".", 2)[1] for name in by_muon} == {
-        *("q_proj", "k_proj", "v_proj", "o_proj", "up_proj", "down_proj")
+        *("to_query", "to_key", "to_value", "to_output", "widen", "narrow")
     }
     assert all(name.startswith("memory_encoder.resampler.layers.") for name in by_muon)
     assert {id(parameter) for parameter in adamw["params"]} == names.keys()

@@ -52,7 +52,11 @@ def test_settings_that_change_what_factors_mean_are_refused_by_name(values, mess
     ("key", "message"),
     [
         ("lm_head.lora_A.weight", "adapts lm_head, which is no layer of the encoder"),
-        ("model_inf.model.layers.0.mlp.up_proj.lora_A.weight", "adapts model_inf.* no layer of the encoder"),
+        ("model_inf.lm_head.lora_A.weight", "adapts lm_head, which is no layer of the encoder"),
+        (
+            "model_inf.model.layers.9.mlp.up_proj.lora_A.weight",
+            "adapts .*layers.9.mlp.up_proj, which is no linear layer of `back",
+        ),
         ("knowledge_processor.proj_in.lora_A.weight", "adapts knowledge_processor.proj_in"),
         ("model.embed_tokens.lora_embedding_A", "lora_embedding_A in .* no part of a plain LoRA layer"),
         (f"{LAYER}.lora_magnitude_vector.weight", "lora_magnitude_vector.weight in .* no part of a plain LoRA layer"),

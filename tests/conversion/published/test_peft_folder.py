@@ -119,25 +119,22 @@ def test_patterns_and_rslora_scale_each_layer_as_peft_does(use_rslora, folders, 
     values = {"rank_pattern": {"layers.0.mlp.up_proj": 2}, "alpha_pattern": {"q_proj": 3, "visual.*fc1": 5}}
     set_config(source, use_rslora=use_rslora, **values)
     edit(source, lambda tensors: {k: cut(v, "A" in k) if f"{LAYER}." in k else v for k, v in tensors.items()})
-    model = AutoModelForImageTextToText.from_pretrained(convert_peft()).memory_encoder.model
+    encoder = AutoModelForImageTextToText.from_pretrained(convert_peft()).memory_encoder
+    scales = encoder.adapter.scales
     root = 2 if use_rslora else 4  # of, or, the rank 4
-    assert scaling(model.language_model.layers[0].mlp.up_proj) == pytest.approx(8 / (2**0.5 if use_rslora else 2))
-    assert scaling(model.language_model.layers[1].mlp.up_proj) == 8 / root
-    assert scaling(model.language_model.layers[1].self_attn.q_proj) == 3 / root
-    assert scaling(model.visual.blocks[1].mlp.fc1) == 5 / root
+    assert scales["language_model.layers.0.mlp.up_proj"] == pytest.approx(8 / (2**0.5 if use_rslora else 2))
+    assert scales["language_model.layers.1.mlp.up_proj"] == 8 / root
+    assert scales["language_model.layers.1.self_attn.q_proj"] == 3 / root
+    assert scales["visual.blocks.1.mlp.fc1"] == 5 / root
 
     merged = load_file(convert_peft("separate", encoder="separate") / "model.safetensors")
-    weight = model.language_model.layers[1].self_attn.q_proj
-    ours = weight.base_layer.weight + weight.get_delta_weight("default")
+    layer = encoder.model.language_model.layers[1].self_attn.q_proj
+    ours = layer.base_layer.weight + encoder.adapter.change("language_model.layers.1.self_attn.q_proj")
     torch.testing.assert_close(ours, merged[f"{ENCODER}language_model.layers.1.self_attn.q_proj.weight"])
 
 
 def cut(factor: torch.Tensor, is_a: bool) -> torch.Tensor:
     return factor[:2] if is_a else factor[:, :2]
-
-
-def scaling(layer) -> float:
-    return layer.scaling["default"]
 
 
 def test_layers_without_factors_stay_without(folders, convert_peft):

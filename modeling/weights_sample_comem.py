@@ -1,0 +1,54 @@
+"""A cheap look at many weights, which tells whether they were changed since the last look."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+
+
+SAMPLES = 8  # numbers per tensor; training changes nearly all numbers, as does an adapter that is merged
+ROUNDING = 2**-7  # of a number: more than bfloat16 or float16 round away
+
+
+@dataclass(frozen=True)
+class WeightsSample:
+    """Where some tensors are in memory, how often they were written to, and a few of their numbers.
+
+    Places and counts tell a change of a single number, but not one that is made behind autograd's back, as PEFT merges
+    an adapter; the numbers tell that one.
+
+    Args:
+        written (`tuple`): For each tensor its type, its address and its version.
+        numbers (`torch.Tensor` of shape `(tensors * SAMPLES,)` or less): Numbers in float32.
+    """
+
+    written: tuple[tuple[torch.dtype, int, int], ...]
+    numbers: torch.Tensor
+
+    @classmethod
+    def of(cls, tensors: Iterable[torch.Tensor]) -> "WeightsSample":
+        """Look at all tensors that are in memory and hold floating-point numbers."""
+        present = [value for value in tensors if value.is_floating_point() and not value.is_meta]
+        written = tuple(
+            (value.dtype, value.data_ptr(), 0 if value.is_inference() else value._version) for value in present
+        )
+        numbers = [
+            value.detach().reshape(-1)[:: max(1, value.numel() // SAMPLES)][:SAMPLES].float().cpu()
+            for value in present
+        ]
+        return cls(written, torch.cat(numbers) if numbers else torch.empty(0))
+
+    def is_same(self, other: "WeightsSample") -> bool:
+        """Whether nothing was written in between."""
+        return self.written == other.written and torch.equal(self.numbers, other.numbers)
+
+    def is_rounded_from(self, other: "WeightsSample") -> bool:
+        """Whether nothing was written in between, but for a change of the floating-point type."""
+        if [dtype for dtype, *_ in self.written] == [dtype for dtype, *_ in other.written]:
+            return self.is_same(other)
+        return self.numbers.shape == other.numbers.shape and torch.allclose(
+            self.numbers, other.numbers, rtol=ROUNDING, atol=torch.finfo(torch.float16).tiny
+        )
+
+
+__all__ = ["WeightsSample"]
