@@ -43,6 +43,7 @@ class CoMemMemoryEncoder(nn.Module):
         else:
             self.model = _own_model(backbone)
         self.resampler = CoMemResampler(config)
+        self._seen: WeightsSample | None = None
 
     def place(self, backbone: PreTrainedModel):
         """Move adapter and resampler to where the backbone computes, in the backbone's floating-point type.
@@ -72,6 +73,28 @@ class CoMemMemoryEncoder(nn.Module):
     def sample(self) -> WeightsSample:
         """Look at the weights that decide the memory vectors, except quantized and offloaded ones."""
         return WeightsSample.of([*self.model.parameters(), *self.parameters()])
+
+    def check_weights(self):
+        """Raise a `ValueError` if an adapter was merged into weights that the encoder shares, or put on its own.
+
+        Weights that were loaded, trained or cast since the last check are as they should be.
+        """
+        if not self.shares_weights:
+            adapted = [name for name, module in self.model.named_modules() if hasattr(module, "base_layer")]
+            if adapted:
+                raise ValueError(
+                    f"A PEFT adapter is on the memory encoder, too, such as on {adapted[0]!r}, and would change its "
+                    "vectors; give names on the backbone alone, such as `target_modules=r'backbone.*q_proj'`."
+                )
+            return
+        sample = WeightsSample.of(self.model.parameters())
+        if self._seen is not None and sample.was_changed_unseen(self._seen):
+            raise ValueError(
+                "The backbone's weights were changed in place, as PEFT's `merge_and_unload` does it, and the memory "
+                "encoder shares them: its vectors would be others. Load the model again and merge with "
+                "`model.adopt_reader_adapter(peft_model)`, or leave the adapter unmerged."
+            )
+        self._seen = sample
 
     def forward(self, items: MemoryInputs) -> torch.Tensor:
         """Turn items into memory vectors.

@@ -69,6 +69,7 @@ class CoMemForConditionalGeneration(
         self._make_reader_adapter()
         self.post_init()
         self.freeze_backbone()
+        self.memory_encoder.check_weights()
 
     @classmethod
     def from_backbone(
@@ -172,6 +173,8 @@ class CoMemForConditionalGeneration(
         Returns:
             `torch.Tensor` of shape `(items, num_memory_tokens, hidden)`.
         """
+        if not self.training:
+            self.memory_encoder.check_weights()
         items = check_items(memory_inputs).to(self.device)
         if items["input_ids"].shape[0] == 0:
             shape = (0, self.config.num_memory_tokens, self.config.hidden_size)

@@ -1,5 +1,6 @@
 """The reader adapter: what training has changed in the model that reads memory and answers."""
 
+import re
 from typing import Any
 
 import torch
@@ -47,6 +48,45 @@ class CoMemReaderMixin:
         self._make_reader_adapter()
         self.reader_adapter.place(self.backbone.model, self.backbone.dtype)
         self.reader_adapter.requires_grad_(True)
+
+    @torch.no_grad()
+    def adopt_reader_adapter(self, adapted: torch.nn.Module | None = None):
+        """Turn a PEFT LoRA adapter on the backbone's text model into the reader adapter, and merge it.
+
+        That is what `merge_and_unload` is for a plain model: decoding costs nothing more. The memory vectors stay, as
+        the change is taken out again on the encoder's way. Afterwards PEFT's layers are gone from the model.
+
+        Args:
+            adapted ([`~peft.PeftModel`], *optional*): The model with the adapter, if not this one itself.
+
+        Raises:
+            ValueError: If there is a reader adapter already, or the adapter is no plain LoRA on linear layers of the
+                text model.
+        """
+        if self.config.reader_lora_config is not None:
+            raise ValueError("The model has a reader adapter, and a second one cannot be merged into it.")
+        model = self.backbone.model
+        layers = {name: layer for name, layer in self.backbone.named_modules() if hasattr(layer, "base_layer")}
+        found = {name.removeprefix("model."): _lora_of(name, layer) for name, layer in layers.items()}
+        if not found:
+            raise ValueError("There is no PEFT adapter on the backbone to adopt.")
+        for name, layer in layers.items():
+            parent, _, child = name.rpartition(".")
+            setattr(self.backbone.get_submodule(parent), child, base_layer(layer))
+        ranks = {name: pair[0].shape[0] for name, pair in found.items()}
+        config = {"target_modules": sorted(found), "lora_dropout": 0.0, "r": max(ranks.values())}
+        config |= {"rank_pattern": {re.escape(name): rank for name, rank in ranks.items()}}
+        config |= {"lora_alpha": config["r"], "alpha_pattern": {re.escape(name): rank for name, rank in ranks.items()}}
+        self.add_reader_adapter(**config)
+        for name, (a, b, scale) in found.items():
+            ours = self.reader_adapter.pair(name)
+            ours[0].copy_(a)
+            ours[1].copy_(b.float() * scale)
+        self.reader_adapter.requires_grad_(False)
+        for holder in (self, self.backbone, model, *([] if adapted is None else [adapted])):
+            for attribute in ("peft_config", "_hf_peft_config_loaded"):
+                holder.__dict__.pop(attribute, None)
+        self._set_reader("adapter")
 
     def _make_reader_adapter(self):
         """Make the adapter that the configuration describes."""
@@ -105,6 +145,18 @@ def without_reader_adapter(tensors: dict[str, Any], config: CoMemConfig) -> dict
         tensors[key] = (weight.float() - (b @ a) * adapter.scales[name]).to(weight.dtype)
     config.reader_lora_config = {**lora, "merged": False}
     return tensors
+
+
+def _lora_of(name: str, layer: torch.nn.Module) -> tuple[torch.Tensor, torch.Tensor, float]:
+    """Return the factors and the scale of a PEFT LoRA layer with one adapter."""
+    names = list(getattr(layer, "lora_A", {}))
+    is_plain = name.startswith("model.language_model.") and isinstance(base_layer(layer), torch.nn.Linear)
+    if len(names) != 1 or not is_plain or getattr(layer, "use_dora", {}).get(names[0]) or layer.merged:
+        raise ValueError(
+            f"The adapter on {name!r} cannot become the reader adapter: that takes one LoRA adapter, not merged, on "
+            "linear layers of the text model (`target_modules=r'.*language_model.*_proj'`)."
+        )
+    return layer.lora_A[names[0]].weight, layer.lora_B[names[0]].weight, layer.scaling[names[0]]
 
 
 def _layers_of(tensors: dict[str, Any]) -> dict[str, torch.nn.Module]:

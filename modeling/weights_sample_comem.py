@@ -50,5 +50,12 @@ class WeightsSample:
             self.numbers, other.numbers, rtol=ROUNDING, atol=torch.finfo(torch.float16).tiny
         )
 
+    def was_changed_unseen(self, before: "WeightsSample") -> bool:
+        """Whether numbers have changed although autograd has seen no writing, as when PEFT merges an adapter."""
+        exact = {torch.float16, torch.bfloat16} & {dtype for dtype, *_ in self.written}
+        return self.written == before.written and not torch.allclose(
+            self.numbers, before.numbers, rtol=0 if exact else 1e-5, atol=0
+        )
+
 
 __all__ = ["WeightsSample"]

@@ -1,0 +1,105 @@
+"""The fingerprint by which memory banks know the model that encoded them."""
+
+import copy
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel
+
+from .adapter_comem import CoMemAdapter
+from .configuration_comem import CoMemConfig
+from .fingerprint_comem import backbone_checksum, fingerprint, settings_of_memory
+from .key_names_comem import to_checkpoint_key
+from .memory_encoder_comem import CoMemMemoryEncoder
+from .weights_sample_comem import WeightsSample
+
+
+class CoMemFingerprintMixin:
+    """The methods of the model that say which checkpoint its memory vectors come from."""
+
+    # Attributes that the model has.
+    config: CoMemConfig
+    backbone: PreTrainedModel
+    memory_encoder: CoMemMemoryEncoder
+    reader_adapter: CoMemAdapter | None
+
+    # The last fingerprint, and that of the checkpoint that was loaded: of which weights and settings, and its value.
+    _computed_fingerprint: tuple[WeightsSample, dict, str] | None = None
+    _loaded_fingerprint: tuple[WeightsSample, dict, Callable[[], str | None]] | None = None
+
+    def memory_fingerprint(self) -> str:
+        """Return a SHA-256 of everything that decides which vectors an item gets.
+
+        That is the weights and settings of backbone, adapter and resampler. Weights count as rounded to bfloat16, so
+        that a model has the same fingerprint in float32 and in bfloat16. In float16, in 8 or 4 bit it has the one of
+        the checkpoint from which it was loaded, until its weights are trained or replaced. Weights that were not
+        changed since the last call are not read again.
+        """
+        settings = settings_of_memory(self.config)
+        sample = self.memory_encoder.sample()
+        if self._computed_fingerprint is not None:
+            seen, of_settings, value = self._computed_fingerprint
+            if settings == of_settings and sample.is_same(seen):
+                return value
+        value = self._fingerprint_of_checkpoint(sample, settings) if self.is_rounded() else None
+        if value is None:
+            value = self._fingerprint_of(self.memory_encoder.tensors())
+        self._computed_fingerprint = sample, copy.deepcopy(settings), value
+        return value
+
+    def _fingerprint_of(self, tensors: dict[str, torch.Tensor | Callable[[], torch.Tensor]]) -> str:
+        settings = settings_of_memory(self.config)
+        if self.reader_adapter is not None and self.memory_encoder.shares_weights:
+            # The encoder stands on the backbone without the reader adapter, wherever that one is.
+            changed = {
+                f"model.{name}{base}.weight" for name in self.reader_adapter.scales for base in ("", ".base_layer")
+            }
+            tensors = {name: tensor for name, tensor in tensors.items() if name not in changed}
+            settings["backbone_checksum"] = self.config.backbone_checksum or self._checksum_of_backbone()
+        return fingerprint(tensors, settings)
+
+    @classmethod
+    def fingerprint_of_files(cls, config: CoMemConfig, tensors: Mapping[str, Any]) -> str:
+        """Return the fingerprint of a full checkpoint, read from its files one tensor at a time.
+
+        Args:
+            config ([`CoMemConfig`]): Its configuration.
+            tensors (mapping): Its tensors by key, not read yet; `value[...]` reads one.
+        """
+        with torch.device("meta"):
+            model = cls(config)
+        readers = {}
+        for name in model.memory_encoder.tensors():
+            stored = f"memory_encoder.{name}"
+            if stored not in tensors:
+                stored = to_checkpoint_key(f"backbone.{name}")
+            readers[name] = partial(tensors[stored].__getitem__, ...)
+        return model._fingerprint_of(readers)
+
+    def is_rounded(self) -> bool:
+        """Whether weights are in memory in a form that is coarser than bfloat16: in float16, 8 or 4 bit."""
+        if getattr(self.backbone, "hf_quantizer", None) is not None:
+            return True
+        return any(parameter.dtype == torch.float16 for parameter in self.parameters())
+
+    def _fingerprint_of_checkpoint(self, sample: WeightsSample, settings: dict) -> str | None:
+        if self._loaded_fingerprint is None:
+            return None
+        seen, of_settings, value = self._loaded_fingerprint
+        return value() if settings == of_settings and sample.is_rounded_from(seen) else None
+
+    def _checksum_of_backbone(self) -> str | None:
+        """Return the checksum of the backbone without a reader adapter.
+
+        Quantized weights, and those with the adapter in them, have none any more; then it is the one with which the
+        model was loaded.
+        """
+        config = self.config
+        if config.reader_lora_config and config.reader_lora_config["merged"]:
+            return config.backbone_checksum
+        return backbone_checksum(self.backbone) or config.backbone_checksum
+
+
+__all__ = ["CoMemFingerprintMixin"]
