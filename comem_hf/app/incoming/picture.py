@@ -6,7 +6,7 @@ from pathlib import Path
 
 import PIL.Image
 
-from comem_hf.modeling.memory_item import load_image
+from comem_hf.modeling.picture_comem import load_image
 
 
 MAX_FILE_BYTES = 10 * 2**20
@@ -54,7 +54,7 @@ def is_upload(path: str, uploads: Path) -> bool:
 
 def data_uri(image: PIL.Image.Image, size: tuple[int, int] = (240, 160)) -> str:
     """Return a small JPEG of a picture as a `data:` URI, for use in the page itself."""
-    small = image.convert("RGB")
+    small = load_image(image)
     small.thumbnail(size)
     buffer = io.BytesIO()
     small.save(buffer, "JPEG", quality=90)
