@@ -158,11 +158,26 @@ def shown(text: str) -> str:
 
 
 def is_inline(text: str) -> bool:
-    """Whether a string holds a picture itself, as a data URL or in base64, and is no path."""
+    """Whether a string holds the picture itself, as a data URL or in base64."""
     if text[:5].lower() == "data:":
         return True
     content = _base64(text)
     return content is not None and _is_known(content)
+
+
+def picture_of_row(value: Any, folder: str | os.PathLike) -> Any:
+    """Return a picture of a file of rows, such as JSONL, in a form for [`load_image`]: its paths start from `folder`.
+
+    Args:
+        value: A path, data URL, base64 string or `{"bytes", "path"}`; anything else is returned unchanged.
+        folder (`str` or `os.PathLike`): The folder of the file.
+    """
+    if _is_undecoded(value) and value.get("bytes") is None:
+        value = value.get("path")
+    if not isinstance(value, (str, os.PathLike)):
+        return value
+    path = Path(folder, value)
+    return value if isinstance(value, str) and not os.path.exists(path) and is_inline(value) else path
 
 
 def check_aspect_ratio(image: PIL.Image.Image, name: str, limit: float = MAX_ASPECT_RATIO) -> None:
@@ -176,19 +191,16 @@ def check_aspect_ratio(image: PIL.Image.Image, name: str, limit: float = MAX_ASP
 def _source_of_text(text: str, urls: bool, timeout: float | None) -> Path | bytes:
     if text.startswith(_WEB):
         if not urls:
-            raise ValueError(
-                f"{shown(text)} is an address on the web, from which nothing is fetched here: download it."
-            )
+            raise ValueError(f"{shown(text)} is an address on the web, and nothing is fetched here: download it.")
         return _fetch(text, timeout)
-    if text[:5].lower() == "data:":
+    if text[:5].lower() == "data:":  # whatever follows: the message must not be about a file
         head, comma, body = text.partition(",")
         if not comma:
             raise ValueError(f"{shown(text)} is no data URL: it has no comma before the data.")
         return _decoded(unquote(body), shown(text)) if head.lower().endswith(";base64") else unquote_to_bytes(body)
     if not os.path.exists(text):
-        content = _base64(text)
-        if content is not None and _is_known(content):
-            return content
+        if is_inline(text):
+            return _decoded(text, "")
         if len(text) > _LONGEST_SHOWN:
             raise ValueError(f"{shown(text)} is neither the path of a file nor a picture in base64.")
     return Path(text)
@@ -273,6 +285,7 @@ __all__ = [
     "is_picture",
     "load_image",
     "picture_name",
+    "picture_of_row",
     "picture_source",
     "shown",
 ]

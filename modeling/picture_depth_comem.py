@@ -123,7 +123,7 @@ def _scaled_by_range(values: np.ndarray) -> np.ndarray:
     values = np.where(finite, values, 0)
     low, high = (values[finite].min(), values[finite].max()) if finite.any() else (0, 0)
     if low < 0 or high > (255 if values.dtype.kind == "f" else 65535):
-        values = (values.astype(np.float64) - low) * (255 / (float(high) - float(low)) if high > low else 0)
+        values = (values.astype(np.float64) - low) * 255 / max(float(high) - float(low), 1e-300)
         return np.rint(np.where(finite, values, 0)).astype(np.uint8)
     if values.dtype.kind == "f":
         return _scaled(values, 1) if high <= 1 else values.astype(np.uint8)  # as Pillow converts these

@@ -4,6 +4,7 @@ import base64
 import threading
 from collections import UserList
 
+import PIL.Image
 import pytest
 import transformers
 from packaging.version import Version
@@ -13,6 +14,7 @@ from comem_hf import MemoryItem
 from comem_hf.modeling.pipeline_comem import MemoryImageTextToTextPipeline
 from tests.conftest import make_image
 from tests.local_hub.server import HubServer
+from tests.picture_forms import forms
 
 
 QUESTION = "Which country has this flag?"
@@ -135,6 +137,24 @@ def test_conversations_come_as_text_or_alone_with_pictures_in_any_form(ask, tmp_
         assert messages[0]["content"][0] is source
     assert ask([chat(image=image)]) == [single]
     assert ask({"text": chat(image=image)}) == single
+
+
+def test_every_form_of_a_picture_gets_the_same_answer(ask, tmp_path):
+    image = make_image(1)
+    single = ask(images=image, text=QUESTION)
+    for name, picture in forms(image, tmp_path).items():
+        assert ask(images=picture, text=QUESTION) == ask(images=[[picture]], text=[QUESTION])[0] == single, name
+        assert ask(text=chat(image=picture)) == single, name
+        assert ask({"images": picture, "text": QUESTION}) == single, name
+
+
+def test_transparent_parts_of_a_question_are_white(ask, tmp_path):
+    logo = make_image(1).convert("RGBA")
+    logo.putalpha(0)
+    white = ask(images=PIL.Image.new("RGB", logo.size, "white"), text=QUESTION)
+    logo.save(tmp_path / "logo.webp", lossless=True)
+    for picture in (logo, tmp_path / "logo.webp"):
+        assert ask(images=picture, text=QUESTION) == ask(chat(image=picture)) == white
 
 
 def test_the_full_text_is_the_question_or_the_conversation_as_given_with_the_answer(ask, tmp_path):

@@ -23,6 +23,14 @@ def test_an_uploaded_picture_is_opened_upright(uploads):
     assert read_picture({"path": str(uploads / "a.jpg")}, uploads).size == (20, 40)
 
 
+def test_transparent_parts_of_an_upload_are_white(uploads):
+    logo = make_image().convert("RGBA")
+    logo.putalpha(0)
+    for name in ("a.png", "a.webp"):
+        logo.save(uploads / name)
+        assert read_picture({"path": str(uploads / name)}, uploads).getcolors() == [(56 * 56, (255, 255, 255))]
+
+
 @pytest.mark.parametrize("value", [None, "a.png", {}, {"path": None}, {"path": 3}, {"path": "a\0b"}, ["a.png"]])
 def test_without_a_picture_the_visitor_is_asked_for_one(uploads, value):
     with pytest.raises(ValueError, match="Choose an example or upload a picture first"):
