@@ -149,6 +149,8 @@ def levels(picture) -> list[int]:
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "JPEG2000", "PPM", None])
 def test_a_grey_ramp_of_16_bits_keeps_its_order_and_ends_in_white(kind):
     image = ramp(np.uint16, 65535)
+    if kind == "PPM":
+        image = image.convert("I")  # which Pillow writes in 16 bits
     assert levels(image if kind is None else encode(image, kind)) == list(range(256))
 
 
