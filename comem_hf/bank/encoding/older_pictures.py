@@ -15,7 +15,7 @@ from comem_hf.modeling.picture_pixels_comem import PICTURE_RULES, depends_on_rul
 
 logger = logging.get_logger(__name__)
 
-# Bytes of items that are read when a bank is opened, a fraction of a second.
+# Bytes of items that are read when an older bank is opened: about a second for small pictures.
 LOOKED_AT_WHEN_OPENED = 64 * 2**20
 
 

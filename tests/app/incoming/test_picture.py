@@ -85,6 +85,12 @@ def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(uploads, m
         read_picture({"path": str(uploads / "a.png")}, uploads)
 
 
+def test_a_picture_that_is_too_narrow_says_its_size(uploads):
+    make_image(0, (5000, 20)).save(uploads / "a.png")
+    with pytest.raises(ValueError, match=r"^The picture is 5000 x 20 pixels; one side may be at most 200 times"):
+        read_picture({"path": str(uploads / "a.png")}, uploads)
+
+
 def test_a_file_of_too_many_bytes_is_refused(uploads, monkeypatch):
     monkeypatch.setattr(picture, "MAX_FILE_BYTES", 10)
     make_image().save(uploads / "a.png")
