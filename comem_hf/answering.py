@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import torch
 from PIL import Image
 
-from comem_hf.modeling.memory_item import MemoryItem, load_image
+from comem_hf.modeling.memory_item import MemoryItem
+from comem_hf.modeling.picture_comem import load_image
 
 from .rag import item_turns
 

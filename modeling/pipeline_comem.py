@@ -10,14 +10,13 @@ from transformers import GenerationConfig, ImageTextToTextPipeline, Pipeline
 from transformers.pipelines.image_text_to_text import Chat, ReturnType
 
 from .memory_item import MemoryItem
+from .picture_comem import is_picture, load_image
 from .pipeline_samples_comem import (
     as_list,
     as_sample,
     as_samples,
     is_chat,
-    is_picture,
     last_question,
-    open_picture,
     parts_of,
     with_open_pictures,
     with_parts,
@@ -127,10 +126,10 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
         """Answer one question or several.
 
         Args:
-            images (*optional*): A picture (PIL image, path, URL or bytes) or, for one text, a list of them. For a list
-                of texts, a list with an entry for each: a picture, a list of pictures or `None`. Also a generator,
-                data set (of torch or of `datasets`) or other iterable of samples, each a conversation or a mapping
-                with `text` and optionally `images` and `memories`.
+            images (*optional*): A picture (a URL, or any form that [`load_image`] takes) or, for one text, a list of
+                them. For a list of texts, a list with an entry for each: a picture, a list of pictures or `None`. Also
+                a generator, data set (of torch or of `datasets`) or other iterable of samples, each a conversation or
+                a mapping with `text` and optionally `images` and `memories`.
             text (`str`, conversation, or list of these, *optional*): Questions. A conversation is a list of messages
                 `{"role", "content"}` with its pictures inside, as for [`~transformers.ImageTextToTextPipeline`].
             memories (*optional*): Memory items ([`MemoryItem`] or mappings of its fields) to be used instead of a
@@ -178,7 +177,7 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
 
     def preprocess(self, inputs=None, timeout=None, **processing_kwargs):
         sample = as_sample(inputs)
-        pictures = [open_picture(image, timeout) for image in sample["images"]]
+        pictures = [load_image(image, urls=True, timeout=timeout) for image in sample["images"]]
         text = sample["text"]
         if isinstance(text, str):
             content = [*({"type": "image", "image": picture} for picture in pictures), {"type": "text", "text": text}]

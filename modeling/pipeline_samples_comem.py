@@ -1,17 +1,12 @@
 """The pipeline's inputs as samples of one form: pictures, a question or conversation, and memory items."""
 
-import base64
-import binascii
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-import PIL.Image
-from huggingface_hub.errors import HTTPError
-from transformers.image_utils import load_image as load_image_from_url
 from transformers.pipelines.image_text_to_text import Chat
 
-from .memory_item import MemoryItem, load_image
+from .memory_item import MemoryItem
+from .picture_comem import FORMS, is_picture, load_image
 
 
 SAMPLE_KEYS = ("images", "text", "memories")
@@ -60,7 +55,7 @@ def as_sample(value: Any) -> dict[str, Any]:
     images = [] if images is None else list(images) if isinstance(images, (list, tuple)) else [images]
     for image in images:
         if not is_picture(image):
-            raise ValueError(f"`images` must be PIL images, paths, URLs or bytes, got {type(image).__name__}.")
+            raise ValueError(f"A picture in `images` must be a URL, {FORMS}, got {type(image).__name__}.")
     if images and not isinstance(text, str):
         raise ValueError("Pictures of a conversation belong inside its messages, not in `images`.")
     if memories is not None:
@@ -72,35 +67,12 @@ def as_sample(value: Any) -> dict[str, Any]:
 
 def as_list(value: Any) -> Any:
     """Return tuples, columns of data sets and other sequences as lists, anything else unchanged."""
-    return list(value) if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) else value
+    return list(value) if isinstance(value, Sequence) and not is_picture(value) else value
 
 
 def is_chat(value: Any) -> bool:
     """Whether a value is a conversation: a list of messages with a role."""
     return isinstance(value, (list, tuple)) and bool(value) and isinstance(value[0], Mapping) and "role" in value[0]
-
-
-def is_picture(value: Any) -> bool:
-    """Whether a value is of a type that a picture can have: PIL image, path, URL or bytes."""
-    return isinstance(value, (PIL.Image.Image, str, Path, bytes))
-
-
-def open_picture(image, timeout: float | None = None) -> PIL.Image.Image:
-    """Open a picture given as a PIL image, path, URL (`http:`, `https:` or `data:`) or bytes."""
-    if not isinstance(image, str) or not image.startswith(("http://", "https://", "data:")):
-        return load_image(image)
-    name = repr(image if len(image) < 200 else f"{image[:40]}...")  # a data URL holds the whole picture
-    if image.startswith("data:"):
-        try:
-            return load_image(base64.b64decode(image.partition(",")[2]), name)
-        except binascii.Error as error:
-            raise ValueError(f"{name} is not a picture in base64: {error}.") from error
-    try:
-        return load_image(load_image_from_url(image, timeout=timeout))
-    except (HTTPError, PIL.UnidentifiedImageError) as error:
-        # For bytes, Pillow's message holds only the address of a buffer.
-        reason = "the file there is no picture in a known format" if isinstance(error, OSError) else error
-        raise ValueError(f"{name} could not be fetched: {reason}.") from error
 
 
 def with_parts(message: Any) -> dict:
@@ -129,9 +101,10 @@ def with_open_pictures(message: Any, timeout: float | None) -> dict:
             picture = part.get(key)
             if not is_picture(picture):
                 got = "nothing" if key is None else type(picture).__name__
-                raise ValueError(f"A picture in a conversation must be a PIL image, path, URL or bytes, got {got}.")
+                raise ValueError(f"A picture in a conversation must be a URL, {FORMS}, got {got}.")
             source = f"data:image/png;base64,{picture}" if key == "base64" else picture
-            message["content"][number] = {"type": "image", "image": open_picture(source, timeout)}
+            picture = load_image(source, urls=True, timeout=timeout)
+            message["content"][number] = {"type": "image", "image": picture}
     return message
 
 
@@ -151,9 +124,7 @@ __all__ = [
     "as_sample",
     "as_samples",
     "is_chat",
-    "is_picture",
     "last_question",
-    "open_picture",
     "parts_of",
     "with_open_pictures",
     "with_parts",

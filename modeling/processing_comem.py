@@ -2,10 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-import PIL.Image
+import numpy as np
 import torch
 from transformers import BatchFeature, Qwen2VLProcessor
 from transformers.image_utils import ImageInput
@@ -13,7 +12,8 @@ from transformers.utils import is_torchvision_available
 from transformers.video_utils import VideoInput
 
 from .memory_inputs import CoMemBatchFeature, MemoryInputs
-from .memory_item import MemoryItem, load_image
+from .memory_item import MemoryItem
+from .picture_comem import MAX_ASPECT_RATIO, is_picture, load_image
 
 
 ITEM_INSTRUCTION = "Similar image and text knowledge for reference"
@@ -81,7 +81,9 @@ class CoMemProcessor(Qwen2VLProcessor):
         """Prepare prompts, with their images, videos and memory items.
 
         Args:
-            images (*optional*): Images of the prompts, as PIL images, paths, URLs or arrays.
+            images (*optional*): Images of the prompts: URLs, or any form that [`load_image`] takes. Where the call
+                says how arrays are to be read (`do_rescale=False`, `do_convert_rgb=False`, `input_data_format`), they
+                go to the image processor as they are.
             text (`str` or `list[str]`, *optional*): Prompts, with an image token for each image.
             videos (*optional*): Videos of the prompts; needs torchvision.
             memories (`list[list[MemoryItem]]`, *optional*): Memory items of each prompt, or mappings of their fields
@@ -102,7 +104,8 @@ class CoMemProcessor(Qwen2VLProcessor):
         for index, prompt in enumerate(prompts or []):
             if isinstance(prompt, str) and not prompt.strip():
                 raise ValueError(f"`text` must not be empty, but prompt {index} is.")
-        inputs = super().__call__(images=_load_images(images), text=text, videos=videos, **kwargs)
+        images = _load_images(images, self._reads_arrays_itself(kwargs))
+        inputs = super().__call__(images=images, text=text, videos=videos, **kwargs)
         features = CoMemBatchFeature(dict(inputs))
         if memories is not None:
             _check_is_list(memories)
@@ -175,6 +178,14 @@ class CoMemProcessor(Qwen2VLProcessor):
             )
         return prompts
 
+    def _reads_arrays_itself(self, kwargs: dict[str, Any]) -> bool:
+        """Whether a call or the image processor says how arrays are to be read, other than [`load_image`] does."""
+        given = {**kwargs, **(kwargs.get("images_kwargs") or {})}
+        settings = {
+            name: given.get(name, getattr(self.image_processor, name)) for name in ("do_rescale", "do_convert_rgb")
+        }
+        return given.get("input_data_format") is not None or not all(settings.values())
+
     @property
     def model_input_names(self) -> list[str]:
         return [*super().model_input_names, "memory_inputs"]
@@ -204,15 +215,16 @@ def _video_settings(image_processor: Any) -> dict[str, Any]:
     return settings
 
 
-def _load_images(images: Any) -> Any:
-    """Open paths and check PIL images at any depth of nested lists; leave URLs and arrays unchanged."""
+def _load_images(images: Any, keeps_arrays: bool) -> Any:
+    """Open pictures at any depth of nested lists; a batch in one array is a list."""
     if isinstance(images, (list, tuple)):
-        return [_load_images(image) for image in images]
-    if isinstance(images, (Path, PIL.Image.Image)) or (
-        isinstance(images, str) and not images.startswith(("http://", "https://", "data:"))
-    ):
-        return load_image(images)
-    return images
+        return [_load_images(image, keeps_arrays) for image in images]
+    if isinstance(images, (np.ndarray, torch.Tensor)):
+        if keeps_arrays:
+            return images
+        if images.ndim == 4:
+            return [_load_images(image, keeps_arrays) for image in images]
+    return load_image(images, urls=True, max_aspect_ratio=MAX_ASPECT_RATIO) if is_picture(images) else images
 
 
 __all__ = ["CoMemProcessor"]

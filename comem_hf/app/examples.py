@@ -7,6 +7,7 @@ from pathlib import Path
 from PIL import Image
 
 from comem_hf.bank import MemoryBank
+from comem_hf.modeling.picture_comem import load_image
 
 
 QUESTIONS = (
@@ -55,5 +56,4 @@ def questions_for(embedded: bool) -> Sequence[str]:
 
 
 def _open(path: Path, name: str) -> Example:
-    with Image.open(path) as image:
-        return Example(name, image.convert("RGB"))
+    return Example(name, load_image(path))

@@ -12,6 +12,7 @@ from comem_hf.bank.building.processes import Processes
 from comem_hf.bank.changing.add_and_remove import add_items, remove_items
 from comem_hf.bank.changing.merge_banks import merge_banks
 from comem_hf.bank.encoding.embedder import Embedder, resolve_embedder
+from comem_hf.bank.encoding.older_pictures import warn_of_other_picture_rules
 from comem_hf.bank.format.config import BankConfig
 from comem_hf.bank.hub.hub_files import HubFiles, hub_files
 from comem_hf.bank.hub.publisher import BankPublisher
@@ -139,6 +140,10 @@ class MemoryBank:
     ) -> "MemoryBank":
         """Open a memory bank.
 
+        A bank that an older version made, with other rules for reading pictures ([`load_image`]), opens with a warning
+        if it holds pictures that may have been read differently. Only headers are read, and of at most 64 MiB of
+        items; [`MemoryBank.verify`] looks at all.
+
         Args:
             repo_or_dir (`str` or `os.PathLike`): Folder or Hub repository.
             revision (`str`, *optional*): Branch, tag or commit of the repository.
@@ -156,6 +161,7 @@ class MemoryBank:
         """
         remote = hub_files(repo_or_dir, revision, repo_type, memories, HASHED_AT_OPENING, **hub_options)
         bank = cls(Path(repo_or_dir) if remote is None else remote.folder, remote)
+        warn_of_other_picture_rules(bank._state.items, bank._state.removed)
         if model is not None or processor is not None or embedder is not None:
             bank.attach(model, processor, embedder=embedder)
         return bank
@@ -301,7 +307,7 @@ class MemoryBank:
         """Find the items nearest to a query.
 
         Args:
-            image (PIL image, path, or list of these, *optional*): What to look for.
+            image (picture or list of these, *optional*): What to look for, in any form that [`load_image`] takes.
             text (`str` or list of them, *optional*): What to look for; needs an embedder with a text side.
             k (`int`, defaults to 3): Hits per query; fewer if the bank has fewer items, or fewer that match `where`.
             text_weight (`float`, defaults to 0.5): Weight of the text's embedding if both image and text are given, 0

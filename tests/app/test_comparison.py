@@ -3,7 +3,7 @@
 import pytest
 
 from comem_hf.commands import main
-from comem_hf.modeling.memory_item import load_image
+from comem_hf.modeling.picture_comem import load_image
 
 
 QUESTION = "What is the currency of this country?"

@@ -5,7 +5,7 @@ import pytest
 from comem_hf import MemoryItem
 from comem_hf.app.examples import bank_examples, embedded_examples, questions_for
 from comem_hf.default import default_path
-from comem_hf.modeling.memory_item import load_image
+from comem_hf.modeling.picture_comem import load_image
 from tests.conftest import make_image
 
 

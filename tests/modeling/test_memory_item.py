@@ -17,7 +17,7 @@ def test_an_item_needs_an_image_or_a_text():
 
 
 def test_an_item_of_wrong_types_is_refused():
-    with pytest.raises(ValueError, match="`image` must be a PIL image, a path or bytes, got int"):
+    with pytest.raises(ValueError, match="`image` must be a PIL image, path, .* or {'bytes', 'path'}, got int"):
         MemoryItem(image=3)
     with pytest.raises(ValueError, match="`text` must be a string, got list"):
         MemoryItem(text=["a"])

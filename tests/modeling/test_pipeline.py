@@ -4,6 +4,7 @@ import base64
 import threading
 from collections import UserList
 
+import PIL.Image
 import pytest
 import transformers
 from packaging.version import Version
@@ -13,6 +14,7 @@ from comem_hf import MemoryItem
 from comem_hf.modeling.pipeline_comem import MemoryImageTextToTextPipeline
 from tests.conftest import make_image
 from tests.local_hub.server import HubServer
+from tests.picture_forms import forms
 
 
 QUESTION = "Which country has this flag?"
@@ -137,6 +139,24 @@ def test_conversations_come_as_text_or_alone_with_pictures_in_any_form(ask, tmp_
     assert ask({"text": chat(image=image)}) == single
 
 
+def test_every_form_of_a_picture_gets_the_same_answer(ask, tmp_path):
+    image = make_image(1)
+    single = ask(images=image, text=QUESTION)
+    for name, picture in forms(image, tmp_path).items():
+        assert ask(images=picture, text=QUESTION) == ask(images=[[picture]], text=[QUESTION])[0] == single, name
+        assert ask(text=chat(image=picture)) == single, name
+        assert ask({"images": picture, "text": QUESTION}) == single, name
+
+
+def test_transparent_parts_of_a_question_are_white(ask, tmp_path):
+    logo = make_image(1).convert("RGBA")
+    logo.putalpha(0)
+    white = ask(images=PIL.Image.new("RGB", logo.size, "white"), text=QUESTION)
+    logo.save(tmp_path / "logo.webp", lossless=True)
+    for picture in (logo, tmp_path / "logo.webp"):
+        assert ask(images=picture, text=QUESTION) == ask(chat(image=picture)) == white
+
+
 def test_the_full_text_is_the_question_or_the_conversation_as_given_with_the_answer(ask, tmp_path):
     image = make_image(1)
     (answer,) = ask(images=image, text=QUESTION)
@@ -240,14 +260,14 @@ def test_a_batch_is_padded_where_answers_do_not_follow_whatever_the_tokenizer_sa
         ({"images": [{"text": []}]}, "`text` is an empty conversation"),
         ({"text": " "}, "must not be empty"),
         ({"text": 3}, "must be a mapping .* or a conversation, got int|`text` must be a question"),
-        ({"images": 3, "text": "What?"}, "`images` must be PIL images, paths, URLs or bytes, got int"),
+        ({"images": 3, "text": "What?"}, "A picture in `images` must be a URL, a PIL image, path, .*, got int"),
         ({"images": "no.png", "text": "What?"}, "'no.png' does not exist"),
         ({"images": b"no picture", "text": "What?"}, "is not a readable picture"),
         ({"images": ["a.png"], "text": ["What?", "Why?"]}, "one entry for each of the 2 texts, got 1"),
         ({"images": ["a.png"] * 3, "text": ["What?", "Why?"]}, "one entry for each of the 2 texts, got 3"),
         ({"images": "a.png", "text": ["What?", "Why?"]}, "one entry for each of the 2 texts, got a str"),
         ({"images": "a.png", "text": chat()}, "Pictures of a conversation belong inside"),
-        ({"text": chat(image=3)}, "A picture in a conversation must be a PIL image, path, URL or bytes, got int"),
+        ({"text": chat(image=3)}, "A picture in a conversation must be a URL, a PIL image, .*, got int"),
         ({"text": [*chat(), "Why?"]}, "A message must be a mapping with 'role' and 'content', got 'Why\\?'"),
         (
             {"text": [{"role": "user", "content": ["Why?"]}]},

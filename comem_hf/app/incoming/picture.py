@@ -6,7 +6,7 @@ from pathlib import Path
 
 import PIL.Image
 
-from comem_hf.modeling.memory_item import load_image
+from comem_hf.modeling.picture_comem import check_aspect_ratio, load_image
 
 
 MAX_FILE_BYTES = 10 * 2**20
@@ -25,7 +25,7 @@ def read_picture(value: object, uploads: Path) -> PIL.Image.Image:
         `PIL.Image.Image`: The picture, upright and in RGB.
 
     Raises:
-        ValueError: If there is no picture, or it is too big or unreadable; the message is for the visitor.
+        ValueError: If there is no picture, or it is too big, too narrow or unreadable; the message is for the visitor.
     """
     path = value.get("path") if isinstance(value, dict) else None
     if not isinstance(path, str) or not is_upload(path, uploads):
@@ -34,13 +34,16 @@ def read_picture(value: object, uploads: Path) -> PIL.Image.Image:
         raise ValueError(f"The file is too big: at most {MAX_FILE_BYTES // 2**20} MB are allowed.")
     try:
         with PIL.Image.open(path, formats=FORMATS) as opened:  # reads the header only
-            if opened.width * opened.height <= MAX_PIXELS:
-                return load_image(opened)
-    except PIL.Image.DecompressionBombError:
-        pass
+            if opened.width * opened.height > MAX_PIXELS:
+                raise PIL.Image.DecompressionBombError
+            picture = load_image(opened)
+    except PIL.Image.DecompressionBombError as error:
+        most = MAX_PIXELS // 10**6
+        raise ValueError(f"The picture is too big: at most {most} million pixels are allowed.") from error
     except (OSError, SyntaxError, ValueError) as error:
         raise ValueError("This file is no picture in PNG, JPEG, WebP, GIF or BMP format.") from error
-    raise ValueError(f"The picture is too big: at most {MAX_PIXELS // 10**6} million pixels are allowed.")
+    check_aspect_ratio(picture, "The picture")
+    return picture
 
 
 def is_upload(path: str, uploads: Path) -> bool:
@@ -54,7 +57,7 @@ def is_upload(path: str, uploads: Path) -> bool:
 
 def data_uri(image: PIL.Image.Image, size: tuple[int, int] = (240, 160)) -> str:
     """Return a small JPEG of a picture as a `data:` URI, for use in the page itself."""
-    small = image.convert("RGB")
+    small = load_image(image)
     small.thumbnail(size)
     buffer = io.BytesIO()
     small.save(buffer, "JPEG", quality=90)

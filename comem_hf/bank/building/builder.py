@@ -11,7 +11,7 @@ from comem_hf.bank.encoding.embedder import Embedder
 from comem_hf.bank.encoding.input_rows import read_rows
 from comem_hf.bank.encoding.item_encoder import ItemEncoder, eval_mode
 from comem_hf.bank.encoding.skipped import SKIPPED_NAME, item_label, write_skipped
-from comem_hf.bank.format.config import INDEX_NAME, BankConfig
+from comem_hf.bank.format.config import FIRST_PICTURE_RULES, INDEX_NAME, BankConfig
 from comem_hf.bank.format.precision import check_precision
 from comem_hf.bank.index.build_index import StoredEmbeddings, build_index
 from comem_hf.cards.bank_card import write_card
@@ -149,6 +149,8 @@ class BankBuilder:
             metric=self.settings.metric,
             index={"file": INDEX_NAME, **found},
             license=self.settings.license,
+            # A build that an older version began goes on with new rules.
+            picture_rules=min(shard.get("picture_rules", FIRST_PICTURE_RULES) for shard in shards),
         )
         config.files[CARD_NAME] = write_card(staging.bank, config)
         write_skipped(staging.bank, skipped)

@@ -13,6 +13,7 @@ from comem_hf.bank.format.items import write_items
 from comem_hf.bank.format.record import ItemRecord
 from comem_hf.bank.format.vectors import write_memory
 from comem_hf.bank.index.build_index import EMBEDDINGS_KEY
+from comem_hf.modeling.picture_pixels_comem import PICTURE_RULES
 
 from .staging import Staging, embeddings_name
 
@@ -62,6 +63,7 @@ class ShardBuilder:
                 "digest": _digest(encoded.records),
                 "skipped": encoded.skipped,
                 "repeated": [row.number for row in rows if row.repeated],
+                "picture_rules": PICTURE_RULES,
                 "files": files,
             },
         )

@@ -118,6 +118,7 @@ def _write(banks, chosen, folder: Path, shard_size: int, index_factory: str | No
         generation=0,
         removed=None,
         license=config.license if len({bank.config.license for bank in banks}) == 1 else None,
+        picture_rules=min(bank.config.picture_rules for bank in banks),
     )
     merged.files[CARD_NAME] = write_card(folder, merged)
     merged.save(folder)

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from comem_hf.modeling.memory_item import MemoryItem, load_image
+from comem_hf.modeling.memory_item import MemoryItem
+from comem_hf.modeling.picture_comem import load_image
 
 from .tower_features import tower_features
 
@@ -25,7 +26,7 @@ class Embedder(ABC):
 
     @abstractmethod
     def embed_images(self, images: Sequence) -> np.ndarray:
-        """Embed images (PIL images or paths)."""
+        """Embed images, in any form that [`load_image`] takes."""
 
     def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
         """Embed texts, in the same space as images.

@@ -12,14 +12,12 @@ import torch
 from comem_hf.bank.format.precision import pack, unpack
 from comem_hf.bank.format.record import ItemRecord
 from comem_hf.modeling.memory_inputs import MemoryInputs
-from comem_hf.modeling.memory_item import MemoryItem, load_image
+from comem_hf.modeling.memory_item import MemoryItem
+from comem_hf.modeling.picture_comem import check_aspect_ratio, load_image
 from comem_hf.modeling.processing_comem import MAX_ITEM_CHARACTERS
 
 from .embedder import Embedder
 from .shrinking_batch import ShrinkingBatch
-
-
-MAX_ASPECT_RATIO = 200  # limit of Qwen2-VL's image processor, whose own error does not name the image
 
 
 @dataclass(frozen=True)
@@ -146,9 +144,6 @@ def _load(record: ItemRecord) -> MemoryItem:
         raise
     except Exception as error:  # for damaged files, the decoders of Pillow raise errors of many types
         raise ValueError(f"{name} cannot be decoded: {error!r}.") from error
-    if image is not None and max(image.size) > MAX_ASPECT_RATIO * min(image.size):
-        raise ValueError(
-            f"{name} is {image.width} x {image.height} pixels; one side may be at most {MAX_ASPECT_RATIO} times the "
-            "other."
-        )
+    if image is not None:
+        check_aspect_ratio(image, name)
     return MemoryItem(image=image, text=record.text, id=record.id)

@@ -21,6 +21,7 @@ CONFIG_NAME = "bank_config.json"
 INDEX_NAME = "index.faiss"
 FORMAT_VERSION = 1
 METRICS = ("cosine", "l2")
+FIRST_PICTURE_RULES = 1  # of banks that do not say
 
 _INDEX_NAME = re.compile(r"index(-\d{5,})?\.faiss")
 _REMOVED_NAME = re.compile(r"removed-\d{5,}\.safetensors")
@@ -81,6 +82,8 @@ class BankConfig:
         generation (`int`): Number of changes to the bank since it was built.
         removed (`str` or `None`): Name of the file that lists the removed rows, if there are any.
         license (`str`, *optional*): Licence of the items, by the Hub's identifier (`"cc-by-sa-4.0"`).
+        picture_rules (`int`): Number of the rules of [`load_image`] by which the pictures were read, the lowest one if
+            they differ; 1 if `bank_config.json` does not say.
         format_version (`int`): Version of the layout; newer ones are refused.
     """
 
@@ -99,6 +102,7 @@ class BankConfig:
     generation: int = 0
     removed: str | None = None
     license: str | None = None
+    picture_rules: int = FIRST_PICTURE_RULES
     format_version: int = FORMAT_VERSION
 
     def __post_init__(self):
@@ -131,6 +135,8 @@ class BankConfig:
         later = [name for name in (self.index["file"], self.removed) if name and _number(name) > self.generation]
         if later:  # the next change would write into a file that readers have open
             raise ValueError(f"`generation` is {self.generation}, but {later[0]!r} belongs to a later generation.")
+        if not isinstance(self.picture_rules, int) or isinstance(self.picture_rules, bool) or self.picture_rules < 1:
+            raise ValueError(f"`picture_rules` must be an integer from 1, got {self.picture_rules!r}.")
         if not isinstance(self.license, str | None):
             raise ValueError(f"`license` must be an identifier such as 'cc-by-sa-4.0', got {self.license!r}.")
         for name, entry in self.files.items():

@@ -7,9 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from stat import S_ISREG
 
-from PIL import Image, ImageOps
+from PIL import Image
 
 from comem_hf.modeling.memory_item import MemoryItem
+from comem_hf.modeling.picture_comem import picture_source, shown
+from comem_hf.modeling.picture_depth_comem import is_full_16_bits
+from comem_hf.modeling.picture_pixels_comem import to_rgb, upright
 
 
 # No image that may be opened needs more. Parquet holds 2 GB per column in a row group, which has 32 rows.
@@ -23,7 +26,8 @@ class ItemRecord:
     Args:
         id (`str`): Given, or the first 32 hex digits of the content's sha256.
         text (`str` or `None`): Text of the item.
-        image (`bytes` or `None`): Encoded image: the file's own bytes, or PNG for an image that came from memory.
+        image (`bytes` or `None`): Encoded image: the file's own bytes, or PNG for an image that came from memory; in
+            RGB, by the rules of [`load_image`], if PNG would not keep its pixels.
         image_name (`str` or `None`): Name of the image file, without its folder.
         metadata (`str`): JSON object.
         digest (`str`): sha256 over everything above (pixels in place of the PNG bytes); empty when read back.
@@ -44,18 +48,19 @@ class ItemRecord:
             ValueError: If the image cannot be read or the metadata is not JSON.
         """
         content = hashlib.sha256(json.dumps(item.text).encode())
+        source = None if item.image is None else picture_source(item.image, "its image")
         image, image_name = None, None
-        if isinstance(item.image, bytes):
-            image = item.image
-        elif isinstance(item.image, (str, Path)):
-            image_name = Path(item.image).name
-            image = _read_image(Path(item.image))
+        if isinstance(source, bytes):
+            image = source
+        elif isinstance(source, Path):
+            image_name = source.name
+            image = _read_image(source)
         if image is not None:
             content.update(b"file" + image)
-        elif item.image is not None:
+        elif source is not None:
             try:
-                picture = ImageOps.exif_transpose(item.image)  # PNG keeps no orientation
-                image = _encode_png(picture)
+                picture = upright(source)  # PNG keeps no orientation
+                image = _encode_png(picture, source)
             except (OSError, SyntaxError) as error:  # an image that was opened earlier, but is read only now
                 raise ValueError(f"its image is not a readable picture: {error}") from error
             content.update(f"pixels {picture.mode} {picture.size}".encode() + picture.tobytes())
@@ -113,12 +118,13 @@ def _read_image(path: Path) -> bytes:
             reason = "Is a directory" if path.is_dir() else "it is no file"
     except (OSError, ValueError) as error:  # a name with a NUL byte is a ValueError
         reason = getattr(error, "strerror", None) or error
-    raise ValueError(f"cannot read image {str(path)!r}: {reason}.")
+    raise ValueError(f"cannot read image {shown(str(path))}: {reason}.")
 
 
-def _encode_png(image: Image.Image) -> bytes:
-    if image.mode not in ("1", "L", "LA", "I;16", "P", "RGB", "RGBA"):  # modes that PNG keeps as they are
-        image = image.convert("RGB")
+def _encode_png(image: Image.Image, opened: Image.Image) -> bytes:
+    """Encode a picture, in its own mode if PNG keeps that; what the format of `opened` means goes in."""
+    if image.mode not in ("1", "L", "LA", "P", "RGB", "RGBA") and not is_full_16_bits(opened):
+        image = to_rgb(opened)
     buffer = io.BytesIO()
     image.save(buffer, format="PNG")
     return buffer.getvalue()

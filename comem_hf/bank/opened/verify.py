@@ -1,10 +1,13 @@
 """Reading a whole bank to check that it is what its configuration says."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from transformers.utils import logging
+
+from comem_hf.bank.encoding.older_pictures import warn_of_other_picture_rules
 
 from .integrity import check_files
 from .state import BankState
@@ -38,6 +41,7 @@ def verify_bank(bank: BankState, model=None) -> dict[str, int | bool]:
             _check_finite(bank, first, memory.flatten(1).float().numpy(), "memory vectors that are")
             _check_items(bank, rows)
             progress.update(count)
+    warn_of_other_picture_rules(bank.items, bank.removed, math.inf)
     return {
         "generation": config.generation,
         "items": config.num_items,

@@ -6,6 +6,7 @@ from datetime import date, time, timedelta
 from functools import partial
 
 from comem_hf.modeling.memory_item import MemoryItem
+from comem_hf.modeling.picture_comem import is_inline
 
 from .addresses import is_file_of
 from .lazy import LazyItems, make_item
@@ -117,7 +118,7 @@ def _encoded_image(image: object, repository: str | None) -> object:
             return content
         if content is not None:
             raise ValueError(f"its `bytes` are of type {type(content).__name__}")
-    if not isinstance(path, str):
+    if not isinstance(path, str) or is_inline(path):
         return path
     if repository is not None and not is_file_of(repository, path):
         raise ValueError(f"{path!r:.200} is outside the data set {repository!r}, and such files are not opened")

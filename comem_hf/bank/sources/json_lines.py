@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from comem_hf.modeling.memory_item import MemoryItem
+from comem_hf.modeling.picture_comem import is_picture, picture_of_row
 
 from .lazy import LazyItems, make_item
 from .unreadable import UnreadableItem
@@ -14,8 +15,9 @@ from .unreadable import UnreadableItem
 def read_jsonl(path: str | Path) -> LazyItems:
     """Items of a JSONL file, which has one object per line.
 
-    Its fields are `image` (a path, relative to the file), `text` and `id`; any other field becomes metadata. Paths may
-    be absolute and lead anywhere: check the paths in a file that others wrote before you use it.
+    Its fields are `image` (a path, relative to the file, a data URL or a base64 string), `text` and `id`; any other
+    field becomes metadata. Paths may be absolute and lead anywhere: check the paths in a file that others wrote before
+    you use it.
 
     Raises:
         ValueError: If the file cannot be read.
@@ -51,10 +53,10 @@ def _items(path: Path) -> Iterator[MemoryItem | UnreadableItem]:
             yield row
             continue
         image, text, item_id = (row.pop(name, None) for name in ("image", "text", "id"))
-        if image is not None and not isinstance(image, str):
-            yield UnreadableItem(f"{where}: `image` must be a path, got {image!r:.80}.")
+        image = picture_of_row(image, path.parent)
+        if image is not None and not is_picture(image):
+            yield UnreadableItem(f"{where}: `image` must be a path or a picture in base64, got {image!r:.80}.")
             continue
-        image = None if image is None else path.parent / image
         yield make_item(where, image=image, text=text, id=item_id, metadata=row)
 
 

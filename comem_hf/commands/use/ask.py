@@ -45,7 +45,7 @@ def ask(
     )
     from comem_hf.commands.common.questions import piped_questions, typed_questions
     from comem_hf.commands.common.stopwatch import Stopwatch
-    from comem_hf.modeling.memory_item import load_image
+    from comem_hf.modeling.picture_comem import load_image
 
     picture = load_image(image)
     is_typed = question is None and sys.stdin.isatty()

@@ -7,7 +7,7 @@ import torch
 from transformers import BatchFeature
 
 from comem_hf.modeling import CoMemProcessor
-from comem_hf.modeling.memory_item import load_image
+from comem_hf.modeling.picture_comem import MAX_ASPECT_RATIO, load_image
 
 from .sample import TrainingSample
 
@@ -105,7 +105,7 @@ class ChatEncoder:
         for sample in samples:
             for image in sample.images:
                 try:
-                    images.append(load_image(image))
+                    images.append(load_image(image, max_aspect_ratio=MAX_ASPECT_RATIO))
                 except ValueError as error:
                     raise ValueError(f"{sample.name}: {error}") from error
         return self.processor.image_processor(images=images, return_tensors="pt") if images else BatchFeature()

@@ -1,14 +1,14 @@
 """One training sample, and the two row formats that it is read from."""
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from comem_hf.modeling.memory_item import MemoryItem
+from comem_hf.modeling.picture_comem import is_picture, picture_of_row, shown
 
 
 ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant"}
@@ -23,8 +23,8 @@ class TrainingSample:
     Args:
         messages (`list[dict]`): The conversation in chat-template form: turns
             `{"role": "user" | "assistant", "content": [...]}` that alternate, the user first and the assistant last.
-        images (`list[PIL.Image.Image | Path | bytes]`, *optional*, defaults to `[]`): The query images, in the order
-            in which `messages` shows them.
+        images (`list`, *optional*, defaults to `[]`): The query images, in the forms that [`load_image`] takes and in
+            the order in which `messages` shows them.
         memories (`list[MemoryItem]`, *optional*, defaults to `[]`): The memory items, best first.
         name (`str`, *optional*, defaults to `"the sample"`): Name of the sample in error messages.
     """
@@ -40,10 +40,12 @@ class TrainingSample:
     ) -> "TrainingSample":
         """Read a row in any of the accepted formats.
 
-        One question: `{"image": path | image | list | None, "question": str, "answer": str, "memories": [...]}`.
+        An image is a path, or the picture in any form that [`load_image`] takes.
+
+        One question: `{"image": image | list | None, "question": str, "answer": str, "memories": [...]}`.
         Several turns: `{"image": ..., "conversations": [{"from": "human" | "gpt", "value": str}, ...], "memories":
         [...]}`, where `<image>` in a human turn marks the place of an image (default: before the first turn). A memory
-        is a [`MemoryItem`] or `{"image": path | image | None, "text": str | None}`.
+        is a [`MemoryItem`] or `{"image": image | None, "text": str | None}`.
 
         The published CoMEM format replaces `memories` by `knowledge_image` (n images) and `knowledge_conversations`
         (2n turns: human, gpt; the text of an item is its gpt turn); there, every message is cut to 5,000 characters,
@@ -87,14 +89,12 @@ class _RowReader:
         return [self.image(image, f"{key}[{i}]" if value is not image else key) for i, image in enumerate(values)]
 
     def image(self, value: Any, where: str) -> Any:
-        if isinstance(value, Image.Image | bytes):
-            return value
-        if not isinstance(value, str | Path) or not str(value):
+        if not is_picture(value) or isinstance(value, str) and not value:
             raise self.error(where, f"must be a path, an image or null, got {_short(value)}")
-        path = Path(value) if self.base_dir is None else self.base_dir / value
-        if not path.is_file():
-            raise self.error(where, f"names no file: {str(path)!r}")
-        return path
+        image = picture_of_row(value, self.base_dir or "")
+        if isinstance(image, Path) and not os.path.isfile(image):
+            raise self.error(where, f"names no file: {shown(str(image))}")
+        return image
 
     def text(self, value: Any, where: str) -> str:
         if not isinstance(value, str) or not value.strip():

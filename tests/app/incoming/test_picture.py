@@ -23,6 +23,14 @@ def test_an_uploaded_picture_is_opened_upright(uploads):
     assert read_picture({"path": str(uploads / "a.jpg")}, uploads).size == (20, 40)
 
 
+def test_transparent_parts_of_an_upload_are_white(uploads):
+    logo = make_image().convert("RGBA")
+    logo.putalpha(0)
+    for name in ("a.png", "a.webp"):
+        logo.save(uploads / name)
+        assert read_picture({"path": str(uploads / name)}, uploads).getcolors() == [(56 * 56, (255, 255, 255))]
+
+
 @pytest.mark.parametrize("value", [None, "a.png", {}, {"path": None}, {"path": 3}, {"path": "a\0b"}, ["a.png"]])
 def test_without_a_picture_the_visitor_is_asked_for_one(uploads, value):
     with pytest.raises(ValueError, match="Choose an example or upload a picture first"):
@@ -74,6 +82,12 @@ def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(uploads, m
     assert (uploads / "a.png").stat().st_size < 40_000
     monkeypatch.setattr("comem_hf.app.incoming.picture.load_image", lambda image: pytest.fail("it was decoded"))
     with pytest.raises(ValueError, match="The picture is too big: at most 40 million pixels"):
+        read_picture({"path": str(uploads / "a.png")}, uploads)
+
+
+def test_a_picture_that_is_too_narrow_says_its_size(uploads):
+    make_image(0, (5000, 20)).save(uploads / "a.png")
+    with pytest.raises(ValueError, match=r"^The picture is 5000 x 20 pixels; one side may be at most 200 times"):
         read_picture({"path": str(uploads / "a.png")}, uploads)
 
 

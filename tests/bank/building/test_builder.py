@@ -75,7 +75,8 @@ def test_transparent_and_palette_images_are_stored_without_loss(build, tmp_path)
     images["RGBA"].putalpha(100)
     bank = build([MemoryItem(image=image, id=mode) for mode, image in images.items()], output_dir=tmp_path / "bank")
     for mode, image in images.items():
-        assert bank[mode].load_image().tobytes() == image.convert("RGB").tobytes()
+        assert bank[mode].image.convert("RGBA").tobytes() == image.convert("RGBA").tobytes()
+        assert bank[mode].load_image().tobytes() == MemoryItem(image=image).load_image().tobytes()
 
 
 def test_items_without_id_get_one_from_their_content(build, tmp_path):

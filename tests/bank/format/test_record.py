@@ -4,9 +4,13 @@ import io
 
 import numpy as np
 import PIL.Image
+import pytest
 
 from comem_hf import MemoryItem
 from comem_hf.bank.format.record import ItemRecord
+from comem_hf.modeling.picture_comem import load_image
+from tests.conftest import make_image
+from tests.picture_forms import encode, forms
 
 
 def test_a_picture_with_an_orientation_is_stored_upright():
@@ -26,3 +30,61 @@ def test_pictures_that_differ_in_their_palette_only_are_two():
         picture.putpalette(colour)
         pictures.append(ItemRecord.from_item(MemoryItem(image=picture, text="x")))
     assert pictures[0].id != pictures[1].id
+
+
+def test_every_form_of_a_picture_is_stored_with_its_pixels(tmp_path):
+    image = make_image(1)
+    content = encode(image)
+    for name, picture in forms(image, tmp_path).items():
+        record = ItemRecord.from_item(MemoryItem(image=picture, text="x"))
+        assert load_image(record.image).tobytes() == image.tobytes(), name
+        is_file = name in ("path", "string", "undecoded, path")
+        assert record.image_name == ("picture.png" if is_file else None)
+        if not name.startswith(("pil", "numpy", "torch")):  # an encoded file, whose id is that of its bytes
+            assert record.image == content
+            assert record.id == ItemRecord.from_item(MemoryItem(image=content, text="x")).id
+
+
+def test_ids_of_pictures_are_those_of_older_versions():
+    image = PIL.Image.fromarray(np.arange(4 * 4 * 3, dtype=np.uint8).reshape(4, 4, 3))
+    transparent = image.convert("RGBA")
+    transparent.putalpha(7)
+    deep = PIL.Image.fromarray(np.arange(16, dtype=np.uint16).reshape(4, 4))
+    ids = {
+        "c34a6d5b5d1798932ca5d786e9fc48c1": image,
+        "dd19d7b83dff8889b9f505482ba09b47": transparent,
+        "fcfc5117ce8ef7f0ac3899a24924da88": image.convert("CMYK"),
+        "d0cadd60494ffb4969525de6b5bb5869": deep,
+        "7fa0be36bd388f7ef8d4697c8d8d6065": deep.convert("I"),
+    }
+    for item_id, picture in ids.items():
+        assert ItemRecord.from_item(MemoryItem(image=picture, text="x")).id == item_id, picture.mode
+
+
+def test_what_png_cannot_keep_is_stored_as_the_model_sees_it():
+    for image in (
+        PIL.Image.fromarray(np.linspace(0, 1, 256, dtype=np.float32).reshape(1, -1)),
+        PIL.Image.fromarray(np.linspace(0, 65535, 256).astype(np.int32).reshape(1, -1)),
+        PIL.Image.frombytes("I;16B", (256, 1), np.linspace(0, 65535, 256).astype(">u2").tobytes()),
+        PIL.Image.merge("PA", (make_image(1).convert("P"), PIL.Image.new("L", (56, 56), 30))),
+        make_image(1).convert("CMYK"),
+    ):
+        record = ItemRecord.from_item(MemoryItem(image=image, text="x"))
+        assert load_image(record.image).tobytes() == load_image(image).tobytes(), image.mode
+    deep = PIL.Image.fromarray(np.linspace(0, 65535, 256).astype(np.uint16).reshape(1, -1))
+    stored = PIL.Image.open(io.BytesIO(ItemRecord.from_item(MemoryItem(image=deep, text="x")).image))
+    assert np.array_equal(np.asarray(stored), np.asarray(deep))
+
+
+def test_damaged_exif_data_of_a_picture_in_memory_costs_no_item():
+    image = make_image(1)
+    image.info["exif"] = b"Exif\0\0" + b"\xff" * 50
+    record = ItemRecord.from_item(MemoryItem(image=image, text="x"))
+    assert load_image(record.image).tobytes() == image.tobytes()
+
+
+def test_a_long_string_that_is_no_picture_is_not_in_the_reason():
+    for string in ("A" * 5000, "pictures/" * 500, "data:image/png;base64," + "A!" * 2000):
+        with pytest.raises(ValueError) as error:
+            ItemRecord.from_item(MemoryItem(image=string, text="x"))
+        assert len(str(error.value)) < 400

@@ -9,6 +9,7 @@ import pytest
 from comem_hf import MemoryBank, MemoryItem
 from comem_hf.bank import Embedder
 from tests.conftest import make_image
+from tests.picture_forms import forms
 
 
 def test_every_item_finds_itself_first(bank, items):
@@ -23,6 +24,13 @@ def test_a_picture_that_was_rescaled_and_compressed_is_still_found(bank, items):
         buffer = io.BytesIO()
         item.image.resize((90, 90), PIL.Image.Resampling.BICUBIC).save(buffer, format="JPEG", quality=80)
         assert bank.search(image=PIL.Image.open(buffer), k=1)[0].item.id == item.id
+
+
+def test_every_form_of_a_picture_finds_the_same(bank, items, tmp_path):
+    expected = bank.search(image=items[2].image, k=3)
+    for name, picture in forms(items[2].image, tmp_path).items():
+        for hits in (bank.search(image=picture, k=3), bank.search(image=[picture], k=3)[0]):
+            assert [(hit.item.id, hit.score) for hit in hits] == [(hit.item.id, hit.score) for hit in expected], name
 
 
 def test_hits_are_ranked_by_score(bank):

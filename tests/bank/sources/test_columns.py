@@ -1,5 +1,6 @@
 """Items from files, folders and data sets."""
 
+import base64
 import datetime
 import operator
 
@@ -11,6 +12,7 @@ from comem_hf.bank.sources import (
     read_dataset,
 )
 from tests.conftest import make_image
+from tests.picture_forms import encode
 
 
 @pytest.mark.parametrize("streaming", [False, True])
@@ -62,6 +64,14 @@ def test_images_that_a_stream_gives_as_addresses_are_fetched(tmp_path):
     items = list(read_dataset(datasets.Dataset.from_dict(rows, features=features).to_iterable_dataset()))
     assert items[0].load_image().tobytes() == make_image(3).tobytes()
     assert items[1].reason.startswith("row 1 of the data set: cannot read its image")
+
+
+@pytest.mark.parametrize("repository", [None, "ann/flags"])
+def test_a_column_of_base64_strings_is_a_column_of_pictures(repository):
+    text = base64.b64encode(encode(make_image(1))).decode()
+    dataset = datasets.Dataset.from_dict({"image": [text, f"data:image/png;base64,{text}"], "text": ["a", "b"]})
+    for item in read_dataset(dataset, repository=repository):
+        assert item.load_image().tobytes() == make_image(1).tobytes()
 
 
 def test_columns_of_a_dataset_may_be_named_and_unknown_ones_are_refused():

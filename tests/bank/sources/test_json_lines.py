@@ -1,11 +1,15 @@
 """Items of a JSONL file."""
 
+import base64
+import json
 import operator
 
 from comem_hf.bank.sources import (
     UnreadableItem,
     read_jsonl,
 )
+from tests.conftest import make_image
+from tests.picture_forms import encode
 
 
 def test_jsonl_lines_become_items_and_bad_lines_say_where_they_are(tmp_path):
@@ -22,3 +26,24 @@ def test_jsonl_lines_become_items_and_bad_lines_say_where_they_are(tmp_path):
     ]
     assert bad[1].id == "3"
     assert list(source)[0].text == "One." and operator.length_hint(source) > 0
+
+
+def test_pictures_of_lines_are_paths_or_the_pictures_themselves_and_never_a_long_message(tmp_path):
+    content = encode(make_image(1))
+    (tmp_path / "a.png").write_bytes(content)
+    text = base64.b64encode(content).decode()
+    good = ["a.png", text, f"data:image/png;base64,{text}", {"bytes": None, "path": "a.png"}, {"bytes": text}]
+    bad = [5, ["a.png"], "A" * 9000, "data:image/png;base64," + "!" * 9000]
+    lines = [json.dumps({"image": image, "text": "x"}) for image in good + bad]
+    (tmp_path / "items.jsonl").write_text("\n".join(lines))
+    items = list(read_jsonl(tmp_path / "items.jsonl"))
+    assert all(item.load_image().tobytes() == make_image(1).tobytes() for item in items[: len(good)])
+    for item in items[len(good) : len(good) + 2]:
+        assert "`image` must be a path or a picture in base64, got" in item.reason
+    for item in items[len(good) + 2 :]:
+        try:
+            item.load_image()
+        except ValueError as error:
+            assert len(str(error)) < 400
+        else:
+            raise AssertionError("it was opened")

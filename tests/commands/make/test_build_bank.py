@@ -26,7 +26,7 @@ def test_build_bank_refuses_a_folder_that_has_a_bank(comem, items_file, bank_fol
         ("{", r"items.jsonl', line 2: Expecting property name"),
         ("[1]", r"items.jsonl', line 2: expected a JSON object, got '[1]'."),
         ('{"id": "x"}', r"items.jsonl', line 2: A memory item needs an image, a text or both, got neither (id 'x')."),
-        ('{"image": 3}', r"items.jsonl', line 2: `image` must be a path, got 3."),
+        ('{"image": 3}', r"items.jsonl', line 2: `image` must be a path or a picture in base64, got 3."),
         ('{"text": 3}', r"items.jsonl', line 2: `text` must be a string, got int."),
         ('{"image": "gone.png"}', r"Item 1: cannot read image"),
         ("\xff", r"items.jsonl', line 2: Expecting value"),

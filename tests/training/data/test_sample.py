@@ -6,7 +6,10 @@ import PIL.Image
 import pytest
 
 from comem_hf import MemoryItem
+from comem_hf.modeling.picture_comem import load_image
 from comem_hf.training import MemoryDataset, TrainingSample
+from tests.conftest import make_image
+from tests.picture_forms import forms
 
 
 IMAGE = {"type": "image"}
@@ -25,6 +28,20 @@ def folder(tmp_path):
 
 def read(row, folder=None) -> TrainingSample:
     return TrainingSample.from_row(row, base_dir=folder, name="train.jsonl, row 7")
+
+
+def test_a_picture_of_a_row_has_any_form(folder, tmp_path):
+    image = make_image(1)
+    image.save(folder / "a.png")
+    for name, picture in {**forms(image, tmp_path), "relative": {"bytes": None, "path": "a.png"}}.items():
+        sample = read(
+            {"image": picture, "question": "Who?", "answer": "Ada", "memories": [{"image": picture}]}, folder
+        )
+        assert load_image(sample.images[0]).tobytes() == image.tobytes(), name
+        assert sample.memories[0].load_image().tobytes() == image.tobytes(), name
+    with pytest.raises(ValueError) as error:
+        read({"image": "A" * 9000, "question": "Who?", "answer": "Ada"}, folder)
+    assert len(str(error.value)) < 400
 
 
 def test_question_and_answer_become_a_conversation_with_the_image_first(folder):
