@@ -108,6 +108,8 @@ class CoMemReaderMixin:
             return
         layers = {name: self._reader_layer(name) for name in self.reader_adapter.scales}
         fixed = any(is_quantized(layer) or is_offloaded(layer) for layer in layers.values())
+        if reader == "trainable":
+            self.reader_adapter.requires_grad_(True)
         if reader == "trainable" or reader == "adapter" and fixed:
             return
         for name, layer in layers.items():

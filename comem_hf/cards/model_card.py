@@ -1,5 +1,6 @@
 """The card of a model: `README.md` of its folder."""
 
+import json
 import math
 import re
 from collections.abc import Sequence
@@ -163,6 +164,21 @@ def _stated(card: str, fingerprint: str | None) -> dict[str, Any]:
     }
 
 
+def describe_reader(config: "CoMemConfig", folder: Path) -> str:
+    """Say what the model that reads memory and answers is: the backbone, or the backbone with a change of its own.
+
+    Args:
+        config ([`CoMemConfig`]): The model's configuration.
+        folder (`Path`): Its folder, where a conversion may have left its report.
+    """
+    if config.reader_lora_config:
+        return f"trained, too: the backbone with LoRA of rank {config.reader_lora_config['r']}"
+    report = Path(folder, "conversion.json")
+    if report.is_file() and json.loads(report.read_text(encoding="utf-8")).get("reader_trained", False) is None:
+        return "the backbone in this checkpoint; whether the published training changed it is not known"
+    return "the backbone, unchanged"
+
+
 def _facts(
     config: "CoMemConfig", folder: Path, base: str | None, fingerprint: str | None, bank_id: str | None
 ) -> dict[str, str]:
@@ -179,6 +195,7 @@ def _facts(
     facts |= {
         "memory encoder": f"{encoder} and a resampler of {config.resampler_config['num_hidden_layers']} passes",
         "its parameters": f"{memory:,}",
+        "reader": describe_reader(config, folder),
         "parameters in this repository": f"{sum(sizes.values()):,}",
         "memory per item": f"{config.num_memory_tokens} x {config.hidden_size}",
     }

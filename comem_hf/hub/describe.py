@@ -3,6 +3,7 @@
 import math
 from typing import TYPE_CHECKING, Any
 
+from comem_hf.cards.model_card import describe_reader
 from comem_hf.repository.errors import plain_errors
 
 from .checkpoint import Checkpoint, has_weights, read_config
@@ -24,7 +25,8 @@ def describe_model(place: Place) -> dict[str, Any]:
 
     Returns:
         `dict`: `checkpoint` (`"full"` or `"memory-only"`), `backbone` (its type), `backbone_name`,
-        `backbone_revision`, `encoder`, `memory_tokens` and `hidden_size` per item, `parameters`, `memory_parameters`,
+        `backbone_revision`, `encoder`, `encoder_rank` (`None` of a separate one), `reader` (a sentence about the model
+        that reads memory and answers), `reader_rank` (`None` without a reader adapter), `memory_tokens` and `hidden_size` per item, `parameters`, `memory_parameters`,
         `bytes`, `memory_fingerprint` (`None` if it is not known), `commit`.
 
     Raises:
@@ -46,6 +48,9 @@ def describe_model(place: Place) -> dict[str, Any]:
         "backbone_name": config.backbone_name_or_path,
         "backbone_revision": config.backbone_revision,
         "encoder": config.encoder,
+        "encoder_rank": config.lora_config["r"] if config.encoder == "adapter" else None,
+        "reader": describe_reader(config, place.folder),
+        "reader_rank": config.reader_lora_config and config.reader_lora_config["r"],
         "memory_tokens": config.num_memory_tokens,
         "hidden_size": config.hidden_size,
         **sizes,

@@ -42,8 +42,8 @@ def train_memory_encoder(
     gets the dtype of the backbone in the end.
 
     Args:
-        model ([`CoMemForConditionalGeneration`]): The model, changed in place; only its memory encoder may be
-            trainable.
+        model ([`CoMemForConditionalGeneration`]): The model, changed in place; only its memory encoder, and a reader
+            adapter that `add_reader_adapter` has made or `reader="trainable"` has loaded, may be trainable.
         processor ([`CoMemProcessor`]): Its processor.
         dataset (`torch.utils.data.Dataset` or `list`): A [`MemoryDataset`], or rows as in [`TrainingSample.from_row`],
             which may hold PIL images and [`MemoryItem`]s.

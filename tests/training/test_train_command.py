@@ -52,6 +52,22 @@ def test_trained_model_is_trained_further(run, tmp_path):
     assert not torch.equal(tensor, second.memory_encoder_parameters()[name])
 
 
+def test_the_reader_is_trained_on_request_and_trained_further(run, tiny_backbone, tmp_path):
+    model = run(train_reader=True, lora_rank=2, learning_rate=1e-2)
+    assert (model.config.reader_lora_config["r"], model.config.reader_lora_config["merged"]) == (2, True)
+    weight = "model.language_model.layers.0.self_attn.q_proj.weight"
+    before = tiny_backbone.state_dict()
+    assert not torch.equal(model.backbone.state_dict()[weight], before[weight])
+    plain = CoMemForConditionalGeneration.from_pretrained(tmp_path / "out", reader="plain")
+    for name, tensor in before.items():
+        assert torch.equal(plain.backbone.state_dict()[name], tensor), name
+    (tmp_path / "out").rename(tmp_path / "first")
+    further = run(model=str(tmp_path / "first"), train_reader=True, learning_rate=1e-2)
+    for name, tensor in model.reader_adapter.named_parameters():
+        assert not torch.equal(further.reader_adapter.get_parameter(name), tensor), name
+    assert further.config.backbone_checksum == model.config.backbone_checksum is not None
+
+
 def test_same_command_twice_gives_the_same_model(run, tmp_path):
     first = run().memory_encoder_parameters()
     (tmp_path / "out").rename(tmp_path / "first")

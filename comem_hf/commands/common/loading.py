@@ -3,13 +3,22 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 
-def load_model(name: str | Path | None):
+ReaderOption = Annotated[
+    str, typer.Option(help="'plain' answers without what training changed in the model that answers.")
+]
+
+
+def load_model(name: str | Path | None, reader: str = "adapter"):
     """Load a CoMEM model in eval mode, on a CUDA device if there is one, and its processor.
 
     Args:
         name (`str`, `Path` or `None`): Folder or Hub id; `None` is the embedded model.
+        reader (`str`, *optional*, defaults to `"adapter"`): As for `from_pretrained`.
 
     Raises:
         ValueError: If it is no CoMEM model.
@@ -27,7 +36,7 @@ def load_model(name: str | Path | None):
     if place.is_offline and not has_weights(place.folder):
         raise OSError(unreachable(place.name))
     with without_loading_bar():
-        model = AutoModelForImageTextToText.from_pretrained(place.name, **place.of_hub).eval()
+        model = AutoModelForImageTextToText.from_pretrained(place.name, reader=reader, **place.of_hub).eval()
     processor = AutoProcessor.from_pretrained(place.name, **place.of_hub)
     return model.to("cuda" if torch.cuda.is_available() else "cpu"), processor
 

@@ -15,7 +15,7 @@ def convert(
     output: Annotated[Path, typer.Argument(help="Folder to write.")],
     backbone: Annotated[
         str | None,
-        typer.Option(help="The backbone it was trained from. [default: the copy inside a fully merged checkpoint]"),
+        typer.Option(help="The backbone it was trained from. [default: what the checkpoint holds of it]"),
     ] = None,
     encoder: Annotated[
         str, typer.Option(help="'adapter' keeps or recovers a low-rank adapter; 'separate' writes full weights.")
@@ -60,7 +60,17 @@ def convert(
         overwrite=overwrite,
     )
     if json:
-        facts = ("layout", "encoder", "num_tensors", "rank", "max_error", "worst_layer", "has_processor", "notes")
+        facts = (
+            "layout",
+            "encoder",
+            "num_tensors",
+            "rank",
+            "reader_trained",
+            "reader_rank",
+            "max_error",
+            "worst_layer",
+        )
+        facts += ("has_processor", "notes")
         print_json({"folder": str(report.output), **{name: getattr(report, name) for name in facts}})
         return
     typer.echo(f"Source layout: {report.layout}. Wrote {report.num_tensors} tensors to {report.output}.")
@@ -72,6 +82,9 @@ def convert(
         )
     elif report.rank is not None:
         typer.echo(f"Adapter of rank {report.rank}, carried over exactly.")
+    if report.reader_trained is not None:
+        change = f"trained, too; an adapter of rank {report.reader_rank}" if report.reader_trained else "the backbone"
+        typer.echo(f"Reader: {change}.")
     for note in report.notes:
         typer.echo(note)
     if not report.has_processor:

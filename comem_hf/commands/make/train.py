@@ -35,6 +35,10 @@ def train(
     lora_alpha: Annotated[float | None, typer.Option(help="Scale of a new adapter. [default: 32]")] = None,
     lora_dropout: Annotated[float | None, typer.Option(help="Dropout of a new adapter. [default: 0.05]")] = None,
     num_memory_tokens: Annotated[int | None, typer.Option(help="Vectors per item, new encoder. [default: 8]")] = None,
+    train_reader: Annotated[
+        bool,
+        typer.Option("--train-reader", help="Train an adapter on the reader, too."),
+    ] = False,
     max_memories: Annotated[int | None, typer.Option(help="Use only the first so many items of a sample.")] = None,
     distillation_weight: Annotated[
         float, typer.Option(help="Weight of distillation from the backbone that reads the items in its prompt.")
@@ -74,7 +78,10 @@ def train(
     eval_dataset = MemoryDataset.from_file(eval_data) if eval_data else None
     set_seed(seed)
     lora_config = _given(r=lora_rank, lora_alpha=lora_alpha, lora_dropout=lora_dropout)
-    comem_model, processor = _load(model, _given(lora_config=lora_config or None, num_memory_tokens=num_memory_tokens))
+    new_encoder = _given(lora_config=lora_config or None, num_memory_tokens=num_memory_tokens)
+    comem_model, processor = _load(model, new_encoder, "trainable" if train_reader else "adapter")
+    if train_reader and comem_model.reader_adapter is None:
+        comem_model.add_reader_adapter(**lora_config)
     if attn_implementation:
         comem_model.set_attn_implementation(attn_implementation)
     args = MemoryTrainingArguments(
@@ -115,7 +122,9 @@ def _given(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _load(name: str, new_encoder: dict[str, Any]) -> "tuple[CoMemForConditionalGeneration, CoMemProcessor]":
+def _load(
+    name: str, new_encoder: dict[str, Any], reader: str
+) -> "tuple[CoMemForConditionalGeneration, CoMemProcessor]":
     from transformers import AutoConfig
 
     from comem_hf.modeling import CoMemConfig, CoMemForConditionalGeneration, CoMemProcessor
@@ -127,4 +136,5 @@ def _load(name: str, new_encoder: dict[str, Any]) -> "tuple[CoMemForConditionalG
             f"{name!r} has a memory encoder already; --lora-rank, --lora-alpha, --lora-dropout and "
             "--num-memory-tokens are for a new one on a backbone."
         )
-    return CoMemForConditionalGeneration.from_pretrained(name), CoMemProcessor.from_pretrained(name)
+    model = CoMemForConditionalGeneration.from_pretrained(name, reader=reader)
+    return model, CoMemProcessor.from_pretrained(name)

@@ -90,7 +90,8 @@ def model_rows(facts: dict[str, Any]) -> list[tuple[str, object]]:
         if facts[name]:
             rows.append((name.replace("_", " "), facts[name]))
     rows += [
-        ("memory encoder", facts["encoder"]),
+        ("memory encoder", facts["encoder"] + (f" of rank {facts['encoder_rank']}" if facts["encoder_rank"] else "")),
+        ("reader", facts["reader"]),
         ("memory per item", f"{facts['memory_tokens']} x {facts['hidden_size']}"),
     ]
     if "parameters" in facts:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from comem_hf.commands.common.loading import ReaderOption
 from comem_hf.commands.common.output import JsonOption
 
 
@@ -17,6 +18,7 @@ def ask(
     ] = None,
     model: Annotated[str | None, typer.Option(help="Model folder or Hub id [default: the embedded model].")] = None,
     bank: Annotated[str | None, typer.Option(help="Bank folder or Hub id [default: the embedded bank].")] = None,
+    reader: ReaderOption = "adapter",
     top_k: Annotated[int, typer.Option(min=1, help="Memory items to retrieve.")] = 3,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")] = 32,
     json: JsonOption = False,
@@ -55,7 +57,7 @@ def ask(
         questions = [question]
     watch = Stopwatch()
     with watch.step("load the model"):
-        loaded, processor = load_model(model)
+        loaded, processor = load_model(model, reader)
     with watch.step("open the bank"):
         memory = open_bank(bank).attach(loaded, processor)
     with watch.step("retrieve"):

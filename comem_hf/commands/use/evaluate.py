@@ -8,12 +8,14 @@ from typing import Annotated
 
 import typer
 
+from comem_hf.commands.common.loading import ReaderOption
 from comem_hf.commands.common.output import JsonOption
 
 
 def evaluate(
     model: Annotated[str | None, typer.Option(help="Model folder or Hub id [default: the embedded model].")] = None,
     bank: Annotated[str | None, typer.Option(help="Bank folder or Hub id [default: the embedded bank].")] = None,
+    reader: ReaderOption = "adapter",
     questions: Annotated[
         Path | None, typer.Option(help="JSONL of item_id, question, answer [default: the held-out countries].")
     ] = None,
@@ -43,13 +45,19 @@ def evaluate(
         output.parent.mkdir(parents=True, exist_ok=True)
     file = questions or default_path("questions.jsonl")
     asked = load_questions(file)
-    loaded, processor = load_model(model)
+    loaded, processor = load_model(model, reader)
     memory = open_bank(bank).attach(loaded, processor)
     scores = score(loaded, processor, memory, asked, top_k=top_k, batch_size=batch_size)
     recall = recall_at_1(memory)
 
     result = {
-        "command": _command(model=model, bank=bank, questions=questions, top_k=None if top_k == 3 else top_k),
+        "command": _command(
+            model=model,
+            bank=bank,
+            questions=questions,
+            top_k=None if top_k == 3 else top_k,
+            reader=None if reader == "adapter" else reader,
+        ),
         "model": {"memory_fingerprint": loaded.memory_fingerprint()},
         "bank": {"items": len(memory)},
         "data": {"file": file.name, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()},
