@@ -71,6 +71,7 @@ def describe_bank(config: "BankConfig", commit: str | None = None) -> dict[str, 
     return {
         "items": config.num_items,
         "removed_items": config.num_rows - config.num_items,
+        "cut_texts": config.cut_texts,
         "generation": config.generation,
         "memory_tokens": config.num_memory_tokens,
         "hidden_size": config.hidden_size,

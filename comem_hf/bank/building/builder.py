@@ -7,10 +7,11 @@ from pathlib import Path
 
 from transformers.utils import logging
 
+from comem_hf.bank.encoding.decoder_warnings import decoder_warnings_logged
 from comem_hf.bank.encoding.embedder import Embedder
 from comem_hf.bank.encoding.input_rows import read_rows
 from comem_hf.bank.encoding.item_encoder import ItemEncoder, eval_mode
-from comem_hf.bank.encoding.skipped import SKIPPED_NAME, item_label, write_skipped
+from comem_hf.bank.encoding.skipped import SKIPPED_NAME, labelled, write_skipped
 from comem_hf.bank.format.config import INDEX_NAME, BankConfig
 from comem_hf.bank.format.precision import check_precision
 from comem_hf.bank.index.build_index import StoredEmbeddings, build_index
@@ -24,6 +25,7 @@ from .build_settings import BuildSettings
 from .processes import Processes
 from .shard_builder import ShardBuilder, changed_items, input_digest
 from .staging import Staging, embeddings_name
+from .texts import warn_about_texts
 
 
 logger = logging.get_logger(__name__)
@@ -78,6 +80,7 @@ class BankBuilder:
             with (
                 logging.tqdm(total=total, unit="item", desc="Encoding memories", disable=not leader) as progress,
                 eval_mode(self.model),
+                decoder_warnings_logged(),
             ):
                 number, others = self._encode(items, staging, progress)
             self.processes.wait()
@@ -125,7 +128,7 @@ class BankBuilder:
         if not shards:
             if not skipped:
                 raise ValueError("There are no items to build a memory bank of.")
-            first = f"{item_label(skipped[0]['item'], skipped[0]['id'])}: {skipped[0]['reason']}"
+            first = labelled(skipped[0])
             raise ValueError(f"None of the {total} items can be used. {first}")
         embeddings = [embeddings_name(number) for number, shard in staging.shards.items() if shard["num_items"]]
         index, found = build_index(
@@ -149,6 +152,7 @@ class BankBuilder:
             metric=self.settings.metric,
             index={"file": INDEX_NAME, **found},
             license=self.settings.license,
+            cut_texts=warn_about_texts([shard["texts"] for shard in shards if "texts" in shard], len(index)),
         )
         config.files[CARD_NAME] = write_card(staging.bank, config)
         write_skipped(staging.bank, skipped)

@@ -15,6 +15,7 @@ from comem_hf.bank.format.vectors import write_memory
 from comem_hf.bank.index.build_index import EMBEDDINGS_KEY
 
 from .staging import Staging, embeddings_name
+from .texts import text_facts
 
 
 class ShardBuilder:
@@ -62,6 +63,7 @@ class ShardBuilder:
                 "digest": _digest(encoded.records),
                 "skipped": encoded.skipped,
                 "repeated": [row.number for row in rows if row.repeated],
+                "texts": text_facts(encoded.records),
                 "files": files,
             },
         )

@@ -81,6 +81,8 @@ class BankConfig:
         generation (`int`): Number of changes to the bank since it was built.
         removed (`str` or `None`): Name of the file that lists the removed rows, if there are any.
         license (`str`, *optional*): Licence of the items, by the Hub's identifier (`"cc-by-sa-4.0"`).
+        cut_texts (`int`, defaults to 0): Items whose text is longer than the 5,000 characters that the memory encoder
+            reads. Banks of earlier versions did not count them.
         format_version (`int`): Version of the layout; newer ones are refused.
     """
 
@@ -99,6 +101,7 @@ class BankConfig:
     generation: int = 0
     removed: str | None = None
     license: str | None = None
+    cut_texts: int = 0
     format_version: int = FORMAT_VERSION
 
     def __post_init__(self):
@@ -131,6 +134,8 @@ class BankConfig:
         later = [name for name in (self.index["file"], self.removed) if name and _number(name) > self.generation]
         if later:  # the next change would write into a file that readers have open
             raise ValueError(f"`generation` is {self.generation}, but {later[0]!r} belongs to a later generation.")
+        if not isinstance(self.cut_texts, int) or isinstance(self.cut_texts, bool) or self.cut_texts < 0:
+            raise ValueError(f"`cut_texts` must be an integer from 0, got {self.cut_texts!r}.")
         if not isinstance(self.license, str | None):
             raise ValueError(f"`license` must be an identifier such as 'cc-by-sa-4.0', got {self.license!r}.")
         for name, entry in self.files.items():

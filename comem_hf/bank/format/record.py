@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from stat import S_ISREG
@@ -10,6 +11,7 @@ from stat import S_ISREG
 from PIL import Image, ImageOps
 
 from comem_hf.modeling.memory_item import MemoryItem
+from comem_hf.modeling.processing_comem import MAX_ITEM_CHARACTERS
 
 
 # No image that may be opened needs more. Parquet holds 2 GB per column in a row group, which has 32 rows.
@@ -48,7 +50,8 @@ class ItemRecord:
         if isinstance(item.image, bytes):
             image = item.image
         elif isinstance(item.image, (str, Path)):
-            image_name = Path(item.image).name
+            # Bytes in a name that are no text are spelled out: Parquet and JSON hold text.
+            image_name = os.fsencode(Path(item.image).name).decode("utf-8", errors="backslashreplace")
             image = _read_image(Path(item.image))
         if image is not None:
             content.update(b"file" + image)
@@ -79,6 +82,11 @@ class ItemRecord:
                 raise ValueError(f"`{name}` is no valid Unicode: {error}.") from error
         content.update(json.dumps([item_id, image_name, metadata]).encode())
         return cls(item_id, item.text, image, image_name, metadata, content.hexdigest())
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the text is longer than what the memory encoder reads of it."""
+        return len(self.text or "") > MAX_ITEM_CHARACTERS
 
     def same_content(self, other: "ItemRecord") -> bool:
         """Whether two records are equal except for the digest, which stored records lack."""
@@ -113,7 +121,7 @@ def _read_image(path: Path) -> bytes:
             reason = "Is a directory" if path.is_dir() else "it is no file"
     except (OSError, ValueError) as error:  # a name with a NUL byte is a ValueError
         reason = getattr(error, "strerror", None) or error
-    raise ValueError(f"cannot read image {str(path)!r}: {reason}.")
+    raise ValueError(f"{str(path)!r}: cannot read image: {reason}.")
 
 
 def _encode_png(image: Image.Image) -> bytes:

@@ -3,11 +3,12 @@
 from itertools import chain
 from pathlib import Path
 
+from comem_hf.bank.sources.folder.image_folder import read_image_folder
+from comem_hf.bank.sources.rows.lazy import LazyItems
+
 from .addresses import is_file_of
 from .columns import read_dataset
-from .image_folder import read_image_folder
 from .json_lines import read_jsonl
-from .lazy import LazyItems
 from .wit import read_wit
 
 

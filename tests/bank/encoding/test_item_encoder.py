@@ -42,11 +42,11 @@ def test_a_model_in_training_mode_is_read_without_dropout_and_stays_in_it(build,
 @pytest.mark.parametrize(
     "content, message",
     [
-        (None, r"Item 1 \(id 'bad'\): cannot read image '.*picture.png': No such file or directory\."),
-        (b"", r"Item 1 \(id 'bad'\): its image 'picture.png' is not a readable picture"),
-        (b"no picture at all", r"Item 1 \(id 'bad'\): its image 'picture.png' is not a readable picture"),
-        (truncated_image(), r"Item 1 \(id 'bad'\): its image 'picture.png' is not a readable picture"),
-        (bomb(), r"Item 1 \(id 'bad'\): its image 'picture.png' is too large to be opened safely"),
+        (None, r"Item 1 \(id 'bad'\): '.*picture.png': cannot read image: No such file or directory\."),
+        (b"", r"Item 1 \(id 'bad'\): '.*picture.png': its image is not a readable picture"),
+        (b"no picture at all", r"Item 1 \(id 'bad'\): '.*picture.png': its image is not a readable picture"),
+        (truncated_image(), r"'.*picture.png': its image is not a readable picture.*: image file is truncated"),
+        (bomb(), r"Item 1 \(id 'bad'\): '.*picture.png': its image is too large to be opened safely"),
     ],
     ids=["missing", "empty", "no picture", "truncated", "decompression bomb"],
 )

@@ -65,15 +65,15 @@ def test_images_that_a_stream_gives_as_addresses_are_fetched(tmp_path):
 
 
 def test_columns_of_a_dataset_may_be_named_and_unknown_ones_are_refused():
-    dataset = datasets.Dataset.from_dict({"title": ["A", "B"], "text": ["x", "y"], "key": ["k1", "k2"]})
-    items = list(read_dataset(dataset, text="title", id="key"))
+    dataset = datasets.Dataset.from_dict({"name": ["A", "B"], "text": ["x", "y"], "key": ["k1", "k2"]})
+    items = list(read_dataset(dataset, text="name", id="key"))
     assert [(item.text, item.id, item.metadata) for item in items] == [
         ("A", "k1", {"text": "x"}),
         ("B", "k2", {"text": "y"}),
     ]
-    with pytest.raises(ValueError, match="no column 'caption'; its columns are title, text, key"):
+    with pytest.raises(ValueError, match="no column 'caption'; its columns are name, text, key"):
         read_dataset(dataset, text="caption")
-    with pytest.raises(ValueError, match=r"looks like an image or a text \(title, key\); name them"):
+    with pytest.raises(ValueError, match=r"looks like an image or a text \(name, key\); name them"):
         read_dataset(dataset.remove_columns("text"))
     with pytest.raises(ValueError, match="that is one split, got DatasetDict"):
         read_dataset(datasets.DatasetDict({"train": dataset}))
