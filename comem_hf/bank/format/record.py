@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from stat import S_ISREG
@@ -50,8 +51,7 @@ class ItemRecord:
         if isinstance(item.image, bytes):
             image = item.image
         elif isinstance(item.image, (str, Path)):
-            # Bytes in a name that are no text are spelled out: Parquet and JSON hold text.
-            image_name = os.fsencode(Path(item.image).name).decode("utf-8", errors="backslashreplace")
+            image_name = spelled_out(Path(item.image).name).replace("\\", "%5C")  # which Windows takes for a folder
             image = _read_image(Path(item.image))
         if image is not None:
             content.update(b"file" + image)
@@ -109,6 +109,12 @@ class ItemRecord:
         if not isinstance(metadata, dict):
             raise ValueError(f"its metadata is no JSON object: {self.metadata[:100]!r}.")
         return MemoryItem(image=image, text=self.text, id=self.id, metadata=metadata)
+
+
+def spelled_out(name: str) -> str:
+    """A file name in which bytes that are no UTF-8 are written as `%E9`: Parquet and JSON hold text."""
+    text = os.fsencode(name).decode("utf-8", errors="surrogateescape")
+    return re.sub("[\udc80-\udcff]", lambda byte: f"%{ord(byte[0]) - 0xDC00:02X}", text)
 
 
 def _read_image(path: Path) -> bytes:

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 from transformers.utils import logging
 
+from comem_hf.bank.encoding.decoder_warnings import decoder_warnings_logged
+
 from .integrity import check_files
 from .state import BankState
 
@@ -29,7 +31,7 @@ def verify_bank(bank: BankState, model=None) -> dict[str, int | bool]:
     with logging.tqdm(total=size, unit="B", unit_scale=True, desc="Comparing checksums") as progress:
         check_files(bank.folder, config, progress=progress.update)
     bank.rows.by_id  # noqa: B018 -- this refuses an id that occurs twice
-    with logging.tqdm(total=config.num_rows, unit="item", desc="Reading items") as progress:
+    with logging.tqdm(total=config.num_rows, unit="item", desc="Reading items") as progress, decoder_warnings_logged():
         for first, count in _ranges(config.num_rows, _VECTORS):
             _check_finite(bank, first, bank.index.vectors(first, count), "an embedding that is")
         for first, count in _ranges(config.num_rows, _ITEMS):

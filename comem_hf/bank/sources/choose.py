@@ -26,6 +26,9 @@ def open_source(
 ) -> LazyItems:
     """Items of a file, a folder or a data set on the Hub.
 
+    In all of them but WIT, the text of an item is the first of the fields `text`, `caption`, `description`, `txt`,
+    `title` and `prompt` that is there and not empty.
+
     Args:
         source (`str` or `Path`): A `.jsonl` file ([`read_jsonl`]), a `.tsv` or `.tsv.gz` file of WIT ([`read_wit`]), a
             folder of images ([`read_image_folder`]), or `hf://datasets/USER/NAME`, with `@REVISION` if wanted,

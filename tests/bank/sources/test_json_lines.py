@@ -22,3 +22,12 @@ def test_jsonl_lines_become_items_and_bad_lines_say_where_they_are(tmp_path):
     ]
     assert bad[1].id == "3"
     assert list(source)[0].text == "One." and operator.length_hint(source) > 0
+
+
+def test_captions_and_names_of_files_are_found_under_the_names_that_others_use(tmp_path):
+    lines = ['{"file_name": "a.png", "caption": "A."}', '{"image": "b.png", "description": "B.", "price": NaN}']
+    (tmp_path / "items.jsonl").write_text("\n".join([*lines, '{"image": "c.png", "text": NaN, "id": 3}']))
+    first, second, third = read_jsonl(tmp_path / "items.jsonl")
+    assert (first.image, first.text, first.metadata) == (tmp_path / "a.png", "A.", {"file_name": "a.png"})
+    assert (second.image, second.text, second.metadata) == (tmp_path / "b.png", "B.", {"price": None})
+    assert (third.text, third.id) == (None, "3")

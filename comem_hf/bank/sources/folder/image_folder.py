@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from comem_hf.bank.format.record import spelled_out
 from comem_hf.bank.sources.rows.lazy import LazyItems, make_item
 from comem_hf.bank.sources.rows.text_of_row import take_text
 from comem_hf.bank.sources.rows.unreadable import UnreadableItem
@@ -116,6 +117,5 @@ def _has_class_folders(pictures: list[Path]) -> bool:
 
 
 def _name(folder: Path, path: Path) -> str:
-    """The path inside the folder; bytes in it that are no text are spelled out, as Parquet and JSON hold text."""
-    name = Path(os.path.relpath(path, folder)).as_posix()
-    return os.fsencode(name).decode("utf-8", errors="backslashreplace")
+    """The path inside the folder, as text."""
+    return spelled_out(Path(os.path.relpath(path, folder)).as_posix())

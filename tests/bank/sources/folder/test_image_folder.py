@@ -227,4 +227,4 @@ def test_a_name_that_is_not_utf_8_is_spelled_out(tmp_path):
     path = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png")
     make_image(0).save(path)
     [item] = read(tmp_path)
-    assert item.metadata == {"file_name": "caf\\xe9.png"} and os.fspath(item.image) == path
+    assert item.metadata == {"file_name": "caf%E9.png"} and os.fspath(item.image) == path
