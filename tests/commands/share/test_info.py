@@ -3,6 +3,9 @@
 import json
 
 from comem_hf import MemoryBank
+from comem_hf.bank.format.config import BankConfig
+from comem_hf.commands.share.info import bank_rows
+from comem_hf.hub.describe import describe_bank
 from tests.commands.share.conftest import facts, sent
 from tests.conftest import make_backbone
 from tests.process import run_alone
@@ -118,3 +121,10 @@ def test_info_of_another_model_or_folder_is_refused(comem, tmp_path):
     make_backbone().save_pretrained(tmp_path)
     code, _, error = comem("info", tmp_path)
     assert code == 2 and "is a 'qwen2_vl' model, not a CoMEM model." in error
+
+
+def test_info_says_how_many_texts_are_cut(bank_folder):
+    config = BankConfig.load(bank_folder)
+    assert "items with a cut text" not in dict(bank_rows(describe_bank(config)))
+    config.cut_texts = 3
+    assert dict(bank_rows(describe_bank(config)))["items with a cut text"] == 3

@@ -5,9 +5,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from comem_hf.bank.format.config import CONFIG_NAME
+from comem_hf.files.work_folder import work_path
+
 from .suffixes import picture_suffixes
 
 
+_UNFINISHED = work_path(Path("bank")).suffix
 METADATA_NAMES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 SIDECAR_SUFFIXES = (".txt", ".json")
 
@@ -55,16 +59,19 @@ class FolderFiles:
 
 
 def _visible(folder: Path, problems: list[tuple[Path, str]]) -> Iterator[Path]:
-    """Files, and links to folders, without hidden ones and what macOS puts into its archives (`__MACOSX`)."""
+    """Files, and links to folders, without hidden ones, macOS's `__MACOSX`, and banks that are built in the folder."""
 
     def note(error: OSError) -> None:
         problems.append((Path(error.filename), f"its files cannot be listed: {error.strerror}"))
 
     for place, folders, files in os.walk(folder, onerror=note):
-        folders[:] = [name for name in folders if not _is_hidden(name)]
+        if CONFIG_NAME in files:
+            folders.clear()
+            continue
+        folders[:] = [name for name in folders if _is_visible(name) and not name.endswith(_UNFINISHED)]
         links = [name for name in folders if os.path.islink(os.path.join(place, name))]
-        yield from (Path(place, name) for name in (*files, *links) if not _is_hidden(name))
+        yield from (Path(place, name) for name in (*files, *links) if _is_visible(name))
 
 
-def _is_hidden(name: str) -> bool:
-    return name.startswith(".") or name == "__MACOSX"
+def _is_visible(name: str) -> bool:
+    return not name.startswith(".") and name != "__MACOSX"

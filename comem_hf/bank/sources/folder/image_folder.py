@@ -30,8 +30,8 @@ def read_image_folder(folder: str | Path) -> LazyItems:
 
     `file_name`, relative to the folder, becomes metadata, and so does `label`, the name of the subfolder, if no
     metadata file is there and all pictures lie equally deep in several subfolders. Pictures are files with the ending
-    of a format that Pillow decodes by itself; hidden files and `__MACOSX` are not looked at. Each other file is given
-    as an [`UnreadableItem`] that is no error.
+    of a format that Pillow decodes by itself; hidden files, `__MACOSX` and banks are not looked at. Each other file is
+    given as an [`UnreadableItem`] that is no error.
 
     Raises:
         ValueError: If there is no such folder or no image in it, or a metadata file cannot be read.

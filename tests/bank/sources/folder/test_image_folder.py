@@ -228,3 +228,16 @@ def test_a_name_that_is_not_utf_8_is_spelled_out(tmp_path):
     make_image(0).save(path)
     [item] = read(tmp_path)
     assert item.metadata == {"file_name": "caf%E9.png"} and os.fspath(item.image) == path
+
+
+def test_a_bank_that_is_built_inside_the_folder_is_not_looked_at(build, folder):
+    before = list(read_image_folder(folder))
+    during = []
+
+    def watched():
+        for item in read_image_folder(folder):
+            during.append(item)
+            yield item
+
+    build(watched(), output_dir=folder / "bank")
+    assert during == before == list(read_image_folder(folder))
