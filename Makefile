@@ -19,7 +19,7 @@ INSTALLED_DOCS := $(VENV)/.installed-docs
 INSTALLED_RECIPES := $(VENV)/.installed-recipes
 
 .DEFAULT_GOAL := help
-.PHONY: help demo app test test-fast test-floors peer-tests docs check format bench bench-bank trainable-share evaluate-default default-checkpoint screenshot clean
+.PHONY: help demo app test test-fast test-floors peer-tests odd-pictures docs check format bench bench-bank trainable-share evaluate-default default-checkpoint screenshot clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-20s %s\n", $$1, $$2}'
@@ -44,6 +44,9 @@ test-floors: ## The fast tests on the lowest versions that setup.cfg allows, in 
 peer-tests: $(INSTALLED_TEST) ## Transformers' own tests of models and processors, over Qwen2-VL's and ours (tests/peer/README.md)
 	$(BIN)/python tests/peer/fetch.py build/peer
 	$(PYTEST) -c tests/peer/pytest.ini --rootdir tests/peer -qq -rN --tb=no tests/peer
+
+odd-pictures: $(INSTALLED) ## A bank of the test images in Pillow's source distribution: each is stored, or skipped by its name
+	$(BIN)/python tests/odd_pictures/check.py build/odd-pictures
 
 docs: $(INSTALLED_DOCS) ## Build the documentation, pages and API, as a site in build/docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict

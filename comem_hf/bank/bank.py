@@ -12,7 +12,6 @@ from comem_hf.bank.building.processes import Processes
 from comem_hf.bank.changing.add_and_remove import add_items, remove_items
 from comem_hf.bank.changing.merge_banks import merge_banks
 from comem_hf.bank.encoding.embedder import Embedder, resolve_embedder
-from comem_hf.bank.encoding.older_pictures import warn_of_other_picture_rules
 from comem_hf.bank.format.config import BankConfig
 from comem_hf.bank.hub.hub_files import HubFiles, hub_files
 from comem_hf.bank.hub.publisher import BankPublisher
@@ -21,6 +20,7 @@ from comem_hf.bank.opened.integrity import copy_bank
 from comem_hf.bank.opened.state import HASHED_AT_OPENING, BankState
 from comem_hf.bank.opened.stored_memory_inputs import stored_memory_inputs
 from comem_hf.bank.opened.verify import verify_bank
+from comem_hf.bank.pictures.older_pictures import warn_of_other_picture_rules
 from comem_hf.modeling.memory_inputs import MemoryInputs
 from comem_hf.modeling.memory_item import MemoryItem
 
@@ -75,7 +75,8 @@ class MemoryBank:
         Work is kept in `<output_dir>.unfinished` until the bank is complete. After an interruption, the same call with
         the same items and settings continues the build; a call with others is refused. An item without an id gets one
         made from its content. An item that occurs twice is stored once; of different items with the same id, only the
-        first can be used. A batch that runs out of memory is halved.
+        first can be used. A batch that runs out of memory is halved. Texts of which the memory encoder reads only the
+        beginning are counted in `config.cut_texts`.
 
         Args:
             items (`Iterable[MemoryItem]`): The items, or mappings of their fields, read one after the other; see
@@ -98,8 +99,9 @@ class MemoryBank:
             license (`str`, *optional*): Licence of the items, by the Hub's identifier (`"cc-by-sa-4.0"`).
             overwrite (`bool`, defaults to `False`): Replace a bank in `output_dir`, and discard an unfinished build
                 with other settings.
-            on_error (`str`, defaults to `"skip"`): `"skip"` leaves out items that cannot be used and lists them, with
-                the reason, in `skipped.jsonl` of the bank; `"raise"` stops at the first such item.
+            on_error (`str`, defaults to `"skip"`): `"skip"` leaves out items that cannot be used, whatever error they
+                cause, and lists them, with the reason, in `skipped.jsonl` of the bank; `"raise"` stops at the first
+                such item. Memory or disk that run out always end the build.
             distributed (`bool`, defaults to `False`): Share the work among the processes of `accelerate launch` or
                 `torchrun`, which all call this with the same arguments. One process would build the same bank.
 

@@ -50,6 +50,8 @@ def render_card(
         "index": _index(config.index),
         "size": ", ".join(f"{part} {_bytes(size)}" for part, size in sizes.items()),
     }
+    if config.cut_texts:
+        facts["long texts"] = f"{config.cut_texts:,} items have a longer text than the memory encoder reads"
     text = fill_template(
         "bank.md",
         metadata,

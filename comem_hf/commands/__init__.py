@@ -1,5 +1,6 @@
 """The command line `comem`: one file per command, named after it."""
 
+import io
 import sys
 
 
@@ -17,6 +18,9 @@ def main(arguments: list[str] | None = None) -> None:
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     debug = "--debug" in arguments
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # items of any language are shown in any locale
+            stream.reconfigure(errors="backslashreplace")
     try:
         from .application import application
 

@@ -26,8 +26,9 @@ def describe_model(place: Place) -> dict[str, Any]:
     Returns:
         `dict`: `checkpoint` (`"full"` or `"memory-only"`), `backbone` (its type), `backbone_name`,
         `backbone_revision`, `encoder`, `encoder_rank` (`None` of a separate one), `reader` (a sentence about the model
-        that reads memory and answers), `reader_rank` (`None` without a reader adapter), `memory_tokens` and `hidden_size` per item, `parameters`, `memory_parameters`,
-        `bytes`, `memory_fingerprint` (`None` if it is not known), `commit`.
+        that reads memory and answers), `reader_rank` (`None` without a reader adapter), `memory_tokens` and
+        `hidden_size` per item, `parameters`, `memory_parameters`, `bytes`, `memory_fingerprint` (`None` if it is not
+        known), `commit`.
 
     Raises:
         ValueError: If it is no CoMEM model, or its files are damaged.
@@ -76,6 +77,7 @@ def describe_bank(config: "BankConfig", commit: str | None = None) -> dict[str, 
     return {
         "items": config.num_items,
         "removed_items": config.num_rows - config.num_items,
+        "cut_texts": config.cut_texts,
         "generation": config.generation,
         "memory_tokens": config.num_memory_tokens,
         "hidden_size": config.hidden_size,

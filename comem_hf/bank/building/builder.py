@@ -10,10 +10,11 @@ from transformers.utils import logging
 from comem_hf.bank.encoding.embedder import Embedder
 from comem_hf.bank.encoding.input_rows import read_rows
 from comem_hf.bank.encoding.item_encoder import ItemEncoder, eval_mode
-from comem_hf.bank.encoding.skipped import SKIPPED_NAME, item_label, write_skipped
+from comem_hf.bank.encoding.skipped import SKIPPED_NAME, labelled, write_skipped
 from comem_hf.bank.format.config import FIRST_PICTURE_RULES, INDEX_NAME, BankConfig
 from comem_hf.bank.format.precision import check_precision
 from comem_hf.bank.index.build_index import StoredEmbeddings, build_index
+from comem_hf.bank.pictures.decoder_warnings import decoder_warnings_logged
 from comem_hf.cards.bank_card import write_card
 from comem_hf.cards.template import CARD_NAME
 from comem_hf.files.whole_file import write_durably
@@ -24,6 +25,7 @@ from .build_settings import BuildSettings
 from .processes import Processes
 from .shard_builder import ShardBuilder, changed_items, input_digest
 from .staging import Staging, embeddings_name
+from .texts import warn_about_texts
 
 
 logger = logging.get_logger(__name__)
@@ -78,6 +80,7 @@ class BankBuilder:
             with (
                 logging.tqdm(total=total, unit="item", desc="Encoding memories", disable=not leader) as progress,
                 eval_mode(self.model),
+                decoder_warnings_logged(),
             ):
                 number, others = self._encode(items, staging, progress)
             self.processes.wait()
@@ -125,7 +128,7 @@ class BankBuilder:
         if not shards:
             if not skipped:
                 raise ValueError("There are no items to build a memory bank of.")
-            first = f"{item_label(skipped[0]['item'], skipped[0]['id'])}: {skipped[0]['reason']}"
+            first = labelled(skipped[0])
             raise ValueError(f"None of the {total} items can be used. {first}")
         embeddings = [embeddings_name(number) for number, shard in staging.shards.items() if shard["num_items"]]
         index, found = build_index(
@@ -151,6 +154,7 @@ class BankBuilder:
             license=self.settings.license,
             # A build that an older version began goes on with new rules.
             picture_rules=min(shard.get("picture_rules", FIRST_PICTURE_RULES) for shard in shards),
+            cut_texts=warn_about_texts([shard["texts"] for shard in shards if "texts" in shard], len(index)),
         )
         config.files[CARD_NAME] = write_card(staging.bank, config)
         write_skipped(staging.bank, skipped)

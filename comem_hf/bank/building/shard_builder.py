@@ -16,6 +16,7 @@ from comem_hf.bank.index.build_index import EMBEDDINGS_KEY
 from comem_hf.modeling.picture_pixels_comem import PICTURE_RULES
 
 from .staging import Staging, embeddings_name
+from .texts import text_facts
 
 
 class ShardBuilder:
@@ -64,6 +65,7 @@ class ShardBuilder:
                 "skipped": encoded.skipped,
                 "repeated": [row.number for row in rows if row.repeated],
                 "picture_rules": PICTURE_RULES,
+                "texts": text_facts(encoded.records),
                 "files": files,
             },
         )

@@ -10,13 +10,15 @@ from transformers.utils import logging
 
 from comem_hf import default
 from comem_hf.bank.building.build_settings import SHARD_SIZE
+from comem_hf.bank.building.texts import warn_about_cut_texts
 from comem_hf.bank.encoding.encode_rows import check_on_error, encode_rows
 from comem_hf.bank.encoding.input_rows import InputRow, read_rows
 from comem_hf.bank.encoding.item_encoder import ItemEncoder, eval_mode
-from comem_hf.bank.encoding.skipped import item_label
+from comem_hf.bank.encoding.skipped import item_label, labelled
 from comem_hf.bank.format.config import BankConfig
 from comem_hf.bank.index.default_factory import default_factory
 from comem_hf.bank.opened.state import BankState
+from comem_hf.bank.pictures.decoder_warnings import decoder_warnings_logged
 from comem_hf.modeling.memory_item import MemoryItem
 
 from .writer import BankWriter
@@ -55,9 +57,9 @@ def add_items(
         )
     embedder = bank.search.embedder()
     encoder = ItemEncoder(model, processor, embedder, batch_size, bank.config.memory_dtype)
-    skipped, total = [], 0
+    skipped, total, cut_texts = [], 0, 0
     progress = logging.tqdm(total=operator.length_hint(items) or None, unit="item", desc="Encoding memories")
-    with BankWriter(bank.folder) as writer, progress, eval_mode(model):
+    with BankWriter(bank.folder) as writer, progress, eval_mode(model), decoder_warnings_logged():
         writer.before.check_model(model)  # the model and the bank may have changed since it was attached
         writer.before.search.attach(embedder=embedder)
         rows = read_rows(items, embedder)
@@ -66,11 +68,13 @@ def add_items(
             progress.update(len(shard) - encoded.tried)
             skipped += encoded.skipped
             total += len(shard)
+            cut_texts += sum(record.is_cut for record in encoded.records)
             if encoded.records:
                 writer.append(encoded.records, encoded.memory, encoded.embeddings)
         _check_index_fits(writer.before.config, writer.commit())
+    warn_about_cut_texts(cut_texts, total)
     if skipped:
-        first = f"{item_label(skipped[0]['item'], skipped[0]['id'])}: {skipped[0]['reason']}"
+        first = labelled(skipped[0])
         logger.warning(f"{len(skipped)} of {total} items were skipped. {first}")
     return skipped
 

@@ -89,7 +89,7 @@ def _choose(banks: Sequence[BankState], on_conflict: str) -> list[list[int]]:
 
 def _write(banks, chosen, folder: Path, shard_size: int, index_factory: str | None) -> None:
     read_block = _block_reader(banks)
-    files, shard_sizes, embeddings = {}, [], []
+    files, shard_sizes, embeddings, cut_texts = {}, [], [], 0
     total = sum(len(rows) for rows in chosen)
     with logging.tqdm(total=total, unit="item", desc="Merging") as progress:
         for shard, parts in enumerate(_shards(chosen, shard_size)):
@@ -105,6 +105,7 @@ def _write(banks, chosen, folder: Path, shard_size: int, index_factory: str | No
             embeddings.append(folder.with_name(embeddings_name(shard)))  # beside the bank: only the index needs them
             write_durably(embeddings[-1], lambda path, vectors=vectors: save_file({EMBEDDINGS_KEY: vectors}, path))
             shard_sizes.append(len(records))
+            cut_texts += sum(record.is_cut for record in records)
             progress.update(len(records))
     config = banks[0].config
     index, found = build_index(StoredEmbeddings(embeddings), config.metric, index_factory)
@@ -117,6 +118,7 @@ def _write(banks, chosen, folder: Path, shard_size: int, index_factory: str | No
         index={"file": INDEX_NAME, **found},
         generation=0,
         removed=None,
+        cut_texts=cut_texts,
         license=config.license if len({bank.config.license for bank in banks}) == 1 else None,
         picture_rules=min(bank.config.picture_rules for bank in banks),
     )

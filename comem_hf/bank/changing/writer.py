@@ -63,6 +63,7 @@ class BankWriter:
         self._generation = self.before.config.generation + 1
         self._shard_sizes = list(self.before.config.shard_sizes)
         self._removed = self.before.removed
+        self._cut_texts = self.before.config.cut_texts
         self._index = None
         self._files = {}
         return self
@@ -96,10 +97,15 @@ class BankWriter:
             self._index = open_index(self.folder, config, writable=True)
         self._index.add(embeddings, np.arange(start, start + len(records)))
         self._shard_sizes.append(len(records))
+        self._cut_texts += sum(record.is_cut for record in records)
 
     def remove(self, rows: Sequence[int]) -> None:
         """Remove rows from the bank; their stored data stays until the bank is merged into another."""
-        self._removed = np.union1d(self._removed, np.asarray(rows, dtype=np.int64))
+        removed = np.union1d(self._removed, np.asarray(rows, dtype=np.int64))
+        if self._cut_texts:
+            gone = self.before.items.read_records(np.setdiff1d(removed, self._removed).tolist())
+            self._cut_texts = max(0, self._cut_texts - sum(record.is_cut for record in gone))
+        self._removed = removed
 
     def commit(self) -> BankConfig:
         """Make the change part of the bank, if there is one; nothing can be changed after that.
@@ -131,6 +137,7 @@ class BankWriter:
             index=index,
             removed=removed,
             generation=self._generation,
+            cut_texts=self._cut_texts,
         )
         needed = {*after.data_files(), CARD_NAME}
         after.files = {name: entry for name, entry in (before.files | self._files).items() if name in needed}

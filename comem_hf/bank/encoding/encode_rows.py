@@ -10,7 +10,7 @@ from comem_hf.bank.format.record import ItemRecord
 
 from .input_rows import InputRow
 from .item_encoder import ItemEncoder
-from .skipped import item_label
+from .skipped import labelled
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def encode_rows(
     check_problems(rows, problems, on_error)
     usable = [row for row in rows if row.problem is None and not row.repeated]
     encoded = encoder.encode([row.record for row in usable], progress)
-    problems |= {row.number: one.problem for row, one in zip(usable, encoded, strict=True) if one.problem}
+    problems |= {row.number: row.named(one.problem) for row, one in zip(usable, encoded, strict=True) if one.problem}
     check_problems(rows, problems, on_error)
     good = [one for one in encoded if one.problem is None]
     return EncodedRows(
@@ -73,7 +73,9 @@ def check_on_error(on_error: str) -> None:
 
 
 def check_problems(rows: Sequence[InputRow], problems: Mapping[int, str], on_error: str) -> None:
-    """Raise a `ValueError` about the first item with a problem, if `on_error` is `"raise"`."""
-    if on_error == "raise" and problems:
-        row = next(row for row in rows if row.number in problems)
-        raise ValueError(f"{item_label(row.number, row.id)}: {problems[row.number]}")
+    """Raise a `ValueError` about the first item with a problem that is an error, if `on_error` is `"raise"`."""
+    if on_error != "raise":
+        return
+    for row in rows:
+        if row.number in problems and row.is_error:
+            raise ValueError(labelled({"item": row.number, "id": row.id, "reason": problems[row.number]}))

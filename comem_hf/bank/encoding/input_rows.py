@@ -3,14 +3,18 @@
 import hashlib
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from comem_hf.bank.format.record import ItemRecord
-from comem_hf.bank.sources.unreadable import UnreadableItem
+from comem_hf.bank.sources.rows.plain_values import is_missing, plain
+from comem_hf.bank.sources.rows.reasons import is_of_the_machine, reason_of
+from comem_hf.bank.sources.rows.unreadable import UnreadableItem
 from comem_hf.modeling.memory_item import MemoryItem
 
 from .embedder import Embedder
+from .skipped import item_label
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,8 @@ class InputRow:
         record (`ItemRecord` or `None`): The item, if it could be read.
         problem (`str` or `None`): Why it cannot be used.
         repeated (`bool`): Whether an earlier item is equal in everything: leaving this one out loses nothing.
+        name (`str`): What reasons call it: the path of its image file, or its number and id.
+        is_error (`bool`): Whether `on_error="raise"` stops at its problem.
     """
 
     number: int
@@ -30,6 +36,12 @@ class InputRow:
     record: ItemRecord | None = None
     problem: str | None = None
     repeated: bool = False
+    name: str = ""
+    is_error: bool = True
+
+    def named(self, problem: str) -> str:
+        """The problem, beginning with the name of the item."""
+        return problem if problem.startswith(self.name) else f"{self.name}: {problem}"
 
 
 def read_rows(
@@ -50,19 +62,29 @@ def read_rows(
             first = first_of.setdefault(hashlib.blake2b(row.id.encode(), digest_size=16).digest(), number)
             if first != number:
                 same = contents[first] == contents[number]
-                problem = None if same else f"item {first} already has its id {row.id!r}."
-                row = InputRow(number, row.id, row.record, problem, repeated=same)
+                problem = None if same else row.named(f"item {first} already has its id {row.id!r}.")
+                row = replace(row, problem=problem, repeated=same)
         yield row
 
 
 def _read_row(number: int, item, embedder: Embedder) -> InputRow:
     if isinstance(item, UnreadableItem):
-        return InputRow(number, item.id, problem=item.reason)
-    item_id = item.get("id") if isinstance(item, Mapping) else getattr(item, "id", None)
+        return InputRow(number, item.id, problem=item.reason, is_error=item.is_error)
+    fields = item if isinstance(item, Mapping) else {name: getattr(item, name, None) for name in ("id", "image")}
+    item_id = fields["id"] if isinstance(fields.get("id"), str) else None
+    row = InputRow(number, item_id, name=_name(number, item_id, fields.get("image")))
     try:
+        if isinstance(item, Mapping):  # rows of pandas have NaN where there is nothing
+            item = {name: None if is_missing(value) else value for name, value in item.items()}
         item = MemoryItem.of(item)
         embedder.check_item(item)
-        record = ItemRecord.from_item(item)
-    except (ValueError, OSError) as error:
-        return InputRow(number, item_id if isinstance(item_id, str) else None, problem=str(error))
-    return InputRow(number, record.id, record)
+        record = ItemRecord.from_item(replace(item, metadata=plain(item.metadata)))
+    except Exception as error:  # the decoders of Pillow raise errors of many types
+        if is_of_the_machine(error):
+            raise
+        return replace(row, problem=row.named(reason_of(error)))
+    return replace(row, id=record.id, record=record)
+
+
+def _name(number: int, item_id: str | None, image: object) -> str:
+    return repr(str(image)) if isinstance(image, (str, Path)) else item_label(number, item_id)

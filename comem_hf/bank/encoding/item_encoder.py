@@ -11,13 +11,14 @@ import torch
 
 from comem_hf.bank.format.precision import pack, unpack
 from comem_hf.bank.format.record import ItemRecord
+from comem_hf.bank.sources.rows.reasons import reason_of
 from comem_hf.modeling.memory_inputs import MemoryInputs
 from comem_hf.modeling.memory_item import MemoryItem
 from comem_hf.modeling.picture_comem import check_aspect_ratio, load_image
 from comem_hf.modeling.processing_comem import MAX_ITEM_CHARACTERS
 
 from .embedder import Embedder
-from .shrinking_batch import ShrinkingBatch
+from .shrinking_batch import ShrinkingBatch, ends_build
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Encoded:
 
 
 class ItemEncoder:
-    """Encodes records with a model in eval mode; one bad record does not disturb the others.
+    """Encodes records with a model in eval mode; one bad record does not disturb the others, whatever it raises.
 
     Args:
         model (`CoMemForConditionalGeneration`): Gives the memory vectors.
@@ -105,15 +106,38 @@ class ItemEncoder:
             try:
                 items.append(_load(record))
                 results.append(None)
-            except ValueError as error:
-                results.append(Encoded(problem=str(error)))
+            except Exception as error:  # for damaged files, the decoders of Pillow raise errors of many types
+                if ends_build(error):
+                    raise
+                results.append(Encoded(problem=reason_of(error)))
         if items:
             encoded = iter(self._encode_items(items))
             results = [next(encoded) if result is None else result for result in results]
         return results
 
     def _encode_items(self, items: list[MemoryItem]) -> list[Encoded]:
-        memory_inputs: MemoryInputs = self.processor.process_memories([items])
+        try:
+            memory_inputs = self.processor.process_memories([items])
+            self._check_tokens(memory_inputs["input_ids"])
+        except Exception as error:
+            return self._encode_singly(items, error)
+        try:
+            return self._run(items, memory_inputs)
+        except Exception as error:
+            encoded = self._encode_singly(items, error)
+            if len(items) > 1 and all(one.problem for one in encoded):
+                raise  # not the fault of an item: the model or the embedder does not work
+            return encoded
+
+    def _encode_singly(self, items: list[MemoryItem], error: Exception) -> list[Encoded]:
+        """Encode items one by one, after an error, to find out whose fault it is."""
+        if ends_build(error):
+            raise error
+        if len(items) == 1:
+            return [Encoded(problem=reason_of(error))]
+        return [encoded for item in items for encoded in self._encode_items([item])]
+
+    def _run(self, items: list[MemoryItem], memory_inputs: MemoryInputs) -> list[Encoded]:
         embeddings = self.embedder.embed_items(items, memory_inputs)
         with torch.inference_mode():
             memory = self.model.encode_memory(memory_inputs.to(self.model.device)).cpu()
@@ -123,6 +147,16 @@ class ItemEncoder:
             Encoded(vectors, embedding) if good else Encoded(problem=f"its vectors in {self.dtype} are not finite.")
             for vectors, embedding, good in zip(memory, embeddings, finite, strict=True)
         ]
+
+    def _check_tokens(self, input_ids: torch.Tensor) -> None:
+        """Refuse tokens that the model has no vector for: an accelerator would give up at them for good."""
+        known = self.model.get_input_embeddings().num_embeddings
+        if (largest := int(input_ids.max())) >= known:
+            token = self.processor.tokenizer.convert_ids_to_tokens(largest)
+            raise ValueError(
+                f"its text has the token {token!r} (number {largest}), but the model has only {known} tokens: the "
+                "tokenizer was extended and the model was not."
+            )
 
 
 @contextmanager
@@ -137,13 +171,16 @@ def eval_mode(model):
 
 
 def _load(record: ItemRecord) -> MemoryItem:
-    name = "its image" if record.image_name is None else f"its image {record.image_name!r}"
-    try:
-        image = None if record.image is None else load_image(record.image, name)
-    except (ValueError, MemoryError):
-        raise
-    except Exception as error:  # for damaged files, the decoders of Pillow raise errors of many types
-        raise ValueError(f"{name} cannot be decoded: {error!r}.") from error
-    if image is not None:
-        check_aspect_ratio(image, name)
+    image = None
+    if record.image is not None:
+        try:
+            image = load_image(record.image, "its image")
+        except MemoryError:
+            raise
+        except Exception as error:
+            reason = reason_of(error)
+            if not reason.startswith("its image"):
+                reason = f"its image cannot be decoded: {reason}"
+            raise ValueError(reason) from None
+        check_aspect_ratio(image, "its image")
     return MemoryItem(image=image, text=record.text, id=record.id)

@@ -5,10 +5,13 @@ from collections.abc import Callable, Sequence
 import torch
 from transformers.utils import logging
 
+from comem_hf.bank.sources.rows.reasons import is_of_the_machine
+
 
 logger = logging.get_logger(__name__)
 
 _OUT_OF_MEMORY_TEXTS = ("out of memory", "not enough memory", "can't allocate memory")
+_ACCELERATOR_TEXTS = ("CUDA error", "CUDNN_STATUS", "CUBLAS_STATUS", "HIP error")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -16,6 +19,18 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(text in str(error).lower() for text in _OUT_OF_MEMORY_TEXTS)
+
+
+def ends_build(error: BaseException) -> bool:
+    """Whether an error is not the fault of an item: memory, disk or open files ran out, or an accelerator failed."""
+    accelerator = getattr(torch, "AcceleratorError", ())  # torch 2.8 and later
+    return (
+        is_out_of_memory(error)
+        or is_of_the_machine(error)
+        or isinstance(error, accelerator)
+        or isinstance(error, RuntimeError)
+        and any(text in str(error) for text in _ACCELERATOR_TEXTS)
+    )
 
 
 class ShrinkingBatch:

@@ -36,3 +36,9 @@ def read_skipped(folder: Path) -> list[dict]:
 def item_label(number: int, item_id: str | None) -> str:
     """The name of an item in a message."""
     return f"Item {number}" if item_id is None else f"Item {number} (id {item_id!r})"
+
+
+def labelled(entry: dict) -> str:
+    """The reason of an entry of the report, beginning with the label of the item."""
+    label = item_label(entry["item"], entry["id"])
+    return entry["reason"] if entry["reason"].startswith(label) else f"{label}: {entry['reason']}"

@@ -84,6 +84,8 @@ class BankConfig:
         license (`str`, *optional*): Licence of the items, by the Hub's identifier (`"cc-by-sa-4.0"`).
         picture_rules (`int`): Number of the rules of [`load_image`] by which the pictures were read, the lowest one if
             they differ; 1 if `bank_config.json` does not say.
+        cut_texts (`int`, defaults to 0): Items whose text is longer than the 5,000 characters that the memory encoder
+            reads. Banks of earlier versions did not count them.
         format_version (`int`): Version of the layout; newer ones are refused.
     """
 
@@ -103,6 +105,7 @@ class BankConfig:
     removed: str | None = None
     license: str | None = None
     picture_rules: int = FIRST_PICTURE_RULES
+    cut_texts: int = 0
     format_version: int = FORMAT_VERSION
 
     def __post_init__(self):
@@ -137,6 +140,8 @@ class BankConfig:
             raise ValueError(f"`generation` is {self.generation}, but {later[0]!r} belongs to a later generation.")
         if not isinstance(self.picture_rules, int) or isinstance(self.picture_rules, bool) or self.picture_rules < 1:
             raise ValueError(f"`picture_rules` must be an integer from 1, got {self.picture_rules!r}.")
+        if not isinstance(self.cut_texts, int) or isinstance(self.cut_texts, bool) or self.cut_texts < 0:
+            raise ValueError(f"`cut_texts` must be an integer from 0, got {self.cut_texts!r}.")
         if not isinstance(self.license, str | None):
             raise ValueError(f"`license` must be an identifier such as 'cc-by-sa-4.0', got {self.license!r}.")
         for name, entry in self.files.items():

@@ -3,6 +3,8 @@
 import hashlib
 import io
 import json
+import os
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from stat import S_ISREG
@@ -13,6 +15,7 @@ from comem_hf.modeling.memory_item import MemoryItem
 from comem_hf.modeling.picture_comem import picture_source, shown
 from comem_hf.modeling.picture_depth_comem import is_full_16_bits
 from comem_hf.modeling.picture_pixels_comem import to_rgb, upright
+from comem_hf.modeling.processing_comem import MAX_ITEM_CHARACTERS
 
 
 # No image that may be opened needs more. Parquet holds 2 GB per column in a row group, which has 32 rows.
@@ -53,7 +56,7 @@ class ItemRecord:
         if isinstance(source, bytes):
             image = source
         elif isinstance(source, Path):
-            image_name = source.name
+            image_name = spelled_out(source.name).replace("\\", "%5C")  # which Windows takes for a folder
             image = _read_image(source)
         if image is not None:
             content.update(b"file" + image)
@@ -85,6 +88,11 @@ class ItemRecord:
         content.update(json.dumps([item_id, image_name, metadata]).encode())
         return cls(item_id, item.text, image, image_name, metadata, content.hexdigest())
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether the text is longer than what the memory encoder reads of it."""
+        return len(self.text or "") > MAX_ITEM_CHARACTERS
+
     def same_content(self, other: "ItemRecord") -> bool:
         """Whether two records are equal except for the digest, which stored records lack."""
         return replace(self, digest="") == replace(other, digest="")
@@ -108,6 +116,12 @@ class ItemRecord:
         return MemoryItem(image=image, text=self.text, id=self.id, metadata=metadata)
 
 
+def spelled_out(name: str) -> str:
+    """A file name in which bytes that are no UTF-8 are written as `%E9`: Parquet and JSON hold text."""
+    text = os.fsencode(name).decode("utf-8", errors="surrogateescape")
+    return re.sub("[\udc80-\udcff]", lambda byte: f"%{ord(byte[0]) - 0xDC00:02X}", text)
+
+
 def _read_image(path: Path) -> bytes:
     try:
         stat = path.stat()
@@ -118,7 +132,7 @@ def _read_image(path: Path) -> bytes:
             reason = "Is a directory" if path.is_dir() else "it is no file"
     except (OSError, ValueError) as error:  # a name with a NUL byte is a ValueError
         reason = getattr(error, "strerror", None) or error
-    raise ValueError(f"cannot read image {shown(str(path))}: {reason}.")
+    raise ValueError(f"{shown(str(path))}: cannot read image: {reason}.")
 
 
 def _encode_png(image: Image.Image, opened: Image.Image) -> bytes:

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from transformers.utils import logging
 
-from comem_hf.bank.encoding.older_pictures import warn_of_other_picture_rules
+from comem_hf.bank.pictures.decoder_warnings import decoder_warnings_logged
+from comem_hf.bank.pictures.older_pictures import warn_of_other_picture_rules
 
 from .integrity import check_files
 from .state import BankState
@@ -32,7 +33,7 @@ def verify_bank(bank: BankState, model=None) -> dict[str, int | bool]:
     with logging.tqdm(total=size, unit="B", unit_scale=True, desc="Comparing checksums") as progress:
         check_files(bank.folder, config, progress=progress.update)
     bank.rows.by_id  # noqa: B018 -- this refuses an id that occurs twice
-    with logging.tqdm(total=config.num_rows, unit="item", desc="Reading items") as progress:
+    with logging.tqdm(total=config.num_rows, unit="item", desc="Reading items") as progress, decoder_warnings_logged():
         for first, count in _ranges(config.num_rows, _VECTORS):
             _check_finite(bank, first, bank.index.vectors(first, count), "an embedding that is")
         for first, count in _ranges(config.num_rows, _ITEMS):

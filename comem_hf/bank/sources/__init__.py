@@ -1,11 +1,12 @@
 """Where items come from: each source gives them lazily, one after the other."""
 
+from comem_hf.bank.sources.folder.image_folder import read_image_folder
+from comem_hf.bank.sources.rows.lazy import LazyItems
+from comem_hf.bank.sources.rows.unreadable import UnreadableItem
+
 from .choose import open_source
 from .columns import read_dataset
-from .image_folder import read_image_folder
 from .json_lines import read_jsonl
-from .lazy import LazyItems
-from .unreadable import UnreadableItem
 from .wit import read_wit
 
 

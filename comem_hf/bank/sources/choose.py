@@ -3,11 +3,12 @@
 from itertools import chain
 from pathlib import Path
 
+from comem_hf.bank.sources.folder.image_folder import read_image_folder
+from comem_hf.bank.sources.rows.lazy import LazyItems
+
 from .addresses import is_file_of
 from .columns import read_dataset
-from .image_folder import read_image_folder
 from .json_lines import read_jsonl
-from .lazy import LazyItems
 from .wit import read_wit
 
 
@@ -24,6 +25,9 @@ def open_source(
     id_column: str | None = None,
 ) -> LazyItems:
     """Items of a file, a folder or a data set on the Hub.
+
+    In all of them but WIT, the text of an item is the first of the fields `text`, `caption`, `description`, `txt`,
+    `title` and `prompt` that is there and not empty.
 
     Args:
         source (`str` or `Path`): A `.jsonl` file ([`read_jsonl`]), a `.tsv` or `.tsv.gz` file of WIT ([`read_wit`]), a

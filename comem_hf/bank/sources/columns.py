@@ -1,22 +1,22 @@
 """Items of a `datasets.Dataset`, in memory, on disk or streamed."""
 
-import math
 from collections.abc import Iterator
-from datetime import date, time, timedelta
 from functools import partial
 
+from comem_hf.bank.sources.rows.lazy import LazyItems, make_item
+from comem_hf.bank.sources.rows.plain_values import is_missing
+from comem_hf.bank.sources.rows.reasons import is_of_the_machine, reason_of
+from comem_hf.bank.sources.rows.text_of_row import is_text_name, take_text
+from comem_hf.bank.sources.rows.unreadable import UnreadableItem
 from comem_hf.modeling.memory_item import MemoryItem
 from comem_hf.modeling.picture_comem import is_inline
 
 from .addresses import is_file_of
-from .lazy import LazyItems, make_item
-from .unreadable import UnreadableItem
 from .wit import WIT_TEXT_COLUMNS, wit_text
 
 
 _GUESSES = {
     "image": ("image", "img", "picture", "jpg", "png", "webp"),
-    "text": ("text", "caption", "description", "txt"),
     "id": ("id", "image_id", "__key__"),
 }
 
@@ -26,8 +26,9 @@ def read_dataset(
 ) -> LazyItems:
     """Items of a data set: one column is the image, one the text, one the id; the others become metadata.
 
-    Columns that are not given are guessed by their names (`image`, `text` or `caption`, `id`, ...). With the columns
-    of WIT, title and description become the text. Images are taken as they are stored, and are not decoded.
+    Columns that are not given are guessed by their names: `image`, `id`, ..., and for the text, row by row, those of
+    [`take_text`] (`text`, `caption`, `description`, `txt`, `title`, `prompt`). With the columns of WIT, title and
+    description become the text. Images are taken as they are stored, and are not decoded.
 
     Args:
         dataset (`datasets.Dataset` or `datasets.IterableDataset`): One split.
@@ -52,9 +53,10 @@ def read_dataset(
     for role, given in (("image", image), ("text", text), ("id", id)):
         if given is not None and given not in features:
             raise ValueError(f"The data set has no column {given!r}; its columns are {', '.join(features)}.")
-        columns[role] = given or next((name for name in _GUESSES[role] if name in features), None)
-    wit = columns["text"] is None and all(name in features for name in WIT_TEXT_COLUMNS)
-    if columns["image"] is None and columns["text"] is None and not wit:
+        columns[role] = given or next((name for name in _GUESSES.get(role, ()) if name in features), None)
+    has_text = text is not None or any(map(is_text_name, features))
+    wit = not has_text and all(name in features for name in WIT_TEXT_COLUMNS)
+    if columns["image"] is None and not has_text and not wit:
         raise ValueError(
             f"No column of the data set looks like an image or a text ({', '.join(features)}); name them with "
             "`image=` and `text=`."
@@ -90,23 +92,49 @@ def _holds_media(feature) -> bool:
 def _items(
     dataset, columns: dict, wit: bool, labels: dict, repository: str | None
 ) -> Iterator[MemoryItem | UnreadableItem]:
-    for number, row in enumerate(dataset):
-        fields = {role: None if name is None else row.pop(name) for role, name in columns.items()}
-        if wit:
-            fields["text"] = wit_text(row)
+    for number, row in _rows(dataset):
         where = f"row {number} of the data set"
-        if fields["id"] is not None:
-            fields["id"] = str(fields["id"])
+        if isinstance(row, Exception):
+            yield UnreadableItem(f"{where}: it cannot be read: {reason_of(row)}")
+            continue
+        fields = {role: None if name is None else row.pop(name) for role, name in columns.items()}
+        fields["id"] = None if is_missing(fields["id"]) else str(fields["id"])
         try:
             fields["image"] = _encoded_image(fields["image"], repository)
-        except (OSError, ValueError) as error:
-            yield UnreadableItem(f"{where}: cannot read its image: {error}.", fields["id"])
+        except Exception as error:  # file systems and networks raise errors of many types
+            if is_of_the_machine(error):
+                raise
+            yield UnreadableItem(f"{where}: cannot read its image: {reason_of(error)}", fields["id"])
             continue
         for name, names in labels.items():
             if row.get(name) is not None and row[name] >= 0:
                 row[name] = names[row[name]]
-        metadata = {name: _plain(value) for name, value in row.items() if not isinstance(value, bytes)}
+        if wit:
+            fields["text"] = wit_text(row)
+        elif columns["text"] is None:
+            fields["text"] = take_text(row)
+        metadata = {name: value for name, value in row.items() if not isinstance(value, bytes)}
         yield make_item(where, **fields, metadata=metadata)
+
+
+def _rows(dataset) -> Iterator[tuple[int, dict | Exception]]:
+    """Number and content of each row. In a data set with numbered rows, one that raises an error ends nothing."""
+    import datasets
+
+    if not isinstance(dataset, datasets.Dataset):
+        yield from enumerate(dataset)
+        return
+    number = 0
+    while number < len(dataset):
+        try:
+            for row in dataset.skip(number):
+                yield number, row
+                number += 1
+        except Exception as error:  # a transform of the user's may raise anything
+            if is_of_the_machine(error):
+                raise
+            yield number, error
+            number += 1
 
 
 def _encoded_image(image: object, repository: str | None) -> object:
@@ -128,16 +156,3 @@ def _encoded_image(image: object, repository: str | None) -> object:
 
     with fsspec.open(path, "rb") as file:
         return file.read()
-
-
-def _plain(value):
-    """A value that JSON can hold: dates become text, NaN and infinity become `None`."""
-    if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_plain(each) for each in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, (date, time, timedelta)):  # a datetime is a date, too
-        return str(value) if isinstance(value, timedelta) else value.isoformat()
-    return value

@@ -1,23 +1,25 @@
 """Items of a JSONL file."""
 
-import json
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+from comem_hf.bank.sources.rows.json_objects import read_objects
+from comem_hf.bank.sources.rows.lazy import LazyItems, make_item
+from comem_hf.bank.sources.rows.plain_values import is_missing
+from comem_hf.bank.sources.rows.text_of_row import take_text
+from comem_hf.bank.sources.rows.unreadable import UnreadableItem
 from comem_hf.modeling.memory_item import MemoryItem
 from comem_hf.modeling.picture_comem import is_picture, picture_of_row
-
-from .lazy import LazyItems, make_item
-from .unreadable import UnreadableItem
 
 
 def read_jsonl(path: str | Path) -> LazyItems:
     """Items of a JSONL file, which has one object per line.
 
-    Its fields are `image` (a path, relative to the file, a data URL or a base64 string), `text` and `id`; any other
-    field becomes metadata. Paths may be absolute and lead anywhere: check the paths in a file that others wrote before
-    you use it.
+    Its fields are `image` (a path, relative to the file, a data URL or a base64 string), `text` (or another name, see
+    [`take_text`]) and `id`; any other field becomes metadata. A line without `image` may name the file in `file_name`,
+    as in the Hub's image folders. Paths may be absolute and lead anywhere: check the paths in a file that others wrote
+    before you use it.
 
     Raises:
         ValueError: If the file cannot be read.
@@ -30,29 +32,15 @@ def read_jsonl(path: str | Path) -> LazyItems:
     return LazyItems(partial(_items, path), partial(_count_lines, path))
 
 
-def read_objects(path: Path) -> Iterator[tuple[str, dict | UnreadableItem]]:
-    """Place (file and line) and object of each line that is not empty."""
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            where = f"{str(path)!r}, line {number}"
-            try:
-                text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
-                if not text:
-                    continue
-                row = json.loads(text)
-                if not isinstance(row, dict):
-                    raise ValueError(f"expected a JSON object, got {text[:80]!r}.")
-            except (ValueError, RecursionError) as error:
-                row = UnreadableItem(f"{where}: {error}")
-            yield where, row
-
-
 def _items(path: Path) -> Iterator[MemoryItem | UnreadableItem]:
     for where, row in read_objects(path):
         if isinstance(row, UnreadableItem):
             yield row
             continue
-        image, text, item_id = (row.pop(name, None) for name in ("image", "text", "id"))
+        image, item_id, text = row.pop("image", None), row.pop("id", None), take_text(row)
+        if is_missing(image):
+            name = row.get("file_name")
+            image = name if isinstance(name, str) else None
         image = picture_of_row(image, path.parent)
         if image is not None and not is_picture(image):
             yield UnreadableItem(f"{where}: `image` must be a path or a picture in base64, got {image!r:.80}.")

@@ -9,10 +9,9 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from comem_hf.bank.sources.rows.lazy import LazyItems, make_item
+from comem_hf.bank.sources.rows.unreadable import UnreadableItem
 from comem_hf.modeling.memory_item import MemoryItem
-
-from .lazy import LazyItems, make_item
-from .unreadable import UnreadableItem
 
 
 WIT_TEXT_COLUMNS = ("page_title", "context_section_description", "context_page_description")

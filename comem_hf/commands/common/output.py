@@ -37,7 +37,12 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
 
 def print_json(result: Any) -> None:
     """Print the result of a command as one JSON document."""
-    print(json.dumps(result, indent=1, ensure_ascii=False))
+    text = json.dumps(result, indent=1, ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:  # a locale without these characters, or half a pair of surrogates: JSON has escapes
+        text = json.dumps(result, indent=1)
+    print(text)
 
 
 def on_terminal() -> bool:

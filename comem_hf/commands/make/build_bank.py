@@ -46,8 +46,8 @@ def build_bank(
     """Encode items and write them as a memory bank.
 
     A JSONL file has one object a line: `image` (a path, relative to the file, or the picture in base64), `text`, `id`;
-    any other field becomes metadata. A folder has images, each with its text in a .txt file of the same name, or a
-    metadata.jsonl.
+    any other field becomes metadata. A folder has images, each with its text in a .txt file of the same name, or
+    metadata files as on the Hub. A text may also be named caption, description, txt, title or prompt.
     Called again after an interruption, it goes on where it stopped. Under `torchrun -m comem_hf build-bank ...` or
     `accelerate launch` the processes share the work.
 

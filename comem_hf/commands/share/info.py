@@ -69,6 +69,7 @@ def bank_rows(facts: dict[str, Any]) -> list[tuple[str, object]]:
     rows = [
         ("items", facts["items"]),
         ("removed items", facts["removed_items"]),
+        *([("items with a cut text", facts["cut_texts"])] if facts["cut_texts"] else []),
         ("generation", facts["generation"]),
         ("memory per item", f"{facts['memory_tokens']} x {facts['hidden_size']} {facts['dtype']}"),
         ("shards", facts["shards"]),

@@ -1,12 +1,14 @@
 """Items on their way into a bank."""
 
 import os
+from pathlib import Path
 
 import pytest
 
 from comem_hf import MemoryItem
 from comem_hf.bank.encoding.skipped import read_skipped
 from comem_hf.bank.format.record import MAX_IMAGE_BYTES, ItemRecord
+from comem_hf.bank.sources import read_image_folder
 from tests.conftest import make_image
 
 
@@ -15,11 +17,11 @@ def test_what_is_no_file_or_too_large_is_not_read(tmp_path):
     with (tmp_path / "large.png").open("wb") as file:
         file.truncate(MAX_IMAGE_BYTES + 1)
     for image, reason in (
-        (tmp_path / "pipe.png", "cannot read image '.*pipe.png': it is no file"),
-        ("/dev/zero", "cannot read image '/dev/zero': it is no file"),
-        (tmp_path, "cannot read image .*: Is a directory"),
-        (tmp_path / "a\0.png", "cannot read image .*: embedded null byte"),
-        (tmp_path / "large.png", "cannot read image '.*large.png': it has 67,108,865 bytes, at most 67,108,864 are"),
+        (tmp_path / "pipe.png", "^'.*pipe.png': cannot read image: it is no file"),
+        ("/dev/zero", "^'/dev/zero': cannot read image: it is no file"),
+        (tmp_path, "^'.*': cannot read image: Is a directory"),
+        (tmp_path / "a\0.png", "^'.*': cannot read image: embedded null byte"),
+        (tmp_path / "large.png", "^'.*large.png': cannot read image: it has 67,108,865 bytes, at most 67,108,864 are"),
         (bytes(MAX_IMAGE_BYTES + 1), "its image has 67,108,865 bytes"),
     ):
         with pytest.raises(ValueError, match=reason):
@@ -31,3 +33,43 @@ def test_an_item_that_is_there_twice_is_stored_once(build, given_id, tmp_path):
     items = [MemoryItem(image=make_image(0), text="a", id=given_id) for _ in range(8)]
     bank = build(items, output_dir=tmp_path / "bank", on_error="raise")
     assert len(bank) == 1 and not read_skipped(bank.folder)
+
+
+def test_rows_of_pandas_lose_nothing_to_nan(build, tmp_path):
+    nan = float("nan")
+    rows = [
+        {"image": make_image(0), "text": "Zero.", "id": "0", "metadata": {"price": nan, "tags": [nan, 1.5]}},
+        {"image": make_image(1), "text": nan, "id": nan, "metadata": nan},
+    ]
+    bank = build(rows, output_dir=tmp_path / "bank", on_error="raise")
+    assert bank["0"].metadata == {"price": None, "tags": [None, 1.5]}
+    second = bank[bank.ids[1]]
+    assert (second.text, second.metadata) == (None, {})
+
+
+def test_file_names_that_are_not_utf_8_are_stored_reported_and_found_again(build, tmp_path, caplog):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for name, content in ((b"caf\xe9.png", None), (b"\xff.png", b"no picture")):
+        path = os.fsdecode(os.fsencode(folder) + b"/" + name)
+        if content is None:
+            make_image(0).save(path)
+        else:
+            Path(path).write_bytes(content)
+    bank = build(read_image_folder(folder), output_dir=tmp_path / "bank")
+    [item_id] = bank.ids
+    assert bank[item_id].metadata == {"file_name": "caf%E9.png"}
+    [skipped] = read_skipped(bank.folder)
+    assert skipped["reason"].startswith(f"'{folder}/\\udcff.png': its image is not a readable picture")
+    assert "1 of 2 items were skipped" in caplog.text
+    bank.verify()
+    (tmp_path / "bank" / "skipped.jsonl").read_bytes().decode("utf-8")
+
+
+def test_a_file_that_is_no_picture_is_reported_and_stops_nothing(build, tmp_path):
+    make_image(0).save(tmp_path / "a.png")
+    (tmp_path / "notes.md").touch()
+    bank = build(read_image_folder(tmp_path), output_dir=tmp_path / ".bank", on_error="raise")
+    assert len(bank) == 1
+    [skipped] = read_skipped(bank.folder)
+    assert skipped["reason"].startswith(f"'{tmp_path}/notes.md': it is not read")

@@ -12,7 +12,7 @@ from comem_hf import MemoryBank, MemoryItem
 from comem_hf.bank.encoding import item_encoder
 from comem_hf.bank.encoding.skipped import read_skipped, write_skipped
 from comem_hf.bank.format.record import ItemRecord
-from comem_hf.bank.sources.unreadable import UnreadableItem
+from comem_hf.bank.sources.rows.unreadable import UnreadableItem
 from tests.bank.conftest import bomb, truncated_image
 from tests.conftest import make_image
 
@@ -33,7 +33,7 @@ def mixed() -> list:
         *(MemoryItem(image=make_image(seed), id=f"good-{seed}") for seed in (2, 3, 4)),
         MemoryItem(image=make_image(9), id="good-0"),
         MemoryItem(image=truncated_image(), id="torn"),
-        MemoryItem(image=make_image(9), metadata={"x": float("nan")}),
+        MemoryItem(image=make_image(9), metadata={"x": {1}}),
         MemoryItem(image=make_image(5), id="good-5"),
         3,
         MemoryItem(image=make_image(9), text="\ud800"),
@@ -44,20 +44,20 @@ def mixed() -> list:
 
 
 REASONS = {
-    1: "its image is not a readable picture",
-    2: "its image is too large to be opened safely",
-    4: "cannot read image 'gone.png': No such file",
-    5: "its image is 4000 x 4 pixels",
-    6: "A memory item needs an image, a text or both",
-    7: "it has no image, and embedder 'backbone'",
+    1: "Item 1 (id 'empty'): its image is not a readable picture",
+    2: "Item 2 (id 'bomb'): its image is too large to be opened safely",
+    4: "'gone.png': cannot read image: No such file",
+    5: "Item 5 (id 'line'): its image is 4000 x 4 pixels",
+    6: "Item 6 (id 'nothing'): A memory item needs an image, a text or both",
+    7: "Item 7 (id 'text'): it has no image, and embedder 'backbone'",
     8: "line 9 is not valid JSON.",
-    12: "item 0 already has its id 'good-0'.",
-    13: "its image is not a readable picture",
-    14: "`metadata` cannot be written as JSON",
-    16: "A memory item must be a MemoryItem or a mapping",
-    17: "`text` is no valid Unicode",
-    18: "`id` is no valid Unicode",
-    19: "its image is not a readable picture",
+    12: "Item 12 (id 'good-0'): item 0 already has its id 'good-0'.",
+    13: "Item 13 (id 'torn'): its image is not a readable picture",
+    14: "Item 14: `metadata` cannot be written as JSON",
+    16: "Item 16: A memory item must be a MemoryItem or a mapping",
+    17: "Item 17: `text` is no valid Unicode",
+    18: "Item 18 (id '\\udfff'): `id` is no valid Unicode",
+    19: "Item 19 (id 'torn, opened'): its image is not a readable picture",
 }
 
 
@@ -130,7 +130,7 @@ def test_vectors_that_are_not_finite_cost_one_item(build, items, model, monkeypa
     bank = build(items[:3], output_dir=tmp_path / "bank", dtype="float16", batch_size=3)
     assert bank.ids == ["item-0", "item-1"]  # the longest comes first into the batch
     assert read_skipped(bank.folder) == [
-        {"item": 2, "id": "item-2", "reason": "its vectors in float16 are not finite."}
+        {"item": 2, "id": "item-2", "reason": "Item 2 (id 'item-2'): its vectors in float16 are not finite."}
     ]
 
 

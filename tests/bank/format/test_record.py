@@ -1,6 +1,7 @@
 """What of a picture that is in memory makes it the picture that it is."""
 
 import io
+import os
 
 import numpy as np
 import PIL.Image
@@ -88,3 +89,11 @@ def test_a_long_string_that_is_no_picture_is_not_in_the_reason():
         with pytest.raises(ValueError) as error:
             ItemRecord.from_item(MemoryItem(image=string, text="x"))
         assert len(str(error.value)) < 400
+
+
+def test_file_names_are_stored_as_text_without_folders(tmp_path):
+    for name in (b"caf\xe9 \xff.png", "café.png".encode(), b"a\\b.png"):
+        path = os.fsdecode(os.fsencode(tmp_path) + b"/" + name)
+        make_image(0).save(path)
+        stored = ItemRecord.from_item(MemoryItem(image=path)).image_name
+        assert stored == {b"caf\xe9 \xff.png": "caf%E9 %FF.png", b"a\\b.png": "a%5Cb.png"}.get(name, "café.png")

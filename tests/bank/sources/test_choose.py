@@ -3,6 +3,7 @@
 import datasets
 import pytest
 
+from comem_hf import MemoryItem
 from comem_hf.bank.sources import (
     open_source,
     read_image_folder,
@@ -14,7 +15,7 @@ from tests.bank.sources.conftest import write_wit
 def test_a_source_is_chosen_by_what_it_is(folder, tmp_path, monkeypatch):
     (tmp_path / "items.jsonl").write_text('{"text": "One."}')
     assert [item.text for item in open_source(tmp_path / "items.jsonl")] == ["One."]
-    assert len(list(open_source(str(folder)))) == 3
+    assert sum(isinstance(item, MemoryItem) for item in open_source(str(folder))) == 3
     assert len(list(open_source(write_wit(tmp_path / "x.tsv.gz")))) == 5
     asked = []
 
@@ -58,7 +59,7 @@ def test_files_and_folders_of_another_kind_are_refused(tmp_path):
     with pytest.raises(ValueError, match="Cannot read items from .*Not a gzipped file"):
         read_wit(tmp_path / "x.tsv.gz")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ValueError, match="no metadata.jsonl and no image is in it"):
+    with pytest.raises(ValueError, match="no metadata.csv, metadata.jsonl or metadata.parquet and no image is in it"):
         read_image_folder(tmp_path / "empty")
     with pytest.raises(ValueError, match="there is no such folder"):
         read_image_folder(tmp_path / "gone")

@@ -8,9 +8,7 @@ import datasets
 import fsspec
 import pytest
 
-from comem_hf.bank.sources import (
-    read_dataset,
-)
+from comem_hf.bank.sources import UnreadableItem, read_dataset
 from tests.conftest import make_image
 from tests.picture_forms import encode
 
@@ -75,15 +73,15 @@ def test_a_column_of_base64_strings_is_a_column_of_pictures(repository):
 
 
 def test_columns_of_a_dataset_may_be_named_and_unknown_ones_are_refused():
-    dataset = datasets.Dataset.from_dict({"title": ["A", "B"], "text": ["x", "y"], "key": ["k1", "k2"]})
-    items = list(read_dataset(dataset, text="title", id="key"))
+    dataset = datasets.Dataset.from_dict({"name": ["A", "B"], "text": ["x", "y"], "key": ["k1", "k2"]})
+    items = list(read_dataset(dataset, text="name", id="key"))
     assert [(item.text, item.id, item.metadata) for item in items] == [
         ("A", "k1", {"text": "x"}),
         ("B", "k2", {"text": "y"}),
     ]
-    with pytest.raises(ValueError, match="no column 'caption'; its columns are title, text, key"):
+    with pytest.raises(ValueError, match="no column 'caption'; its columns are name, text, key"):
         read_dataset(dataset, text="caption")
-    with pytest.raises(ValueError, match=r"looks like an image or a text \(title, key\); name them"):
+    with pytest.raises(ValueError, match=r"looks like an image or a text \(name, key\); name them"):
         read_dataset(dataset.remove_columns("text"))
     with pytest.raises(ValueError, match="that is one split, got DatasetDict"):
         read_dataset(datasets.DatasetDict({"train": dataset}))
@@ -93,3 +91,21 @@ def test_a_dataset_whose_columns_are_not_known_beforehand_is_read_too():
     dataset = datasets.IterableDataset.from_generator(lambda: iter([{"text": "One."}, {"text": "Two."}]))
     assert dataset.features is None
     assert [item.text for item in read_dataset(dataset)] == ["One.", "Two."]
+
+
+@pytest.mark.parametrize("name", ["title", "prompt", "TEXT", "description"])
+def test_texts_are_found_under_the_names_that_others_use(name):
+    dataset = datasets.Dataset.from_dict({"image": ["a.png", "b.png"], name: ["One.", None], "label": ["x", "y"]})
+    assert [(item.text, item.metadata["label"]) for item in read_dataset(dataset)] == [("One.", "x"), (None, "y")]
+
+
+def test_a_row_that_cannot_be_read_does_not_end_the_data_set():
+    def fail_at_two(batch):
+        if 2 in batch["n"]:
+            raise KeyError("broken transform")
+        return batch
+
+    dataset = datasets.Dataset.from_dict({"text": list("abcd"), "n": [1, 2, 3, 4]}).with_transform(fail_at_two)
+    items = list(read_dataset(dataset))
+    assert [item.text for item in items if not isinstance(item, UnreadableItem)] == ["a", "c", "d"]
+    assert items[1].reason == "row 1 of the data set: it cannot be read: KeyError: 'broken transform'."

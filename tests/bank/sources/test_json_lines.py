@@ -47,3 +47,12 @@ def test_pictures_of_lines_are_paths_or_the_pictures_themselves_and_never_a_long
             assert len(str(error)) < 400
         else:
             raise AssertionError("it was opened")
+
+
+def test_captions_and_names_of_files_are_found_under_the_names_that_others_use(tmp_path):
+    lines = ['{"file_name": "a.png", "caption": "A."}', '{"image": "b.png", "description": "B.", "price": NaN}']
+    (tmp_path / "items.jsonl").write_text("\n".join([*lines, '{"image": "c.png", "text": NaN, "id": 3}']))
+    first, second, third = read_jsonl(tmp_path / "items.jsonl")
+    assert (first.image, first.text, first.metadata) == (tmp_path / "a.png", "A.", {"file_name": "a.png"})
+    assert (second.image, second.text, second.metadata) == (tmp_path / "b.png", "B.", {"price": None})
+    assert (third.text, third.id) == (None, "3")

@@ -28,7 +28,7 @@ def test_build_bank_refuses_a_folder_that_has_a_bank(comem, items_file, bank_fol
         ('{"id": "x"}', r"items.jsonl', line 2: A memory item needs an image, a text or both, got neither (id 'x')."),
         ('{"image": 3}', r"items.jsonl', line 2: `image` must be a path or a picture in base64, got 3."),
         ('{"text": 3}', r"items.jsonl', line 2: `text` must be a string, got int."),
-        ('{"image": "gone.png"}', r"Item 1: cannot read image"),
+        ('{"image": "gone.png"}', r"gone.png': cannot read image: No such file or directory."),
         ("\xff", r"items.jsonl', line 2: Expecting value"),
     ],
 )

@@ -3,6 +3,9 @@
 import json
 
 from comem_hf import MemoryBank
+from comem_hf.bank.format.config import BankConfig
+from comem_hf.commands.share.info import bank_rows
+from comem_hf.hub.describe import describe_bank
 from tests.commands.share.conftest import facts, sent
 from tests.conftest import make_backbone
 from tests.process import run_alone
@@ -83,7 +86,8 @@ def test_info_says_that_a_model_and_its_bank_fit(comem, model_folder, bank_folde
         facts.append(dict(line.split("\t")[1:] for line in output.splitlines()))
     model, bank = facts
     assert model["memory fingerprint"] == bank["memory fingerprint"]
-    assert (model["backbone"], model["memory encoder"], bank["items"]) == ("qwen2_vl", "adapter", "4")
+    assert (model["backbone"], model["memory encoder"], bank["items"]) == ("qwen2_vl", "adapter of rank 4", "4")
+    assert model["reader"] == "the backbone, unchanged"
     assert model["memory per item"] == "8 x 64" and bank["memory per item"] == "8 x 64 float32"
 
 
@@ -118,3 +122,10 @@ def test_info_of_another_model_or_folder_is_refused(comem, tmp_path):
     make_backbone().save_pretrained(tmp_path)
     code, _, error = comem("info", tmp_path)
     assert code == 2 and "is a 'qwen2_vl' model, not a CoMEM model." in error
+
+
+def test_info_says_how_many_texts_are_cut(bank_folder):
+    config = BankConfig.load(bank_folder)
+    assert "items with a cut text" not in dict(bank_rows(describe_bank(config)))
+    config.cut_texts = 3
+    assert dict(bank_rows(describe_bank(config)))["items with a cut text"] == 3

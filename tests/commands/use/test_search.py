@@ -1,6 +1,19 @@
 """`comem search`."""
 
+import io
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from comem_hf.commands import main
 from comem_hf.commands.use.search import read_conditions
+from tests.conftest import make_image
+
+
+TEXT = "Zürich – 東京 🗼"
 
 
 def test_search_prints_the_hits(comem, default, picture, model_folder, bank_folder):
@@ -34,3 +47,38 @@ def test_search_without_a_query_or_without_a_bank_is_refused(comem, default, tmp
     assert comem("search") == (2, "", "Error: Nothing to search for: give `--image` or `--text`.\n")
     code, _, error = comem("search", tmp_path, "--image", picture)
     assert code == 2 and error.endswith("is no memory bank: it has no bank_config.json.\n")
+
+
+@pytest.fixture(scope="module")
+def far_bank(model_folder, tmp_path_factory):
+    """A bank of one item, whose text is in characters of many countries."""
+    folder = tmp_path_factory.mktemp("far")
+    make_image(2).save(folder / "tokyo.png")
+    (folder / "tokyo.txt").write_text(TEXT, encoding="utf-8")
+    with pytest.raises(SystemExit):
+        main(["build-bank", str(folder), str(folder / ".bank"), "--model", str(model_folder)])
+    return folder / ".bank"
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8"])
+def test_search_prints_texts_that_the_locale_lacks(encoding, far_bank, model_folder, picture, monkeypatch):
+    said = {}
+    for option in ((), ("--json",)):
+        printed = io.BytesIO()
+        monkeypatch.setattr("sys.stdout", io.TextIOWrapper(printed, encoding=encoding))
+        with pytest.raises(SystemExit) as exit:
+            main(["search", str(far_bank), "--image", str(picture), "--model", str(model_folder), *option])
+        sys.stdout.flush()
+        assert exit.value.code == 0
+        said[bool(option)] = printed.getvalue().decode(encoding)
+    shown = TEXT if encoding == "utf-8" else TEXT.encode(encoding, "backslashreplace").decode(encoding)
+    assert shown in said[False]
+    assert json.loads(said[True])[0]["text"] == TEXT
+
+
+def test_search_works_in_a_process_without_a_language(far_bank, model_folder, picture):
+    command = [sys.executable, "-m", "comem_hf", "search", far_bank, "--image", picture, "--model", model_folder]
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": ""}
+    done = subprocess.run(command, env={**os.environ, **locale}, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.decode("ascii").endswith("Z\\xfcrich \\u2013 \\u6771\\u4eac \\U0001f5fc\n")

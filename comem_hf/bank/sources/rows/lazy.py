@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 from comem_hf.modeling.memory_item import MemoryItem
 
+from .plain_values import is_missing, plain
 from .unreadable import UnreadableItem
 
 
@@ -32,12 +33,19 @@ class LazyItems:
 def make_item(where: str, **fields) -> MemoryItem | UnreadableItem:
     """An item with these fields, or an [`UnreadableItem`] with the reason why not.
 
+    Missing values (NaN, pandas' `NA`) become `None`, whole numbers as ids text, and the metadata [`plain`].
+
     Args:
         where (`str`): Place of the entry in the source, for the message.
         fields: Fields of [`MemoryItem`].
     """
+    fields = {name: None if is_missing(value) else value for name, value in fields.items()}
+    if isinstance(fields.get("id"), int) and not isinstance(fields["id"], bool):
+        fields["id"] = str(fields["id"])
     try:
+        if "metadata" in fields:
+            fields["metadata"] = plain(fields["metadata"])
         return MemoryItem(**fields)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         item_id = fields.get("id")
         return UnreadableItem(f"{where}: {error}", item_id if isinstance(item_id, str) else None)

@@ -1,0 +1,1 @@
+"""How pictures of banks are read: by which rules, and with which warnings."""

@@ -1,0 +1,1 @@
+"""Folders of images: which files are pictures, and where their texts are."""

@@ -1,0 +1,121 @@
+"""Items of a folder of images with captions."""
+
+import os
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from comem_hf.bank.format.record import spelled_out
+from comem_hf.bank.sources.rows.lazy import LazyItems, make_item
+from comem_hf.bank.sources.rows.text_of_row import take_text
+from comem_hf.bank.sources.rows.unreadable import UnreadableItem
+from comem_hf.modeling.memory_item import MemoryItem
+
+from .files import METADATA_NAMES, FolderFiles
+from .links import NamedFiles
+from .metadata_files import FILE_NAME, check_metadata, read_metadata
+from .sidecars import Sidecars
+from .suffixes import why_not_read
+
+
+def read_image_folder(folder: str | Path) -> LazyItems:
+    """Items of a folder of images, subfolders included, in the order of their names.
+
+    The layout is the Hub's, as `datasets` reads it. A `metadata.csv`, `metadata.jsonl` or `metadata.parquet`, in the
+    folder or in any subfolder, lists pictures: `file_name` (relative to the metadata file), a text (see
+    [`take_text`]) and `id`; the other fields become metadata. Pictures in no folder with such a file are items, too.
+    Without a text in the metadata, the text of a picture is in the file of the same name that ends with `.txt`, or
+    with `.json` as img2dataset writes it, whose other fields become metadata.
+
+    `file_name`, relative to the folder, becomes metadata, and so does `label`, the name of the subfolder, if no
+    metadata file is there and all pictures lie equally deep in several subfolders. Pictures are files with the ending
+    of a format that Pillow decodes by itself; hidden files, `__MACOSX` and banks are not looked at. Each other file is
+    given as an [`UnreadableItem`] that is no error.
+
+    Raises:
+        ValueError: If there is no such folder or no image in it, or a metadata file cannot be read.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ValueError(f"Cannot read items from {str(folder)!r}: there is no such folder.")
+    files = FolderFiles.of(folder)
+    check_metadata(files.metadata)
+    if not files.metadata and not files.pictures:
+        names = f"{', '.join(METADATA_NAMES[:-1])} or {METADATA_NAMES[-1]}"
+        raise ValueError(f"Cannot read items from {str(folder)!r}: no {names} and no image is in it.")
+    return LazyItems(partial(_items, folder), partial(len, files.pictures))
+
+
+def _items(folder: Path) -> Iterator[MemoryItem | UnreadableItem]:
+    files = FolderFiles.of(folder)
+    sidecars, named = Sidecars(files), set()
+    for path in files.metadata:
+        for item, picture in _listed(folder, path, sidecars):
+            named.add(picture)
+            yield item
+    listing = {path.parent for path in files.metadata}
+    has_labels = not files.metadata and _has_class_folders(files.pictures)
+    left_out = {}
+    for path in files.pictures:
+        if listing.isdisjoint(path.parents):
+            yield _beside_its_text(folder, path, sidecars, {"label": path.parent.name} if has_labels else {})
+        elif path not in named:
+            left_out[path] = "no line of a metadata file names it"
+    for path, reason in files.problems:
+        yield UnreadableItem(f"{str(path)!r}: {reason}.")
+    # At the end, so that the numbers of the items do not depend on what else lies in the folder.
+    left_out |= {path: f"it is not read: {reason}" for path, reason in sidecars.unused().items()}
+    left_out |= {path: f"it is not read: {why_not_read(path)}" for path in files.others}
+    for path, reason in left_out.items():
+        yield UnreadableItem(f"{str(path)!r}: {reason}.", is_error=False)
+
+
+def _listed(
+    folder: Path, metadata: Path, sidecars: Sidecars
+) -> Iterator[tuple[MemoryItem | UnreadableItem, Path | None]]:
+    """The items that a metadata file lists, each with the path of its picture."""
+    files = NamedFiles(folder)
+    for where, row in read_metadata(metadata):
+        if isinstance(row, UnreadableItem):
+            yield row, None
+            continue
+        name = row.get(FILE_NAME)
+        path = files.find(metadata.parent, name)
+        if path is None:
+            got = f"{name!r:.80}" if FILE_NAME in row else f"only the fields {', '.join(map(str, row)):.80}"
+            item = UnreadableItem(f"{where}: `{FILE_NAME}` must be a path inside the folder, got {got}.")
+            yield item, Path(os.path.normpath(metadata.parent / name)) if isinstance(name, str) else None
+            continue
+        text, item_id = take_text(row), row.pop("id", None)
+        if text is None:
+            try:
+                text, fields = sidecars.read(path)
+            except ValueError as error:
+                yield UnreadableItem(f"{where}: {error}"), path
+                continue
+            row = {**fields, **row}
+        row[FILE_NAME] = _name(folder, path)
+        yield make_item(where, image=path, text=text, id=item_id, metadata=row), path
+
+
+def _beside_its_text(
+    folder: Path, path: Path, sidecars: Sidecars, label: dict[str, str]
+) -> MemoryItem | UnreadableItem:
+    try:
+        text, fields = sidecars.read(path)
+    except ValueError as error:
+        return UnreadableItem(f"{str(path)!r}: {error}")
+    metadata: dict[str, Any] = {**label, **fields, FILE_NAME: _name(folder, path)}
+    return make_item(repr(str(path)), image=path, text=text, metadata=metadata)
+
+
+def _has_class_folders(pictures: list[Path]) -> bool:
+    """Whether the names of subfolders are labels, by the rule of `datasets`."""
+    depths = {len(path.parents) for path in pictures}
+    return len(depths) == 1 and len({path.parent.name for path in pictures}) > 1
+
+
+def _name(folder: Path, path: Path) -> str:
+    """The path inside the folder, as text."""
+    return spelled_out(Path(os.path.relpath(path, folder)).as_posix())

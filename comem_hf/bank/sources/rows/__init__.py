@@ -1,0 +1,1 @@
+"""Rows of any source: read, cleaned, and made into items."""
