@@ -10,8 +10,8 @@ import PIL.Image
 import pytest
 
 from comem_hf import MemoryBank, MemoryItem
-from comem_hf.bank.encoding import older_pictures
 from comem_hf.bank.format.config import BankConfig
+from comem_hf.bank.pictures import older_pictures
 from comem_hf.default import default_path
 from comem_hf.modeling.picture_pixels_comem import PICTURE_RULES
 from tests.bank.conftest import change_config
