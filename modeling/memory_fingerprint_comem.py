@@ -33,9 +33,9 @@ class CoMemFingerprintMixin:
         """Return a SHA-256 of everything that decides which vectors an item gets.
 
         That is the weights and settings of backbone, adapter and resampler. Weights count as rounded to bfloat16, so
-        that a model has the same fingerprint in float32 and in bfloat16. In float16, in 8 or 4 bit it has the one of
-        the checkpoint from which it was loaded, until its weights are trained or replaced. Weights that were not
-        changed since the last call are not read again.
+        that a model has the same fingerprint in float32 and in bfloat16. In float16, in 8 or 4 bit, and with a reader
+        adapter in the backbone's weights, it has the one of the checkpoint from which it was loaded, until its weights
+        are trained or replaced. Weights that were not changed since the last call are not read again.
         """
         settings = settings_of_memory(self.config)
         sample = self.memory_encoder.sample()
@@ -43,7 +43,8 @@ class CoMemFingerprintMixin:
             seen, of_settings, value = self._computed_fingerprint
             if settings == of_settings and sample.is_same(seen):
                 return value
-        value = self._fingerprint_of_checkpoint(sample, settings) if self.is_rounded() else None
+        is_inexact = self.is_rounded() or self._changes_shared_weights()
+        value = self._fingerprint_of_checkpoint(sample, settings) if is_inexact else None
         if value is None:
             value = self._fingerprint_of(self.memory_encoder.tensors())
         self._computed_fingerprint = sample, copy.deepcopy(settings), value
@@ -51,7 +52,7 @@ class CoMemFingerprintMixin:
 
     def _fingerprint_of(self, tensors: dict[str, torch.Tensor | Callable[[], torch.Tensor]]) -> str:
         settings = settings_of_memory(self.config)
-        if self.reader_adapter is not None and self.memory_encoder.shares_weights:
+        if self._changes_shared_weights():
             # The encoder stands on the backbone without the reader adapter, wherever that one is.
             changed = {
                 f"model.{name}{base}.weight" for name in self.reader_adapter.scales for base in ("", ".base_layer")
@@ -83,6 +84,14 @@ class CoMemFingerprintMixin:
         if getattr(self.backbone, "hf_quantizer", None) is not None:
             return True
         return any(parameter.dtype == torch.float16 for parameter in self.parameters())
+
+    def _changes_shared_weights(self) -> bool:
+        """Whether a reader adapter may be in the weights on which the encoder stands."""
+        return self.reader_adapter is not None and self.memory_encoder.shares_weights
+
+    def _keep_fingerprint(self, value: str):
+        """Note the fingerprint that the model had before its weights were changed without changing its vectors."""
+        self._loaded_fingerprint = self.memory_encoder.sample(), settings_of_memory(self.config), partial(str, value)
 
     def _fingerprint_of_checkpoint(self, sample: WeightsSample, settings: dict) -> str | None:
         if self._loaded_fingerprint is None:

@@ -6,16 +6,17 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-from .adapter_comem import CoMemAdapter, CoMemLoraLinear, add_terms, base_layer, target_layers
+from .adapter_comem import CoMemAdapter, add_terms, base_layer, target_layers
 from .configuration_comem import CoMemConfig
 from .memory_encoder_comem import CoMemMemoryEncoder
+from .memory_fingerprint_comem import CoMemFingerprintMixin
 from .placement_comem import is_offloaded, is_quantized
 
 
 READERS = ("adapter", "plain", "trainable")
 
 
-class CoMemReaderMixin:
+class CoMemReaderMixin(CoMemFingerprintMixin):
     """The methods of the model for a reader that was trained, too.
 
     The published training changes the reader as well as the encoder, by an adapter of its own. It is merged into the
@@ -64,12 +65,13 @@ class CoMemReaderMixin:
                 text model.
         """
         if self.config.reader_lora_config is not None:
-            raise ValueError("The model has a reader adapter, and a second one cannot be merged into it.")
+            raise ValueError("The model has a reader adapter, and a second one cannot be merged into its weights.")
         model = self.backbone.model
         layers = {name: layer for name, layer in self.backbone.named_modules() if hasattr(layer, "base_layer")}
         found = {name.removeprefix("model."): _lora_of(name, layer) for name, layer in layers.items()}
         if not found:
             raise ValueError("There is no PEFT adapter on the backbone to adopt.")
+        fingerprint = self.memory_fingerprint()
         for name, layer in layers.items():
             parent, _, child = name.rpartition(".")
             setattr(self.backbone.get_submodule(parent), child, base_layer(layer))
@@ -87,6 +89,7 @@ class CoMemReaderMixin:
             for attribute in ("peft_config", "_hf_peft_config_loaded"):
                 holder.__dict__.pop(attribute, None)
         self._set_reader("adapter")
+        self._keep_fingerprint(fingerprint)
 
     def _make_reader_adapter(self):
         """Make the adapter that the configuration describes."""
@@ -167,4 +170,4 @@ def _layers_of(tensors: dict[str, Any]) -> dict[str, torch.nn.Module]:
     return {name: torch.nn.Linear(1, 1) for name in names if "lora_" not in name}
 
 
-__all__ = ["READERS", "CoMemLoraLinear", "CoMemReaderMixin", "without_reader_adapter"]
+__all__ = ["READERS", "CoMemReaderMixin", "without_reader_adapter"]

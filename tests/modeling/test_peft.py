@@ -105,8 +105,9 @@ def test_transformers_own_methods_add_save_and_load_it(shared, make_inputs, tmp_
 
 def test_adopted_it_is_merged_for_the_reader_and_taken_out_for_the_encoder(model, make_inputs, tmp_path):
     inputs = make_inputs((2, 1))
-    before = vectors(model, inputs)
+    before, fingerprint = vectors(model, inputs), model.memory_fingerprint()
     peft_model = get_peft_model(model, lora(TEXT, rank_pattern={"down_proj": 2}))
+    assert model.memory_fingerprint() == fingerprint
     changed = logits(peft_model, inputs)
     model.adopt_reader_adapter(peft_model)
     assert not adapted_parts(model)
@@ -116,6 +117,9 @@ def test_adopted_it_is_merged_for_the_reader_and_taken_out_for_the_encoder(model
     loaded = CoMemForConditionalGeneration.from_pretrained(tmp_path)
     assert torch.equal(logits(loaded, inputs), logits(model, inputs))
     plain = CoMemForConditionalGeneration.from_pretrained(tmp_path, reader="plain")
+    assert {each.memory_fingerprint() for each in (model, loaded, plain)} == {fingerprint}
+    loaded.memory_encoder.resampler.norm.weight.data.mul_(2)
+    assert loaded.memory_fingerprint() != fingerprint
     expected = logits(make_backbone(model.config.backbone_config.model_type), make_inputs((None, None)))
     torch.testing.assert_close(logits(plain, make_inputs((None, None))), expected, atol=1e-4, rtol=0)
 
