@@ -89,17 +89,20 @@ def test_workers_of_a_data_loader_read_items_and_memory(bank, start):
     assert all(memory.equal(other) for (_, memory), (_, other) in zip(found, expected, strict=True))
 
 
-def search_in_worker(bank) -> list[str]:
-    return [hit.item.id for hit in bank.search(image=make_image(3), k=3)]
+class Searches(Dataset):
+    def __init__(self, bank):
+        self.bank = bank
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, seed):
+        return [hit.item.id for hit in self.bank.search(image=make_image(seed), k=3)]
 
 
-def test_a_process_that_was_forked_searches_with_the_model_that_it_inherits(bank):
-    expected = search_in_worker(bank)
-    context = multiprocessing.get_context("fork")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=lambda: sender.send(search_in_worker(bank)))
-    process.start()
-    assert receiver.poll(60), "the process hangs"
-    assert receiver.recv() == expected
-    process.join(60)
-    assert process.exitcode == 0
+def test_forked_workers_search_with_the_model_that_they_inherit(bank):
+    searches = Searches(bank)
+    expected = [searches[seed] for seed in range(2)]
+    fork = multiprocessing.get_context("fork")
+    loader = DataLoader(searches, batch_size=None, num_workers=2, multiprocessing_context=fork, timeout=60)
+    assert list(loader) == expected
