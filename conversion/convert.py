@@ -3,7 +3,6 @@
 import errno
 import os
 import shutil
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,8 @@ from transformers import AutoModelForImageTextToText, GenerationConfig
 from transformers.dynamic_module_utils import custom_object_save
 from transformers.utils import CONFIG_NAME, logging
 
-from comem_hf.conversion.output.replaceable import CHECKPOINT, refuse_unless_replaceable
+from comem_hf.conversion.output.output_folder import output_folder
+from comem_hf.conversion.output.replaceable import CHECKPOINT
 from comem_hf.conversion.output.report import ConversionReport
 from comem_hf.conversion.output.shard_writer import write_shards
 from comem_hf.conversion.published.layouts import PublishedCheckpoint, read_published
@@ -20,7 +20,6 @@ from comem_hf.conversion.published.peft_config import ADAPTER_CONFIG
 from comem_hf.conversion.published.resampler import resampler_config, resampler_tensors
 from comem_hf.conversion.published.tensor_files import LazyTensor, find_file
 from comem_hf.conversion.weights.encoder_weights import adapter_weights, separate_weights
-from comem_hf.files.whole_folder import whole_folder
 from comem_hf.modeling import CoMemConfig, CoMemForConditionalGeneration, CoMemProcessor
 from comem_hf.modeling.adapter_comem import linear_layer_names
 from comem_hf.modeling.backbone_comem import commit_of
@@ -91,10 +90,7 @@ def convert_checkpoint(
         )
     refuse_unreadable("source", source, CONFIG_NAMES)
     refuse_unreadable("backbone", backbone, CONFIG_NAMES)
-    check_replaceable = partial(refuse_unless_replaceable, kind=CHECKPOINT)
-    with whole_folder(
-        output, "output", inputs=(source, backbone), overwrite=overwrite, check_replaceable=check_replaceable
-    ) as folder:
+    with output_folder(output, CHECKPOINT, inputs=(source, backbone), overwrite=overwrite) as folder:
         published = read_published(source, backbone)
         config = CoMemConfig(
             backbone_config=published.config,
