@@ -34,3 +34,8 @@ def test_search_without_a_query_or_without_a_bank_is_refused(comem, default, tmp
     assert comem("search") == (2, "", "Error: Nothing to search for: give `--image` or `--text`.\n")
     code, _, error = comem("search", tmp_path, "--image", picture)
     assert code == 2 and error.endswith("is no memory bank: it has no bank_config.json.\n")
+
+
+def test_a_text_is_refused_in_the_words_of_the_command_where_the_bank_has_pictures_only(comem, default):
+    message = "Error: This bank finds items by their picture only: give `--image` instead of `--text`.\n"
+    assert comem("search", "--text", "a flag") == (2, "", message)
