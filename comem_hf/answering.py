@@ -11,10 +11,13 @@ from comem_hf.modeling.picture_comem import load_image
 from .rag import item_turns
 
 
+WITHOUT_BANK = "The bank finds items by their picture only, and there is no picture: answered without the bank."
+
+
 def question_inputs(
     processor,
     questions: Sequence[str],
-    pictures: Sequence[Image.Image],
+    pictures: Sequence[Image.Image | None],
     items: Sequence[Sequence[MemoryItem]] | None = None,
     memory_inputs=None,
     *,
@@ -25,7 +28,7 @@ def question_inputs(
     Args:
         processor (`CoMemProcessor`): The model's processor.
         questions (`Sequence[str]`): A question per sample.
-        pictures (`Sequence[PIL.Image.Image]`): The picture of each question.
+        pictures (`Sequence[PIL.Image.Image]`): The picture of each question; `None` for a question without one.
         items (`Sequence[Sequence[MemoryItem]]`, *optional*): Items to paste into the prompt as they are (retrieval
             without memory), each as a user turn before the question.
         memory_inputs (`MemoryInputs`, *optional*): Memory of the samples.
@@ -38,12 +41,13 @@ def question_inputs(
     prompts, images = [], []
     for question, picture, pasted in zip(questions, pictures, items or [()] * len(questions), strict=True):
         turns, shown = item_turns(pasted, picture_first=picture_first)
-        content = [{"type": "image"}, {"type": "text", "text": question}]
+        own = [] if picture is None else [picture]
+        content = [*({"type": "image"} for _ in own), {"type": "text", "text": question}]
         turns.append({"role": "user", "content": content})
         prompts.append(processor.apply_chat_template(turns, add_generation_prompt=True))
-        images += [*map(load_image, shown), picture]
+        images += [*map(load_image, shown), *own]
     # `verbose=False`: the tokenizer's warning about long prompts would be wrong; see `refuse_too_long`.
-    inputs = processor(text=prompts, images=images, padding=True, return_tensors="pt", verbose=False)
+    inputs = processor(text=prompts, images=images or None, padding=True, return_tensors="pt", verbose=False)
     if memory_inputs is not None:
         inputs["memory_inputs"] = memory_inputs
     return inputs

@@ -3,7 +3,6 @@
 import errno
 import os
 import shutil
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,8 @@ from transformers import AutoModelForImageTextToText, GenerationConfig, PreTrain
 from transformers.dynamic_module_utils import custom_object_save
 from transformers.utils import CONFIG_NAME, logging
 
-from comem_hf.conversion.output.replaceable import CHECKPOINT, refuse_unless_replaceable
+from comem_hf.conversion.output.output_folder import output_folder
+from comem_hf.conversion.output.replaceable import CHECKPOINT
 from comem_hf.conversion.output.report import ConversionReport
 from comem_hf.conversion.output.shard_writer import write_shards
 from comem_hf.conversion.published.comparison import EMBEDDINGS
@@ -23,7 +23,6 @@ from comem_hf.conversion.published.tensor_files import LazyTensor, find_file
 from comem_hf.conversion.weights.adapters import AdapterWeights
 from comem_hf.conversion.weights.encoder_weights import adapter_weights, separate_weights
 from comem_hf.conversion.weights.reader_weights import UNKNOWN, UNKNOWN_BASE, reader_weights
-from comem_hf.files.whole_folder import whole_folder
 from comem_hf.modeling import CoMemConfig, CoMemForConditionalGeneration, CoMemProcessor
 from comem_hf.modeling.adapter_comem import linear_layers
 from comem_hf.modeling.backbone_comem import commit_of
@@ -101,10 +100,7 @@ def convert_checkpoint(
         )
     refuse_unreadable("source", source, CONFIG_NAMES)
     refuse_unreadable("backbone", backbone, CONFIG_NAMES)
-    check_replaceable = partial(refuse_unless_replaceable, kind=CHECKPOINT)
-    with whole_folder(
-        output, "output", inputs=(source, backbone), overwrite=overwrite, check_replaceable=check_replaceable
-    ) as folder:
+    with output_folder(output, CHECKPOINT, inputs=(source, backbone), overwrite=overwrite) as folder:
         published = read_published(source, backbone)
         config = CoMemConfig(
             backbone_config=published.config,

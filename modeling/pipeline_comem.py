@@ -8,7 +8,9 @@ from typing import Any, ClassVar
 import torch
 from transformers import GenerationConfig, ImageTextToTextPipeline, Pipeline
 from transformers.pipelines.image_text_to_text import Chat, ReturnType
+from transformers.utils import logging
 
+from .installation_comem import how_to_install
 from .memory_item import MemoryItem
 from .picture_comem import is_picture, load_image
 from .pipeline_samples_comem import (
@@ -22,6 +24,8 @@ from .pipeline_samples_comem import (
     with_parts,
 )
 
+
+logger = logging.get_logger(__name__)
 
 TASK = "memory-image-text-to-text"
 TOP_K = 3
@@ -48,12 +52,17 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
     Args:
         model ([`CoMemForConditionalGeneration`]): The model.
         processor ([`CoMemProcessor`]): Its processor.
-        memory_bank (*optional*): A bank of this model: an object with `search` and `memory_inputs`. If comem_hf is
-            installed and imported, also the bank's folder or repository.
+        memory_bank (*optional*): A bank of this model: an object with `search` and `memory_inputs` (one whose
+            `embeds_text` is `False` is searched by pictures only). If comem_hf is installed and imported, also the
+            bank's folder or repository.
         **kwargs: As for [`~transformers.ImageTextToTextPipeline`], and defaults for the arguments of calls.
 
     Raises:
-        ValueError: If model, processor and bank do not belong together, or an argument is unknown.
+        ValueError: If model, processor and bank do not belong together, an argument is unknown, or arguments of the
+            search are given without a bank.
+
+    A copy of a pipeline, deep or not, and one out of a pickle have the same bank. A pickle holds the name of a
+    `MemoryBank` only: its folder or repository is opened again.
 
     Example:
     ```python
@@ -77,21 +86,29 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
         # Not passed to the parent: some of its versions take `top_k` for a setting of generation.
         memory_params = {name: kwargs.pop(name) for name in MEMORY_ARGUMENTS if name in kwargs}
         super().__init__(model=model, processor=processor, **kwargs)
+        self.memory_bank = None if memory_bank is None else self._open_bank(memory_bank)
         self._forward_params.update(self._sanitize_parameters(**memory_params)[1])
         # The collation of batches uses this tokenizer, and prompts must end where the answer begins.
         self.tokenizer = copy.copy(processor.tokenizer)
         self.tokenizer.padding_side = "left"
-        self.memory_bank = None if memory_bank is None else self._open_bank(memory_bank)
+        self._has_said_that_text_is_not_searched = False
+        self._attach_bank()
+
+    def __setstate__(self, state: dict[str, Any]):
+        self.__dict__.update(state)
+        self._attach_bank()  # a copied bank has the model of the original, and one out of a pickle has none
+
+    def _attach_bank(self):
         if hasattr(self.memory_bank, "attach"):
-            self.memory_bank.attach(self.model, processor)  # refuses another model's bank
+            self.memory_bank.attach(self.model, self.processor)  # refuses another model's bank
 
     def _open_bank(self, memory_bank):
         if isinstance(memory_bank, (str, os.PathLike)):
             if self.bank_opener is not None:
                 return type(self).bank_opener(memory_bank)  # a function, not a method
             raise ValueError(
-                f"`memory_bank={str(memory_bank)!r}` names a bank, which only comem_hf can open: `pip install "
-                "comem_hf` and `import comem_hf`, or give an object with `search` and `memory_inputs`."
+                f"`memory_bank={str(memory_bank)!r}` names a bank, which only comem_hf can open: {how_to_install()}, "
+                "and `import comem_hf`, or give an object with `search` and `memory_inputs`."
             )
         if not (hasattr(memory_bank, "search") and hasattr(memory_bank, "memory_inputs")):
             raise ValueError(
@@ -113,6 +130,8 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
         memory_params = {name: kwargs.pop(name) for name in MEMORY_ARGUMENTS if name in kwargs}
         if "top_k" in memory_params:
             _check_top_k(memory_params["top_k"])
+        if getattr(self, "memory_bank", None) is None:
+            _refuse_search(memory_params)
         if kwargs.get("generate_kwargs") is not None:
             kwargs["generate_kwargs"] = dict(kwargs["generate_kwargs"])  # the parent adds to it
         preprocess_params, forward_params, postprocess_params = super()._sanitize_parameters(**kwargs)
@@ -136,6 +155,8 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
                 bank's; for a list of texts, a list of items for each.
             top_k (`int`, *optional*, defaults to 3): Items to retrieve from the bank, by the sample's last picture, or
                 by its last question if it has none; with 0 the bank is not used. A smaller bank gives all its items.
+                A bank that cannot be searched by text is not used for samples without a picture, which a warning says
+                once.
             where (`dict`, *optional*), text_weight (`float`, *optional*): As for the bank's `search`; with
                 `text_weight` both picture and question are searched for.
             batch_size (`int`, *optional*, defaults to 1): Number of samples searched for and answered together.
@@ -153,7 +174,8 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
 
         Raises:
             ValueError: If the input is empty or of a wrong type, if numbers of texts, images and memories differ, if
-                there are both a bank and given memory, or if a prompt is longer than the model can take.
+                there are both a bank and given memory, if `top_k`, `where` or `text_weight` is given without a bank,
+                or if a prompt is longer than the model can take.
         """
         images, text, memories = as_list(images), as_list(text), as_list(memories)
         if text is None and not is_picture(images) or images is None and not isinstance(text, (str, list)):
@@ -239,11 +261,20 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
         return memories, self.processor.process_memories(rows) if any(rows) else None
 
     def _search(self, samples: list[dict], top_k: int, search_kwargs: dict) -> list[list]:
-        """Search for all samples with a picture at once, and then for all samples without one."""
+        """Search for all samples with a picture at once, and then for all samples without one if the bank can."""
         hits: list[list] = [[] for _ in samples]
+        by_text = getattr(self.memory_bank, "embeds_text", True)
+        if search_kwargs.get("text_weight") and not by_text:
+            raise ValueError(
+                f"`text_weight={search_kwargs['text_weight']!r}` needs a bank that can be searched by text, but this "
+                "bank finds items by their picture only: leave `text_weight` out."
+            )
         for has_picture in (True, False):
             chosen = [n for n, sample in enumerate(samples) if (sample["picture"] is not None) == has_picture]
             if not chosen:
+                continue
+            if not has_picture and not by_text:
+                self._say_that_text_is_not_searched()
                 continue
             queries = {"image": [samples[n]["picture"] for n in chosen]} if has_picture else {}
             if not has_picture or search_kwargs.get("text_weight"):
@@ -251,6 +282,14 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
             for n, row in zip(chosen, self.memory_bank.search(**queries, k=top_k, **search_kwargs), strict=True):
                 hits[n] = row
         return hits
+
+    def _say_that_text_is_not_searched(self):
+        if not self._has_said_that_text_is_not_searched:
+            self._has_said_that_text_is_not_searched = True
+            logger.warning(
+                "The memory bank finds items by their picture only, so questions without a picture are answered "
+                "without the bank. This is said once for this pipeline."
+            )
 
     def _check_length(self, length: int):
         limit = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
@@ -278,6 +317,19 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
 def _check_top_k(top_k: Any):
     if not isinstance(top_k, int) or isinstance(top_k, bool) or top_k < 0:
         raise ValueError(f"`top_k` must be a number of memory items, 0 or more, got {top_k!r}.")
+
+
+def _refuse_search(memory_params: dict[str, Any]):
+    # `top_k=0` asks for no items, and gets none.
+    given = [
+        name for name, value in memory_params.items() if value is not None and not (name == "top_k" and not value)
+    ]
+    if given:
+        names = " and ".join(f"`{name}`" for name in given)
+        raise ValueError(
+            f"The task {TASK!r} takes {names} only with a bank: give `memory_bank` to the pipeline, or leave out "
+            f"{names}."
+        )
 
 
 def _shown(item: MemoryItem, score: float | None = None) -> dict[str, Any]:

@@ -96,8 +96,10 @@ class CoMemProcessor(Qwen2VLProcessor):
             if `memories` were given.
 
         Raises:
-            ValueError: If a prompt is empty, an image cannot be read, or `memories` do not fit the prompts.
+            ValueError: If a prompt is empty, an image cannot be read, `memories` do not fit the prompts, or a
+                `memory_bank` is given.
         """
+        _refuse_bank(kwargs)
         if videos is not None and isinstance(self.video_processor, dict):
             raise ValueError("`videos` need torchvision, which is not installed: `pip install torchvision`.")
         prompts = [text] if isinstance(text, str) else text
@@ -123,8 +125,9 @@ class CoMemProcessor(Qwen2VLProcessor):
         """Apply the chat template as [`~transformers.Qwen2VLProcessor`] does.
 
         Raises:
-            ValueError: If the last question of a conversation has an empty text.
+            ValueError: If the last question of a conversation has an empty text, or a `memory_bank` is given.
         """
+        _refuse_bank(kwargs)
         is_batch = bool(conversation) and isinstance(conversation[0], (list, tuple))
         for messages in conversation if is_batch else [conversation]:
             _refuse_empty_question(messages)
@@ -194,6 +197,15 @@ class CoMemProcessor(Qwen2VLProcessor):
 def _check_is_list(memories: Any):
     if not isinstance(memories, (list, tuple)):
         raise ValueError(f"`memories` must be lists of memory items, one list per prompt, got {memories!r:.80}.")
+
+
+def _refuse_bank(kwargs: Mapping[str, Any]):
+    # The pipeline "image-text-to-text" hands arguments that it does not know to the processor.
+    if kwargs.get("memory_bank") is not None:
+        raise ValueError(
+            "`memory_bank` is no argument of the processor or of the pipeline 'image-text-to-text': the pipeline "
+            "'memory-image-text-to-text' takes a bank."
+        )
 
 
 def _refuse_empty_question(messages: list[dict[str, Any]]):

@@ -1,6 +1,9 @@
 """The pipeline with memory banks, found by its task."""
 
+import copy
 import json
+import logging
+import pickle
 
 import pytest
 import torch
@@ -85,7 +88,7 @@ def test_without_hits_the_answer_is_the_plain_one(ask):
     expected = plain(images=picture, text=QUESTION)
     assert expected[0]["memories"] == []
     assert ask(images=picture, text=QUESTION, top_k=0) == expected
-    assert plain(images=picture, text=QUESTION, top_k=3) == expected
+    assert plain(images=picture, text=QUESTION, top_k=0) == expected
 
 
 def test_a_batch_is_searched_for_at_once(ask, monkeypatch):
@@ -113,10 +116,116 @@ def test_given_memories_and_the_bank_are_not_mixed(ask):
     assert answer["memories"] == [{"id": None, "score": None, "text": "Its capital is Lima."}]
 
 
-def test_a_question_without_a_picture_needs_a_bank_that_can_be_searched_by_text(ask):
-    with pytest.raises(ValueError, match="embeds images only"):
-        ask(text=QUESTION)
-    assert ask(text=QUESTION, top_k=0)[0]["memories"] == []
+@pytest.fixture
+def warnings(monkeypatch, caplog):
+    monkeypatch.setattr(logging.getLogger("transformers"), "propagate", True)
+    return lambda: [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def conversation(*questions, picture=None) -> list[dict]:
+    messages = []
+    for number, question in enumerate(questions):
+        content = [{"type": "text", "text": question}]
+        if picture is not None and number == 0:
+            content.insert(0, {"type": "image", "image": picture})
+        messages += [{"role": "user", "content": content}, {"role": "assistant", "content": "No."}]
+    return messages[:-1]
+
+
+def test_what_has_no_picture_is_answered_without_a_bank_of_pictures_and_that_is_said_once(folder, ask, warnings):
+    fresh = pipeline(
+        TASK, ask.model, processor=ask.processor, memory_bank=folder / "bank", device="cpu", generate_kwargs=GREEDY
+    )
+    plain = pipeline(TASK, ask.model, processor=ask.processor, device="cpu", generate_kwargs=GREEDY)
+    expected = plain(text=QUESTION)
+    assert fresh(text=QUESTION) == expected and expected[0]["memories"] == []
+    assert fresh(text=conversation("Is it red?", QUESTION)) == plain(text=conversation("Is it red?", QUESTION))
+    assert fresh(text=QUESTION, where={"n": 1}, top_k=2) == expected
+    (warning,) = warnings()
+    assert "finds items by their picture only" in warning and "answered without the bank" in warning
+
+
+def test_a_later_turn_of_a_conversation_is_searched_for_by_its_last_picture(folder, ask, warnings):
+    (answer,) = ask(text=conversation("Is it red?", QUESTION, picture=make_image(2, (112, 84))))
+    assert answer["memories"][0]["id"] == "item-2" and warnings() == []
+
+
+def test_samples_without_a_picture_share_a_batch_with_searched_ones(ask):
+    samples = [{"text": QUESTION, "images": None if n % 2 else make_image(n, (112, 84))} for n in range(4)]
+    answers = ask(samples, batch_size=3)
+    assert answers == [ask(sample) for sample in samples]
+    assert [[memory["id"] for memory in answer["memories"]][:1] for (answer,) in answers] == [
+        ["item-0"],
+        [],
+        ["item-2"],
+        [],
+    ]
+
+
+def test_a_bank_that_can_be_searched_by_text_is_searched_by_the_question(ask, monkeypatch, warnings):
+    asked, search = [], ask.memory_bank.search
+
+    def by_text(text, k):
+        asked.append(text)
+        return search(image=[make_image(1, (112, 84))] * len(text), k=k)
+
+    monkeypatch.setattr(MemoryBank, "embeds_text", True)
+    monkeypatch.setattr(ask.memory_bank, "search", by_text)
+    (answer,) = ask(text=QUESTION)
+    assert asked == [[QUESTION]] and answer["memories"][0]["id"] == "item-1" and warnings() == []
+
+
+def test_the_weight_of_a_text_that_the_bank_cannot_be_searched_by_is_refused_in_the_words_of_the_pipeline(ask):
+    with pytest.raises(ValueError, match="`text_weight=0.5` needs a bank that can be searched by text"):
+        ask(images=make_image(1), text=QUESTION, text_weight=0.5)
+
+
+@pytest.mark.parametrize(
+    "arguments, names",
+    [
+        ({"top_k": 3}, "`top_k`"),
+        ({"where": {"n": 1}}, "`where`"),
+        ({"text_weight": 0.5}, "`text_weight`"),
+        ({"top_k": 1, "where": {}}, "`top_k` and `where`"),
+    ],
+)
+def test_arguments_of_a_search_are_refused_without_a_bank(ask, arguments, names):
+    message = f"takes {names} only with a bank: give `memory_bank` to the pipeline, or leave out {names}"
+    plain = pipeline(TASK, ask.model, processor=ask.processor, device="cpu")
+    with pytest.raises(ValueError, match=message):
+        plain(images=make_image(1), text=QUESTION, **arguments)
+    with pytest.raises(ValueError, match=message):
+        pipeline(TASK, ask.model, processor=ask.processor, device="cpu", **arguments)
+
+
+@pytest.mark.parametrize("text", [QUESTION, conversation(QUESTION)])
+def test_the_standard_pipeline_refuses_a_bank_and_names_the_task_that_takes_one(folder, ask, text):
+    standard = pipeline(
+        "image-text-to-text", ask.model, processor=ask.processor, memory_bank=folder / "bank", device="cpu"
+    )
+    with pytest.raises(ValueError, match=f"'image-text-to-text': the pipeline '{TASK}' takes a bank"):
+        standard(text=text)
+
+
+def pickled(value):
+    return pickle.loads(pickle.dumps(value))
+
+
+@pytest.mark.parametrize("make", [copy.copy, copy.deepcopy, pickled])
+def test_a_copied_or_pickled_pipeline_gives_the_same_answers_with_a_model_of_its_own(ask, make):
+    picture = make_image(2, (112, 84))
+    expected = ask(images=picture, text=QUESTION)
+    other = make(ask)
+    assert other(images=picture, text=QUESTION) == expected
+    assert other.memory_bank._model is other.model and ask.memory_bank._model is ask.model
+    assert (other.model is ask.model) == (make is copy.copy)
+
+
+def test_a_pickled_pipeline_holds_the_name_of_its_bank_only(folder, ask):
+    plain = pipeline(TASK, ask.model, processor=ask.processor, device="cpu", generate_kwargs=GREEDY)
+    data = pickle.dumps(ask)
+    assert str(folder / "bank").encode() in data
+    assert len(data) < len(pickle.dumps(plain)) + 2000
 
 
 def test_a_bank_of_another_model_is_refused_with_both_fingerprints(folder, tiny_processor):

@@ -31,7 +31,8 @@ class Comparison:
     Args:
         question (`str`): The question.
         without (`Answer`): The answer of the model alone.
-        with_memory (`Answer`): The answer with the memory of the hits.
+        with_memory (`Answer` or `None`): The answer with the memory of the hits; `None` if the bank could not be
+            searched, because there is no picture.
         hits (`list[MemoryHit]`): The retrieved items, best first.
         pasted_positions (`int`): Positions with the text and picture of the same items in the prompt; counted, not
             run.
@@ -39,13 +40,13 @@ class Comparison:
 
     question: str
     without: Answer
-    with_memory: Answer
+    with_memory: Answer | None
     hits: list[MemoryHit]
     pasted_positions: int
 
 
 class Comparer:
-    """Answers questions about pictures without and with memory.
+    """Answers questions, with or without a picture, without and with memory.
 
     Args:
         model (`CoMemForConditionalGeneration`): The model.
@@ -62,16 +63,19 @@ class Comparer:
         self.top_k = top_k
         self.max_new_tokens = max_new_tokens
 
-    def compare(self, picture: Image.Image, question: str) -> Comparison:
-        """Answer a question without and with memory."""
+    def compare(self, picture: Image.Image | None, question: str) -> Comparison:
+        """Answer a question without and with memory; without a picture, the bank is searched by text if it can be."""
         without = self._answer(picture, question, time.perf_counter())
+        if picture is None and not self.bank.embeds_text:
+            return Comparison(question, without, None, [], without.positions)
         start = time.perf_counter()
-        hits = self.bank.search(image=picture, k=self.top_k)
+        query = {"text": question} if picture is None else {"image": picture}
+        hits = self.bank.search(**query, k=self.top_k)
         with_memory = self._answer(picture, question, start, self.bank.memory_inputs([hits]))
         pasted = question_inputs(self.processor, [question], [picture], [[hit.item for hit in hits]])
         return Comparison(question, without, with_memory, hits, count_positions(pasted))
 
-    def _answer(self, picture: Image.Image, question: str, start: float, memory_inputs=None) -> Answer:
+    def _answer(self, picture: Image.Image | None, question: str, start: float, memory_inputs=None) -> Answer:
         inputs = question_inputs(self.processor, [question], [picture], memory_inputs=memory_inputs)
         positions = count_positions(inputs)
         [text] = generate_answers(self.model, self.processor, inputs, self.max_new_tokens)

@@ -2,6 +2,7 @@
 
 from html import escape
 
+from comem_hf.answering import WITHOUT_BANK
 from comem_hf.app.incoming.picture import data_uri
 from comem_hf.bank import MemoryHit
 
@@ -28,7 +29,13 @@ def problem(sentence: str) -> str:
 
 
 def results(comparison: Comparison) -> str:
-    """Return the HTML of both answers, their costs and the retrieved items."""
+    """Return the HTML of both answers, their costs and the retrieved items; or of one, and why it is alone."""
+    if comparison.with_memory is None:
+        return f"""<article class="results" aria-label="Results">
+<h2>{escape(comparison.question)}</h2>
+<div class="answers">{_answer("Without memory", "alone", comparison.without)}</div>
+<p class="note">{escape(WITHOUT_BANK)}</p>
+</article>"""
     return f"""<article class="results" aria-label="Results">
 <h2>{escape(comparison.question)}</h2>
 <div class="answers">{_answer("Without memory", "alone", comparison.without)}

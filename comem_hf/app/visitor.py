@@ -20,14 +20,15 @@ def ask(comparer: Comparer, picture: object, question: object, uploads: Path) ->
 
     Args:
         comparer (`Comparer`): Source of the answers.
-        picture, question: The values that the browser sent, of any type.
+        picture, question: The values that the browser sent, of any type; `None` for no picture.
         uploads (`Path`): The only folder whose files are opened.
 
     Returns:
         `tuple[str, str]`: A message, empty on success, and both answers, as HTML.
     """
     try:
-        opened, asked = read_picture(picture, uploads), read_question(question)
+        opened = None if picture is None and is_text(question) else read_picture(picture, uploads)
+        asked = read_question(question)
     except ValueError as error:
         return problem(str(error)), EMPTY
     try:
@@ -46,13 +47,18 @@ def check_picture(picture: object, uploads: Path) -> str:
     return ""
 
 
+def is_text(value: object) -> bool:
+    """Whether there is a question at all."""
+    return isinstance(value, str) and bool(value.strip())
+
+
 def read_question(value: object) -> str:
     """Return the question without superfluous spaces.
 
     Raises:
         ValueError: If there is no question, or it has more than 500 characters; the message is for the visitor.
     """
-    question = " ".join(value.split()) if isinstance(value, str) else ""
+    question = " ".join(value.split()) if is_text(value) else ""
     if not question:
         raise ValueError("Type a question first.")
     if len(question) > MAX_QUESTION_CHARACTERS:

@@ -1,5 +1,6 @@
 """Memory banks: items, the memory vectors that a model made of them, and an index to find them."""
 
+import copy
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -24,6 +25,8 @@ from comem_hf.bank.pictures.older_pictures import warn_of_other_picture_rules
 from comem_hf.modeling.memory_inputs import MemoryInputs
 from comem_hf.modeling.memory_item import MemoryItem
 
+from .pickled import address_of, open_pickled
+
 
 class MemoryBank:
     """Items with stored memory vectors: using them needs no encoder pass.
@@ -35,6 +38,10 @@ class MemoryBank:
     [`MemoryBank.add`] and [`MemoryBank.remove`] change the files. Only one process at a time can do so, and a change
     is made completely or not at all. A bank that others have open keeps its old state until [`MemoryBank.reload`].
 
+    A copy (`copy.copy` or `copy.deepcopy`) is a bank of the same state and the same model, which is changed, reloaded
+    and attached on its own. A pickle holds the name of the folder, or of the repository and commit: another process
+    opens the bank there again, as it is then, and attaches its own model.
+
     Example:
     ```python
     bank = MemoryBank.from_pretrained("my-bank").attach(model, processor)
@@ -45,6 +52,7 @@ class MemoryBank:
 
     def __init__(self, folder: Path, remote: HubFiles | None = None):
         self.folder = folder
+        self._address = address_of(folder, remote)
         self._state = BankState.open(
             folder, remote and remote.fetch
         )  # replaced as a whole; each method reads it once, and so sees one state
@@ -349,6 +357,11 @@ class MemoryBank:
         return stored_memory_inputs(hits, state.rows, state.items, state.vectors, dtype)
 
     @property
+    def embeds_text(self) -> bool:
+        """Whether the bank can be searched by text; if not, its items are found by their picture only."""
+        return self._state.search.embeds_text
+
+    @property
     def config(self) -> BankConfig:
         """The bank's configuration."""
         return self._state.config
@@ -381,6 +394,18 @@ class MemoryBank:
             f"{config.memory_dtype}, embedder={config.embedder.get('id') or config.embedder['type']!r}, "
             f"folder={str(self.folder)!r})"
         )
+
+    def __copy__(self) -> "MemoryBank":
+        copied = object.__new__(type(self))
+        copied.__dict__.update(self.__dict__)
+        copied._state = self._state.with_own_embedder()
+        return copied
+
+    def __deepcopy__(self, memo: dict) -> "MemoryBank":
+        return copy.copy(self)  # a state never changes, and files are not copied
+
+    def __reduce__(self):
+        return open_pickled, (type(self), self._address)
 
     def verify(self) -> dict[str, int | bool]:
         """Read the whole bank and check it: checksums, counts, vectors, items and, if one is attached, the model.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from comem_hf.files.whole_file import file_entry, write_durably
 
+from .check import check_card, read_card
 from .generated import is_generated, mark
 from .template import CARD_NAME, fill_template
 
@@ -88,6 +89,19 @@ def is_edited(path: Path, config) -> bool:
     if not path.is_file() or (config is not None and file_entry(path) == config.files.get(CARD_NAME)):
         return False
     return not is_generated(path.read_text(encoding="utf-8", errors="replace"))
+
+
+def own_card(folder: Path, config) -> bytes | None:
+    """The card in the folder of a bank if somebody has written or edited it.
+
+    Raises:
+        ValueError: If the Hub would refuse the card.
+    """
+    path = folder / CARD_NAME
+    if not is_edited(path, config):
+        return None
+    check_card(read_card(path), f"the card {CARD_NAME} of {str(folder)!r}")
+    return path.read_bytes()
 
 
 def card_for(folder: Path, config) -> bytes:

@@ -3,17 +3,15 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.utils import CONFIG_NAME
 
-from comem_hf.files.whole_folder import whole_folder
 from comem_hf.modeling import CoMemForConditionalGeneration
 from comem_hf.repository.readable import refuse_unreadable
 
-from .replaceable import refuse_unless_replaceable
+from .output_folder import output_folder
 
 
 @contextmanager
@@ -40,10 +38,7 @@ def open_export(
     for argument, name in (("model", source), ("backbone", backbone)):
         refuse_unreadable(argument, name, (CONFIG_NAME,))
     inputs = (source, backbone, _backbone_name(model))
-    check_replaceable = partial(refuse_unless_replaceable, kind=kind)
-    with whole_folder(
-        output, "output", inputs=inputs, overwrite=overwrite, check_replaceable=check_replaceable
-    ) as folder:
+    with output_folder(output, kind, inputs=inputs, overwrite=overwrite) as folder:
         if source is not None:
             model = CoMemForConditionalGeneration.from_pretrained(source, backbone=backbone)
         yield model, folder, source

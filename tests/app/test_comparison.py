@@ -2,6 +2,8 @@
 
 import pytest
 
+from comem_hf import MemoryBank
+from comem_hf.answering import generate_answers, question_inputs
 from comem_hf.commands import main
 from comem_hf.modeling.picture_comem import load_image
 
@@ -30,6 +32,23 @@ def test_the_answers_and_hits_are_those_of_comem_ask(comparison, greece, capsys)
 def test_memory_knows_what_the_model_alone_does_not(comparison):
     assert comparison.with_memory.text == "Euro"
     assert comparison.without.text != "Euro"
+
+
+def test_without_a_picture_the_model_answers_alone(comparer, monkeypatch):
+    monkeypatch.setattr(comparer.bank, "search", lambda **query: pytest.fail(f"searched for {query}"))
+    alone = comparer.compare(None, QUESTION)
+    assert alone.with_memory is None and alone.hits == []
+    inputs = question_inputs(comparer.processor, [QUESTION], [None])
+    assert alone.without.text == generate_answers(comparer.model, comparer.processor, inputs)[0]
+    assert alone.without.positions == inputs["input_ids"].shape[1]
+
+
+def test_a_bank_that_can_be_searched_by_text_is_searched_by_the_question(comparer, greece, monkeypatch):
+    search = comparer.bank.search
+    monkeypatch.setattr(MemoryBank, "embeds_text", True)
+    monkeypatch.setattr(comparer.bank, "search", lambda text, k: search(image=greece, k=k) if text == QUESTION else [])
+    found = comparer.compare(None, QUESTION)
+    assert found.hits[0].item.id == "GR" and found.with_memory.text == "Euro"
 
 
 def test_positions_are_the_prompt_then_the_memory_then_what_pasting_would_take(comparison, comparer, greece):

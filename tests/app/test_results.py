@@ -3,6 +3,7 @@
 from html.parser import HTMLParser
 
 from comem_hf import MemoryItem
+from comem_hf.answering import WITHOUT_BANK
 from comem_hf.app.comparison import Answer, Comparison
 from comem_hf.app.results import problem, results
 from comem_hf.bank import MemoryHit
@@ -39,6 +40,12 @@ def test_answers_positions_times_and_items_are_shown():
         assert shown in text
     assert [picture["alt"] for picture in page.pictures] == ["Picture of item item-1"]
     assert all(picture["src"].startswith("data:image/jpeg;base64,") for picture in page.pictures)
+
+
+def test_an_answer_without_the_bank_stands_alone_and_says_why():
+    html = results(Comparison("What?", Answer("no idea", 51, 0.1), None, [], 51))
+    text = " ".join(Page(html).texts)
+    assert "no idea" in text and WITHOUT_BANK in text and "With memory" not in text and "Retrieved" not in text
 
 
 def test_texts_of_strangers_are_text():

@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import httpx
 import pytest
 
+from comem_hf.answering import WITHOUT_BANK
 from comem_hf.app.incoming.picture import MAX_FILE_BYTES
 
 
@@ -83,7 +84,7 @@ def test_no_other_path_or_address_is_taken_as_a_file(client, function, uploaded,
 @pytest.mark.parametrize(
     "picture, question, sentence",
     [
-        (None, QUESTION, "Choose an example or upload a picture first."),
+        (None, "", "Choose an example or upload a picture first."),
         ("uploaded", "", "Type a question first."),
         ("uploaded", {"a": 1}, "Type a question first."),
         ("uploaded", "why " * 5000, "The question has 19,999 characters; at most 500 are allowed."),
@@ -101,6 +102,11 @@ def test_what_cannot_be_answered_is_one_sentence_and_the_next_question_works(
     assert message == f'<p class="problem">{sentence}</p>'
     assert "answer" in answers and "Euro" not in answers
     assert ">Euro<" in ask(client, function, file(uploaded), QUESTION)[1]
+
+
+def test_a_question_without_a_picture_is_answered_without_the_bank_and_that_is_said(client, function, uploaded):
+    message, answers = ask(client, function, None, QUESTION)
+    assert message == "" and WITHOUT_BANK in answers and "With memory" not in answers
 
 
 @pytest.mark.parametrize("picture", ["/etc/passwd", ["a"], 3, {"path": None, "url": "data:image/png;base64,AAAA"}])

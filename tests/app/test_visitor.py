@@ -2,6 +2,7 @@
 
 import pytest
 
+from comem_hf.app.comparison import Answer, Comparison
 from comem_hf.app.results import EMPTY
 from comem_hf.app.visitor import MAX_QUESTION_CHARACTERS, ask, check_picture, read_question
 from tests.conftest import make_image
@@ -32,6 +33,18 @@ def test_a_question_of_no_use_is_refused_in_a_sentence(question, sentence):
 def test_spaces_around_and_within_a_question_do_not_matter():
     assert read_question("  What \n is it? ") == "What is it?"
     assert read_question("x" * MAX_QUESTION_CHARACTERS) == "x" * MAX_QUESTION_CHARACTERS
+
+
+def test_a_question_needs_no_picture_but_one_of_the_two_must_be_there(tmp_path):
+    class Asked:
+        def compare(self, picture, question):
+            return Comparison(question, Answer(f"{picture}", 9, 0.1), None, [], 9)
+
+    message, answers = ask(Asked(), None, "What?", tmp_path)
+    assert message == "" and ">None<" in answers
+    for picture, question in ((None, " "), (None, None), ({"path": None}, "What?"), ("/etc/passwd", "What?")):
+        message, answers = ask(Asked(), picture, question, tmp_path)
+        assert "Choose an example or upload a picture first." in message and answers == EMPTY
 
 
 def test_what_fails_inside_is_logged_and_not_told(picture, tmp_path, monkeypatch):

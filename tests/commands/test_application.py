@@ -40,7 +40,7 @@ def test_help_of_every_command_shows_an_example(comem, name):
     "arguments, message",
     [
         (["fly"], "Error: No such command 'fly'."),
-        (["ask", "What?"], "Error: Missing option '--image'."),
+        (["merge"], "Error: Missing argument 'model'."),
         (["ask", "--image", "a.png", "--top-k", "0", "What?"], "Error: Invalid value for '--top-k': "),
         (["info", "no-such-folder"], "Error: There is no folder 'no-such-folder'."),
     ],

@@ -1,5 +1,6 @@
 """A converted checkpoint appears whole or not at all."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -14,24 +15,12 @@ from comem_hf.conversion import convert_checkpoint, export_adapter, merge_encode
 from comem_hf.conversion.output import shard_writer
 from tests.conftest import make_model
 from tests.conversion.conftest import RESAMPLER, edit, replaced
+from tests.files.conftest import OLD, contents, make_old
 
 
 @pytest.fixture
 def source(make_published) -> Path:
     return make_published("qwen2_vl")[0]
-
-
-OLD = b'{"model_type": "comem"}'
-
-
-def make_old(folder: Path):
-    """What passes for a checkpoint of this package."""
-    folder.mkdir()
-    (folder / "config.json").write_bytes(OLD)
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_a_folder_with_something_in_it_is_not_overwritten(source, tmp_path):
@@ -78,7 +67,8 @@ def test_with_overwrite_the_old_checkpoint_stays_until_the_new_one_is_complete(s
 def test_output_and_source_must_lie_apart(source, where):
     before = contents(source)
     output = {"inside": source / "out", "around": source.parent, "same": source}[where]
-    with pytest.raises(ValueError, match="must not be, contain or lie in the input folder .*"):
+    message = f"must not be, contain or lie in the input folder {str(source)!r}"
+    with pytest.raises(ValueError, match=re.escape(message)):
         convert_checkpoint(source, output, resampler=RESAMPLER, overwrite=True)
     assert contents(source) == before
 

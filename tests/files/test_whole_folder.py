@@ -9,19 +9,7 @@ from transformers.utils import logging
 
 from comem_hf.files.whole_folder import whole_folder
 from comem_hf.files.work_folder import WorkFolder
-
-
-OLD = b'{"model_type": "comem"}'
-
-
-def make_old(folder: Path):
-    """What passes for a checkpoint of this package."""
-    folder.mkdir()
-    (folder / "config.json").write_bytes(OLD)
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+from tests.files.conftest import OLD, contents, make_old
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from dataclasses import asdict
 
 import pytest
 
+from comem_hf.modeling.installation_comem import how_to_install
 from tests.hub.conftest import needs_whole_copy, question_about
 from tests.local_hub.server import HubServer
 from tests.process import run_alone
@@ -31,7 +32,7 @@ def push(saved) -> None:
 def ask(repository, picture, trust) -> dict:
     from transformers import pipeline
 
-    trust_kwargs = {"trust_remote_code": True} if trust else {}
+    trust_kwargs = {"trust_remote_code": True, "revision": "main"} if trust else {}
     greedy = {"max_new_tokens": 8, "min_new_tokens": 8, "do_sample": False}
     conversation, (memories,) = question_about(picture)
     answer = pipeline("memory-image-text-to-text", model=repository, **trust_kwargs)
@@ -74,15 +75,16 @@ def hub(saved, tmp_path_factory):
 @pytest.mark.parametrize("repository", ["ann/full", "ann/memory"])
 def test_without_the_package_a_repository_brings_its_pipeline(hub, saved, tmp_path, repository):
     endpoint = {"HF_ENDPOINT": hub.endpoint}
-    done = run_alone(ask, repository, saved.picture, True, folder=tmp_path, uses=(question_about,), **endpoint).result
+    done = run_alone(ask, repository, saved.picture, True, folder=tmp_path, uses=(question_about,), **endpoint)
+    assert "A new version of the following files was downloaded" not in done.output  # `revision` is given
+    done = done.result
     assert done["module"] == "transformers_modules"
     with_memory, standard_with_memory, plain, standard_plain = done["answers"]
     assert with_memory == standard_with_memory == saved.answer
     assert plain == standard_plain != saved.answer
     assert [memory["text"] for memory in done["memories"]] == ["The flag of Peru.", "Its capital is Lima."]
-    assert done["refusal"].startswith(
-        "`memory_bank='ann/bank'` names a bank, which only comem_hf can open: `pip install"
-    )
+    named = "`memory_bank='ann/bank'` names a bank, which only comem_hf can open: "
+    assert done["refusal"].startswith(named + how_to_install())
 
 
 @pytest.mark.parametrize("repository", ["ann/full", "ann/memory"])

@@ -1,6 +1,7 @@
 """The pipeline without a bank, and with objects that only look like one."""
 
 import base64
+import re
 import threading
 from collections import UserList
 
@@ -11,6 +12,7 @@ from packaging.version import Version
 from transformers import GenerationConfig, TextIteratorStreamer
 
 from comem_hf import MemoryItem
+from comem_hf.modeling.installation_comem import how_to_install
 from comem_hf.modeling.pipeline_comem import MemoryImageTextToTextPipeline
 from tests.conftest import make_image
 from tests.local_hub.server import HubServer
@@ -316,7 +318,11 @@ def test_memory_comes_from_one_place(ask, tiny_processor):
 @pytest.mark.parametrize(
     "bank, message",
     [
-        ("me/bank", "`memory_bank='me/bank'` names a bank, which only comem_hf can open: `pip install comem_hf`"),
+        (
+            "me/bank",
+            f"`memory_bank='me/bank'` names a bank, which only comem_hf can open: {re.escape(how_to_install())}, and "
+            "`import comem_hf`",
+        ),
         (3, "`memory_bank` must be a bank, or the name of its folder or repository, got int"),
     ],
 )

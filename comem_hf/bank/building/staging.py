@@ -141,19 +141,19 @@ class Staging:
         Raises:
             ValueError: If another process is changing the older bank.
         """
-        if not self.published:
-            lock = lock_bank(self.output) if (self.output / CONFIG_NAME).is_file() else None
-            try:
+        lock = None
+        try:
+            if not self.published:
+                lock = lock_bank(self.output) if (self.output / CONFIG_NAME).is_file() else None
                 self._note(SETTINGS_NAME, {**self.settings, "finished": True})
                 if lock is not None and os.name == "nt":
                     lock.release()  # Windows moves no folder that has an open file
                 self._unfinished.put_in_place(self.bank, partial(_check_output, self.output, self.overwrite))
-                # Its lock is removed with it, so that nobody can take the lock any more.
-                self._unfinished.discard_replaced()
-            finally:
-                if lock is not None:
-                    lock.release()
-        self._unfinished.discard_replaced()
+            # The lock of an older bank is removed with it, so that nobody can take the lock any more.
+            self._unfinished.discard_replaced()
+        finally:
+            if lock is not None:
+                lock.release()
         shutil.rmtree(self.work, ignore_errors=True)
         self._discard_journal()
         self.shards = {}

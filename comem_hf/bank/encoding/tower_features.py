@@ -1,8 +1,11 @@
 """Patch features of a backbone's vision tower, before they are merged into tokens."""
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import torch
+from torch import nn
 from transformers.vision_utils import get_vision_window_index
 
 
@@ -19,10 +22,9 @@ def tower_features(model, memory_inputs: Mapping, layer: int = -1) -> list[torch
     """
     tower = model.backbone.model.visual
     grids = memory_inputs["image_grid_thw"].to(model.device)
-    outputs = model.get_image_features(
-        memory_inputs["pixel_values"].to(model.device), grids, output_hidden_states=layer != -1
-    )
-    patches = (outputs.last_hidden_state if layer == -1 else outputs.hidden_states[layer]).float()
+    with _hidden_states(tower.blocks, layer) as hidden_states:
+        outputs = model.get_image_features(memory_inputs["pixel_values"].to(model.device), grids)
+    patches = (outputs.last_hidden_state if layer == -1 else hidden_states[0]).float()
     merge = tower.spatial_merge_size
     blocks = patches.view(-1, merge, merge, patches.shape[-1])  # the patches that become one token lie together
     if hasattr(tower, "fullatt_block_indexes"):  # Qwen2.5-VL sorts the blocks by attention window
@@ -35,3 +37,28 @@ def tower_features(model, memory_inputs: Mapping, layer: int = -1) -> list[torch
         image = image.view(rows // merge, columns // merge, merge, merge, -1)
         features.append(image.permute(4, 0, 2, 1, 3).reshape(-1, rows, columns))
     return features
+
+
+@contextmanager
+def _hidden_states(blocks: nn.ModuleList, layer: int) -> Iterator[list[torch.Tensor]]:
+    """Record the output of a block (0: the input of the first) that this thread computes in a `with` statement.
+
+    `output_hidden_states` would leave hooks on the model with which it can no longer be pickled.
+    """
+    found, thread = [], threading.get_ident()
+
+    def record(hidden_states) -> None:
+        if threading.get_ident() == thread:  # another thread may use the same model
+            found.append(hidden_states[0] if isinstance(hidden_states, tuple) else hidden_states)
+
+    if layer == -1:
+        yield found
+        return
+    if layer == 0:
+        hook = blocks[0].register_forward_pre_hook(lambda block, inputs: record(inputs))
+    else:
+        hook = blocks[layer - 1].register_forward_hook(lambda block, inputs, output: record(output))
+    try:
+        yield found
+    finally:
+        hook.remove()

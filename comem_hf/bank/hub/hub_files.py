@@ -84,6 +84,7 @@ class HubFiles:
         if "local_dir" in options:
             raise ValueError("`local_dir` cannot be given: open the bank, then `save_pretrained` it to that folder.")
         config_path = download(repo_id, repo_type, revision, CONFIG_NAME, is_first=True, **options)
+        self.repo_id, self.repo_type, self.memories, self.options = repo_id, repo_type, memories, options
         self._repository = repository_label(repo_id, repo_type)
         if config_path is None:
             raise ValueError(f"There is no memory bank in {self._repository}: it has no {CONFIG_NAME}.")

@@ -11,8 +11,8 @@ from transformers.utils import logging
 
 from comem_hf.bank.format.config import CONFIG_NAME, FILE_NAME, BankConfig
 from comem_hf.bank.opened.integrity import check_files, say_if_changed
-from comem_hf.cards.bank_card import is_edited, render_card
-from comem_hf.cards.check import check_card, read_card
+from comem_hf.cards.bank_card import is_edited, own_card, render_card
+from comem_hf.cards.check import check_card
 from comem_hf.cards.licenses import check_license
 from comem_hf.cards.template import CARD_NAME
 from comem_hf.modeling.local_paths_comem import is_repository_id
@@ -59,13 +59,13 @@ class BankPublisher:
         model_revision: str | None,
         **options,
     ):
-        """Push the bank; see [`MemoryBank.push_to_hub`]. `target` holds further arguments of [`PushTarget`]."""
+        """Push the bank; see [`MemoryBank.push_to_hub`]. `options` are further arguments of [`PushTarget`]."""
         from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
         if repo_type not in REPO_TYPES:
             raise ValueError(f"`repo_type` must be 'dataset' or 'model', got {repo_type!r}.")
         check_license(license)
-        self._own_card()  # if the card is refused, no repository is created
+        own_card(self.folder, self.config)  # if the card is refused, no repository is created
         config = self.config if license is None else replace(self.config, license=license)
         if model_id is not None:
             if not is_repository_id(model_id):
@@ -107,7 +107,7 @@ class BankPublisher:
         if not model.get("id") and before and before.memory_fingerprint == config.memory_fingerprint:
             model = before.model  # an earlier push named it
         config = replace(config, license=license, model=model, files=dict(config.files))
-        if (own := self._own_card()) is not None:
+        if (own := own_card(self.folder, self.config)) is not None:
             return config, own
         if CARD_NAME in target.present and is_edited(target.download(CARD_NAME), before):
             return config, None
@@ -117,18 +117,6 @@ class BankPublisher:
         card = text.encode()
         config.files[CARD_NAME] = {"sha256": hashlib.sha256(card).hexdigest(), "size": len(card)}
         return config, card
-
-    def _own_card(self) -> bytes | None:
-        """The card in the bank's folder if somebody has written or edited it.
-
-        Raises:
-            ValueError: If the Hub would refuse the card.
-        """
-        path = self.folder / CARD_NAME
-        if not is_edited(path, self.config):
-            return None
-        check_card(read_card(path), f"the card {str(path)!r}")
-        return path.read_bytes()
 
     def _parts(self, config: BankConfig, present: Mapping[str, str | None]) -> list[list[str]]:
         """Names of the files of each commit; files that replace others are in the last commit."""

@@ -110,6 +110,13 @@ class BankSearch:
             )
         return embeddings
 
+    @property
+    def embeds_text(self) -> bool:
+        """Whether texts can be searched for; another embedder than `"backbone"` is loaded to know that."""
+        if self._embedder is None and self.config.embedder["type"] == BackboneEmbedder.type:
+            return BackboneEmbedder.embeds_text
+        return self.embedder().embeds_text
+
     def embedder(self) -> Embedder:
         """Return the embedder of items and queries, loaded by its name if none was attached.
 

@@ -1,5 +1,6 @@
 """One generation of a bank, opened: its holder sees that state and no other."""
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,7 +25,7 @@ Fetch = Callable[[list[str]], None]
 
 
 class BankState:
-    """The state of a bank at one time; it never changes, and a changed bank has another state.
+    """The state of a bank at one time; it never changes but for its embedder, and a changed bank has another state.
 
     The index and the list of removed rows are opened at once, so that their files may be replaced later. Shards stay
     as they are, and are opened when they are needed.
@@ -51,6 +52,12 @@ class BankState:
         self.vectors = MemoryVectors(folder, config, fetch)
         self.rows = ItemRows(folder, config, self.items, live)
         self.search = BankSearch(config, index, self.items, live)
+
+    def with_own_embedder(self) -> "BankState":
+        """Return the same state with the same embedder, so that either can be attached to another model."""
+        state = copy.copy(self)
+        state.search = copy.copy(self.search)
+        return state
 
     def check_model(self, model) -> None:
         """Refuse a model that is not the one that encoded the bank.

@@ -13,7 +13,7 @@ def typed_questions() -> Iterator[str]:
     """
     with suppress(ImportError):
         import readline  # noqa: F401 (with it, `input` edits lines and remembers them)
-    print("Ask about the picture; an empty line or Ctrl-D ends.", file=sys.stderr)
+    print("Ask; an empty line or Ctrl-D ends.", file=sys.stderr)
     while True:
         try:
             if sys.stdout.isatty():

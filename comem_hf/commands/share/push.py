@@ -90,10 +90,9 @@ def check_folder(folder: Path) -> None:
 
 
 def push_bank(folder: Path, repo_id: str, repo_type: str | None = None, license: str | None = None, **options):
-    """Check the card of a bank, then push the bank."""
+    """Push a bank."""
     from comem_hf.bank import MemoryBank
 
-    check_card_of_bank(folder)
     bank = MemoryBank.from_pretrained(folder)
     return bank.push_to_hub(repo_id, repo_type=repo_type or "dataset", license=license, **options)
 
@@ -101,6 +100,7 @@ def push_bank(folder: Path, repo_id: str, repo_type: str | None = None, license:
 def push_model(folder: Path, repo_id: str, bank: Path | None, bank_repo: str, card: dict, options: dict) -> list:
     """Push a model and, if given, a bank that fits it; both are checked before anything is uploaded."""
     from comem_hf.bank.format.config import BankConfig
+    from comem_hf.cards.bank_card import own_card
     from comem_hf.hub.push_model import ModelPublisher
 
     publisher = ModelPublisher(folder)
@@ -108,18 +108,8 @@ def push_model(folder: Path, repo_id: str, bank: Path | None, bank_repo: str, ca
         return [(folder, publisher.push(repo_id, **card, **options))]
     config = BankConfig.load(bank)
     config.refuse_other_model(publisher.memory_fingerprint, f"the model {str(folder)!r}", str(bank))
-    check_card_of_bank(bank)
+    own_card(bank, config)  # if it is refused, the model is not pushed either
     pushed = publisher.push(repo_id, bank_id=bank_repo, **card, **options)
     # The merge of a pull request will be another commit.
     of_model = {"model_id": pushed.repo_url.repo_id, "model_revision": None if pushed.pr_url else pushed.oid}
     return [(folder, pushed), (bank, push_bank(bank, bank_repo, **of_model, **options))]
-
-
-def check_card_of_bank(folder: Path) -> None:
-    """Raise a `ValueError` if the Hub would refuse the card of a bank."""
-    from comem_hf.cards.check import check_card, read_card
-    from comem_hf.cards.template import CARD_NAME
-
-    card = read_card(folder / CARD_NAME)
-    if card is not None:
-        check_card(card, f"the card {CARD_NAME} of {str(folder)!r}")

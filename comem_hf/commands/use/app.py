@@ -19,13 +19,15 @@ def app(
 ) -> None:
     """Open a page to ask about pictures, with and without memory, in a browser.
 
-    All who reach the address can use the page: by default, this machine alone. Needs `pip install "comem_hf[app]"`.
+    All who reach the address can use the page: by default, this machine alone. Needs the extra `app` of comem_hf.
 
     Example:
         comem app --port 7860
     """
     if importlib.util.find_spec("gradio") is None:
-        raise ValueError('The page needs gradio: pip install "comem_hf[app]".')
+        from comem_hf.modeling.installation_comem import how_to_install
+
+        raise ValueError(f"The page needs gradio: {how_to_install('app')}.")
 
     from comem_hf.app import Comparer, serve
     from comem_hf.app.examples import bank_examples, embedded_examples, questions_for

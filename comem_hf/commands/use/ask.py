@@ -11,11 +11,11 @@ from comem_hf.commands.common.output import JsonOption
 
 
 def ask(
-    image: Annotated[Path, typer.Option(help="The picture.")],
     question: Annotated[
         str | None,
         typer.Argument(help="What to ask about the picture. [default: what is typed, or the lines of a pipe]"),
     ] = None,
+    image: Annotated[Path | None, typer.Option(help="The picture.")] = None,
     model: Annotated[str | None, typer.Option(help="Model folder or Hub id [default: the embedded model].")] = None,
     bank: Annotated[str | None, typer.Option(help="Bank folder or Hub id [default: the embedded bank].")] = None,
     reader: ReaderOption = "adapter",
@@ -26,6 +26,7 @@ def ask(
     """Ask about a picture, and see the answers without and with memory.
 
     Finds the items of a memory bank that look like the picture and gives their stored memory vectors to the model.
+    Without a picture, the bank is searched for the question if its embedder has a text side; else it is not used.
     Without a question, it asks for questions until an empty line or Ctrl-D; from a pipe, it reads one question per
     line.
 
@@ -35,7 +36,7 @@ def ask(
     if question is not None and not question.strip():
         raise ValueError("The question is empty.")
 
-    from comem_hf.answering import generate_answers, question_inputs, refuse_too_long
+    from comem_hf.answering import WITHOUT_BANK, generate_answers, question_inputs, refuse_too_long
     from comem_hf.commands.common.loading import load_model, open_bank
     from comem_hf.commands.common.output import (
         HIT_COLUMNS,
@@ -49,7 +50,7 @@ def ask(
     from comem_hf.commands.common.stopwatch import Stopwatch
     from comem_hf.modeling.picture_comem import load_image
 
-    picture = load_image(image)
+    picture = None if image is None else load_image(image)
     is_typed = question is None and sys.stdin.isatty()
     if question is None:
         questions = typed_questions() if is_typed else piped_questions()
@@ -60,23 +61,32 @@ def ask(
         loaded, processor = load_model(model, reader)
     with watch.step("open the bank"):
         memory = open_bank(bank).attach(loaded, processor)
-    with watch.step("retrieve"):
-        hits = memory.search(image=picture, k=top_k)
-        memory_inputs = memory.memory_inputs([hits])
-    if question is None and not json:
-        print_table("memory", HIT_COLUMNS, hit_rows(hits))
+    by_text = picture is None and memory.embeds_text
+    hits = []
+    if picture is not None:
+        with watch.step("retrieve"):
+            hits = memory.search(image=picture, k=top_k)
+        if question is None and not json:
+            print_table("memory", HIT_COLUMNS, hit_rows(hits))
+    elif not by_text:
+        typer.echo(WITHOUT_BANK, err=True)
     answered = []
     for asked in questions:
         steps = Stopwatch(watch.steps)
+        answer = None
         try:
+            if by_text:
+                with steps.step("retrieve"):
+                    hits = memory.search(text=asked, k=top_k)
             with steps.step("answer without memory"):
                 inputs = question_inputs(processor, [asked], [picture])
                 refuse_too_long(loaded, inputs)
                 [without] = generate_answers(loaded, processor, inputs, max_new_tokens)
-            with steps.step("answer with memory"):
-                inputs = question_inputs(processor, [asked], [picture], memory_inputs=memory_inputs)
-                refuse_too_long(loaded, inputs)
-                [answer] = generate_answers(loaded, processor, inputs, max_new_tokens)
+            if hits:
+                with steps.step("answer with memory"):
+                    inputs = question_inputs(processor, [asked], [picture], memory_inputs=memory.memory_inputs([hits]))
+                    refuse_too_long(loaded, inputs)
+                    [answer] = generate_answers(loaded, processor, inputs, max_new_tokens)
         except ValueError as error:
             if not is_typed:
                 raise
@@ -85,14 +95,17 @@ def ask(
         answers = {"question": asked, "without_memory": without, "with_memory": answer}
         answered.append({**answers, "memory": hits_for_json(hits), "seconds": dict(steps.steps)})
         if not json:
-            rows = [("without memory", without), ("with memory", answer)]
+            rows = [("without memory", without), *([] if answer is None else [("with memory", answer)])]
             if question is None and not on_terminal():  # where the heading of the table is not shown
                 rows.insert(0, ("question", asked))
             print_table("answer", ("", asked), rows)
+            if by_text and question is None:
+                print_table("memory", HIT_COLUMNS, hit_rows(hits))
             sys.stdout.flush()
 
     if json:
         print_json(answered if question is None else answered[0])
     elif question is not None:
-        print_table("memory", HIT_COLUMNS, hit_rows(hits))
+        if hits:
+            print_table("memory", HIT_COLUMNS, hit_rows(hits))
         print_table("time", ("step", "time"), steps.rows())

@@ -42,6 +42,8 @@ def search(
     opened = open_bank(bank)
     if opened.config.embedder["type"] == "backbone":
         opened.attach(*load_model(model))
+    if text is not None and not opened.embeds_text:
+        raise ValueError("This bank finds items by their picture only: give `--image` instead of `--text`.")
     hits = opened.search(image=image, text=text, k=top_k, text_weight=text_weight, where=read_conditions(where))
     if json:
         print_json(hits_for_json(hits))

@@ -1,8 +1,13 @@
 """Features of the vision tower, in the order of the picture."""
 
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
 import torch
 
 from comem_hf.bank.encoding.tower_features import tower_features
+from tests.conftest import make_model
 
 
 def test_tower_features_are_in_the_order_of_the_picture(family_model, prepared):
@@ -26,3 +31,26 @@ def test_tower_features_of_the_first_layer_are_the_patch_embedding(family_model,
     last = tower_features(family_model, prepared, layer=len(tower.blocks))
     for each, expected in zip(last, tower_features(family_model, prepared), strict=True):
         torch.testing.assert_close(each, expected)
+
+
+@pytest.mark.parametrize("layer", [0, 1])
+def test_features_of_a_layer_are_its_hidden_states_whoever_else_uses_the_model(family_model, prepared, layer):
+    with torch.no_grad():
+        alone = tower_features(family_model, prepared, layer)
+        with ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(lambda number: no_grad_features(family_model, prepared, layer), range(12)))
+    for features in found:
+        assert all(torch.equal(each, expected) for each, expected in zip(features, alone, strict=True))
+
+
+@torch.no_grad()
+def no_grad_features(model, prepared, layer):
+    return tower_features(model, prepared, layer)
+
+
+def test_no_hook_is_left_on_the_model_so_that_it_can_be_pickled(prepared):
+    model = make_model()
+    with torch.no_grad():
+        tower_features(model, prepared, layer=1)
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
+    assert isinstance(pickle.loads(pickle.dumps(model)), type(model))

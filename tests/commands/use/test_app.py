@@ -5,11 +5,13 @@ import socket
 
 import pytest
 
+from comem_hf.modeling.installation_comem import how_to_install
+
 
 def test_without_gradio_the_extra_is_named(comem, monkeypatch):
     find_spec = importlib.util.find_spec
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "gradio" else find_spec(name))
-    assert comem("app") == (2, "", 'Error: The page needs gradio: pip install "comem_hf[app]".\n')
+    assert comem("app") == (2, "", f"Error: The page needs gradio: {how_to_install('app')}.\n")
 
 
 @pytest.mark.slow

@@ -10,6 +10,10 @@ import sys
 import PIL.Image
 import pytest
 
+from comem_hf import MemoryBank
+from comem_hf.answering import WITHOUT_BANK
+from tests.conftest import make_image
+
 
 def test_ask_prints_both_answers_the_hits_and_the_times(comem, default, picture):
     code, output, error = comem("ask", "--image", picture, "What is it?", "--max-new-tokens", 5)
@@ -44,6 +48,36 @@ def test_ask_draws_tables_on_a_terminal(comem, default, picture, monkeypatch):
     code, output, _ = comem("ask", "--image", picture, "What is [bold]?", "--max-new-tokens", 2)
     assert code == 0
     assert "│" in output and "What is [bold]?" in output and "item-2" in output
+
+
+def test_a_question_without_a_picture_is_answered_without_the_bank_and_that_is_said(comem, default, monkeypatch):
+    code, output, error = comem("ask", "What is it?", "--max-new-tokens", 5)
+    assert (code, error) == (0, f"{WITHOUT_BANK}\n")
+    lines = [line.split("\t") for line in output.splitlines()]
+    assert [line[1] for line in lines if line[0] == "answer"] == ["without memory"]
+    assert not any(line[0] == "memory" for line in lines)
+    code, output, error = comem("ask", "What is it?", "--max-new-tokens", 5, "--json")
+    found = json.loads(output)
+    assert found["without_memory"] == lines[0][2] and found["with_memory"] is None and found["memory"] == []
+    monkeypatch.setattr("sys.stdin", io.StringIO("One?\nTwo?\n"))
+    code, output, error = comem("ask", "--max-new-tokens", 2)
+    assert (code, error) == (0, f"{WITHOUT_BANK}\n") and output.count("answer\twithout memory") == 2
+
+
+def test_a_bank_that_can_be_searched_by_text_is_searched_by_each_question(comem, default, monkeypatch):
+    search, asked = MemoryBank.search, []
+
+    def by_text(bank, text, k):
+        asked.append(text)
+        return search(bank, image=make_image(len(asked), (70, 50)), k=k)
+
+    monkeypatch.setattr(MemoryBank, "embeds_text", True)
+    monkeypatch.setattr(MemoryBank, "search", by_text)
+    monkeypatch.setattr("sys.stdin", io.StringIO("One?\nTwo?\n"))
+    code, output, error = comem("ask", "--max-new-tokens", 2, "--top-k", 1)
+    assert (code, error, asked) == (0, "", ["One?", "Two?"])
+    assert [line.split("\t")[3] for line in output.splitlines() if line.startswith("memory")] == ["item-1", "item-2"]
+    assert output.count("answer\twith memory") == 2
 
 
 @pytest.mark.parametrize("question", ["", "  \n"])

@@ -82,3 +82,8 @@ def test_search_works_in_a_process_without_a_language(far_bank, model_folder, pi
     done = subprocess.run(command, env={**os.environ, **locale}, capture_output=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.decode("ascii").endswith("Z\\xfcrich \\u2013 \\u6771\\u4eac \\U0001f5fc\n")
+
+
+def test_a_text_is_refused_in_the_words_of_the_command_where_the_bank_has_pictures_only(comem, default):
+    message = "Error: This bank finds items by their picture only: give `--image` instead of `--text`.\n"
+    assert comem("search", "--text", "a flag") == (2, "", message)
