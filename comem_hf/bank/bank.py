@@ -306,15 +306,20 @@ class MemoryBank:
             k (`int`, defaults to 3): Hits per query; fewer if the bank has fewer items, or fewer that match `where`.
             text_weight (`float`, defaults to 0.5): Weight of the text's embedding if both image and text are given, 0
                 to 1; the image's embedding has the rest.
-            where (`dict`, *optional*): Values that the metadata of hits must have: `{"language": "en", "source": ["a",
-                "b"]}` finds English items of source a or b (see [`MetadataFilter`] for the cost).
+            where (`dict`, *optional*): What the metadata of hits must be: `{"language": "en", "source": ["a", "b"]}`
+                finds English items of source a or b, `{"price": {"$gte": 30, "$lt": 40}, "shop.city": "Athens"}`
+                compares numbers and looks into nested objects. A field has the operators `$eq`, `$ne`, `$gt`, `$gte`,
+                `$lt`, `$lte`, `$in`, `$nin`, `$exists` (true or false), `$contains` (an element of a list, or a part
+                of a string) and `$not`; `$and`, `$or` and `$not` combine filters. Numbers compare with numbers (10
+                equals 10.0), never with strings. A missing field and null match `$ne`, `$nin` and `$exists: False`
+                alone. For the cost, see [`MetadataFilter`].
 
         Returns:
             `list[MemoryHit]`: The hits, best first; if the query was a list, a list of such lists.
 
         Raises:
-            ValueError: If there is no query, an image is unreadable, the embedder is missing or has no text side, or
-                `k`, `text_weight` or `where` is not valid.
+            ValueError: If there is no query, an image is unreadable, the embedder is missing or has no text side, `k`,
+                `text_weight` or `where` is not valid, or `where` names a field that no item has.
         """
         return self._state.search.search(image, text, k, text_weight, where)
 
@@ -339,6 +344,21 @@ class MemoryBank:
         """
         state = self._state
         return stored_memory_inputs(hits, state.rows, state.items, state.vectors, dtype)
+
+    def metadata_kinds(self, field: str) -> frozenset[str]:
+        """Return the kinds of values that a field of the items' metadata has.
+
+        Args:
+            field (`str`): Name of the field; dots lead into nested objects.
+
+        Returns:
+            `frozenset[str]`: Some of `"number"`, `"string"`, `"boolean"`, `"list"` and `"object"`; none if the field
+            is always null.
+
+        Raises:
+            ValueError: If no item has the field; the message lists the fields that items have.
+        """
+        return self._state.search.metadata_kinds(field)
 
     @property
     def config(self) -> BankConfig:

@@ -91,6 +91,10 @@ class BankSearch:
         ]
         return hits[0] if single else hits
 
+    def metadata_kinds(self, field: str) -> frozenset[str]:
+        """See [`MemoryBank.metadata_kinds`]."""
+        return self._filter.kinds(field)
+
     def _embed(self, queries: dict[str, Sequence], text_weight: float) -> np.ndarray:
         embedder = self.embedder()
         parts = []
