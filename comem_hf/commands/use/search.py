@@ -32,8 +32,8 @@ def search(
 
     Example:
         comem search --image flag.png --top-k 5
-        comem search my-bank --model my-model --image flag.png --where language=en --where language=de
-        comem search my-bank --model my-model --image shoe.png --where 'price>=30' --where 'price<50'
+        comem search my-bank --model my-model --image flag.png --where source=wikipedia --where source=wit
+        comem search my-bank --model my-model --image flag.png --where 'source!=wit'
     """
     from comem_hf.commands.common.loading import load_model, open_bank
     from comem_hf.commands.common.output import HIT_COLUMNS, hit_rows, hits_for_json, print_json, print_table
