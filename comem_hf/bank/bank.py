@@ -10,13 +10,13 @@ from comem_hf.bank.building.build_settings import SHARD_SIZE, BuildSettings
 from comem_hf.bank.building.builder import BankBuilder
 from comem_hf.bank.building.processes import Processes
 from comem_hf.bank.changing.add_and_remove import add_items, remove_items
+from comem_hf.bank.changing.copy_bank import copy_bank
 from comem_hf.bank.changing.merge_banks import merge_banks
 from comem_hf.bank.encoding.embedder import Embedder, resolve_embedder
 from comem_hf.bank.format.config import BankConfig
 from comem_hf.bank.hub.hub_files import HubFiles, hub_files
 from comem_hf.bank.hub.publisher import BankPublisher
 from comem_hf.bank.opened.hit import MemoryHit
-from comem_hf.bank.opened.integrity import copy_bank
 from comem_hf.bank.opened.state import HASHED_AT_OPENING, BankState
 from comem_hf.bank.opened.stored_memory_inputs import stored_memory_inputs
 from comem_hf.bank.opened.verify import verify_bank
@@ -217,7 +217,9 @@ class MemoryBank:
     def remove(self, ids: Sequence[str]) -> None:
         """Remove items: searches no longer find them, and earlier hits on them are refused.
 
-        Their stored data stays in the files; [`MemoryBank.merge`] makes a bank without it.
+        Their texts, pictures and vectors stay in the files of this folder, as others may be reading them. What
+        [`MemoryBank.save_pretrained`], [`MemoryBank.push_to_hub`] and [`MemoryBank.merge`] write is without them; to
+        be rid of them here, save a copy and delete this folder.
 
         Args:
             ids (`list[str]`): Ids of the items.
@@ -408,13 +410,16 @@ class MemoryBank:
         return verify_bank(self._state, self._model)
 
     def save_pretrained(self, save_directory: str | os.PathLike) -> None:
-        """Copy the bank to another folder, new or empty.
+        """Copy the bank to another folder, new or empty, without the items that were removed.
+
+        Files that hold removed items are written anew. Searches find the same as here; earlier hits on items of those
+        files are refused there.
 
         Raises:
             ValueError: If the folder is not empty, or a file of this bank is damaged.
         """
         self._fetch_all()
-        copy_bank(self.folder, self.config, Path(save_directory))
+        copy_bank(self._state, Path(save_directory))
 
     def push_to_hub(
         self,
@@ -432,9 +437,11 @@ class MemoryBank:
     ):
         """Push the bank to a Hub repository: a card, and the files that are new or have changed.
 
-        Files of an older bank in the repository are deleted; other files are left alone. Readers see either the old
-        bank or the new one. After an interruption, the same call continues the push. The card is generated, unless
-        this bank's `README.md` has been edited (then it is pushed) or the repository's has been (then it stays).
+        Removed items are not pushed: files that hold any are written anew in a temporary folder. Files of an older
+        bank in the repository are deleted; earlier commits keep theirs. Other files are left alone. Readers see either
+        the old bank or the new one. After an interruption, the same call continues the push. The card is generated,
+        unless this bank's `README.md` has been edited (then it is pushed) or the repository's has been (then it
+        stays).
 
         Args:
             repo_id (`str`): Id of the repository, which is created if it does not exist.
@@ -458,8 +465,7 @@ class MemoryBank:
             ValueError: If a file of this bank is damaged, or `private` is asked for and the repository is public.
             OSError: If the repository cannot be written.
         """
-        publisher = BankPublisher(self.folder, self.config, self._state.fetch)
-        return publisher.push(
+        return BankPublisher(self._state).push(
             repo_id,
             repo_type=repo_type,
             license=license,

@@ -98,7 +98,7 @@ class BankWriter:
         self._shard_sizes.append(len(records))
 
     def remove(self, rows: Sequence[int]) -> None:
-        """Remove rows from the bank; their stored data stays until the bank is merged into another."""
+        """Remove rows from the bank; their data stays in its files, but is in no copy (see [`without_removed`])."""
         self._removed = np.union1d(self._removed, np.asarray(rows, dtype=np.int64))
 
     def commit(self) -> BankConfig:
