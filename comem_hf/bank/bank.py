@@ -73,8 +73,9 @@ class MemoryBank:
 
         Work is kept in `<output_dir>.unfinished` until the bank is complete. After an interruption, the same call with
         the same items and settings continues the build; a call with others is refused. An item without an id gets one
-        made from its content. An item that occurs twice is stored once; of different items with the same id, only the
-        first can be used. A batch that runs out of memory is halved.
+        made from its content. Items with the same id, text, picture and metadata are stored once, and `skipped.jsonl`
+        lists the others as repetitions; of different items with the same id, only the first can be used. A batch that
+        runs out of memory is halved.
 
         Args:
             items (`Iterable[MemoryItem]`): The items, or mappings of their fields, read one after the other; see
@@ -197,15 +198,18 @@ class MemoryBank:
             items (`Iterable[MemoryItem]`): As in [`MemoryBank.build`].
             model, processor (*optional*): Passed to [`MemoryBank.attach`] when given.
             batch_size (`int`, defaults to 32): Items per encoder pass.
-            on_error (`str`, defaults to `"skip"`): `"skip"` leaves out items that cannot be used; `"raise"` stops at
-                the first such item and leaves the bank unchanged.
+            on_error (`str`, defaults to `"skip"`): `"skip"` leaves out items that cannot be used, such as one whose id
+                is that of a different item in the bank; `"raise"` stops at the first such item and leaves the bank
+                unchanged.
 
         Returns:
-            `list[dict]`: `{"item": number from 0, "id": str or None, "reason": str}` for each item that was left out.
+            `list[dict]`: `{"item": number from 0, "id": str or None, "reason": str}` for each item that was left out,
+            with `"repetition": True` for those that the bank, or the items themselves, hold already: their text,
+            picture and metadata are the same.
 
         Raises:
-            ValueError: If no model is attached, or it is not the one that encoded the bank; if the bank holds a
-                different item with the same id; or if another process is changing the bank.
+            ValueError: If no model is attached, or it is not the one that encoded the bank; if an item cannot be used
+                and `on_error` is `"raise"`; or if another process is changing the bank.
             OSError: If no space is left; the bank is unchanged.
         """
         if model is not None or processor is not None:

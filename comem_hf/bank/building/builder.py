@@ -120,7 +120,9 @@ class BankBuilder:
     def _finish(self, staging: Staging) -> None:
         """Put the bank together from all shards."""
         shards = [shard for shard in staging.shards.values() if shard["num_items"]]
-        skipped = [entry for shard in staging.shards.values() for entry in shard["skipped"]]
+        skipped, repeated = (
+            [entry for shard in staging.shards.values() for entry in shard[part]] for part in ("skipped", "repeated")
+        )
         total = sum(shard["input_items"] for shard in staging.shards.values())
         if not shards:
             if not skipped:
@@ -151,12 +153,12 @@ class BankBuilder:
             license=self.settings.license,
         )
         config.files[CARD_NAME] = write_card(staging.bank, config)
-        write_skipped(staging.bank, skipped)
+        write_skipped(staging.bank, [*skipped, *repeated])
         config.save(staging.bank)
-        if skipped:
-            logger.warning(
-                f"{len(skipped)} of {total} items were skipped; {str(staging.output / SKIPPED_NAME)!r} says why."
-            )
+        counts = [f"{len(skipped)} of {total} items were skipped"] if skipped else []
+        counts += [f"{len(repeated)} of {total} items are repetitions of others"] if repeated else []
+        if counts:
+            logger.warning(f"{', and '.join(counts)}; {str(staging.output / SKIPPED_NAME)!r} says why.")
 
 
 def _model_reference(model) -> dict:

@@ -3,7 +3,7 @@
 import hashlib
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from comem_hf.bank.format.record import ItemRecord
@@ -22,20 +22,23 @@ class InputRow:
         id (`str` or `None`): Id of the item, where it is known.
         record (`ItemRecord` or `None`): The item, if it could be read.
         problem (`str` or `None`): Why it cannot be used.
-        repeated (`bool`): Whether an earlier item is equal in everything: leaving this one out loses nothing.
+        repetition (`str` or `None`): What it is a repetition of, if there is an equal item: leaving it out loses
+            nothing.
     """
 
     number: int
     id: str | None
     record: ItemRecord | None = None
     problem: str | None = None
-    repeated: bool = False
+    repetition: str | None = None
 
 
 def read_rows(
     items: Iterable[MemoryItem | Mapping[str, Any] | UnreadableItem], embedder: Embedder
 ) -> Iterator[InputRow]:
     """Number and read items, image files included; of items with the same id, only the first is used.
+
+    A later one is a repetition if its text, picture and metadata are the same, and otherwise a problem.
 
     Args:
         items (`Iterable[MemoryItem]`): The items, or mappings of their fields.
@@ -45,13 +48,14 @@ def read_rows(
     contents = array("Q")
     for number, item in enumerate(items):
         row = _read_row(number, item, embedder)
-        contents.append(0 if row.record is None else int(row.record.digest[:16], 16))
+        contents.append(0 if row.record is None else int(row.record.content[:16], 16))
         if row.problem is None:
             first = first_of.setdefault(hashlib.blake2b(row.id.encode(), digest_size=16).digest(), number)
             if first != number:
-                same = contents[first] == contents[number]
-                problem = None if same else f"item {first} already has its id {row.id!r}."
-                row = InputRow(number, row.id, row.record, problem, repeated=same)
+                if contents[first] == contents[number]:
+                    row = replace(row, repetition=f"It is a repetition of item {first}.")
+                else:
+                    row = replace(row, problem=f"item {first} already has its id {row.id!r}.")
         yield row
 
 
