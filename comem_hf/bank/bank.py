@@ -174,7 +174,8 @@ class MemoryBank:
             `MemoryBank`: This bank.
 
         Raises:
-            ValueError: If the model's memory encoder, or the embedder, is not the one that the bank was made with.
+            ValueError: If the model's memory encoder, or the embedder, is not the one that the bank was made with, or
+                the processor prepares pictures or texts of items in another way (`image_mean`, pixel limits, ...).
         """
         if model is not None:
             self._state.check_model(model)

@@ -8,6 +8,7 @@ from pathlib import Path
 from transformers.utils import logging
 
 from comem_hf.bank.encoding.embedder import Embedder
+from comem_hf.bank.encoding.fit import item_settings
 from comem_hf.bank.encoding.input_rows import read_rows
 from comem_hf.bank.encoding.item_encoder import ItemEncoder, eval_mode
 from comem_hf.bank.encoding.skipped import SKIPPED_NAME, item_label, write_skipped
@@ -65,7 +66,7 @@ class BankBuilder:
         """
         decisive = {
             "memory_fingerprint": self.model.memory_fingerprint(),
-            "memory_pixels": [self.processor.memory_min_pixels, self.processor.memory_max_pixels],
+            "processor": item_settings(self.processor),
             "embedder": self.embedder.settings,
             "dtype": self.settings.dtype,
             "shard_size": self.settings.shard_size,
@@ -151,6 +152,7 @@ class BankBuilder:
             metric=self.settings.metric,
             index={"file": INDEX_NAME, **found},
             license=self.settings.license,
+            processor=staging.settings["processor"],
         )
         config.files[CARD_NAME] = write_card(staging.bank, config)
         write_skipped(staging.bank, [*skipped, *repeated])

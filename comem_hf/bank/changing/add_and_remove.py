@@ -11,6 +11,7 @@ from transformers.utils import logging
 from comem_hf import default
 from comem_hf.bank.building.build_settings import SHARD_SIZE
 from comem_hf.bank.encoding.encode_rows import check_on_error, encode_rows
+from comem_hf.bank.encoding.fit import refuse_other_processor
 from comem_hf.bank.encoding.input_rows import InputRow, read_rows
 from comem_hf.bank.encoding.item_encoder import ItemEncoder, eval_mode
 from comem_hf.bank.encoding.skipped import item_label
@@ -61,6 +62,7 @@ def add_items(
     with BankWriter(bank.folder) as writer, progress, eval_mode(model):
         writer.before.check_model(model)  # the model and the bank may have changed since it was attached
         writer.before.search.attach(embedder=embedder)
+        refuse_other_processor(writer.before.config, processor, "this model", str(bank.folder))
         rows = read_rows(items, embedder)
         while shard := list(islice(rows, shard_size)):
             encoded = encode_rows(encoder, _mark_known(shard, writer.before), on_error, progress.update)

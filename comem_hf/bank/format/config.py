@@ -81,6 +81,8 @@ class BankConfig:
         generation (`int`): Number of changes to the bank since it was built.
         removed (`str` or `None`): Name of the file that lists the removed rows, if there are any.
         license (`str`, *optional*): Licence of the items, by the Hub's identifier (`"cc-by-sa-4.0"`).
+        processor (`dict`, *optional*): Settings of the processor that decide the vectors of items (see
+            [`item_settings`]); banks of older versions have none.
         format_version (`int`): Version of the layout; newer ones are refused.
     """
 
@@ -99,6 +101,7 @@ class BankConfig:
     generation: int = 0
     removed: str | None = None
     license: str | None = None
+    processor: dict | None = None
     format_version: int = FORMAT_VERSION
 
     def __post_init__(self):
@@ -133,6 +136,8 @@ class BankConfig:
             raise ValueError(f"`generation` is {self.generation}, but {later[0]!r} belongs to a later generation.")
         if not isinstance(self.license, str | None):
             raise ValueError(f"`license` must be an identifier such as 'cc-by-sa-4.0', got {self.license!r}.")
+        if not isinstance(self.processor, dict | None):
+            raise ValueError(f"`processor` must be a mapping or null, got {self.processor!r}.")
         for name, entry in self.files.items():
             if not FILE_NAME.fullmatch(name):
                 raise ValueError(f"`files` names {name!r}, which is not a file of a memory bank.")
@@ -215,7 +220,10 @@ class BankConfig:
 
     def to_json(self) -> str:
         """The text of `bank_config.json`."""
-        return json.dumps(asdict(self), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+        values = asdict(self)
+        if self.processor is None:  # a bank of an older version stays as it is
+            del values["processor"]
+        return json.dumps(values, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
     def save(self, folder: Path) -> None:
         """Write `bank_config.json` into `folder`, whole or not at all."""
