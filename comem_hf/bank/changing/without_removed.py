@@ -46,16 +46,14 @@ def without_removed(bank: BankState, folder: Path) -> CleanBank:
     config = bank.config
     if config.removed is None:
         return CleanBank(config, {name: bank.folder / name for name in config.data_files()})
+    check_files(bank.folder, config, names=[config.removed, config.index["file"]])
     live = np.ones(config.num_rows, dtype=bool)
     live[bank.removed] = False
     files, sources, shard_sizes = dict(config.files), {}, []
     for name in config.data_files():
         del files[name]
 
-    def write(old: str, name: str, content) -> None:
-        if bank.fetch is not None:
-            bank.fetch([old])
-        check_files(bank.folder, config, names=[old])  # else damaged data would get a valid checksum
+    def write(name: str, content) -> None:
         files[name], sources[name] = write_durably(folder / name, content), folder / name
 
     end = 0
@@ -66,15 +64,19 @@ def without_removed(bank: BankState, folder: Path) -> CleanBank:
         memory, items = memory_name(len(shard_sizes)), items_name(len(shard_sizes))
         shard_sizes.append(len(rows))
         if len(rows) < size:
-            write(memory_name(shard), memory, lambda path, rows=rows: save_file(bank.vectors.read_stored(rows), path))
-            write(items_name(shard), items, lambda path, rows=rows: write_items(path, bank.items.read_records(rows)))
+            old = [memory_name(shard), items_name(shard)]
+            if bank.fetch is not None:
+                bank.fetch(old)
+            check_files(bank.folder, config, names=old)  # else damaged data would get a valid checksum
+            write(memory, lambda path, rows=rows: save_file(bank.vectors.read_stored(rows), path))
+            write(items, lambda path, rows=rows: write_items(path, bank.items.read_records(rows)))
             continue
         for old, name in ((memory_name(shard), memory), (items_name(shard), items)):
             files[name], sources[name] = config.files[old], bank.folder / old
     name = config.index["file"]
     index = open_index(bank.folder, config, writable=True)
     index.keep(live)
-    write(name, name, index.save)
+    write(name, index.save)
     clean = replace(
         config,
         shard_sizes=shard_sizes,

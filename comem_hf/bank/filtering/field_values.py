@@ -59,7 +59,9 @@ class FieldValues:
             lists = [(row, value) for row, value in enumerate(values) if type(value) is list]
             arrays["elements"] = cls.of([element for _, value in lists for element in value])
             arrays["owners"] = np.repeat([row for row, _ in lists], [len(value) for _, value in lists])
-        present = np.fromiter((value is not None for value in values), bool, len(values))
+        present = np.ones(len(values), dtype=bool)
+        if type(None) in types:
+            present = np.fromiter((value is not None for value in values), bool, len(values))
         return cls(present, frozenset(_KINDS[kind] for kind in types - {type(None)}), **arrays)
 
 

@@ -77,7 +77,8 @@ class BankPublisher:
             say_if_changed(self.folder, self.config),
             tempfile.TemporaryDirectory() as temporary,
         ):
-            config, sources = self._clean(Path(temporary))
+            clean = without_removed(self.bank, Path(temporary))
+            config, sources = clean.config, clean.sources
             if license is not None:
                 config = replace(config, license=license)
             if model_id is not None:
@@ -98,14 +99,6 @@ class BankPublisher:
                 *(CommitOperationDelete(name) for name in stale),
             ]
             return target.commit(operations, f"{message} (part {total} of {total})" if parts else message)
-
-    def _clean(self, folder: Path) -> tuple[BankConfig, dict[str, Path]]:
-        """Configuration and files without removed items; files that are written anew lie in `folder`."""
-        if self.config.removed is not None:
-            self.fetch([self.config.index["file"], self.config.removed])
-            check_files(self.folder, self.config, names=[self.config.removed])
-        clean = without_removed(self.bank, folder)
-        return clean.config, clean.sources
 
     def _describe(self, config: BankConfig, target: PushTarget) -> tuple[BankConfig, bytes | None]:
         """Configuration and card to push; no card if the repository's has been edited and this bank's has not."""

@@ -88,4 +88,5 @@ def build_bank(
         if json:
             print_json(built)
         else:
-            print_table("bank", ("", ""), list(built.items()))
+            rows = [(name, value) for name, value in built.items() if name != "repeated" or value]
+            print_table("bank", ("", ""), rows)

@@ -1,8 +1,14 @@
 """Searching among items whose metadata has given values."""
 
+import re
+from dataclasses import replace
+
 import pytest
 
 from comem_hf import MemoryBank, MemoryItem
+from comem_hf.bank.format.config import BankConfig
+from comem_hf.bank.format.items import StoredItems, write_items
+from tests.bank.conftest import replace_file
 from tests.conftest import make_image
 
 
@@ -143,3 +149,12 @@ def test_kinds_of_a_field_are_told(mixed):
 def test_a_filter_of_no_use_is_refused(mixed, where, message):
     with pytest.raises(ValueError, match=message):
         mixed.search(image=make_image(0), where=where)
+
+
+@pytest.mark.parametrize("text", ["[1]", "{} {}", "nothing", '{"a": 1}, {"b": 2}'])
+def test_metadata_that_is_no_json_object_is_named(copy, text):
+    records = StoredItems(copy, BankConfig.load(copy)).read_records([3, 4, 5])
+    records[1] = replace(records[1], metadata=text)
+    replace_file(copy, "items-00001.parquet", lambda path: write_items(path, records))
+    with pytest.raises(ValueError, match=re.escape(f"The metadata of row 4 is no JSON object: {text!r}")):
+        MemoryBank.from_pretrained(copy).metadata_kinds("n")
