@@ -52,6 +52,26 @@ def test_a_saved_model_needs_no_remote_code_here(folder, ask):
     assert not hasattr(CoMemConfig.from_pretrained(folder / "model"), "custom_pipelines")
 
 
+def test_a_filter_that_the_bank_refuses_is_refused_by_the_pipeline(folder, ask):
+    picture = make_image(2, (112, 84))
+    model, processor = ask.model, ask.processor
+    items = [
+        MemoryItem(image=make_image(n, (112, 84)), text=f"Fact {n}.", id=str(n), metadata={"price": 10 * n})
+        for n in range(3)
+    ]
+    bank = MemoryBank.build(items, model=model, processor=processor, output_dir=folder / "priced")
+    shop = pipeline(TASK, model=model, processor=processor, memory_bank=bank, device="cpu", generate_kwargs=GREEDY)
+    (answer,) = shop(images=picture, text=QUESTION, where={"price": {"$gte": 10, "$lt": 20.0}})
+    assert [memory["id"] for memory in answer["memories"]] == ["1"]
+    for where, message in (
+        ({"prize": 10}, "No item has the metadata field 'prize'; did you mean 'price'"),
+        ({"price": {"$above": 10}}, "unknown operator '\\$above'"),
+        ({}, "`where` must map names of metadata fields to values"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            shop(images=picture, text=QUESTION, where=where)
+
+
 def test_hits_come_with_the_answer_best_first(ask):
     picture = make_image(2, (112, 84))
     (answer,) = ask(images=picture, text=QUESTION, top_k=2)

@@ -11,13 +11,13 @@ from comem_hf.bank.building.build_settings import SHARD_SIZE, BuildSettings
 from comem_hf.bank.building.builder import BankBuilder
 from comem_hf.bank.building.processes import Processes
 from comem_hf.bank.changing.add_and_remove import add_items, remove_items
+from comem_hf.bank.changing.copy_bank import copy_bank
 from comem_hf.bank.changing.merge_banks import merge_banks
 from comem_hf.bank.encoding.embedder import Embedder, resolve_embedder
 from comem_hf.bank.format.config import BankConfig
 from comem_hf.bank.hub.hub_files import HubFiles, hub_files
 from comem_hf.bank.hub.publisher import BankPublisher
 from comem_hf.bank.opened.hit import MemoryHit
-from comem_hf.bank.opened.integrity import copy_bank
 from comem_hf.bank.opened.state import HASHED_AT_OPENING, BankState
 from comem_hf.bank.opened.stored_memory_inputs import stored_memory_inputs
 from comem_hf.bank.opened.verify import verify_bank
@@ -82,9 +82,10 @@ class MemoryBank:
 
         Work is kept in `<output_dir>.unfinished` until the bank is complete. After an interruption, the same call with
         the same items and settings continues the build; a call with others is refused. An item without an id gets one
-        made from its content. An item that occurs twice is stored once; of different items with the same id, only the
-        first can be used. A batch that runs out of memory is halved. Texts of which the memory encoder reads only the
-        beginning are counted in `config.cut_texts`.
+        made from its content. Items with the same id, text, picture and metadata are stored once, and `skipped.jsonl`
+        lists the others as repetitions; of different items with the same id, only the first can be used. A batch that
+        runs out of memory is halved. Texts of which the memory encoder reads only the beginning are counted in
+        `config.cut_texts`.
 
         Args:
             items (`Iterable[MemoryItem]`): The items, or mappings of their fields, read one after the other; see
@@ -189,7 +190,8 @@ class MemoryBank:
             `MemoryBank`: This bank.
 
         Raises:
-            ValueError: If the model's memory encoder, or the embedder, is not the one that the bank was made with.
+            ValueError: If the model's memory encoder, or the embedder, is not the one that the bank was made with, or
+                the processor prepares pictures or texts of items in another way (`image_mean`, pixel limits, ...).
         """
         if model is not None:
             self._state.check_model(model)
@@ -213,15 +215,18 @@ class MemoryBank:
             items (`Iterable[MemoryItem]`): As in [`MemoryBank.build`].
             model, processor (*optional*): Passed to [`MemoryBank.attach`] when given.
             batch_size (`int`, defaults to 32): Items per encoder pass.
-            on_error (`str`, defaults to `"skip"`): `"skip"` leaves out items that cannot be used; `"raise"` stops at
-                the first such item and leaves the bank unchanged.
+            on_error (`str`, defaults to `"skip"`): `"skip"` leaves out items that cannot be used, such as one whose id
+                is that of a different item in the bank; `"raise"` stops at the first such item and leaves the bank
+                unchanged.
 
         Returns:
-            `list[dict]`: `{"item": number from 0, "id": str or None, "reason": str}` for each item that was left out.
+            `list[dict]`: `{"item": number from 0, "id": str or None, "reason": str}` for each item that was left out,
+            with `"repetition": True` for those that the bank, or the items themselves, hold already: their text,
+            picture and metadata are the same.
 
         Raises:
-            ValueError: If no model is attached, or it is not the one that encoded the bank; if the bank holds a
-                different item with the same id; or if another process is changing the bank.
+            ValueError: If no model is attached, or it is not the one that encoded the bank; if an item cannot be used
+                and `on_error` is `"raise"`; or if another process is changing the bank.
             OSError: If no space is left; the bank is unchanged.
         """
         if model is not None or processor is not None:
@@ -233,7 +238,9 @@ class MemoryBank:
     def remove(self, ids: Sequence[str]) -> None:
         """Remove items: searches no longer find them, and earlier hits on them are refused.
 
-        Their stored data stays in the files; [`MemoryBank.merge`] makes a bank without it.
+        Their texts, pictures and vectors stay in the files of this folder, as others may be reading them. What
+        [`MemoryBank.save_pretrained`], [`MemoryBank.push_to_hub`] and [`MemoryBank.merge`] write is without them; to
+        be rid of them here, save a copy and delete this folder.
 
         Args:
             ids (`list[str]`): Ids of the items.
@@ -322,15 +329,20 @@ class MemoryBank:
             k (`int`, defaults to 3): Hits per query; fewer if the bank has fewer items, or fewer that match `where`.
             text_weight (`float`, defaults to 0.5): Weight of the text's embedding if both image and text are given, 0
                 to 1; the image's embedding has the rest.
-            where (`dict`, *optional*): Values that the metadata of hits must have: `{"language": "en", "source": ["a",
-                "b"]}` finds English items of source a or b (see [`MetadataFilter`] for the cost).
+            where (`dict`, *optional*): What the metadata of hits must be: `{"language": "en", "source": ["a", "b"]}`
+                finds English items of source a or b, `{"price": {"$gte": 30, "$lt": 40}, "shop.city": "Athens"}`
+                compares numbers and looks into nested objects. A field has the operators `$eq`, `$ne`, `$gt`, `$gte`,
+                `$lt`, `$lte`, `$in`, `$nin`, `$exists` (true or false), `$contains` (an element of a list, or a part
+                of a string) and `$not`; `$and`, `$or` and `$not` combine filters. Numbers compare with numbers (10
+                equals 10.0), never with strings. A missing field and null match `$ne`, `$nin` and `$exists: False`
+                alone. For the cost, see [`MetadataFilter`].
 
         Returns:
             `list[MemoryHit]`: The hits, best first; if the query was a list, a list of such lists.
 
         Raises:
-            ValueError: If there is no query, an image is unreadable, the embedder is missing or has no text side, or
-                `k`, `text_weight` or `where` is not valid.
+            ValueError: If there is no query, an image is unreadable, the embedder is missing or has no text side, `k`,
+                `text_weight` or `where` is not valid, or `where` names a field that no item has.
         """
         return self._state.search.search(image, text, k, text_weight, where)
 
@@ -355,6 +367,21 @@ class MemoryBank:
         """
         state = self._state
         return stored_memory_inputs(hits, state.rows, state.items, state.vectors, dtype)
+
+    def metadata_kinds(self, field: str) -> frozenset[str]:
+        """Return the kinds of values that a field of the items' metadata has.
+
+        Args:
+            field (`str`): Name of the field; dots lead into nested objects.
+
+        Returns:
+            `frozenset[str]`: Some of `"number"`, `"string"`, `"boolean"`, `"list"` and `"object"`; none if the field
+            is always null.
+
+        Raises:
+            ValueError: If no item has the field; the message lists the fields that items have.
+        """
+        return self._state.search.metadata_kinds(field)
 
     @property
     def embeds_text(self) -> bool:
@@ -421,13 +448,16 @@ class MemoryBank:
         return verify_bank(self._state, self._model)
 
     def save_pretrained(self, save_directory: str | os.PathLike) -> None:
-        """Copy the bank to another folder, new or empty.
+        """Copy the bank to another folder, new or empty, without the items that were removed.
+
+        Files that hold removed items are written anew. Searches find the same as here; earlier hits on items of those
+        files are refused there.
 
         Raises:
             ValueError: If the folder is not empty, or a file of this bank is damaged.
         """
         self._fetch_all()
-        copy_bank(self.folder, self.config, Path(save_directory))
+        copy_bank(self._state, Path(save_directory))
 
     def push_to_hub(
         self,
@@ -445,9 +475,11 @@ class MemoryBank:
     ):
         """Push the bank to a Hub repository: a card, and the files that are new or have changed.
 
-        Files of an older bank in the repository are deleted; other files are left alone. Readers see either the old
-        bank or the new one. After an interruption, the same call continues the push. The card is generated, unless
-        this bank's `README.md` has been edited (then it is pushed) or the repository's has been (then it stays).
+        Removed items are not pushed: files that hold any are written anew in a temporary folder. Files of an older
+        bank in the repository are deleted; earlier commits keep theirs. Other files are left alone. Readers see either
+        the old bank or the new one. After an interruption, the same call continues the push. The card is generated,
+        unless this bank's `README.md` has been edited (then it is pushed) or the repository's has been (then it
+        stays).
 
         Args:
             repo_id (`str`): Id of the repository, which is created if it does not exist.
@@ -471,8 +503,7 @@ class MemoryBank:
             ValueError: If a file of this bank is damaged, or `private` is asked for and the repository is public.
             OSError: If the repository cannot be written.
         """
-        publisher = BankPublisher(self.folder, self.config, self._state.fetch)
-        return publisher.push(
+        return BankPublisher(self._state).push(
             repo_id,
             repo_type=repo_type,
             license=license,

@@ -60,6 +60,23 @@ def describe_model(place: Place) -> dict[str, Any]:
     }
 
 
+def read_processor(place: Place):
+    """Read the processor of a model; of a repository, its files are downloaded.
+
+    Args:
+        place ([`Place`]): Place of the model.
+
+    Returns:
+        `CoMemProcessor` or `None`: The processor, `None` if there is none.
+    """
+    from comem_hf.modeling import CoMemProcessor
+
+    try:
+        return CoMemProcessor.from_pretrained(place.name, **place.of_hub)
+    except (OSError, ValueError):  # as transformers says that files are missing
+        return None
+
+
 def describe_bank(config: "BankConfig", commit: str | None = None) -> dict[str, Any]:
     """Return facts about a memory bank.
 

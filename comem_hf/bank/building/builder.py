@@ -8,6 +8,7 @@ from pathlib import Path
 from transformers.utils import logging
 
 from comem_hf.bank.encoding.embedder import Embedder
+from comem_hf.bank.encoding.fit import item_settings
 from comem_hf.bank.encoding.input_rows import read_rows
 from comem_hf.bank.encoding.item_encoder import ItemEncoder, eval_mode
 from comem_hf.bank.encoding.skipped import SKIPPED_NAME, labelled, write_skipped
@@ -67,7 +68,7 @@ class BankBuilder:
         """
         decisive = {
             "memory_fingerprint": self.model.memory_fingerprint(),
-            "memory_pixels": [self.processor.memory_min_pixels, self.processor.memory_max_pixels],
+            "processor": item_settings(self.processor),
             "embedder": self.embedder.settings,
             "dtype": self.settings.dtype,
             "shard_size": self.settings.shard_size,
@@ -123,7 +124,9 @@ class BankBuilder:
     def _finish(self, staging: Staging) -> None:
         """Put the bank together from all shards."""
         shards = [shard for shard in staging.shards.values() if shard["num_items"]]
-        skipped = [entry for shard in staging.shards.values() for entry in shard["skipped"]]
+        skipped, repeated = (
+            [entry for shard in staging.shards.values() for entry in shard[part]] for part in ("skipped", "repeated")
+        )
         total = sum(shard["input_items"] for shard in staging.shards.values())
         if not shards:
             if not skipped:
@@ -155,14 +158,15 @@ class BankBuilder:
             # A build that an older version began goes on with new rules.
             picture_rules=min(shard.get("picture_rules", FIRST_PICTURE_RULES) for shard in shards),
             cut_texts=warn_about_texts([shard["texts"] for shard in shards if "texts" in shard], len(index)),
+            processor=staging.settings["processor"],
         )
         config.files[CARD_NAME] = write_card(staging.bank, config)
-        write_skipped(staging.bank, skipped)
+        write_skipped(staging.bank, [*skipped, *repeated])
         config.save(staging.bank)
-        if skipped:
-            logger.warning(
-                f"{len(skipped)} of {total} items were skipped; {str(staging.output / SKIPPED_NAME)!r} says why."
-            )
+        counts = [f"{len(skipped)} of {total} items were skipped"] if skipped else []
+        counts += [f"{len(repeated)} of {total} items are repetitions of others"] if repeated else []
+        if counts:
+            logger.warning(f"{', and '.join(counts)}; {str(staging.output / SKIPPED_NAME)!r} says why.")
 
 
 def _model_reference(model) -> dict:

@@ -63,7 +63,7 @@ class ShardBuilder:
                 "input_digest": input_digest(rows),
                 "digest": _digest(encoded.records),
                 "skipped": encoded.skipped,
-                "repeated": [row.number for row in rows if row.repeated],
+                "repeated": encoded.repeated,
                 "picture_rules": PICTURE_RULES,
                 "texts": text_facts(encoded.records),
                 "files": files,
@@ -81,7 +81,7 @@ class ShardBuilder:
             raise ValueError(f"{str(staging.output)!r} already holds a memory bank with fewer items.")
         shard = staging.shards[number]
         check_problems(rows, {entry["item"]: entry["reason"] for entry in shard["skipped"]}, self.on_error)
-        left_out = {*(entry["item"] for entry in shard["skipped"]), *shard["repeated"]}
+        left_out = {entry["item"] for part in ("skipped", "repeated") for entry in shard[part]}
         records = [row.record for row in rows if row.number not in left_out]
         if len(rows) != shard["input_items"] or None in records or _digest(records) != shard["digest"]:
             raise changed_items(staging, number)

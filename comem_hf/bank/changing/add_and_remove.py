@@ -12,9 +12,10 @@ from comem_hf import default
 from comem_hf.bank.building.build_settings import SHARD_SIZE
 from comem_hf.bank.building.texts import warn_about_cut_texts
 from comem_hf.bank.encoding.encode_rows import check_on_error, encode_rows
+from comem_hf.bank.encoding.fit import refuse_other_processor
 from comem_hf.bank.encoding.input_rows import InputRow, read_rows
 from comem_hf.bank.encoding.item_encoder import ItemEncoder, eval_mode
-from comem_hf.bank.encoding.skipped import item_label, labelled
+from comem_hf.bank.encoding.skipped import labelled
 from comem_hf.bank.format.config import BankConfig
 from comem_hf.bank.index.default_factory import default_factory
 from comem_hf.bank.opened.state import BankState
@@ -47,7 +48,8 @@ def add_items(
         shard_size (`int`, defaults to 1024): Items per file.
 
     Returns:
-        `list[dict]`: `{"item", "id", "reason"}` for each item that was left out.
+        `list[dict]`: `{"item", "id", "reason"}` for each item that was left out, with `"repetition": True` for
+            repetitions.
     """
     check_on_error(on_error)
     _check_writable(bank)
@@ -57,16 +59,18 @@ def add_items(
         )
     embedder = bank.search.embedder()
     encoder = ItemEncoder(model, processor, embedder, batch_size, bank.config.memory_dtype)
-    skipped, total, cut_texts = [], 0, 0
+    skipped, repeated, total, cut_texts = [], [], 0, 0
     progress = logging.tqdm(total=operator.length_hint(items) or None, unit="item", desc="Encoding memories")
     with BankWriter(bank.folder) as writer, progress, eval_mode(model), decoder_warnings_logged():
         writer.before.check_model(model)  # the model and the bank may have changed since it was attached
         writer.before.search.attach(embedder=embedder)
+        refuse_other_processor(writer.before.config, processor, "this model", str(bank.folder))
         rows = read_rows(items, embedder)
         while shard := list(islice(rows, shard_size)):
             encoded = encode_rows(encoder, _mark_known(shard, writer.before), on_error, progress.update)
             progress.update(len(shard) - encoded.tried)
             skipped += encoded.skipped
+            repeated += encoded.repeated
             total += len(shard)
             cut_texts += sum(record.is_cut for record in encoded.records)
             if encoded.records:
@@ -76,7 +80,9 @@ def add_items(
     if skipped:
         first = labelled(skipped[0])
         logger.warning(f"{len(skipped)} of {total} items were skipped. {first}")
-    return skipped
+    if repeated:  # often wanted: adding the same items again changes nothing
+        logger.info(f"{len(repeated)} of {total} items are repetitions of others, and were left out.")
+    return sorted([*skipped, *repeated], key=lambda entry: entry["item"])
 
 
 def remove_items(bank: BankState, ids: Sequence[str]) -> None:
@@ -114,20 +120,25 @@ def _check_writable(bank: BankState) -> None:
 
 
 def _mark_known(rows: Sequence[InputRow], bank: BankState) -> list[InputRow]:
-    """Return the same items; those that the bank already holds are marked as repeated.
+    """Return the same items; those that the bank already holds are marked as repetitions.
 
-    Raises:
-        ValueError: If the bank holds a different item with the same id.
+    An item whose id is that of a different item in the bank cannot be used; if its id was made from its content, it
+    gets another one.
     """
-    marked = []
-    for row in rows:
-        known = None if row.record is None or row.problem else bank.rows.by_id.get(row.id)
-        if known is not None:
-            if not row.record.same_content(bank.items.read_records([known])[0]):
-                raise ValueError(
-                    f"{item_label(row.number, row.id)}: the bank {str(bank.folder)!r} holds another item of that id; "
-                    f"`remove([{row.id!r}])` it first, or give this one another id."
-                )
-            row = replace(row, repeated=True)
-        marked.append(row)
-    return marked
+    return [row if row.record is None or row.problem or row.repetition else _compared(row, bank) for row in rows]
+
+
+def _compared(row: InputRow, bank: BankState) -> InputRow:
+    ids = [row.id] if row.record.other_id is None else [row.id, row.record.other_id]
+    known = {item_id: bank.rows.by_id[item_id] for item_id in ids if item_id in bank.rows.by_id}
+    for stored in bank.items.read_records(list(known.values())):
+        if row.record.same_content(stored):
+            return replace(row, repetition=f"It is a repetition of {stored.id!r}, which the bank holds already.")
+    free = [item_id for item_id in ids if item_id not in known]
+    if free:
+        return row if free[0] == row.id else replace(row, id=free[0], record=replace(row.record, id=free[0]))
+    return replace(
+        row,
+        problem=f"the bank {str(bank.folder)!r} holds another item of that id; `remove([{row.id!r}])` it first, or "
+        "give this one another id.",
+    )

@@ -63,6 +63,15 @@ def _check_alike(banks: Sequence[BankState]) -> None:
                     f"Banks can only be merged if they are alike, but `{name}` is {expected!r} in "
                     f"{str(first.folder)!r} and {found!r} in {str(bank.folder)!r}."
                 )
+    known = [bank for bank in banks if bank.config.processor is not None]  # banks of older versions do not say
+    for bank in known[1:]:
+        expected, found = known[0].config.processor, bank.config.processor
+        for name in sorted(expected.keys() & found.keys()):
+            if found[name] != expected[name]:
+                raise ValueError(
+                    f"Banks can only be merged if their items were prepared alike, but the processor had `{name}` "
+                    f"{expected[name]!r} for {str(known[0].folder)!r} and {found[name]!r} for {str(bank.folder)!r}."
+                )
 
 
 def _choose(banks: Sequence[BankState], on_conflict: str) -> list[list[int]]:
@@ -121,6 +130,7 @@ def _write(banks, chosen, folder: Path, shard_size: int, index_factory: str | No
         cut_texts=cut_texts,
         license=config.license if len({bank.config.license for bank in banks}) == 1 else None,
         picture_rules=min(bank.config.picture_rules for bank in banks),
+        processor=config.processor if all(bank.config.processor is not None for bank in banks) else None,
     )
     merged.files[CARD_NAME] = write_card(folder, merged)
     merged.save(folder)

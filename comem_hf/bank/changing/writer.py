@@ -100,7 +100,7 @@ class BankWriter:
         self._cut_texts += sum(record.is_cut for record in records)
 
     def remove(self, rows: Sequence[int]) -> None:
-        """Remove rows from the bank; their stored data stays until the bank is merged into another."""
+        """Remove rows from the bank; their data stays in its files, but is in no copy (see [`without_removed`])."""
         removed = np.union1d(self._removed, np.asarray(rows, dtype=np.int64))
         if self._cut_texts:
             gone = self.before.items.read_records(np.setdiff1d(removed, self._removed).tolist())

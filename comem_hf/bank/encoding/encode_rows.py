@@ -21,7 +21,8 @@ class EncodedRows:
         records (`list[ItemRecord]`): The items that can be used.
         memory (`torch.Tensor` or `None`): Shape (items, memory tokens, hidden), on the CPU; `None` without items.
         embeddings (`np.ndarray` or `None`): Shape (items, embedding size).
-        skipped (`list[dict]`): `{"item", "id", "reason"}` for each item that was left out (see [`write_skipped`]).
+        skipped (`list[dict]`): `{"item", "id", "reason"}` for each item that cannot be used (see [`write_skipped`]).
+        repeated (`list[dict]`): The same with `"repetition": True` for each item that is a repetition of another.
         tried (`int`): Items that went through the encoder.
     """
 
@@ -29,6 +30,7 @@ class EncodedRows:
     memory: torch.Tensor | None
     embeddings: np.ndarray | None
     skipped: list[dict]
+    repeated: list[dict]
     tried: int
 
 
@@ -48,7 +50,7 @@ def encode_rows(
     """
     problems = {row.number: row.problem for row in rows if row.problem is not None}
     check_problems(rows, problems, on_error)
-    usable = [row for row in rows if row.problem is None and not row.repeated]
+    usable = [row for row in rows if row.problem is None and row.repetition is None]
     encoded = encoder.encode([row.record for row in usable], progress)
     problems |= {row.number: row.named(one.problem) for row, one in zip(usable, encoded, strict=True) if one.problem}
     check_problems(rows, problems, on_error)
@@ -61,6 +63,11 @@ def encode_rows(
             {"item": row.number, "id": row.id, "reason": problems[row.number]}
             for row in rows
             if row.number in problems
+        ],
+        repeated=[
+            {"item": row.number, "id": row.id, "reason": row.repetition, "repetition": True}
+            for row in rows
+            if row.problem is None and row.repetition is not None
         ],
         tried=len(usable),
     )

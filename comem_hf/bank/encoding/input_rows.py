@@ -26,7 +26,8 @@ class InputRow:
         id (`str` or `None`): Id of the item, where it is known.
         record (`ItemRecord` or `None`): The item, if it could be read.
         problem (`str` or `None`): Why it cannot be used.
-        repeated (`bool`): Whether an earlier item is equal in everything: leaving this one out loses nothing.
+        repetition (`str` or `None`): What it is a repetition of, if there is an equal item: leaving it out loses
+            nothing.
         name (`str`): What reasons call it: the path of its image file, or its number and id.
         is_error (`bool`): Whether `on_error="raise"` stops at its problem.
     """
@@ -35,7 +36,7 @@ class InputRow:
     id: str | None
     record: ItemRecord | None = None
     problem: str | None = None
-    repeated: bool = False
+    repetition: str | None = None
     name: str = ""
     is_error: bool = True
 
@@ -49,6 +50,8 @@ def read_rows(
 ) -> Iterator[InputRow]:
     """Number and read items, image files included; of items with the same id, only the first is used.
 
+    A later one is a repetition if its text, picture and metadata are the same, and otherwise a problem.
+
     Args:
         items (`Iterable[MemoryItem]`): The items, or mappings of their fields.
         embedder (`Embedder`): Refuses items that it cannot make searchable.
@@ -57,13 +60,14 @@ def read_rows(
     contents = array("Q")
     for number, item in enumerate(items):
         row = _read_row(number, item, embedder)
-        contents.append(0 if row.record is None else int(row.record.digest[:16], 16))
+        contents.append(0 if row.record is None else int(row.record.content[:16], 16))
         if row.problem is None:
             first = first_of.setdefault(hashlib.blake2b(row.id.encode(), digest_size=16).digest(), number)
             if first != number:
-                same = contents[first] == contents[number]
-                problem = None if same else row.named(f"item {first} already has its id {row.id!r}.")
-                row = replace(row, problem=problem, repeated=same)
+                if contents[first] == contents[number]:
+                    row = replace(row, repetition=f"It is a repetition of item {first}.")
+                else:
+                    row = replace(row, problem=row.named(f"item {first} already has its id {row.id!r}."))
         yield row
 
 

@@ -1,4 +1,4 @@
-"""`skipped.jsonl`: the items that a build left out, and why."""
+"""`skipped.jsonl`: the items that a build left out, and why; repetitions of other items are marked as such."""
 
 import json
 from collections.abc import Sequence
@@ -15,11 +15,12 @@ def write_skipped(folder: Path, skipped: Sequence[dict]) -> None:
 
     Args:
         folder (`Path`): The bank.
-        skipped (`Sequence[dict]`): `{"item": number from 0, "id": str or None, "reason": str}` for each. If it
-            is empty, no file is written.
+        skipped (`Sequence[dict]`): `{"item": number from 0, "id": str or None, "reason": str}` for each, in any order,
+            with `"repetition": True` for a repetition of another item. If it is empty, no file is written.
     """
     if skipped:
-        lines = "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in skipped)
+        in_order = sorted(skipped, key=lambda entry: entry["item"])
+        lines = "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in in_order)
         # UTF-8 has no lone surrogates: they become their JSON escapes.
         content = lines.encode("utf-8", errors="backslashreplace")
         write_durably(folder / SKIPPED_NAME, lambda path: path.write_bytes(content))
@@ -31,6 +32,11 @@ def read_skipped(folder: Path) -> list[dict]:
     if not path.is_file():
         return []
     return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+
+
+def is_repetition(entry: dict) -> bool:
+    """Whether an item was left out because it is a repetition of another, which loses nothing."""
+    return entry.get("repetition", False)
 
 
 def item_label(number: int, item_id: str | None) -> str:

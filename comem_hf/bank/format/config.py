@@ -86,6 +86,8 @@ class BankConfig:
             they differ; 1 if `bank_config.json` does not say.
         cut_texts (`int`, defaults to 0): Items whose text is longer than the 5,000 characters that the memory encoder
             reads. Banks of earlier versions did not count them.
+        processor (`dict`, *optional*): Settings of the processor that decide the vectors of items (see
+            [`item_settings`]); banks of older versions have none.
         format_version (`int`): Version of the layout; newer ones are refused.
     """
 
@@ -106,6 +108,7 @@ class BankConfig:
     license: str | None = None
     picture_rules: int = FIRST_PICTURE_RULES
     cut_texts: int = 0
+    processor: dict | None = None
     format_version: int = FORMAT_VERSION
 
     def __post_init__(self):
@@ -144,6 +147,8 @@ class BankConfig:
             raise ValueError(f"`cut_texts` must be an integer from 0, got {self.cut_texts!r}.")
         if not isinstance(self.license, str | None):
             raise ValueError(f"`license` must be an identifier such as 'cc-by-sa-4.0', got {self.license!r}.")
+        if not isinstance(self.processor, dict | None):
+            raise ValueError(f"`processor` must be a mapping or null, got {self.processor!r}.")
         for name, entry in self.files.items():
             if not FILE_NAME.fullmatch(name):
                 raise ValueError(f"`files` names {name!r}, which is not a file of a memory bank.")
@@ -226,7 +231,10 @@ class BankConfig:
 
     def to_json(self) -> str:
         """The text of `bank_config.json`."""
-        return json.dumps(asdict(self), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+        values = asdict(self)
+        if self.processor is None:  # a bank of an older version stays as it is
+            del values["processor"]
+        return json.dumps(values, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
     def save(self, folder: Path) -> None:
         """Write `bank_config.json` into `folder`, whole or not at all."""

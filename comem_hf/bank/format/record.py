@@ -5,7 +5,7 @@ import io
 import json
 import os
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
 
@@ -27,13 +27,17 @@ class ItemRecord:
     """Stored form of a memory item.
 
     Args:
-        id (`str`): Given, or the first 32 hex digits of the content's sha256.
+        id (`str`): Given, or made from the content: the first 32 hex digits of a sha256 over text, picture and, if
+            there is any, metadata.
         text (`str` or `None`): Text of the item.
         image (`bytes` or `None`): Encoded image: the file's own bytes, or PNG for an image that came from memory; in
             RGB, by the rules of [`load_image`], if PNG would not keep its pixels.
         image_name (`str` or `None`): Name of the image file, without its folder.
         metadata (`str`): JSON object.
         digest (`str`): sha256 over everything above (pixels in place of the PNG bytes); empty when read back.
+        content (`str`): Digest of text, picture and metadata, in 32 hex digits; empty when read back.
+        other_id (`str` or `None`): For an id that was made from the content, the one that was made with metadata if
+            `id` was made without, or the other way round. Banks of older versions have ids that leave metadata out.
     """
 
     id: str
@@ -42,6 +46,8 @@ class ItemRecord:
     image_name: str | None
     metadata: str
     digest: str = ""
+    content: str = ""
+    other_id: str | None = None
 
     @classmethod
     def from_item(cls, item: MemoryItem) -> "ItemRecord":
@@ -77,7 +83,13 @@ class ItemRecord:
             metadata = json.dumps(item.metadata or {}, sort_keys=True, ensure_ascii=False, allow_nan=False)
         except (TypeError, ValueError) as error:
             raise ValueError(f"`metadata` cannot be written as JSON: {error}.") from error
-        item_id = item.id if item.id is not None else content.hexdigest()[:32]
+        made_ids = [content.hexdigest()[:32]]
+        content.update(b"metadata" + metadata.encode(errors="surrogatepass"))
+        made_ids.append(content.hexdigest()[:32])
+        with_metadata = made_ids[1]
+        if item.metadata:
+            made_ids.reverse()
+        item_id, other_id = made_ids if item.id is None else (item.id, None)
         if not isinstance(item_id, str) or not item_id:
             raise ValueError(f"`id` must be a non-empty string, got {item.id!r}.")
         for name, text in (("id", item_id), ("text", item.text), ("image", image_name), ("metadata", metadata)):
@@ -86,16 +98,19 @@ class ItemRecord:
             except UnicodeEncodeError as error:
                 raise ValueError(f"`{name}` is no valid Unicode: {error}.") from error
         content.update(json.dumps([item_id, image_name, metadata]).encode())
-        return cls(item_id, item.text, image, image_name, metadata, content.hexdigest())
+        return cls(item_id, item.text, image, image_name, metadata, content.hexdigest(), with_metadata, other_id)
 
     @property
     def is_cut(self) -> bool:
         """Whether the text is longer than what the memory encoder reads of it."""
         return len(self.text or "") > MAX_ITEM_CHARACTERS
 
-    def same_content(self, other: "ItemRecord") -> bool:
-        """Whether two records are equal except for the digest, which stored records lack."""
-        return replace(self, digest="") == replace(other, digest="")
+    def same_content(self, stored: "ItemRecord") -> bool:
+        """Whether text, picture and metadata are equal to those of a stored record; names of files do not count."""
+        if (self.text, self.metadata) != (stored.text, stored.metadata):
+            return False
+        # An id that was made from the content is the same for the same pixels, however they were encoded.
+        return self.image == stored.image or self.other_id is not None and stored.id in (self.id, self.other_id)
 
     def to_item(self) -> MemoryItem:
         """The item; its image is opened from the stored bytes, and decoded when it is first used.

@@ -1,16 +1,19 @@
 """Pushing a bank to a Hub repository: only changed files, and never half a bank for readers."""
 
 import hashlib
+import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from transformers.utils import logging
 
+from comem_hf.bank.changing.without_removed import without_removed
 from comem_hf.bank.format.config import CONFIG_NAME, FILE_NAME, BankConfig
 from comem_hf.bank.opened.integrity import check_files, say_if_changed
+from comem_hf.bank.opened.state import BankState
 from comem_hf.cards.bank_card import is_edited, own_card, render_card
 from comem_hf.cards.check import check_card
 from comem_hf.cards.licenses import check_license
@@ -32,21 +35,21 @@ FILES_PER_COMMIT = 256
 class BankPublisher:
     """Pushes a bank to a Hub repository.
 
-    A file is uploaded if the repository has no file with that name and sha256; before that, it is compared with its
-    checksum. `bank_config.json` is committed together with deletions and with files that replace others, so readers
-    see either the old bank or the new one. The new files of a big bank are committed in parts before that, when
-    nothing names them yet. After an interruption, the same call continues the push.
+    Items that were removed are not pushed (see [`without_removed`]). A file is uploaded if the repository has no file
+    with that name and sha256; before that, it is compared with its checksum. `bank_config.json` is committed together
+    with deletions and with files that replace others, so readers see either the old bank or the new one. The new files
+    of a big bank are committed in parts before that, when nothing names them yet. After an interruption, the same call
+    continues the push.
 
     Args:
-        folder (`Path`): The bank.
-        config (`BankConfig`): Its configuration.
-        fetch (`Callable[[list[str]], None]`, *optional*): Called with names of files before they are first read.
+        bank (`BankState`): The bank.
     """
 
-    def __init__(self, folder: Path, config: BankConfig, fetch: Callable[[list[str]], None] | None):
-        self.folder = folder
-        self.config = config
-        self.fetch = fetch or (lambda names: None)
+    def __init__(self, bank: BankState):
+        self.bank = bank
+        self.folder = bank.folder
+        self.config = bank.config
+        self.fetch = bank.fetch or (lambda names: None)
 
     def push(
         self,
@@ -66,27 +69,31 @@ class BankPublisher:
             raise ValueError(f"`repo_type` must be 'dataset' or 'model', got {repo_type!r}.")
         check_license(license)
         own_card(self.folder, self.config)  # if the card is refused, no repository is created
-        config = self.config if license is None else replace(self.config, license=license)
-        if model_id is not None:
-            if not is_repository_id(model_id):
-                raise ValueError(f"`model_id` must be the id of a repository, got {model_id!r}.")
-            config = replace(config, model={"id": model_id, "revision": model_revision})
+        if model_id is not None and not is_repository_id(model_id):
+            raise ValueError(f"`model_id` must be the id of a repository, got {model_id!r}.")
         with (
             plain_errors(repo_id, options.get("revision"), repo_type=repo_type, writing=True),
             _without_advice(),
             say_if_changed(self.folder, self.config),
+            tempfile.TemporaryDirectory() as temporary,
         ):
+            clean = without_removed(self.bank, Path(temporary))
+            config, sources = clean.config, clean.sources
+            if license is not None:
+                config = replace(config, license=license)
+            if model_id is not None:
+                config = replace(config, model={"id": model_id, "revision": model_revision})
             target = PushTarget(repo_id, repo_type, **options)
             config, card = self._describe(config, target)
             *parts, last = self._parts(config, target.present)
             message = commit_message or f"Push a memory bank of {config.num_items} items"
             total = len(parts) + 1
             for number, names in enumerate(parts, 1):
-                target.commit(self._additions(names), f"{message} (part {number} of {total})")
+                target.commit(self._additions(names, sources), f"{message} (part {number} of {total})")
             ours = {*config.data_files(), CARD_NAME}
             stale = [name for name in target.present if FILE_NAME.fullmatch(name) and name not in ours]
             operations = [
-                *self._additions(last),
+                *self._additions(last, sources),
                 *([CommitOperationAdd(CARD_NAME, card)] if card is not None else []),
                 CommitOperationAdd(CONFIG_NAME, config.to_json().encode()),
                 *(CommitOperationDelete(name) for name in stale),
@@ -111,8 +118,8 @@ class BankPublisher:
             return config, own
         if CARD_NAME in target.present and is_edited(target.download(CARD_NAME), before):
             return config, None
-        self.fetch([name for name in config.data_files() if name.startswith("items-")])
-        text = render_card(config, **target.address, contents=describe_items(self.folder, config))
+        self.fetch([name for name in self.config.data_files() if name.startswith("items-")])
+        text = render_card(config, **target.address, contents=describe_items(self.folder, self.config))
         check_card(text, "the generated card")
         card = text.encode()
         config.files[CARD_NAME] = {"sha256": hashlib.sha256(card).hexdigest(), "size": len(card)}
@@ -126,12 +133,13 @@ class BankPublisher:
         parts[-1] += [name for name in changed if name in present]
         return parts
 
-    def _additions(self, names: list[str]) -> list:
+    def _additions(self, names: list[str], sources: Mapping[str, Path]) -> list:
         from huggingface_hub import CommitOperationAdd
 
-        self.fetch(names)
-        check_files(self.folder, self.config, names=names)
-        return [CommitOperationAdd(name, str(self.folder / name)) for name in names]
+        own = [sources[name].name for name in names if sources[name].parent == self.folder]
+        self.fetch(own)
+        check_files(self.folder, self.config, names=own)
+        return [CommitOperationAdd(name, str(sources[name])) for name in names]
 
 
 @contextmanager

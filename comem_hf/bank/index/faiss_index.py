@@ -8,6 +8,7 @@ import numpy as np
 from comem_hf.bank.format.config import BankConfig
 
 from .index import Index, Selection, unit_rows
+from .keep_rows import keep_rows
 
 
 _CALIBRATED_HITS = 10  # per query, for which `nprobe` was chosen
@@ -158,6 +159,13 @@ class FaissIndex(Index):
         except RuntimeError as error:
             raise ValueError(f"{_kind(self._faiss)} lacks ids between {first} and {first + count - 1}.") from error
         return vectors
+
+    def keep(self, live: np.ndarray) -> None:
+        self._check_writable()
+        if self._ivf is not None:  # fewer vectors per list: a search that has to find as many looks through more lists
+            share = np.count_nonzero(live) / len(live)
+            self.nprobe = min(self.num_lists, math.ceil(self.nprobe / share))
+        keep_rows(self._faiss, live)
 
     def save(self, path: Path) -> None:
         import faiss

@@ -28,8 +28,9 @@ class Selection:
 class Index(ABC):
     """Finds the ids of embeddings; an id is a row of the bank, and stays the same when vectors are added.
 
-    Nothing is removed; instead, a search gets the ids that may be hits. Embeddings are float32 arrays of shape
-    (vectors, embedding size), of any norm: if the metric is cosine, the index normalises them.
+    A search gets the ids that may be hits, and so skips removed rows; [`Index.keep`] is for an index without them.
+    Embeddings are float32 arrays of shape (vectors, embedding size), of any norm: if the metric is cosine, the index
+    normalises them.
     """
 
     @abstractmethod
@@ -68,6 +69,14 @@ class Index(ABC):
 
         Raises:
             ValueError: If the index lacks one of the ids.
+        """
+
+    @abstractmethod
+    def keep(self, live: np.ndarray) -> None:
+        """Drop vectors, and number the rest from 0, in the same order: for a copy of a bank without removed items.
+
+        Args:
+            live (`np.ndarray`): Which ids stay, bool of shape (vectors,).
         """
 
     @abstractmethod

@@ -1,16 +1,12 @@
-"""Checks of a bank's files against `bank_config.json`, and copies that are checked."""
+"""Checks of a bank's files against `bank_config.json`."""
 
 import math
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from comem_hf.bank.format.config import CONFIG_NAME, BankConfig
-from comem_hf.cards.bank_card import card_for
-from comem_hf.cards.template import CARD_NAME
-from comem_hf.files.whole_file import file_entry, write_durably
-from comem_hf.files.whole_folder import whole_folder
+from comem_hf.files.whole_file import file_entry
 
 
 _POINTER = b"version https://git-lfs"
@@ -67,19 +63,3 @@ def say_if_changed(folder: Path, config: BankConfig) -> Iterator[None]:
     except FileNotFoundError:
         check_unchanged(folder, config)
         raise
-
-
-def copy_bank(source: Path, config: BankConfig, target: Path) -> None:
-    """Copy a bank to a folder that is new or empty; the folder appears when the copy is whole and checked.
-
-    Raises:
-        ValueError: If `target` is not empty, a file of the bank is damaged, or the bank has been changed meanwhile.
-    """
-    with whole_folder(target, "save_directory") as copy, say_if_changed(source, config):
-        config.save(copy)  # not a copy of the file, which may be of a later state by now
-        check_files(source, config, hash_up_to=0)
-        for name in config.data_files():
-            write_durably(copy / name, lambda path, name=name: shutil.copyfile(source / name, path))
-        card = card_for(source, config)
-        write_durably(copy / CARD_NAME, lambda path: path.write_bytes(card))
-        check_files(copy, config)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from comem_hf.bank.encoding.embedder import BackboneEmbedder, Embedder, ModelEmbedder
+from comem_hf.bank.encoding.fit import refuse_other_processor
 from comem_hf.bank.format.config import BankConfig
 from comem_hf.bank.format.items import StoredItems
 from comem_hf.bank.index.index import Index, Selection, unit_rows
@@ -32,6 +33,7 @@ class BankSearch:
         self._live = None if live is None else Selection.of(live)
         self._filter = MetadataFilter(items, live)
         self._embedder: Embedder | None = None
+        self._processor = None
         self._device = None
 
     def attach(self, model=None, processor=None, embedder: Embedder | None = None) -> None:
@@ -46,7 +48,10 @@ class BankSearch:
         if embedder is not None:
             if embedder.settings != settings:
                 raise ValueError(f"The bank was made with the embedder {settings}, got {embedder.settings}.")
-            self._embedder = embedder
+        if processor is not None:
+            refuse_other_processor(self.config, processor, "this model", str(self.items.folder))
+        self._embedder = self._embedder if embedder is None else embedder
+        self._processor = self._processor if processor is None else processor
 
     def take_over(self, other: "BankSearch") -> None:
         """Use the embedder of another state of the same bank.
@@ -60,7 +65,7 @@ class BankSearch:
                 raise ValueError(
                     f"Another bank has replaced this one: `{name}` was {before!r} and is {now!r}; open the bank again."
                 )
-        self._embedder, self._device = other._embedder, other._device
+        self._embedder, self._processor, self._device = other._embedder, other._processor, other._device
 
     def search(
         self,
@@ -77,6 +82,8 @@ class BankSearch:
         queries, single = _as_lists(image, text)
         if not next(iter(queries.values())):
             return []
+        if self._processor is not None:  # its settings may have been changed since it was attached
+            refuse_other_processor(self.config, self._processor, "this model", str(self.items.folder), True)
         among = self._live if where is None else self._filter.select(where)
         scores, rows = self.index.search(self._embed(queries, text_weight), k, among)
         found_rows = rows[rows >= 0].tolist()
@@ -90,6 +97,10 @@ class BankSearch:
             for query_scores, query_rows in zip(scores, rows, strict=True)
         ]
         return hits[0] if single else hits
+
+    def metadata_kinds(self, field: str) -> frozenset[str]:
+        """See [`MemoryBank.metadata_kinds`]."""
+        return self._filter.kinds(field)
 
     def _embed(self, queries: dict[str, Sequence], text_weight: float) -> np.ndarray:
         embedder = self.embedder()

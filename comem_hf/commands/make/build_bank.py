@@ -56,7 +56,7 @@ def build_bank(
     """
     from comem_hf.bank import MemoryBank
     from comem_hf.bank.building.processes import Processes
-    from comem_hf.bank.encoding.skipped import read_skipped
+    from comem_hf.bank.encoding.skipped import is_repetition, read_skipped
     from comem_hf.bank.sources import open_source
     from comem_hf.commands.common.loading import load_model
     from comem_hf.commands.common.output import print_json, print_table
@@ -83,8 +83,11 @@ def build_bank(
         distributed=distributed,
     )
     if processes.leader:
-        built = {"folder": str(output), "items": len(bank), "skipped": len(read_skipped(output))}
+        left_out = read_skipped(output)
+        repeated = sum(map(is_repetition, left_out))
+        built = {"folder": str(output), "items": len(bank), "skipped": len(left_out) - repeated, "repeated": repeated}
         if json:
             print_json(built)
         else:
-            print_table("bank", ("", ""), list(built.items()))
+            rows = [(name, value) for name, value in built.items() if name != "repeated" or value]
+            print_table("bank", ("", ""), rows)

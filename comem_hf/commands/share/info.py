@@ -22,7 +22,7 @@ def info(
     """Show what a model or a memory bank is: sizes, fingerprints and what fits together.
 
     Read from configurations and headers: no weights are loaded, and of a repository none are downloaded. A bank fits
-    the model with the same memory fingerprint.
+    the model with the same memory fingerprint, if its processor prepares pictures and texts as it did for the bank.
 
     Example:
         comem info my-model --bank my-bank
@@ -51,16 +51,31 @@ def info(
         found |= facts
     if bank is not None:
         config = BankConfig.load(find_place(bank, kind=BANK).folder)
-        fingerprint = config.memory_fingerprint
-        fits = facts["memory_fingerprint"] and facts["memory_fingerprint"] == fingerprint
-        found |= {"bank": {"name": bank, "memory_fingerprint": fingerprint}, "fits": fits}
-        rows += [("fingerprint of the bank", fingerprint), ("fits", {True: "yes", False: "no"}.get(fits, "unknown"))]
+        fits, problem = fit_of(place, facts["memory_fingerprint"], config, bank)
+        found |= {"bank": {"name": bank, "memory_fingerprint": config.memory_fingerprint}, "fits": fits}
+        words = {True: "yes", False: "no"}.get(fits, "unknown")
+        rows += [("fingerprint of the bank", config.memory_fingerprint), ("fits", words)]
     if json:
         print_json(found)
     else:
         print_table(place.kind, ("", name), rows)
-    if bank is not None:
-        config.refuse_other_model(facts["memory_fingerprint"], f"the model {name!r}", bank)
+    if bank is not None and problem is not None:
+        raise problem
+
+
+def fit_of(place, fingerprint: str | None, config, bank: str) -> tuple[bool | None, ValueError | None]:
+    """Return whether a bank fits a model (`None`: it cannot be told), and the error that attaching it would raise."""
+    from comem_hf.bank.encoding.fit import expected_settings, refuse_other_model
+    from comem_hf.hub.describe import read_processor
+
+    is_same = fingerprint == config.memory_fingerprint
+    processor = read_processor(place) if is_same and expected_settings(config) else None
+    try:
+        refuse_other_model(config, fingerprint, processor, f"the model {place.name!r}", bank)
+    except ValueError as error:
+        is_unknown = fingerprint is None or is_same and processor is None
+        return None if is_unknown else False, error
+    return True, None
 
 
 def bank_rows(facts: dict[str, Any]) -> list[tuple[str, object]]:

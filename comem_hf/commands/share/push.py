@@ -99,15 +99,21 @@ def push_bank(folder: Path, repo_id: str, repo_type: str | None = None, license:
 
 def push_model(folder: Path, repo_id: str, bank: Path | None, bank_repo: str, card: dict, options: dict) -> list:
     """Push a model and, if given, a bank that fits it; both are checked before anything is uploaded."""
+    from comem_hf.bank.encoding.fit import refuse_other_processor
     from comem_hf.bank.format.config import BankConfig
     from comem_hf.cards.bank_card import own_card
+    from comem_hf.hub.describe import read_processor
+    from comem_hf.hub.place import MODEL, Place
     from comem_hf.hub.push_model import ModelPublisher
 
     publisher = ModelPublisher(folder)
     if bank is None:
         return [(folder, publisher.push(repo_id, **card, **options))]
     config = BankConfig.load(bank)
-    config.refuse_other_model(publisher.memory_fingerprint, f"the model {str(folder)!r}", str(bank))
+    names = f"the model {str(folder)!r}", str(bank)
+    config.refuse_other_model(publisher.memory_fingerprint, *names)
+    if publisher.has_processor:
+        refuse_other_processor(config, read_processor(Place(str(folder), MODEL, folder)), *names)
     own_card(bank, config)  # if it is refused, the model is not pushed either
     pushed = publisher.push(repo_id, bank_id=bank_repo, **card, **options)
     # The merge of a pull request will be another commit.

@@ -1,11 +1,11 @@
 """`comem search`: the items of a memory bank that are nearest to a picture or a text."""
 
-from json import loads
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from comem_hf.commands.common.conditions import WHERE_HELP, read_conditions
 from comem_hf.commands.common.output import JsonOption
 
 
@@ -24,7 +24,7 @@ def search(
     ] = 0.5,
     where: Annotated[
         list[str] | None,
-        typer.Option(help="FIELD=VALUE: only items with this metadata; a field given twice may have either value."),
+        typer.Option(help=WHERE_HELP),
     ] = None,
     json: JsonOption = False,
 ) -> None:
@@ -32,7 +32,8 @@ def search(
 
     Example:
         comem search --image flag.png --top-k 5
-        comem search my-bank --model my-model --image flag.png --where language=en --where language=de
+        comem search my-bank --model my-model --image flag.png --where source=wikipedia --where source=wit
+        comem search my-bank --model my-model --image flag.png --where 'source!=wit'
     """
     from comem_hf.commands.common.loading import load_model, open_bank
     from comem_hf.commands.common.output import HIT_COLUMNS, hit_rows, hits_for_json, print_json, print_table
@@ -44,27 +45,9 @@ def search(
         opened.attach(*load_model(model))
     if text is not None and not opened.embeds_text:
         raise ValueError("This bank finds items by their picture only: give `--image` instead of `--text`.")
-    hits = opened.search(image=image, text=text, k=top_k, text_weight=text_weight, where=read_conditions(where))
+    conditions = read_conditions(where, opened.metadata_kinds)
+    hits = opened.search(image=image, text=text, k=top_k, text_weight=text_weight, where=conditions)
     if json:
         print_json(hits_for_json(hits))
     else:
         print_table("memory", HIT_COLUMNS, hit_rows(hits))
-
-
-def read_conditions(conditions: list[str] | None) -> dict[str, list] | None:
-    """Turn `FIELD=VALUE` strings into the `where` of a search; a value that is not JSON is a string.
-
-    Raises:
-        ValueError: If one has no `=`.
-    """
-    where = {}
-    for condition in conditions or ():
-        name, equals, text = condition.partition("=")
-        if not equals:
-            raise ValueError(f"`--where` must be FIELD=VALUE, got {condition!r}.")
-        try:
-            value = loads(text)
-        except ValueError:
-            value = text
-        where.setdefault(name, []).append(value)
-    return where or None

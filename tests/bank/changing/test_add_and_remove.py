@@ -1,6 +1,7 @@
 """Items that are added are found, and items that are removed are not."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import torch
 
 from comem_hf import MemoryBank, MemoryItem
 from comem_hf.bank.changing import add_and_remove, writer
+from comem_hf.bank.format.record import ItemRecord
 from comem_hf.bank.index import default_factory
 from comem_hf.default import default_path
 from tests.bank.conftest import contents, publish
@@ -59,20 +61,54 @@ def test_hits_of_before_are_good_as_long_as_their_items_are_there(mine, items, n
 def test_a_removed_id_can_be_used_again(mine):
     other = MemoryItem(image=make_image(30), text="Better.", id="item-1")
     with pytest.raises(ValueError, match=r"Item 0 \(id 'item-1'\): the bank .* `remove\(\['item-1'\]\)` it first"):
-        mine.add([other])
+        mine.add([other], on_error="raise")
     mine.remove(["item-1"])
-    mine.add([other])
+    assert mine.add([other]) == []
     assert mine["item-1"].text == "Better."
     assert mine.search(image=other.image, k=1)[0].item.text == "Better."
     assert mine.ids == ["item-0", *(f"item-{number}" for number in range(2, 7)), "item-1"]
 
 
-def test_items_that_are_there_already_are_passed_over(mine, items, new_items):
+def test_items_that_are_there_already_are_passed_over_and_listed_as_repetitions(mine, items, new_items, caplog):
     before = contents(mine.folder)
-    assert mine.add(items) == []
-    assert contents(mine.folder) == before and mine.config.generation == 0
-    mine.add([items[0], new_items[0], items[1], new_items[0]])
+    left_out = mine.add(items, on_error="raise")
+    assert left_out == [
+        {
+            "item": n,
+            "id": f"item-{n}",
+            "reason": f"It is a repetition of 'item-{n}', which the bank holds already.",
+            "repetition": True,
+        }
+        for n in range(7)
+    ]
+    assert contents(mine.folder) == before and mine.config.generation == 0 and "skipped" not in caplog.text
+    left_out = mine.add([items[0], new_items[0], items[1], new_items[0]])
+    assert [(entry["item"], entry["repetition"]) for entry in left_out] == [(0, True), (2, True), (3, True)]
+    assert left_out[2]["reason"] == "It is a repetition of item 1."
     assert mine.ids[7:] == ["new-20"]
+
+
+def test_a_known_id_of_a_different_item_does_not_end_an_addition(mine, items, new_items, caplog):
+    other = MemoryItem(image=make_image(30), text="Better.", id="item-1")
+    left_out = mine.add([new_items[0], other, items[2], new_items[1]])
+    assert [(entry["item"], entry.get("repetition", False)) for entry in left_out] == [(1, False), (2, True)]
+    assert "holds another item of that id; `remove(['item-1'])` it first" in left_out[0]["reason"]
+    assert mine.ids[7:] == ["new-20", "new-21"] and mine["item-1"].text != "Better."
+    assert "1 of 4 items were skipped. Item 1 (id 'item-1'): the bank" in caplog.text
+
+
+def test_what_a_bank_of_an_older_version_holds_is_recognised(build, model, tiny_processor, tmp_path):
+    """There, the id of an item without one left metadata out."""
+    item = MemoryItem(image=make_image(0), text="A shoe.", metadata={"shop": "A", "price": 30})
+    old_id = ItemRecord.from_item(MemoryItem(image=make_image(0), text="A shoe.")).id
+    bank = build([replace(item, id=old_id)], output_dir=tmp_path / "bank")
+    assert bank.ids == [old_id]
+    assert [entry["repetition"] for entry in bank.add([item])] == [True]
+    others = [replace(item, metadata={"shop": "B", "price": 28}), replace(item, metadata=None)]
+    assert bank.add(others) == []
+    assert [bank[item_id].metadata.get("shop") for item_id in bank.ids] == ["A", "B", None]
+    assert [entry["repetition"] for entry in bank.add([*others, item])] == [True, True, True]
+    assert len(bank) == 3
 
 
 def test_items_that_cannot_be_used_are_skipped_or_stop_the_addition(mine, new_items, tmp_path):

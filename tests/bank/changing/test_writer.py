@@ -236,14 +236,14 @@ def test_a_reader_of_an_old_state_is_told_when_its_files_are_gone(mine, new_item
     assert MemoryBank.from_pretrained(tmp_path / "new").ids == mine.ids
 
 
-def test_a_copy_that_a_writer_overtakes_is_told_so(mine, tmp_path, monkeypatch):
-    mine.remove(["item-0"])
+def test_a_copy_that_a_writer_overtakes_is_told_so(mine, new_items, tmp_path, monkeypatch):
     copyfile = shutil.copyfile
+    writer = MemoryBank.from_pretrained(mine.folder, model=mine._model, processor=mine._processor)
 
     def overtaken(source, target):
-        if source.name.startswith("removed-"):
-            for item_id in ("item-1", "item-2"):  # the second clears up after the state that is copied
-                MemoryBank.from_pretrained(mine.folder).remove([item_id])
+        if source.name == "index.faiss":
+            writer.add(new_items)
+            writer.remove(["item-1"])  # which clears up after the state that is copied
         copyfile(source, target)
 
     monkeypatch.setattr("shutil.copyfile", overtaken)

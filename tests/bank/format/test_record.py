@@ -1,5 +1,6 @@
 """What of a picture that is in memory makes it the picture that it is."""
 
+import hashlib
 import io
 import os
 
@@ -97,3 +98,14 @@ def test_file_names_are_stored_as_text_without_folders(tmp_path):
         make_image(0).save(path)
         stored = ItemRecord.from_item(MemoryItem(image=path)).image_name
         assert stored == {b"caf\xe9 \xff.png": "caf%E9 %FF.png", b"a\\b.png": "a%5Cb.png"}.get(name, "café.png")
+
+
+def test_an_id_is_made_of_text_and_picture_and_of_metadata_if_there_is_any():
+    """Ids of items without metadata are those that older versions made."""
+    bare = ItemRecord.from_item(MemoryItem(image=b"picture", text="x"))
+    assert bare.id == hashlib.sha256(b'"x"' + b"filepicture").hexdigest()[:32]
+    assert ItemRecord.from_item(MemoryItem(image=b"picture", text="x", metadata={})).id == bare.id
+    priced = [ItemRecord.from_item(MemoryItem(image=b"picture", text="x", metadata={"p": p})) for p in (1, 2)]
+    assert len({bare.id, *(record.id for record in priced)}) == 3
+    assert [record.other_id for record in priced] == [bare.id, bare.id]
+    assert ItemRecord.from_item(MemoryItem(image=b"picture", text="x", id="mine")).other_id is None

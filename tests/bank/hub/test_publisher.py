@@ -2,11 +2,13 @@
 
 import json
 
+import pyarrow.parquet
 import pytest
 
 from comem_hf import MemoryBank
 from comem_hf.bank.hub import publisher
 from comem_hf.repository.push_target import PushTarget
+from tests.bank.conftest import publish
 from tests.conftest import make_image
 from tests.local_hub.repository import File, Repository
 
@@ -74,11 +76,51 @@ def test_a_bank_that_was_added_to_and_removed_from_is_pushed_as_it_is_now(hub, g
     assert hub.committed[-1] == (added, {"index.faiss"})
     grown.remove(["item-0"])
     grown.push_to_hub("ann/bank")
-    assert hub.committed[-1][0] >= {"README.md", "bank_config.json", "removed-00002.safetensors"}
+    written = {"index-00001.faiss", "items-00000.parquet", "memory-00000.safetensors"}
+    assert hub.committed[-1] == ({"README.md", "bank_config.json", *written}, set())
     for memories in ("eager", "lazy"):
         pulled = MemoryBank.from_pretrained("ann/bank", memories=memories)
         assert pulled.ids == grown.ids and len(pulled) == 6
         pulled.verify()
+
+
+def test_what_was_removed_is_not_pushed_and_only_the_files_that_held_it_are_sent(
+    hub, mine, items, model, tiny_processor
+):
+    mine.push_to_hub("ann/bank")
+    sent = uploads(hub)
+    mine.remove(["item-4"])
+    queries = [item.image for item in items]
+    expected = mine.search(image=queries, k=7)
+    commit = mine.push_to_hub("ann/bank")
+    written = {"index.faiss", "items-00001.parquet", "memory-00001.safetensors"}
+    assert hub.committed[-1] == ({"README.md", "bank_config.json", *written}, set())
+    assert uploads(hub) == sent + 3
+    pulled = MemoryBank.from_pretrained("ann/bank", memories="lazy", model=model, processor=tiny_processor)
+    found = pulled.search(image=queries, k=7)
+    assert [[(hit.item.id, hit.score) for hit in hits] for hits in found] == [
+        [(hit.item.id, hit.score) for hit in hits] for hits in expected
+    ]
+    assert pulled.config.removed is None and pulled.config.shard_sizes == [3, 2, 1]
+    tables = [pyarrow.parquet.read_table(pulled.folder / f"items-0000{shard}.parquet") for shard in range(3)]
+    assert "Fact 4." not in str([table.to_pydict() for table in tables])
+    assert mine.push_to_hub("ann/bank").oid == commit.oid  # the same bytes again
+    assert uploads(hub) == sent + 3 and len(hub.committed) == 2
+    mine.remove(["item-6"])  # the last shard's only item
+    mine.push_to_hub("ann/bank")
+    assert hub.committed[-1][1] == {"items-00002.parquet", "memory-00002.safetensors"}
+    assert MemoryBank.from_pretrained("ann/bank").ids == mine.ids
+    assert mine.config.removed in mine.config.files  # the bank here is as it was
+
+
+def test_a_bank_that_others_pushed_with_removed_items_is_cleaned_when_it_is_pushed_again(hub, mine):
+    mine.remove(["item-4"])
+    publish(hub, mine.folder)
+    bank = MemoryBank.from_pretrained("ann/bank", memories="lazy")
+    assert bank.config.removed is not None
+    bank.push_to_hub("ann/bank")
+    assert "removed-00001.safetensors" in hub.committed[-1][1]
+    assert MemoryBank.from_pretrained("ann/bank").ids == mine.ids
 
 
 def test_a_big_bank_is_pushed_in_parts_and_named_by_the_last(hub, bank, grown, monkeypatch):

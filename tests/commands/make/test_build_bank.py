@@ -51,6 +51,18 @@ def test_build_bank_skips_bad_items_and_says_how_many(comem, items_file, model_f
     assert reasons[1].endswith("items.jsonl', line 3: expected a JSON object, got '[1]'.")
 
 
+def test_build_bank_counts_repetitions_apart(comem, items_file, model_folder, tmp_path):
+    line = json.dumps({"image": f"{items_file.parent}/pictures/0.png", "shop": "A"})
+    other = line.replace('"A"', '"B"')
+    (tmp_path / "items.jsonl").write_text(f"{line}\n{other}\n{line}\n[1]\n{line}\n")
+    arguments = ("build-bank", tmp_path / "items.jsonl", tmp_path / "bank", "--model", model_folder)
+    code, output, _ = comem(*arguments)
+    expected = ["bank\titems\t2", "bank\tskipped\t1", "bank\trepeated\t2"]
+    assert (code, output.splitlines()[1:]) == (0, expected)
+    code, output, _ = comem(*arguments, "--overwrite", "--json")
+    assert json.loads(output) == {"folder": str(tmp_path / "bank"), "items": 2, "skipped": 1, "repeated": 2}
+
+
 def test_build_bank_reads_a_folder_of_images(comem, items_file, model_folder, tmp_path):
     arguments = ("build-bank", items_file.parent / "pictures", tmp_path / "bank", "--model", model_folder)
     assert comem(*arguments, "--shard-size", 3, "--metric", "l2", "--index", "HNSW8", "--license", "cc0-1.0")[0] == 0

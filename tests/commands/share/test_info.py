@@ -1,13 +1,14 @@
 """What `comem info` says of models and banks, in folders and on the Hub."""
 
 import json
+import shutil
 
-from comem_hf import MemoryBank
+from comem_hf import CoMemProcessor, MemoryBank
 from comem_hf.bank.format.config import BankConfig
 from comem_hf.commands.share.info import bank_rows
 from comem_hf.hub.describe import describe_bank
 from tests.commands.share.conftest import facts, sent
-from tests.conftest import make_backbone
+from tests.conftest import make_backbone, make_model
 from tests.process import run_alone
 
 
@@ -42,6 +43,31 @@ def test_info_says_whether_a_bank_fits(comem, pushed, bank_folder, tmp_path):
     assert comem("info", "ann/model", "--bank", "ann/model")[2] == (
         "Error: 'ann/model' is no memory bank: it has no bank_config.json.\n"
     )
+
+
+def test_info_refuses_a_bank_where_a_search_would(comem, model_folder, bank_folder, picture, tmp_path):
+    """Another processor beside the same weights: each setting that decides the vectors of items."""
+    for number, (name, value) in enumerate(
+        {"memory_max_pixels": 112 * 112, "image_mean": [0.5, 0.5, 0.5], "do_rescale": False}.items()
+    ):
+        folder = tmp_path / str(number)
+        shutil.copytree(model_folder, folder)
+        processor = CoMemProcessor.from_pretrained(folder)
+        setattr(processor if name.startswith("memory") else processor.image_processor, name, value)
+        processor.save_pretrained(folder)
+        code, output, error = comem("info", folder, "--bank", bank_folder, "--json")
+        assert (code, json.loads(output)["fits"]) == (2, False) and f"`{name}`" in error
+        code, _, error = comem("search", bank_folder, "--model", folder, "--image", picture)
+        assert code == 2 and name in error
+        code, _, error = comem("push", folder, "ann/model", "--bank", bank_folder)
+        assert code == 2 and f"`{name}`" in error
+
+
+def test_info_cannot_tell_whether_a_bank_fits_a_model_without_a_processor(comem, bank_folder, tmp_path):
+    make_model().save_pretrained(tmp_path / "model")
+    code, output, error = comem("info", tmp_path / "model", "--bank", bank_folder)
+    assert code == 2 and facts(output)["fits"] == "unknown"
+    assert "Cannot tell whether the bank" in error and "has no processor; save the processor beside it." in error
 
 
 def test_info_verifies_a_bank_of_a_repository(comem, pushed):

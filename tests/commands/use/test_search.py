@@ -8,12 +8,17 @@ import sys
 
 import pytest
 
+from comem_hf import MemoryBank, MemoryItem
 from comem_hf.commands import main
-from comem_hf.commands.use.search import read_conditions
-from tests.conftest import make_image
+from tests.conftest import make_image, make_model
 
 
 TEXT = "Zürich – 東京 🗼"
+
+
+@pytest.fixture(scope="module")
+def model():
+    return make_model()
 
 
 def test_search_prints_the_hits(comem, default, picture, model_folder, bank_folder):
@@ -31,16 +36,34 @@ def test_search_finds_among_items_with_the_metadata_asked_for(comem, bank_folder
     arguments = ("search", bank_folder, "--image", picture, "--model", model_folder, "--top-k", 9)
     assert len(comem(*arguments, "--where", "source=other", "--where", "source=test")[1].splitlines()) == 4
     assert comem(*arguments, "--where", "source=other")[1] == ""
-    assert comem(*arguments, "--where", "source") == (2, "", "Error: `--where` must be FIELD=VALUE, got 'source'.\n")
+    code, output, error = comem(*arguments, "--where", "source")
+    assert (code, output) == (2, "") and error.endswith("or a filter as JSON, got 'source'.\n")
 
 
-def test_conditions_are_json_where_they_can_be():
-    assert read_conditions(["year=2000", "year=2001", "language=en", 'id="7"', "a=b=c"]) == {
-        "year": [2000, 2001],
-        "language": ["en"],
-        "id": ["7"],
-        "a": ["b=c"],
-    }
+def test_search_compares_by_what_the_bank_stores(comem, model, tiny_processor, model_folder, picture, tmp_path):
+    items = [
+        MemoryItem(image=make_image(n), id=str(n), metadata={"sku": str(104 + n), "price": 1.5 * n, "tags": ["a", n]})
+        for n in range(4)
+    ]
+    MemoryBank.build(items, model=model, processor=tiny_processor, output_dir=tmp_path / "bank")
+    arguments = ("search", tmp_path / "bank", "--image", picture, "--model", model_folder, "--top-k", 9, "--json")
+    for conditions, expected in (
+        (["sku=105"], "1"),
+        (["sku!=105"], "023"),
+        (["price=3"], "2"),
+        (["price>=3"], "23"),
+        (["price > 0", "price<=3"], "12"),
+        (['{"price": {"$gte": 3}, "tags": {"$contains": 3}}'], "3"),
+    ):
+        given = [part for condition in conditions for part in ("--where", condition)]
+        code, output, _ = comem(*arguments, *given)
+        assert code == 0 and sorted(hit["id"] for hit in json.loads(output)) == list(expected), conditions
+    for condition, message in (
+        ("prize>=3", "No item has the metadata field 'prize'; did you mean 'price'? Items have: price, sku, tags."),
+        ('{"price": {"$gtee": 3}}', "has the unknown operator '$gtee'; did you mean '$gte'?"),
+    ):
+        code, _, error = comem(*arguments, "--where", condition)
+        assert code == 2 and message in error
 
 
 def test_search_without_a_query_or_without_a_bank_is_refused(comem, default, tmp_path, picture):
