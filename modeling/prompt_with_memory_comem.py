@@ -25,6 +25,8 @@ class PromptWithMemory:
     """`(3, batch, memory + prompt)`: memory takes 0 .. n-1 on all three axes, the prompt follows from n on."""
     memory_lengths: torch.Tensor
     """`(batch, 1)`: memory vectors of each row, without padding."""
+    prompt_length: int
+    """Positions of the prompt alone, padding included."""
 
 
 class CoMemPromptMixin:
@@ -94,7 +96,8 @@ class CoMemPromptMixin:
             features = torch.cat(vision_model.get_video_features(pixel_values_videos, video_grid_thw).pooler_output)
             _, where = vision_model.get_placeholder_mask(input_ids, inputs_embeds, video_features=features)
             inputs_embeds = inputs_embeds.masked_scatter(where, features.to(inputs_embeds.dtype))
-        return PromptWithMemory(inputs_embeds, attention_mask, position_ids, memory_mask.sum(dim=1, keepdim=True))
+        memory_lengths, prompt_length = memory_mask.sum(dim=1, keepdim=True), input_ids.shape[1] - memory.shape[1]
+        return PromptWithMemory(inputs_embeds, attention_mask, position_ids, memory_lengths, prompt_length)
 
     def _placeholder_ids(self, inputs_embeds: torch.Tensor) -> torch.LongTensor:
         """Return ids for an embedded prompt that show only where its pictures belong."""
