@@ -1,5 +1,6 @@
 """The name of the key-value cache, which transformers 5.24 has changed from `past_key_values` to `cache`."""
 
+import warnings
 from dataclasses import fields
 
 from transformers.modeling_outputs import CausalLMOutputWithPast
@@ -12,11 +13,15 @@ CACHE_NAME = "cache" if "cache" in {field.name for field in fields(CausalLMOutpu
 def given_cache(cache, past_key_values):
     """Return the cache that a caller passed by its new or its old name; `None` if there is none.
 
+    From transformers 5.24 on the old name warns, as the backbone's `forward` does.
+
     Raises:
         ValueError: If two different caches are given.
     """
     if cache is not None and past_key_values is not None and cache is not past_key_values:
         raise ValueError("`cache` and `past_key_values` are two names of one argument, got two different caches.")
+    if past_key_values is not None and CACHE_NAME == "cache":
+        warnings.warn("`past_key_values` is deprecated, use `cache` instead.", FutureWarning, stacklevel=3)
     return past_key_values if cache is None else cache
 
 

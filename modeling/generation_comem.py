@@ -10,6 +10,7 @@ from transformers.utils import logging
 
 from .cache_name_comem import CACHE_NAME, given_cache, refuse_filled_cache
 from .configuration_comem import CoMemConfig
+from .prompt_with_memory_comem import without_unknown_seconds
 
 
 logger = logging.get_logger(__name__)
@@ -119,7 +120,9 @@ class CoMemGenerationMixin(GenerationMixin):
         Raises:
             ValueError: If memory is combined with what it cannot be combined with; the message names it.
         """
-        cache = given_cache(kwargs.get("cache"), kwargs.get("past_key_values"))
+        cache = given_cache(kwargs.pop("cache", None), kwargs.pop("past_key_values", None))
+        if cache is not None:
+            kwargs[CACHE_NAME] = cache
         if memory_inputs is None:
             if MemoryInCache.of(cache) is not None:
                 raise ValueError(
@@ -130,7 +133,7 @@ class CoMemGenerationMixin(GenerationMixin):
             generation_config = copy.deepcopy(
                 self.generation_config if generation_config is None else generation_config
             )
-            kwargs = generation_config.update(**kwargs)
+            kwargs = without_unknown_seconds(generation_config.update(**kwargs), self.backbone)
             return self.backbone.generate(inputs, generation_config, *args, **kwargs)
         input_ids = inputs if inputs is not None else kwargs.pop("input_ids", None)
         if input_ids is None:

@@ -21,7 +21,7 @@ from .generation_comem import CoMemGenerationMixin, MemoryInCache
 from .memory_encoder_comem import CoMemMemoryEncoder
 from .memory_inputs import check_items
 from .placement_comem import execution_device
-from .prompt_with_memory_comem import CoMemPromptMixin, PromptWithMemory, logits_of_prompt
+from .prompt_with_memory_comem import CoMemPromptMixin, PromptWithMemory, logits_of_prompt, without_unknown_seconds
 
 
 class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemPromptMixin, CoMemGenerationMixin, PreTrainedModel):
@@ -250,6 +250,7 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemPromptMixin, CoMe
         logits_to_keep = logits_of_prompt(logits_to_keep, prompt.prompt_length, length)
         output = self.backbone(**inputs, labels=labels, logits_to_keep=logits_to_keep)
         self._remember_memory(getattr(output, CACHE_NAME, inputs[CACHE_NAME]), prompt)
+        prompt.add_vision_outputs(output)
         return output
 
     def _inputs_of_backbone(
@@ -271,7 +272,7 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemPromptMixin, CoMe
     ) -> tuple[dict[str, Any], PromptWithMemory | None]:
         """Return the backbone's arguments for those of `forward`, and the prompt if it has memory in front of it."""
         cache = given_cache(cache, past_key_values)
-        kwargs[CACHE_NAME] = cache
+        kwargs = {**without_unknown_seconds(kwargs, self.backbone), CACHE_NAME: cache}
         vision = {
             "pixel_values": pixel_values,
             "pixel_values_videos": pixel_values_videos,
@@ -302,6 +303,7 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemPromptMixin, CoMe
             attention_mask=attention_mask,
             second_per_grid_ts=kwargs.pop("second_per_grid_ts", None),
             **vision,
+            **{name: kwargs[name] for name in ("output_attentions", "output_hidden_states") if name in kwargs},
         )
         inputs = {
             "inputs_embeds": prompt.inputs_embeds,

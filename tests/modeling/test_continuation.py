@@ -1,9 +1,18 @@
 """A text whose memory is in a key-value cache goes on as if it had been read at once."""
 
+from contextlib import nullcontext
+
 import pytest
 import torch
+from transformers import DynamicCache
 
 from comem_hf.modeling.cache_name_comem import CACHE_NAME
+
+
+def old_name_warns(name: str):
+    """As the backbone does: transformers deprecates the old name where it has the new one."""
+    deprecated = name == "past_key_values" != CACHE_NAME
+    return pytest.warns(FutureWarning, match=f"`{name}` is deprecated") if deprecated else nullcontext()
 
 
 @pytest.fixture
@@ -73,13 +82,14 @@ def test_a_cache_is_taken_by_its_old_and_its_new_name_with_any_version_of_transf
     logits = []
     for name in ("cache", "past_key_values"):
         cache = model(**inputs, use_cache=True)[CACHE_NAME]
-        logits.append(model(input_ids=new, use_cache=True, **{name: cache}).logits)
+        with old_name_warns(name):
+            logits.append(model(input_ids=new, use_cache=True, **{name: cache}).logits)
     cache = model(**inputs, use_cache=True)[CACHE_NAME]
     logits.append(model(new, None, None, cache).logits)  # by its place, as the backbone takes it
     assert torch.equal(logits[0], logits[1])
     assert torch.equal(logits[0], logits[2])
     with pytest.raises(ValueError, match="two names of one argument"):
-        model(input_ids=new, cache=cache, past_key_values=model(**inputs, use_cache=True)[CACHE_NAME])
+        model(input_ids=new, cache=cache, past_key_values=DynamicCache())
 
 
 @torch.no_grad()
@@ -89,5 +99,16 @@ def test_memory_in_front_of_a_text_that_is_in_a_cache_is_refused(model, make_inp
         cache = model(**make_inputs(counts), use_cache=True)[CACHE_NAME]
         inputs = make_inputs((1,))
         for call in (model, model.generate):
-            with pytest.raises(ValueError, match=f"`{CACHE_NAME}` already holds {cache.get_seq_length()} positions"):
+            message = f"`{CACHE_NAME}` already holds {cache.get_seq_length()} positions"
+            with old_name_warns(name), pytest.raises(ValueError, match=message):
                 call(**inputs, **{name: cache})
+
+
+@pytest.mark.parametrize("counts", [(2,), (None,)])
+@pytest.mark.parametrize("name", ["cache", "past_key_values"])
+def test_generate_fills_a_cache_given_by_either_name(model, make_inputs, counts, name):
+    inputs, cache = make_inputs(counts), DynamicCache(config=model.config.get_text_config())
+    with old_name_warns(name):
+        model.generate(**inputs, **{name: cache}, max_new_tokens=2, min_new_tokens=2, do_sample=False)
+    memory = 8 * (counts[0] or 0)
+    assert cache.get_seq_length() == memory + inputs["input_ids"].shape[1] + 1

@@ -68,3 +68,17 @@ def test_features_of_pictures_are_the_backbones(tiny_model, make_inputs):
 
 def pictures(inputs):
     return {name: inputs[name] for name in ("pixel_values", "image_grid_thw")}
+
+
+@torch.no_grad()
+@pytest.mark.skipif(CACHE_NAME != "cache", reason="came with transformers 5.24")
+@pytest.mark.parametrize("counts", [(2, 1), (None, None)])
+def test_outputs_of_the_vision_tower_are_among_the_outputs(tiny_model, make_inputs, counts):
+    inputs = make_inputs(counts)
+    expected = tiny_model.backbone.get_image_features(**pictures(inputs))
+    for part in (tiny_model, tiny_model.base_model):
+        output = part(**inputs, output_hidden_states=True)
+        assert output.video_outputs is None
+        assert len(output.image_outputs.hidden_states) == len(tiny_model.backbone.model.visual.blocks) + 1
+        for ours, theirs in zip(output.image_outputs.pooler_output, expected.pooler_output, strict=True):
+            assert torch.equal(ours, theirs)
