@@ -295,7 +295,7 @@ class CoMemForConditionalGeneration(CoMemCheckpointMixin, CoMemPromptMixin, CoMe
             raise ValueError("`position_ids` cannot be combined with `memory_inputs`: memory takes positions, too.")
         refuse_filled_cache(cache)
         if attention_mask is None and input_ids is not None:
-            attention_mask, _ = self._find_padding(input_ids)
+            attention_mask, _ = self._find_padding(input_ids, self.generation_config)
         prompt = self._prepend_memory(
             memory_inputs,
             input_ids,
