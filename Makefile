@@ -39,7 +39,7 @@ test-fast: $(INSTALLED_TEST) ## Install, then run the fast tests
 test-floors: ## The fast tests on the lowest versions that setup.cfg allows, in .venv-floors (downloads 3 GB of old torch)
 	@mkdir -p build
 	sed -nE 's/^ +([a-zA-Z_-]+)>=([0-9.]+).*/\1==\2/p' setup.cfg > build/floors.txt
-	@$(MAKE) --no-print-directory test-fast VENV=.venv-floors CONSTRAINTS=build/floors.txt EXTRAS=train,test
+	@$(MAKE) --no-print-directory test-fast VENV=.venv-floors CONSTRAINTS=build/floors.txt EXTRAS=train,test-floors
 
 peer-tests: $(INSTALLED_TEST) ## Transformers' own tests of models and processors, over Qwen2-VL's and ours (tests/peer/README.md)
 	$(BIN)/python tests/peer/fetch.py build/peer

@@ -81,6 +81,8 @@ class CoMemConfig(PreTrainedConfig):
     model_type = "comem"
     _auto_class = "AutoConfig"  # saving also copies the source files
     sub_configs = {"backbone_config": AutoConfig}
+    # What a `Trainer` does not collect for `compute_metrics`.
+    keys_to_ignore_at_inference = ["cache", "past_key_values", "rope_deltas", "image_outputs", "video_outputs"]
 
     def __init__(
         self,

@@ -6,9 +6,20 @@ from dataclasses import dataclass
 import torch
 from transformers import GenerationConfig, GenerationMixin, PreTrainedModel
 from transformers.generation import GenerationMode
+from transformers.utils import logging
 
+from .cache_name_comem import CACHE_NAME, given_cache, refuse_filled_cache
 from .configuration_comem import CoMemConfig
+from .prompt_with_memory_comem import without_unknown_seconds
 
+
+logger = logging.get_logger(__name__)
+
+# As transformers says it; its own check does not see prompts that come as embeddings.
+RIGHT_PADDING = (
+    "A decoder-only architecture is being used, but right-padding was detected! For correct generation results, "
+    "please set `padding_side='left'` when initializing the tokenizer."
+)
 
 # Inputs that go into the prompt's embeddings; decoding does not need them afterwards.
 PROMPT_INPUTS = (
@@ -64,7 +75,7 @@ class MemoryInCache:
             attention_mask = torch.cat([prompt, prompt.new_ones(batch, expected[1] - self.prompt_length)], dim=1)
         if attention_mask.shape != expected or len(new) != batch:
             raise ValueError(
-                f"`past_key_values` hold memory for {batch} prompts: to go on, `attention_mask` must have shape "
+                f"`{CACHE_NAME}` holds memory for {batch} prompts: to go on, `attention_mask` must have shape "
                 f"{expected} (all tokens so far, without memory), got {tuple(attention_mask.shape)} with "
                 f"{len(new)} rows of new tokens."
             )
@@ -90,7 +101,7 @@ class CoMemGenerationMixin(GenerationMixin):
         self,
         inputs: torch.LongTensor | None = None,
         generation_config: GenerationConfig | None = None,
-        *,
+        *args,
         memory_inputs=None,
         **kwargs,
     ):
@@ -98,31 +109,53 @@ class CoMemGenerationMixin(GenerationMixin):
 
         The result is as from the backbone: prompt and new tokens, without the memory's positions. Lengths, streamers
         and logits processors count and see prompt and new tokens only.
+
+        Args:
+            inputs (`torch.LongTensor` of shape `(batch, length)`, *optional*): The prompts; also as `input_ids`.
+            generation_config ([`~transformers.GenerationConfig`], *optional*): The settings, by default the model's.
+            memory_inputs (mapping or `torch.Tensor`, *optional*): Memory of each prompt, as items or stored vectors
+                (see [`MemoryInputs`]).
+            *args, **kwargs: As for [`~transformers.GenerationMixin.generate`], in its order.
+
+        Raises:
+            ValueError: If memory is combined with what it cannot be combined with; the message names it.
         """
+        cache = given_cache(kwargs.pop("cache", None), kwargs.pop("past_key_values", None))
+        if cache is not None:
+            kwargs[CACHE_NAME] = cache
         if memory_inputs is None:
-            if MemoryInCache.of(kwargs.get("past_key_values")) is not None:
+            if MemoryInCache.of(cache) is not None:
                 raise ValueError(
-                    "`generate` cannot continue `past_key_values` with memory in them; pass the whole text with "
+                    f"`generate` cannot continue `{CACHE_NAME}` with memory in it; pass the whole text with "
                     "`memory_inputs`, or call the model itself."
                 )
             # This model's settings, not the backbone's; merged here, because transformers deprecates passing both.
             generation_config = copy.deepcopy(
                 self.generation_config if generation_config is None else generation_config
             )
-            return self.backbone.generate(
-                inputs, generation_config=generation_config, **generation_config.update(**kwargs)
-            )
+            kwargs = without_unknown_seconds(generation_config.update(**kwargs), self.backbone)
+            return self.backbone.generate(inputs, generation_config, *args, **kwargs)
         input_ids = inputs if inputs is not None else kwargs.pop("input_ids", None)
         if input_ids is None:
             raise ValueError("`input_ids` is needed to generate with `memory_inputs`, got None.")
         for name in ("position_ids", "inputs_embeds"):
             if kwargs.pop(name, None) is not None:
                 raise ValueError(f"`{name}` cannot be combined with `memory_inputs`; pass `input_ids` alone.")
+        refuse_filled_cache(cache)
         prompt_inputs = {name: kwargs.pop(name, None) for name in PROMPT_INPUTS}
+        mask = prompt_inputs["attention_mask"]
+        if mask is None:
+            mask, is_padding = self._find_padding(input_ids, generation_config, **kwargs)
+            prompt_inputs["attention_mask"] = mask
+        else:
+            is_padding = mask == 0
+        if len(input_ids) > 1 and is_padding[..., -1].any():
+            logger.warning(RIGHT_PADDING)
         prompt = self._prepend_memory(memory_inputs, input_ids, **prompt_inputs)
         return super().generate(
             input_ids,
-            generation_config=generation_config,
+            generation_config,
+            *args,
             inputs_embeds=prompt.inputs_embeds,
             attention_mask=prompt.attention_mask,
             position_ids=prompt.position_ids,
@@ -130,14 +163,29 @@ class CoMemGenerationMixin(GenerationMixin):
             **kwargs,
         )
 
-    def _remember_memory(self, cache, prompt, prompt_length: int):
+    def _find_padding(
+        self, input_ids: torch.LongTensor, generation_config: GenerationConfig | None = None, **kwargs
+    ) -> tuple[torch.LongTensor, torch.BoolTensor]:
+        """Return the mask that transformers' `generate` makes where none is given, and where padding tokens are.
+
+        The two differ where the padding token also ends answers, as in the published backbones: then padding cannot be
+        told from text, nothing is masked, and a warning says so.
+        """
+        settings, _ = self._prepare_generation_config(generation_config, **kwargs)
+        has_mask = False if len(input_ids) > 1 else None  # None: no warning; a prompt alone is seldom padded
+        self._prepare_special_tokens(settings, has_mask, device=input_ids.device)
+        mask = self._prepare_attention_mask_for_generation(input_ids, settings, {})
+        padding = settings._pad_token_tensor
+        return mask, torch.zeros_like(mask, dtype=torch.bool) if padding is None else input_ids == padding
+
+    def _remember_memory(self, cache, prompt):
         """Store in a cache, if there is one, the state from which the text after `prompt` continues."""
         if cache is None:
             return
         next_position = prompt.position_ids.amax(dim=(0, 2))[:, None] + 1
         if self.config.decode_position_offset is not None:
             next_position = next_position - prompt.memory_lengths + self.config.decode_position_offset
-        cache.memory_in_cache = MemoryInCache(prompt.attention_mask, prompt_length, next_position)
+        cache.memory_in_cache = MemoryInCache(prompt.attention_mask, prompt.prompt_length, next_position)
 
     def _validate_generation_mode(self, generation_mode, generation_config, generation_mode_kwargs):
         # Without memory the backbone generates, so every call that comes here has memory.

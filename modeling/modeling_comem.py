@@ -12,13 +12,15 @@ from transformers.processing_utils import Unpack
 from transformers.utils import TransformersKwargs, can_return_tuple
 
 from .backbone_comem import commit_in_cache, commit_of, load_backbone, refuse_adapters
+from .base_model_comem import CoMemBaseModel
+from .cache_name_comem import CACHE_NAME, given_cache, refuse_filled_cache
 from .checkpoint_comem import CoMemCheckpointMixin
 from .configuration_comem import CoMemConfig
 from .generation_comem import CoMemGenerationMixin, MemoryInCache
 from .memory_encoder_comem import CoMemMemoryEncoder
 from .memory_inputs import check_items
 from .placement_comem import execution_device
-from .prompt_with_memory_comem import CoMemPromptMixin, logits_of_prompt
+from .prompt_with_memory_comem import CoMemPromptMixin, PromptWithMemory, logits_of_prompt, without_unknown_seconds
 from .reader_adapter_comem import CoMemReaderMixin
 from .resampler_comem import Projection
 
@@ -48,7 +50,7 @@ class CoMemForConditionalGeneration(
     _supports_flash_attn = True
     _supports_attention_backend = True
     _can_compile_fullgraph = True
-    _skip_keys_device_placement = ["past_key_values"]
+    _skip_keys_device_placement = ["cache", "past_key_values"]
     _no_split_modules = [
         "Qwen2VLDecoderLayer",
         "Qwen2VLVisionBlock",
@@ -181,13 +183,18 @@ class CoMemForConditionalGeneration(
             return torch.zeros(shape, device=self.device, dtype=self.dtype)
         return self.memory_encoder(items)
 
+    @property
+    def base_model(self) -> nn.Module:
+        """The model without its language modelling head (see [`CoMemBaseModel`])."""
+        return CoMemBaseModel(self)
+
     @can_return_tuple
     def forward(
         self,
         input_ids: torch.LongTensor | None = None,
         attention_mask: torch.Tensor | None = None,
         position_ids: torch.LongTensor | None = None,
-        past_key_values=None,
+        cache=None,
         inputs_embeds: torch.Tensor | None = None,
         labels: torch.LongTensor | None = None,
         use_cache: bool | None = None,
@@ -198,72 +205,106 @@ class CoMemForConditionalGeneration(
         mm_token_type_ids: torch.IntTensor | None = None,
         logits_to_keep: int | torch.Tensor = 0,
         memory_inputs=None,
+        past_key_values=None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> CausalLMOutputWithPast:
         """Run the backbone's `forward`, with memory in front of the prompt if there is one.
 
         Args:
+            attention_mask (`torch.Tensor` of shape `(batch, length)`, *optional*): 0 where a prompt is padded. With
+                memory it is found from the padding token, if that is not given, as `generate` finds it.
+            cache ([`~transformers.Cache`], *optional*): Keys and values of the text so far; `past_key_values` is the
+                same argument by its name before transformers 5.24.
             memory_inputs (mapping or `torch.Tensor`, *optional*): Memory of each prompt, as items or stored vectors
                 (see [`MemoryInputs`]). With memory, `inputs_embeds` are accepted, but `position_ids` are not.
 
         Returns:
             [`~transformers.modeling_outputs.CausalLMOutputWithPast`]: `logits` and `labels` are aligned with
-            `input_ids`; `past_key_values`, `hidden_states` and `attentions` include the memory. To continue from
-            `past_key_values`, leave `memory_inputs` out; `attention_mask`, if given, covers prompt and new tokens.
+            `input_ids`; the cache, `hidden_states` and `attentions` include the memory. To continue from a cache,
+            leave `memory_inputs` out; `attention_mask`, if given, covers prompt and new tokens.
         """
+        inputs, prompt = self._inputs_of_backbone(
+            input_ids,
+            attention_mask,
+            position_ids,
+            given_cache(cache, past_key_values),
+            inputs_embeds,
+            use_cache=use_cache,
+            pixel_values=pixel_values,
+            pixel_values_videos=pixel_values_videos,
+            image_grid_thw=image_grid_thw,
+            video_grid_thw=video_grid_thw,
+            mm_token_type_ids=mm_token_type_ids,
+            memory_inputs=memory_inputs,
+            **kwargs,
+        )
+        if prompt is None:
+            return self.backbone(**inputs, labels=labels, logits_to_keep=logits_to_keep)
+        length = prompt.inputs_embeds.shape[1]
+        logits_to_keep = logits_of_prompt(logits_to_keep, prompt.prompt_length, length)
+        output = self.backbone(**inputs, labels=labels, logits_to_keep=logits_to_keep)
+        self._remember_memory(getattr(output, CACHE_NAME, inputs[CACHE_NAME]), prompt)
+        prompt.add_vision_outputs(output)
+        return output
+
+    def _inputs_of_backbone(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        cache=None,
+        inputs_embeds: torch.Tensor | None = None,
+        *,
+        pixel_values: torch.Tensor | None = None,
+        pixel_values_videos: torch.Tensor | None = None,
+        image_grid_thw: torch.LongTensor | None = None,
+        video_grid_thw: torch.LongTensor | None = None,
+        mm_token_type_ids: torch.IntTensor | None = None,
+        memory_inputs=None,
+        past_key_values=None,
+        **kwargs,
+    ) -> tuple[dict[str, Any], PromptWithMemory | None]:
+        """Return the backbone's arguments for those of `forward`, and the prompt if it has memory in front of it."""
+        cache = given_cache(cache, past_key_values)
+        kwargs = {**without_unknown_seconds(kwargs, self.backbone), CACHE_NAME: cache}
         vision = {
             "pixel_values": pixel_values,
             "pixel_values_videos": pixel_values_videos,
             "image_grid_thw": image_grid_thw,
             "video_grid_thw": video_grid_thw,
+            "mm_token_type_ids": mm_token_type_ids,
         }
-        kwargs.update(past_key_values=past_key_values, labels=labels, use_cache=use_cache)
         if memory_inputs is None:
-            memory = MemoryInCache.of(past_key_values)
+            memory = MemoryInCache.of(cache)
             if memory is not None and position_ids is None:
                 if pixel_values is not None or pixel_values_videos is not None:
-                    raise ValueError("Pictures after memory in `past_key_values` need `position_ids`, got None.")
+                    raise ValueError(f"Pictures after memory in `{CACHE_NAME}` need `position_ids`, got None.")
                 new = input_ids if inputs_embeds is None else inputs_embeds
-                past_length = past_key_values.get_seq_length()
-                attention_mask, position_ids = memory.continue_after(attention_mask, past_length, new)
-            return self.backbone(
-                input_ids=input_ids,
-                attention_mask=attention_mask,
-                position_ids=position_ids,
-                inputs_embeds=inputs_embeds,
-                mm_token_type_ids=mm_token_type_ids,
-                logits_to_keep=logits_to_keep,
-                **vision,
-                **kwargs,
-            )
+                attention_mask, position_ids = memory.continue_after(attention_mask, cache.get_seq_length(), new)
+            text = {"input_ids": input_ids, "inputs_embeds": inputs_embeds}
+            return {**text, "attention_mask": attention_mask, "position_ids": position_ids, **vision, **kwargs}, None
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("Exactly one of `input_ids` and `inputs_embeds` is needed beside `memory_inputs`.")
         if position_ids is not None:
             raise ValueError("`position_ids` cannot be combined with `memory_inputs`: memory takes positions, too.")
-        if past_key_values is not None and past_key_values.get_seq_length() > 0:
-            raise ValueError(
-                "`memory_inputs` belong in front of the whole prompt, but `past_key_values` already holds "
-                f"{past_key_values.get_seq_length()} positions; continue without `memory_inputs`."
-            )
-        prompt_length = (input_ids if inputs_embeds is None else inputs_embeds).shape[1]
+        refuse_filled_cache(cache)
+        if attention_mask is None and input_ids is not None:
+            attention_mask, _ = self._find_padding(input_ids, self.generation_config)
         prompt = self._prepend_memory(
             memory_inputs,
             input_ids,
             inputs_embeds=inputs_embeds,
             attention_mask=attention_mask,
-            mm_token_type_ids=mm_token_type_ids,
             second_per_grid_ts=kwargs.pop("second_per_grid_ts", None),
             **vision,
+            **{name: kwargs[name] for name in ("output_attentions", "output_hidden_states") if name in kwargs},
         )
-        output = self.backbone(
-            inputs_embeds=prompt.inputs_embeds,
-            attention_mask=prompt.attention_mask,
-            position_ids=prompt.position_ids,
-            logits_to_keep=logits_of_prompt(logits_to_keep, prompt_length, prompt.inputs_embeds.shape[1]),
-            **kwargs,
-        )
-        self._remember_memory(getattr(output, "past_key_values", past_key_values), prompt, prompt_length)
-        return output
+        inputs = {
+            "inputs_embeds": prompt.inputs_embeds,
+            "attention_mask": prompt.attention_mask,
+            "position_ids": prompt.position_ids,
+        }
+        return {**inputs, **kwargs}, prompt
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module):

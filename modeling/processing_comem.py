@@ -85,7 +85,8 @@ class CoMemProcessor(Qwen2VLProcessor):
                 says how arrays are to be read (`do_rescale=False`, `do_convert_rgb=False`, `input_data_format`), they
                 go to the image processor as they are.
             text (`str` or `list[str]`, *optional*): Prompts, with an image token for each image.
-            videos (*optional*): Videos of the prompts; needs torchvision.
+            videos (*optional*): Videos of the prompts; needs torchvision. Frames without `video_metadata` are taken
+                for 24 a second, as by Qwen2.5-VL.
             memories (`list[list[MemoryItem]]`, *optional*): Memory items of each prompt, or mappings of their fields
                 such as `{"image": image, "text": "..."}`; a single prompt may come with a plain list of items, which
                 may be empty.
@@ -93,7 +94,8 @@ class CoMemProcessor(Qwen2VLProcessor):
 
         Returns:
             [`~transformers.BatchFeature`]: The inputs of Qwen2-VL, including `mm_token_type_ids`, and `memory_inputs`
-            if `memories` were given.
+            if `memories` were given. With videos also `second_per_grid_ts`, the seconds between the temporal positions
+            of each video, from which Qwen2.5-VL counts time; the model gives them only to a backbone that does.
 
         Raises:
             ValueError: If a prompt is empty, an image cannot be read, `memories` do not fit the prompts, or a
@@ -107,7 +109,7 @@ class CoMemProcessor(Qwen2VLProcessor):
             if isinstance(prompt, str) and not prompt.strip():
                 raise ValueError(f"`text` must not be empty, but prompt {index} is.")
         images = _load_images(images, self._reads_arrays_itself(kwargs))
-        inputs = super().__call__(images=images, text=text, videos=videos, **kwargs)
+        inputs = self._process_prompts(images=images, text=text, videos=videos, **kwargs)
         features = CoMemBatchFeature(dict(inputs))
         if memories is not None:
             _check_is_list(memories)
@@ -121,15 +123,28 @@ class CoMemProcessor(Qwen2VLProcessor):
             features["memory_inputs"] = self.process_memories(memories)
         return features
 
+    def _process_prompts(self, videos: VideoInput | None = None, **kwargs) -> dict[str, Any]:
+        if videos is None:
+            return super().__call__(**kwargs)
+        wants_metadata = bool(kwargs.get("return_metadata"))
+        inputs = super().__call__(videos=videos, **{**kwargs, "return_metadata": True})
+        metadata = inputs["video_metadata"] if wants_metadata else inputs.pop("video_metadata")
+        # As Qwen2.5-VL's processor has it.
+        seconds = [self.video_processor.temporal_patch_size / video.sampled_fps for video in metadata]
+        ids = inputs.get("input_ids")
+        kind = "pt" if isinstance(ids, torch.Tensor) else "np" if isinstance(ids, np.ndarray) else None
+        return {**inputs, **BatchFeature({"second_per_grid_ts": seconds}, tensor_type=kind)}
+
     def apply_chat_template(self, conversation, *args, **kwargs):
         """Apply the chat template as [`~transformers.Qwen2VLProcessor`] does.
 
         Raises:
-            ValueError: If the last question of a conversation has an empty text, or a `memory_bank` is given.
+            ValueError: If the last question of a conversation has an empty text, if a message carries memory, or if a
+                `memory_bank` is given.
         """
         _refuse_bank(kwargs)
-        is_batch = bool(conversation) and isinstance(conversation[0], (list, tuple))
-        for messages in conversation if is_batch else [conversation]:
+        for messages in _as_conversations(conversation):
+            _refuse_memory_parts(messages)
             _refuse_empty_question(messages)
         return super().apply_chat_template(conversation, *args, **kwargs)
 
@@ -191,7 +206,7 @@ class CoMemProcessor(Qwen2VLProcessor):
 
     @property
     def model_input_names(self) -> list[str]:
-        return [*super().model_input_names, "memory_inputs"]
+        return [*super().model_input_names, "second_per_grid_ts", "memory_inputs"]
 
 
 def _check_is_list(memories: Any):
@@ -208,11 +223,35 @@ def _refuse_bank(kwargs: Mapping[str, Any]):
         )
 
 
-def _refuse_empty_question(messages: list[dict[str, Any]]):
-    questions = [message.get("content") for message in messages if message.get("role") == "user"]
+def _as_conversations(conversation: Any) -> list[Any]:
+    """Return one or several conversations, each a list of messages, as a list of conversations."""
+    conversation = getattr(conversation, "messages", conversation)
+    first = conversation[0] if conversation else None
+    is_batch = isinstance(first, (list, tuple)) or hasattr(first, "messages")
+    return [getattr(messages, "messages", messages) for messages in conversation] if is_batch else [conversation]
+
+
+def _field(value: Any, name: str) -> Any:
+    """Return a field of a message or of a part of one; newer versions of transformers take objects, too."""
+    return value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
+
+
+def _refuse_memory_parts(messages: Any):
+    for message in messages:
+        content = _field(message, "content")
+        for part in content if isinstance(content, (list, tuple)) else ():
+            if _field(part, "type") == "memory":
+                raise ValueError(
+                    "A content part of type 'memory' cannot be put into a prompt: its text would stand there and its "
+                    "picture would be lost; pass the items as `memories=` to the processor instead."
+                )
+
+
+def _refuse_empty_question(messages: Any):
+    questions = [_field(message, "content") for message in messages if _field(message, "role") == "user"]
     content = questions[-1] if questions else None
     parts = [{"text": content}] if isinstance(content, str) else content or []
-    texts = [part["text"] for part in parts if isinstance(part.get("text"), str)]
+    texts = [text for part in parts if isinstance(text := _field(part, "text"), str)]
     if texts and not any(text.strip() for text in texts):
         raise ValueError(f"The question, which is the text of the last user message, must not be empty, got {texts}.")
 

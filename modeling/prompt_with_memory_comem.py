@@ -1,6 +1,8 @@
 """A prompt with memory in front of it."""
 
 from dataclasses import dataclass
+from inspect import signature
+from typing import Any
 
 import torch
 from transformers import PreTrainedModel
@@ -25,6 +27,21 @@ class PromptWithMemory:
     """`(3, batch, memory + prompt)`: memory takes 0 .. n-1 on all three axes, the prompt follows from n on."""
     memory_lengths: torch.Tensor
     """`(batch, 1)`: memory vectors of each row, without padding."""
+    prompt_length: int
+    """Positions of the prompt alone, padding included."""
+    vision_outputs: dict[str, Any]
+    """What the vision tower gave for the prompt's own pictures and videos, by the names that the backbone uses."""
+
+    def add_vision_outputs(self, output):
+        """Put the vision tower's outputs among those of the backbone, which has read embeddings alone.
+
+        Args:
+            output ([`~transformers.utils.ModelOutput`]): The backbone's output; before transformers 5.24 it has no
+                place for them.
+        """
+        for name, value in self.vision_outputs.items():
+            if name in getattr(output, "__dataclass_fields__", ()):
+                setattr(output, name, value)
 
 
 class CoMemPromptMixin:
@@ -49,6 +66,7 @@ class CoMemPromptMixin:
         image_grid_thw: torch.LongTensor | None = None,
         video_grid_thw: torch.LongTensor | None = None,
         second_per_grid_ts: torch.Tensor | None = None,
+        **vision_kwargs,
     ) -> PromptWithMemory:
         self.config.check_per_call_fields()
         if inputs_embeds is None:
@@ -86,15 +104,21 @@ class CoMemPromptMixin:
 
         inputs_embeds = torch.cat([memory.to(inputs_embeds.dtype), inputs_embeds], dim=1)
         vision_model = self.backbone.model if self.config.query_vision == "backbone" else self.memory_encoder.model
+        vision_outputs = {}
         if pixel_values is not None:
-            features = torch.cat(vision_model.get_image_features(pixel_values, image_grid_thw).pooler_output)
+            output = vision_model.get_image_features(pixel_values, image_grid_thw, **vision_kwargs)
+            vision_outputs["image_outputs"], features = output, torch.cat(output.pooler_output)
             where, _ = vision_model.get_placeholder_mask(input_ids, inputs_embeds, image_features=features)
             inputs_embeds = inputs_embeds.masked_scatter(where, features.to(inputs_embeds.dtype))
         if pixel_values_videos is not None:
-            features = torch.cat(vision_model.get_video_features(pixel_values_videos, video_grid_thw).pooler_output)
+            output = vision_model.get_video_features(pixel_values_videos, video_grid_thw, **vision_kwargs)
+            vision_outputs["video_outputs"], features = output, torch.cat(output.pooler_output)
             _, where = vision_model.get_placeholder_mask(input_ids, inputs_embeds, video_features=features)
             inputs_embeds = inputs_embeds.masked_scatter(where, features.to(inputs_embeds.dtype))
-        return PromptWithMemory(inputs_embeds, attention_mask, position_ids, memory_mask.sum(dim=1, keepdim=True))
+        memory_lengths, prompt_length = memory_mask.sum(dim=1, keepdim=True), input_ids.shape[1] - memory.shape[1]
+        return PromptWithMemory(
+            inputs_embeds, attention_mask, position_ids, memory_lengths, prompt_length, vision_outputs
+        )
 
     def _placeholder_ids(self, inputs_embeds: torch.Tensor) -> torch.LongTensor:
         """Return ids for an embedded prompt that show only where its pictures belong."""
@@ -115,6 +139,13 @@ class CoMemPromptMixin:
         return embeds.flatten(1, 2), mask.repeat_interleave(self.config.num_memory_tokens, dim=1)
 
 
+def without_unknown_seconds(arguments: dict[str, Any], backbone: PreTrainedModel) -> dict[str, Any]:
+    """Leave `second_per_grid_ts` out if the backbone does not know it: Qwen2-VL counts frames, Qwen2.5-VL seconds."""
+    if "second_per_grid_ts" in arguments and "second_per_grid_ts" not in signature(backbone.forward).parameters:
+        return {name: value for name, value in arguments.items() if name != "second_per_grid_ts"}
+    return arguments
+
+
 def logits_of_prompt(logits_to_keep: int | torch.Tensor, prompt_length: int, length: int) -> int | torch.Tensor:
     """Convert `logits_to_keep` from positions in the prompt to positions in memory and prompt together."""
     if isinstance(logits_to_keep, torch.Tensor):
@@ -122,4 +153,4 @@ def logits_of_prompt(logits_to_keep: int | torch.Tensor, prompt_length: int, len
     return min(logits_to_keep, prompt_length) if logits_to_keep else prompt_length
 
 
-__all__ = ["CoMemPromptMixin", "PromptWithMemory", "logits_of_prompt"]
+__all__ = ["CoMemPromptMixin", "PromptWithMemory", "logits_of_prompt", "without_unknown_seconds"]

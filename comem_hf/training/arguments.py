@@ -36,7 +36,6 @@ class MemoryTrainingArguments(TrainingArguments):
     save_steps: float = 800
     save_total_limit: int | None = 2
     logging_steps: float = 10
-    prediction_loss_only: bool = True
     remove_unused_columns: bool | None = False
     label_names: list[str] | None = field(default_factory=lambda: ["labels"])
     report_to: None | str | list[str] = "none"

@@ -53,3 +53,8 @@ def check_backbone_is_frozen(model: CoMemForConditionalGeneration) -> None:
 def trainable_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
     """The trainable parameters of a model by name."""
     return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+
+
+def is_quantized(model: CoMemForConditionalGeneration) -> bool:
+    """Whether the backbone is in a few bits, so that its weights cannot be saved."""
+    return getattr(model.backbone, "hf_quantizer", None) is not None

@@ -6,7 +6,7 @@ from typing import Any
 from torch.utils.data import Dataset
 from transformers import TrainerCallback
 from transformers.trainer import TRAINER_STATE_NAME
-from transformers.trainer_utils import TrainOutput
+from transformers.trainer_utils import EvalPrediction, TrainOutput
 from transformers.utils import logging
 
 from comem_hf.modeling import CoMemForConditionalGeneration, CoMemProcessor
@@ -16,7 +16,7 @@ from comem_hf.training.data.items_in_context import items_in_context
 from comem_hf.training.data.sample import TrainingSample
 
 from .arguments import MemoryTrainingArguments
-from .freezing import check_backbone_is_frozen, trainable_parameters, trainable_share
+from .freezing import check_backbone_is_frozen, is_quantized, trainable_parameters, trainable_share
 from .run_folder import RunFolder, decisive_settings
 from .trainer import MemoryEncoderTrainer
 
@@ -32,6 +32,7 @@ def train_memory_encoder(
     *,
     eval_dataset: "Dataset | list[Any] | None" = None,
     callbacks: list[TrainerCallback] | None = None,
+    compute_metrics: Callable[[EvalPrediction], dict[str, float]] | None = None,
     to_context: Callable[[TrainingSample], TrainingSample] = items_in_context,
 ) -> TrainOutput:
     """Train the memory encoder of a model with transformers' `Trainer`, then save model and processor.
@@ -39,7 +40,7 @@ def train_memory_encoder(
     The loss is the cross-entropy of the answers given query and memory. The result is saved to `args.output_dir`.
     Called again with the same model, data and settings, an interrupted run continues from its last complete checkpoint
     and ends with the result of an uninterrupted one. In mixed precision the memory encoder is trained in float32 and
-    gets the dtype of the backbone in the end.
+    gets the dtype of the backbone in the end. With a quantized backbone a memory-only checkpoint is saved.
 
     Args:
         model ([`CoMemForConditionalGeneration`]): The model, changed in place; only its memory encoder, and a reader
@@ -51,6 +52,8 @@ def train_memory_encoder(
         eval_dataset (`torch.utils.data.Dataset` or `list`, *optional*): Rows for the evaluation loss, computed as
             `args.eval_strategy` says.
         callbacks (`list[TrainerCallback]`, *optional*): Callbacks for the `Trainer`.
+        compute_metrics (`Callable[[EvalPrediction], dict[str, float]]`, *optional*): Function of the logits and labels
+            of `eval_dataset`, as in `Trainer`. Without it, evaluation keeps the loss alone.
         to_context (`Callable[[TrainingSample], TrainingSample]`, *optional*, defaults to [`items_in_context`]): The
             function that writes a sample's items into the prompt of the teacher; used with `args.distillation_weight`.
 
@@ -91,6 +94,7 @@ def train_memory_encoder(
         train_dataset=dataset,
         eval_dataset=eval_dataset,
         callbacks=callbacks,
+        compute_metrics=compute_metrics,
     )
     try:
         output = trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
@@ -102,7 +106,7 @@ def train_memory_encoder(
         raise RuntimeError("The backbone has changed in training although it was frozen; the result was not saved.")
     model.eval()
     if trainer.is_world_process_zero():
-        model.save_pretrained(args.output_dir)
+        model.save_pretrained(args.output_dir, memory_only=is_quantized(model))
         processor.save_pretrained(args.output_dir)
         trainer.state.save_to_json(str(folder.path / TRAINER_STATE_NAME))
         folder.finish()

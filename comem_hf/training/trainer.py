@@ -12,7 +12,9 @@ from transformers.utils import SAFE_WEIGHTS_NAME
 
 from comem_hf.training.data.chat import IGNORE_INDEX
 
+from .arguments import MemoryTrainingArguments
 from .freezing import trainable_parameters
+from .label_smoothing import SmoothedLoss
 from .optimizer import MuonWithAdamW
 
 
@@ -25,8 +27,14 @@ class MemoryEncoderTrainer(Trainer):
     Args:
         args ([`MemoryTrainingArguments`]): The settings. With `distillation_weight`, batches hold `teacher_inputs`
             (see [`MemoryCollator`]).
-        kwargs: Other arguments of `Trainer`.
+        kwargs: Other arguments of `Trainer`. `compute_metrics` gets logits and labels as the model has them: the token
+            at a position is predicted at the position before.
     """
+
+    def __init__(self, model: nn.Module | None = None, args: MemoryTrainingArguments | None = None, **kwargs):
+        if args is not None and args.label_smoothing_factor > 0 and kwargs.get("compute_loss_func") is None:
+            kwargs["compute_loss_func"] = SmoothedLoss(args.label_smoothing_factor)
+        super().__init__(model, args, **kwargs)
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         if self.optimizer is None and self.args.muon_learning_rate is not None:
@@ -48,13 +56,13 @@ class MemoryEncoderTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> torch.Tensor | tuple[torch.Tensor, Any]:
-        teacher_inputs = inputs.pop("teacher_inputs", None)
+        teacher_inputs, labels = inputs.pop("teacher_inputs", None), inputs.get("labels")
         loss, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)
         if teacher_inputs is not None and model.training:
             teacher_labels = teacher_inputs.pop("labels")
             with torch.no_grad():
                 teacher = self.accelerator.unwrap_model(model).backbone(**teacher_inputs)
-            divergence = answer_divergence(outputs["logits"], inputs["labels"], teacher.logits, teacher_labels)
+            divergence = answer_divergence(outputs["logits"], labels, teacher.logits, teacher_labels)
             if num_items_in_batch is None:
                 divergence = divergence.mean()
             else:  # as in the model's own loss: gradients are averaged over the processes, the count is summed

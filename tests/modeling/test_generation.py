@@ -4,7 +4,8 @@ import copy
 
 import pytest
 import torch
-from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
+from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, StoppingCriteriaList
+from transformers.generation.stopping_criteria import MaxLengthCriteria
 from transformers.generation.streamers import BaseStreamer
 
 from tests.conftest import TOKEN_IDS, make_model
@@ -210,3 +211,18 @@ def test_generate_takes_the_models_own_generation_config(family, make_inputs):
     for counts in ((2,), (None,)):
         inputs = make_inputs(counts)
         assert model.generate(**inputs).shape[1] == inputs["input_ids"].shape[1] + 3
+
+
+@pytest.mark.parametrize("counts", [(2,), (None,)])
+def test_arguments_by_place_are_those_of_transformers(model, make_inputs, counts):
+    class Only(LogitsProcessor):
+        def __call__(self, input_ids, scores):
+            allowed = torch.full_like(scores, -torch.inf)
+            allowed[:, 70] = 0
+            return allowed
+
+    inputs = make_inputs(counts)
+    input_ids, settings = inputs.pop("input_ids"), GenerationConfig(max_new_tokens=5, do_sample=False)
+    stops = StoppingCriteriaList([MaxLengthCriteria(input_ids.shape[1] + 3)])
+    output = model.generate(input_ids, settings, LogitsProcessorList([Only()]), stops, **inputs)
+    assert output[0, input_ids.shape[1] :].tolist() == [70] * 3

@@ -223,11 +223,3 @@ def test_what_is_no_item_cannot_be_encoded(model, make_inputs):
         model.encode_memory(torch.zeros(1, 1, 8, 64))
     with pytest.raises(ValueError, match=r"must hold `attention_mask` too, got \['input_ids'\]"):
         model.encode_memory({"input_ids": torch.zeros(1, 3, dtype=torch.long)})
-
-
-@torch.no_grad()
-def test_memory_in_the_middle_of_a_conversation_is_refused(model, make_inputs):
-    inputs = make_inputs((1,))
-    cache = model(**inputs, use_cache=True).past_key_values
-    with pytest.raises(ValueError, match="`past_key_values` already holds"):
-        model(**inputs, past_key_values=cache)

@@ -2,9 +2,12 @@
 
 import copy
 
+import peft
 import pytest
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+import transformers
+from packaging.version import Version
+from peft import LoraConfig, PeftModel, get_peft_model, inject_adapter_in_model
 from peft.tuners.tuners_utils import BaseTunerLayer
 
 from comem_hf import CoMemForConditionalGeneration
@@ -88,6 +91,10 @@ def test_it_is_trained_saved_and_loaded(shared, make_inputs, tmp_path):
     assert torch.equal(vectors(loaded, inputs), before)
 
 
+@pytest.mark.skipif(
+    Version(peft.__version__) < Version(getattr(transformers.integrations.peft, "MIN_PEFT_VERSION", "0")),
+    reason="this version of transformers puts adapters on no model at all with this version of PEFT",
+)
 def test_transformers_own_methods_add_save_and_load_it(shared, make_inputs, tmp_path):
     inputs = make_inputs((2, 1))
     before = vectors(shared, inputs)
@@ -162,7 +169,7 @@ def test_a_backbone_with_an_adapter_is_refused(family):
 def test_adapters_on_the_backbone_go_into_no_checkpoint(shared, make_inputs, tmp_path):
     inputs = make_inputs((2, 1))
     backbone = make_backbone(shared.config.backbone_config.model_type)
-    shared.backbone.add_adapter(lora(), "mine")
+    inject_adapter_in_model(lora(), shared.backbone, "mine")
     with pytest.raises(ValueError, match="cannot hold the adapters on its backbone, such as"):
         shared.save_pretrained(tmp_path / "full")
     shared.save_pretrained(tmp_path / "memory", memory_only=True)

@@ -113,6 +113,19 @@ def test_an_empty_question_is_refused(tiny_processor, content):
     assert "<|image_pad|>" in tiny_processor.apply_chat_template(only_image)
 
 
+@pytest.mark.parametrize("fields", [{"image": make_image(1), "text": "Peru."}, {"id": "pe"}])
+def test_memory_among_the_parts_of_a_message_is_refused(tiny_processor, fields):
+    part = {"type": "memory", **fields}
+    messages = [{"role": "user", "content": [*QUESTION[0]["content"], part]}]
+    earlier = [{"role": "system", "content": [part]}, *QUESTION]
+    for conversation in (messages, earlier, [QUESTION, messages]):
+        for settings in ({}, {"tokenize": True, "return_dict": True}):
+            with pytest.raises(
+                ValueError, match="type 'memory' cannot be put into a prompt.* pass the items as `memor"
+            ):
+                tiny_processor.apply_chat_template(conversation, **settings)
+
+
 def test_a_processor_survives_a_folder(tiny_processor, tmp_path):
     tiny_processor.save_pretrained(tmp_path)
     loaded = AutoProcessor.from_pretrained(tmp_path)
@@ -121,7 +134,9 @@ def test_a_processor_survives_a_folder(tiny_processor, tmp_path):
     assert loaded.chat_template == tiny_processor.chat_template
     arguments = {"text": "<|image_pad|>b", "images": [make_image(0)], "memories": [MemoryItem(text="a")]}
     ours, theirs = (processor(**arguments, return_tensors="pt") for processor in (tiny_processor, loaded))
-    assert torch.equal(ours["pixel_values"], theirs["pixel_values"])
+    # Where torchvision is installed, the loaded processor scales with it, which rounds differently.
+    atol = 2 / 255 / min(tiny_processor.image_processor.image_std) if is_torchvision_available() else 0
+    torch.testing.assert_close(ours["pixel_values"], theirs["pixel_values"], atol=atol, rtol=0)
     assert torch.equal(ours["input_ids"], theirs["input_ids"])
     assert torch.equal(ours["memory_inputs"]["input_ids"], theirs["memory_inputs"]["input_ids"])
 
@@ -154,6 +169,7 @@ def test_a_part_that_is_not_given_is_missed_where_qwen2_vls_own_processor_does(t
     assert outcomes[0] == outcomes[1]
 
 
+@pytest.mark.skipif(is_torchvision_available(), reason="torchvision is installed")
 def test_without_torchvision_a_video_processor_is_its_settings_which_are_kept(tiny_processor, tmp_path):
     parts = (tiny_processor.image_processor, tiny_processor.tokenizer)
     settings = CoMemProcessor(*parts).video_processor

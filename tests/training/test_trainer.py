@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText, TrainerCallback
 
-from comem_hf.training import MemoryCollator, train_memory_encoder
+from comem_hf.training import MemoryCollator, MemoryEncoderTrainer, train_memory_encoder
 from comem_hf.training.arguments import ACTIVATION_CHECKPOINTING
 from comem_hf.training.freezing import trainable_parameters
 from comem_hf.training.trainer import answer_divergence
@@ -96,6 +96,54 @@ def test_evaluation_reports_the_loss(make_trainable, tiny_processor, rows, make_
     train_memory_encoder(make_trainable(), tiny_processor, rows, args, eval_dataset=rows[:2])
     log = json.loads((tmp_path / "run" / "trainer_state.json").read_text())["log_history"]
     assert [entry["step"] for entry in log if "eval_loss" in entry] == [2, 4]
+
+
+def test_metrics_are_computed_where_a_function_is_given(make_trainable, tiny_processor, rows, make_arguments):
+    seen = []
+
+    def compute_metrics(prediction):
+        logits, labels = prediction.predictions, prediction.label_ids
+        seen.append((logits.shape, labels.shape))
+        right = (logits[:, :-1].argmax(-1) == labels[:, 1:])[labels[:, 1:] != -100]
+        return {"accuracy": right.mean().item()}
+
+    model, args = make_trainable(), make_arguments(eval_strategy="steps", eval_steps=4, per_device_eval_batch_size=1)
+    trainer = MemoryEncoderTrainer(
+        model=model,
+        args=args,
+        data_collator=MemoryCollator(tiny_processor),
+        eval_dataset=rows,
+        compute_metrics=compute_metrics,
+    )
+    metrics = trainer.evaluate()
+    batch = MemoryCollator(tiny_processor)(rows)
+    labels = batch.pop("labels")
+    with torch.no_grad():
+        logits = model(**batch).logits
+    right = (logits[:, :-1].argmax(-1) == labels[:, 1:])[labels[:, 1:] != -100]
+    assert metrics["eval_accuracy"] == pytest.approx(right.float().mean().item())
+    assert seen[0][0][:2] == seen[0][1]
+    assert seen[0][0][2] == logits.shape[2]
+    train_memory_encoder(model, tiny_processor, rows, args, eval_dataset=rows, compute_metrics=compute_metrics)
+    assert len(seen) == 2
+
+
+def test_without_metrics_evaluation_keeps_no_logits(make_trainable, tiny_processor, rows, make_arguments, monkeypatch):
+    kept = []
+    step = MemoryEncoderTrainer.prediction_step
+
+    def prediction_step(self, *args, **kwargs):
+        result = step(self, *args, **kwargs)
+        kept.append(result[1])
+        return result
+
+    monkeypatch.setattr(MemoryEncoderTrainer, "prediction_step", prediction_step)
+    trainer = MemoryEncoderTrainer(
+        model=make_trainable(), args=make_arguments(), data_collator=MemoryCollator(tiny_processor), eval_dataset=rows
+    )
+    trainer.evaluate()
+    assert kept
+    assert all(logits is None for logits in kept)
 
 
 def test_distillation_learns_the_predictions_of_the_backbone_that_reads_the_items(

@@ -1,0 +1,44 @@
+"""Cross-entropy with smoothed labels, for models whose labels are the input ids themselves."""
+
+import torch
+import torch.nn.functional as F
+
+from comem_hf.training.data.chat import IGNORE_INDEX
+
+
+class SmoothedLoss:
+    """The loss of a `Trainer` with label smoothing (Szegedy et al. 2016, section 7), each token predicted by the last.
+
+    transformers' own smoothing compares each position with the label at the same position, unless it knows the model
+    as one of a causal language, which it does not of vision-language models, Qwen2-VL included.
+
+    Args:
+        epsilon (`float`): Probability that is taken from the label and spread evenly over the vocabulary.
+    """
+
+    def __init__(self, epsilon: float):
+        self.epsilon = epsilon
+
+    def __call__(self, outputs, labels: torch.Tensor, num_items_in_batch: torch.Tensor | int | None = None):
+        """Compute the loss of a batch.
+
+        Args:
+            outputs (`ModelOutput`): Outputs with `logits` of shape `(batch, length, vocabulary)`.
+            labels (`torch.Tensor` of shape `(batch, length)`): The labels; -100 where nothing is learned.
+            num_items_in_batch (`torch.Tensor` or `int`, *optional*): Number of tokens that the sum is divided by, in
+                all batches of an update and all processes; by default those of this batch.
+
+        Returns:
+            `torch.Tensor`: The mean loss in nats.
+        """
+        logits, labels = outputs["logits"][:, :-1], labels[:, 1:].to(outputs["logits"].device)
+        total = F.cross_entropy(
+            logits.flatten(0, 1).float(),
+            labels.flatten(),
+            ignore_index=IGNORE_INDEX,
+            label_smoothing=self.epsilon,
+            reduction="sum",
+        )
+        if num_items_in_batch is None:
+            num_items_in_batch = (labels != IGNORE_INDEX).sum()
+        return total / torch.as_tensor(num_items_in_batch, device=total.device).clamp(min=1)
