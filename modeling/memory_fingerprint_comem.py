@@ -80,10 +80,19 @@ class CoMemFingerprintMixin:
         return model._fingerprint_of(readers)
 
     def is_rounded(self) -> bool:
-        """Whether weights are in memory in a form that is coarser than bfloat16: in float16, 8 or 4 bit."""
-        if getattr(self.backbone, "hf_quantizer", None) is not None:
-            return True
-        return any(parameter.dtype == torch.float16 for parameter in self.parameters())
+        """Whether weights are in memory in a form that loses digits of bfloat16: in float16, 8 or 4 bit."""
+        return self.precision() not in ("float32", "bfloat16", "float64")
+
+    def precision(self) -> str:
+        """Return the coarsest type of the weights, such as `"float16"`, or `"8 bit"` or `"4 bit"` if quantized."""
+        quantizer = getattr(self.backbone, "hf_quantizer", None)
+        if quantizer is not None:
+            settings = quantizer.quantization_config
+            known = {"load_in_4bit": "4 bit", "load_in_8bit": "8 bit"}
+            return next((bits for name, bits in known.items() if getattr(settings, name, False)), "few bits")
+        types = {parameter.dtype for parameter in self.parameters() if parameter.is_floating_point()}
+        coarsest = next((dtype for dtype in (torch.float16, torch.bfloat16) if dtype in types), torch.float32)
+        return str(coarsest).removeprefix("torch.")
 
     def _changes_shared_weights(self) -> bool:
         """Whether a reader adapter may be in the weights on which the encoder stands."""

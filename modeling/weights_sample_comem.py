@@ -32,23 +32,24 @@ class WeightsSample:
         written = tuple(
             (value.dtype, value.data_ptr(), 0 if value.is_inference() else value._version) for value in present
         )
-        numbers = [
-            value.detach().reshape(-1)[:: max(1, value.numel() // SAMPLES)][:SAMPLES].float().cpu()
-            for value in present
-        ]
-        return cls(written, torch.cat(numbers) if numbers else torch.empty(0))
+        numbers: dict[torch.device, list[torch.Tensor]] = {}
+        for value in present:
+            few = value.detach().reshape(-1)[:: max(1, value.numel() // SAMPLES)][:SAMPLES]
+            numbers.setdefault(value.device, []).append(few.float())
+        # One transfer from each device.
+        return cls(written, torch.cat([torch.empty(0), *(torch.cat(few).cpu() for few in numbers.values())]))
 
     def is_same(self, other: "WeightsSample") -> bool:
         """Whether nothing was written in between."""
         return self.written == other.written and torch.equal(self.numbers, other.numbers)
 
     def is_rounded_from(self, other: "WeightsSample") -> bool:
-        """Whether nothing was written in between, but for a change of the floating-point type."""
-        if [dtype for dtype, *_ in self.written] == [dtype for dtype, *_ in other.written]:
-            return self.is_same(other)
-        return self.numbers.shape == other.numbers.shape and torch.allclose(
-            self.numbers, other.numbers, rtol=ROUNDING, atol=torch.finfo(torch.float16).tiny
-        )
+        """Whether nothing was written in between, but for a change of the floating-point type or of the device."""
+        if [version for *_, version in self.written] != [version for *_, version in other.written]:
+            return False
+        same_type = [dtype for dtype, *_ in self.written] == [dtype for dtype, *_ in other.written]
+        rounding = {"rtol": 0, "atol": 0} if same_type else {"rtol": ROUNDING, "atol": torch.finfo(torch.float16).tiny}
+        return torch.allclose(self.numbers, other.numbers, **rounding)
 
     def was_changed_unseen(self, before: "WeightsSample") -> bool:
         """Whether numbers have changed although autograd has seen no writing, as when PEFT merges an adapter."""

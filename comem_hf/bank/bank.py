@@ -58,6 +58,7 @@ class MemoryBank:
         )  # replaced as a whole; each method reads it once, and so sees one state
         self._model = None
         self._processor = None
+        self._allow_changed_model = False
 
     @classmethod
     def build(
@@ -177,14 +178,24 @@ class MemoryBank:
             bank.attach(model, processor, embedder=embedder)
         return bank
 
-    def attach(self, model=None, processor=None, *, embedder: Embedder | None = None) -> "MemoryBank":
+    def attach(
+        self,
+        model=None,
+        processor=None,
+        *,
+        embedder: Embedder | None = None,
+        allow_changed_model: bool | None = None,
+    ) -> "MemoryBank":
         """Attach the model that the bank is used with, and the embedder of its queries.
 
         Args:
-            model (`CoMemForConditionalGeneration`): The model that encoded the bank.
+            model (`CoMemForConditionalGeneration`): The model that encoded the bank, in any precision.
             processor (`CoMemProcessor`): The model's processor.
             embedder (`Embedder`, *optional*): The embedder of a bank that was not made with `"backbone"`. If not
                 given, it is loaded at the first search, by the name in `bank_config.json`.
+            allow_changed_model (`bool`, *optional*, defaults to `False`): Only warn of a model whose weights are
+                others, such as one into which a fine-tune of the same backbone was merged. It may misread the vectors.
+                Items cannot be added with it. If not given, an earlier choice for this bank stays.
 
         Returns:
             `MemoryBank`: This bank.
@@ -194,7 +205,9 @@ class MemoryBank:
                 the processor prepares pictures or texts of items in another way (`image_mean`, pixel limits, ...).
         """
         if model is not None:
-            self._state.check_model(model)
+            allowed = self._allow_changed_model if allow_changed_model is None else allow_changed_model
+            self._state.check_model(model, allowed)
+            self._allow_changed_model = allowed
         self._state.search.attach(model, processor, embedder)
         self._model = self._model if model is None else model
         self._processor = self._processor if processor is None else processor
@@ -342,8 +355,10 @@ class MemoryBank:
 
         Raises:
             ValueError: If there is no query, an image is unreadable, the embedder is missing or has no text side, `k`,
-                `text_weight` or `where` is not valid, or `where` names a field that no item has.
+                `text_weight` or `where` is not valid, `where` names a field that no item has, or the attached model
+                was changed since.
         """
+        self._check_attached()
         return self._state.search.search(image, text, k, text_weight, where)
 
     def memory_inputs(
@@ -362,11 +377,16 @@ class MemoryBank:
             (batch, items), on the CPU.
 
         Raises:
-            ValueError: If there is no sample, a hit comes from another bank, an id is unknown, or stored vectors are
-                not finite.
+            ValueError: If there is no sample, a hit comes from another bank, an id is unknown, stored vectors are
+                not finite, or the attached model was changed since.
         """
+        self._check_attached()
         state = self._state
         return stored_memory_inputs(hits, state.rows, state.items, state.vectors, dtype)
+
+    def _check_attached(self) -> None:
+        if self._model is not None:  # its weights may have been trained since
+            self._state.check_model(self._model, self._allow_changed_model)
 
     def metadata_kinds(self, field: str) -> frozenset[str]:
         """Return the kinds of values that a field of the items' metadata has.

@@ -74,6 +74,11 @@ class BankBuilder:
             "shard_size": self.settings.shard_size,
         }
         leader = self.processes.leader
+        if leader and self.model.is_rounded():
+            logger.warning(
+                f"The model is loaded in {self.model.precision()}, and so are the vectors of this bank made: load it "
+                "in float32 or bfloat16 to build a bank of exact ones."
+            )
         with Staging(output, decisive, overwrite, leader) as staging:
             self.processes.wait()  # until the leader has opened the folder
             staging.wait_for(0)

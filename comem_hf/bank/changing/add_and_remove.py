@@ -22,6 +22,7 @@ from comem_hf.bank.opened.state import BankState
 from comem_hf.bank.pictures.decoder_warnings import decoder_warnings_logged
 from comem_hf.modeling.memory_item import MemoryItem
 
+from .rounded_encoder import warn_of_rounded_encoder
 from .writer import BankWriter
 
 
@@ -65,6 +66,7 @@ def add_items(
         writer.before.check_model(model)  # the model and the bank may have changed since it was attached
         writer.before.search.attach(embedder=embedder)
         refuse_other_processor(writer.before.config, processor, "this model", str(bank.folder))
+        warn_of_rounded_encoder(writer.before, encoder)
         rows = read_rows(items, embedder)
         while shard := list(islice(rows, shard_size)):
             encoded = encode_rows(encoder, _mark_known(shard, writer.before), on_error, progress.update)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from transformers.utils import logging
 
 from comem_hf.bank.format.config import BankConfig
 from comem_hf.bank.format.items import StoredItems
@@ -20,6 +21,8 @@ from .search import BankSearch
 
 # Banks of up to so many bytes are hashed when they are opened (a fraction of a second); `verify` hashes any.
 HASHED_AT_OPENING = 64 * 2**20
+
+logger = logging.get_logger(__name__)
 
 Fetch = Callable[[list[str]], None]
 
@@ -59,13 +62,29 @@ class BankState:
         state.search = copy.copy(self.search)
         return state
 
-    def check_model(self, model) -> None:
-        """Refuse a model that is not the one that encoded the bank.
+    def check_model(self, model, allow_changed_model: bool = False) -> None:
+        """Refuse a model that is not the one that encoded the bank; say once if it is that model in fewer bits.
+
+        Args:
+            model (`CoMemForConditionalGeneration`): The model.
+            allow_changed_model (`bool`, defaults to `False`): Warn once instead of refusing.
 
         Raises:
             ValueError: If it is another model; the message names both fingerprints.
         """
-        self.config.refuse_other_model(model.memory_fingerprint(), "this model", str(self.folder))
+        fingerprint, expected = model.memory_fingerprint(), self.config.memory_fingerprint
+        if allow_changed_model and fingerprint != expected:
+            logger.warning_once(
+                f"The bank {str(self.folder)!r} was made by the memory encoder {expected}, and this model's is "
+                f"{fingerprint}: it reads vectors that were not made for it."
+            )
+            return
+        self.config.refuse_other_model(fingerprint, "this model", str(self.folder))
+        if model.is_rounded():
+            logger.warning_once(
+                f"The model of the bank {str(self.folder)!r} is loaded in {model.precision()}: it reads the bank's "
+                "vectors as they are, and a few answers may differ."
+            )
 
     @classmethod
     def open(cls, folder: Path, fetch: Fetch | None = None) -> "BankState":
