@@ -11,7 +11,7 @@ def register(transformers: ModuleType) -> None:
 
     `import comem_hf` does not import transformers, which takes seconds. This function runs at the end of the first
     import of transformers, or at once if it has been imported. The classes must not need a package that itself imports
-    transformers, such as PEFT: it could be half imported then (`modeling/adapter_comem.py`).
+    transformers, such as PEFT: it could be half imported then.
 
     Args:
         transformers (`ModuleType`): The module. It resolves its names on first use, so that all can be used here, even

@@ -20,7 +20,7 @@ from tests.process import run_alone
 
 MODELING = Path(comem_hf.modeling.__file__).parent
 CODE = {path.name: path.read_bytes() for path in MODELING.glob("*.py") if path.name != "__init__.py"}
-MAY_IMPORT = {"PIL", "huggingface_hub", "numpy", "peft", "safetensors", "torch", "transformers"}
+MAY_IMPORT = {"PIL", "huggingface_hub", "numpy", "safetensors", "torch", "transformers"}
 CONFIG_MAP = {"AutoConfig": "configuration_comem.CoMemConfig"}
 MODEL = "modeling_comem.CoMemForConditionalGeneration"
 MODEL_MAP = {**CONFIG_MAP, "AutoModel": MODEL, "AutoModelForImageTextToText": MODEL}
