@@ -112,10 +112,13 @@ def _fingerprint_of_checkpoint(
 
 
 def _generation_config(
-    path: str | os.PathLike, hub_kwargs: dict[str, Any], given: GenerationConfig | None, backbone: PreTrainedModel
+    path: str | os.PathLike | None,
+    hub_kwargs: dict[str, Any],
+    given: GenerationConfig | None,
+    backbone: PreTrainedModel,
 ) -> GenerationConfig:
-    if given is not None:
-        return copy.deepcopy(given)
+    if given is not None or path is None:
+        return copy.deepcopy(backbone.generation_config if given is None else given)
     try:
         return GenerationConfig.from_pretrained(path, **hub_kwargs)
     except OSError:  # no such file

@@ -163,6 +163,11 @@ def test_settings_among_the_arguments_go_into_the_configuration(model, folders, 
         AutoModel.from_pretrained(folders[kind], encoder=other)
 
 
+def test_a_model_is_made_of_a_configuration_and_tensors_without_files(model, inputs):
+    loaded = CoMemForConditionalGeneration.from_pretrained(None, config=model.config, state_dict=model.state_dict())
+    assert torch.equal(logits(loaded, inputs), logits(model, inputs))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_configuration_may_be_given_and_is_left_alone(model, folders, inputs, kind):
     config = CoMemConfig.from_pretrained(folders[kind])
