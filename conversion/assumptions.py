@@ -16,7 +16,11 @@ def assumptions(published: PublishedCheckpoint, config: CoMemConfig, given: dict
         config ([`CoMemConfig`]): The configuration to be written.
         given (`dict`, *optional*): The sizes of the resampler that the caller gave.
     """
-    return [*_about_resampler(config.resampler_config, given or {}), *_about_backbone(published)]
+    return [
+        *_about_resampler(config.resampler_config, given or {}),
+        *_about_backbone(published),
+        *_about_configuration(published),
+    ]
 
 
 def adapter_backbone_name(published: PublishedCheckpoint) -> str | None:
@@ -34,6 +38,12 @@ def _about_resampler(sizes: dict[str, Any], given: dict[str, Any]) -> list[str]:
         f"Resampler: {sizes['num_attention_heads']} heads of {sizes['head_dim']}, {sizes['num_hidden_layers']} passes "
         f"(assumed; {', '.join(options)})."
     ]
+
+
+def _about_configuration(published: PublishedCheckpoint) -> list[str]:
+    if published.backbone_named or published.config_source == published.source:
+        return []
+    return [f"The backbone's configuration is that of {public_name(published.config_source)!r} (assumed; --backbone)."]
 
 
 def _about_backbone(published: PublishedCheckpoint) -> list[str]:

@@ -75,8 +75,8 @@ def convert_checkpoint(
             `"separate"` writes the encoder's full weights.
         resampler (`dict`, *optional*): Keys of `resampler_config` that a checkpoint does not contain:
             `num_attention_heads`, `head_dim`, `num_hidden_layers`. They default to those of the released models.
-        rank (`int`, *optional*): Rank of recovered adapters. Defaults to the number of singular values above rounding
-            noise.
+        rank (`int`, *optional*): Rank of the encoder's recovered adapter. Defaults to the number of singular values
+            above rounding noise.
         max_error (`float`, *optional*, defaults to 1e-3): Part of a layer's change that a recovered adapter may leave
             out (relative Frobenius norm), in addition to the part that rounding explains.
         overwrite (`bool`, *optional*, defaults to `False`): Replace a checkpoint in `output` once the new one is
@@ -96,7 +96,7 @@ def convert_checkpoint(
         raise ValueError(f"`max_error` must be 0 or more, got {max_error!r}.")
     if rank is not None and encoder == "separate":
         raise ValueError(
-            "`rank` (--rank) is for recovering an adapter, and encoder='separate' has none; leave it out."
+            "`rank` (--rank) is for recovering the encoder's adapter, and encoder='separate' has none; leave it out."
         )
     refuse_unreadable("source", source, CONFIG_NAMES)
     refuse_unreadable("backbone", backbone, CONFIG_NAMES)
@@ -120,6 +120,8 @@ def convert_checkpoint(
             if note in (UNKNOWN, UNKNOWN_BASE):
                 logger.warning(note)
         _write(folder, tensors)
+        readers = {key: tensor.load for key, tensor in tensors.items()}
+        config.memory_fingerprint = CoMemForConditionalGeneration.fingerprint_of_files(config, readers)
         report.num_tensors = len(tensors)
         dtype = published.backbone["model.language_model.embed_tokens.weight"].dtype
         config.dtype = str(dtype).removeprefix("torch.")
@@ -156,7 +158,7 @@ def _tensors(
     tied = _with_prefix("backbone.", backbone.get_expanded_tied_weights_keys(all_submodels=True))
     _check(tensors, expected, tied, published.source)
     tensors = {key: tensor for key, tensor in tensors.items() if key not in tied}
-    reader = reader_weights(published, layers, rank, max_error)
+    reader = reader_weights(published, layers, max_error)
     tensors |= {key: tensor for key, tensor in _with_prefix("backbone.", reader.backbone).items() if key in tensors}
     report.reader_trained = reader.trained
     report.notes += reader.notes

@@ -32,13 +32,14 @@ def trainable_share(model: nn.Module) -> TrainableShare:
 
 
 def check_backbone_is_frozen(model: CoMemForConditionalGeneration) -> None:
-    """Check that training can change the memory encoder and nothing else.
+    """Check that training can change the memory encoder, perhaps a reader adapter, and nothing else.
 
     Args:
         model ([`CoMemForConditionalGeneration`]): The model about to be trained.
 
     Raises:
-        ValueError: If a backbone parameter is trainable (the message names it), or no memory encoder parameter is.
+        ValueError: If a backbone parameter is trainable (the message names it), or no parameter of
+            the model's own is.
     """
     loose = [name for name, parameter in model.backbone.named_parameters() if parameter.requires_grad]
     if loose:
@@ -46,8 +47,8 @@ def check_backbone_is_frozen(model: CoMemForConditionalGeneration) -> None:
             f"The backbone must be frozen, but {len(loose)} of its parameters are trainable, such as {loose[0]!r}; "
             "call `model.backbone.requires_grad_(False)`."
         )
-    if not any(parameter.requires_grad for parameter in model.memory_encoder.parameters()):
-        raise ValueError("No parameter of the memory encoder is trainable: there is nothing to train.")
+    if not any(parameter.requires_grad for parameter in model.own_parameters().values()):
+        raise ValueError("No parameter of memory encoder or reader adapter is trainable: there is nothing to train.")
 
 
 def trainable_parameters(model: nn.Module) -> dict[str, nn.Parameter]:

@@ -65,6 +65,12 @@ def train_memory_encoder(
         RuntimeError: If the backbone has changed in training.
     """
     check_backbone_is_frozen(model)
+    reader = model.reader_adapter
+    if args.distillation_weight > 0 and reader is not None and any(p.requires_grad for p in reader.parameters()):
+        raise ValueError(
+            "`distillation_weight` cannot be combined with training the reader: the teacher is the reader itself, "
+            "with the items in its prompt; set it to 0, or do not train the reader."
+        )
     logger.info(str(trainable_share(model)))
     backbone_before = backbone_checksum(model.backbone, exact=True)
     settings = {

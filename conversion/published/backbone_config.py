@@ -48,8 +48,8 @@ def read_backbone_config(origin: str | os.PathLike, argument: str) -> PreTrained
 def read_adapter_backbone_config(source: str | os.PathLike, name: str | None) -> tuple[PreTrainedConfig, str]:
     """Return the configuration of the backbone of an adapter folder that holds its weights, and where it was found.
 
-    It is looked for in the folder itself and the one above, where training writes it in the end, and under the name
-    that the adapter has for its backbone: beside the folder, as a path, and as a repository.
+    It is looked for in the folder itself, then under the name that the adapter has for its backbone (beside the
+    folder, as a path, as a repository), then in the folder above, where training writes it in the end.
 
     Args:
         source (`str` or `os.PathLike`): Folder or repository with an adapter.
@@ -61,14 +61,18 @@ def read_adapter_backbone_config(source: str | os.PathLike, name: str | None) ->
     places = [str(source)]
     if os.path.isdir(source):
         above = Path(source).resolve().parent
-        places += [str(above), *([str(above / name)] if name else [])]
-    places += [place for place in [name] if place and (os.path.isdir(place) or is_repository_id(place))]
+        places += [str(above / name)] if name else []
+    places += [name] if name and (os.path.isdir(name) or is_repository_id(name)) else []
+    places += [str(above)] if os.path.isdir(source) else []
     for place in places:
         try:
             if find_file(place, CONFIG_NAME):
                 return read_backbone_config(place, "backbone"), place
         except OSError:  # no such repository, or no connection
             continue
+        except ValueError:  # in other folders it may be a configuration of something else
+            if place == str(source):
+                raise
     raise ValueError(
         f"{source} holds the weights of its backbone, but no {CONFIG_NAME} describes them (it names {name!r}); copy "
         "the file from the backbone into the folder, or pass `backbone=` (--backbone)."

@@ -66,7 +66,7 @@ class PublishedCheckpoint:
 
     @property
     def has_copy(self) -> bool:
-        """Whether the checkpoint holds a copy of the backbone, so that the backbone is certain."""
+        """Whether the checkpoint holds a copy of the backbone, so that a named backbone was compared with it."""
         return bool(self.copy)
 
 

@@ -64,6 +64,7 @@ def recover_adapter(
     rank: int | None,
     max_error: float,
     what: str,
+    knobs: str,
     advice: str,
 ) -> AdapterWeights:
     """Factor the changes of linear layers.
@@ -77,6 +78,7 @@ def recover_adapter(
         max_error (`float`): Part of a layer's change that its factors may leave out beyond rounding noise, relative to
             the change.
         what (`str`): The adapter's name, for messages.
+        knobs (`str`): The arguments that may be raised if too much is left out, for messages.
         advice (`str`): The way out for a change that is not low-rank, for messages.
 
     Raises:
@@ -97,7 +99,7 @@ def recover_adapter(
             raise ValueError(
                 f"The {what} of {tensor.origin} cannot be recovered: rank {change.rank} leaves out "
                 f"{change.error:.1e} of the change, rounding explains {change.noise:.1e} and `max_error` allows "
-                f"{max_error:.1e} more; give a higher `rank` or `max_error`, or {advice}."
+                f"{max_error:.1e} more; give a higher {knobs}, or {advice}."
             )
         changes[layer] = change
     largest = max((change.rank for change in changes.values()), default=0)

@@ -63,6 +63,7 @@ def adapter_weights(
             rank=rank,
             max_error=max_error,
             what="adapter",
+            knobs="`rank` or `max_error`",
             advice=f"convert with {SEPARATE}",
         )
     if rank is not None:
@@ -117,7 +118,7 @@ def _trained(published: PublishedCheckpoint, linear_layers: list[str]) -> list[s
     adapted = set() if published.lora else {f"model.{layer}.weight" for layer in linear_layers}
     frozen = {name for name in published.backbone if name.startswith("model.")} - adapted
     changed = changed_weights({n: t for n, t in published.encoder.items() if n in frozen}, published.backbone)
-    if not published.has_copy:  # with a copy, the backbone is certain, and all weights may have been trained
+    if not published.has_copy:  # with a copy, the backbone was compared with that, and all weights may be trained
         refuse_other_origin(changed, len(frozen), published.source, published.backbone_source)
     return changed
 

@@ -13,7 +13,7 @@ from transformers import AutoModelForImageTextToText, BitsAndBytesConfig
 from comem_hf.conversion import convert_checkpoint, merge_encoder
 from comem_hf.conversion.weights.reader_weights import UNKNOWN_BASE, VISION_LEFT_OUT
 from comem_hf.modeling import CoMemForConditionalGeneration
-from tests.conversion.conftest import GOLDEN, RESAMPLER, edit, replaced
+from tests.conversion.conftest import GOLDEN, RESAMPLER, edit, replaced, without
 
 
 DECODE_OFFSETS = {"qwen2_vl": 4000, "qwen2_5_vl": 8000}
@@ -228,6 +228,57 @@ def test_a_merged_encoder_is_the_published_one(converted, published, tmp_path):
             )
 
 
+def test_the_configuration_holds_the_fingerprint_of_what_is_loaded(converted):
+    _, model, output = converted
+    assert json.loads((output / "config.json").read_text())["memory_fingerprint"] == model.memory_fingerprint()
+    assert model._fingerprint_of(model.memory_encoder.tensors()) == model.memory_fingerprint()
+
+
+def test_the_configuration_of_an_adapter_folder_is_looked_for_where_it_belongs(published, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(published / "lora_adapter", run / "checkpoint-8")
+    with pytest.raises(ValueError, match="no config.json describes them .*copy the file from the backbone"):
+        convert_checkpoint(run / "checkpoint-8", tmp_path / "out", resampler=RESAMPLER)
+    (run / "config.json").write_text('{"model_type": "llama"}')  # of something else
+    shutil.copytree(published / "backbone", run / "backbone")
+    report = convert_checkpoint(run / "checkpoint-8", tmp_path / "out", resampler=RESAMPLER)
+    assert "The backbone's configuration is that of 'backbone' (assumed; --backbone)." in report.notes
+    shutil.rmtree(run / "backbone")
+    shutil.copy(published / "merged_full" / "config.json", run / "config.json")
+    report = convert_checkpoint(run / "checkpoint-8", tmp_path / "out", resampler=RESAMPLER, overwrite=True)
+    assert "The backbone's configuration is that of 'run' (assumed; --backbone)." in report.notes
+
+
+def test_a_lost_part_of_the_reader_is_told(published, tmp_path):
+    for source, lost, message in (
+        ("merged_full", "model_inf.model.norm", "lacks 1 tensors of the inference copy .*language_model.norm.weight"),
+        (
+            "lora_adapter",
+            "base_model.model.model_inf.model.layers.1.",
+            "for 7 text layers, such as .*layers.1.*one of",
+        ),
+    ):
+        shutil.copytree(published / source, tmp_path / source)
+        edit(tmp_path / source, without(lost))
+        with pytest.raises(ValueError, match=message):
+            convert_checkpoint(
+                tmp_path / source, tmp_path / "out", backbone=published / "backbone", resampler=RESAMPLER
+            )
+
+
+def test_a_reader_adapter_as_before_the_first_step_is_none(published, tmp_path):
+    shutil.copytree(published / "lora_adapter", tmp_path / "source")
+    edit(
+        tmp_path / "source",
+        lambda tensors: {k: v * 0 if "model_inf" in k and "lora_B" in k else v for k, v in tensors.items()},
+    )
+    report = convert_checkpoint(
+        tmp_path / "source", tmp_path / "out", backbone=published / "backbone", resampler=RESAMPLER
+    )
+    assert (report.reader_trained, report.reader_rank) == (False, None)
+    assert VISION_LEFT_OUT not in report.notes
+
+
 def test_what_cannot_be_told_is_warned_of_once(published, tmp_path, caplog):
     from transformers.utils import logging as transformers_logging
 
@@ -253,7 +304,9 @@ def test_another_backbone_is_refused(published, tmp_path):
     shutil.copytree(published / "backbone", tmp_path / "another")
     key = "model.layers.0.mlp.up_proj.weight"
     edit(tmp_path / "another", replaced(key, lambda tensor: tensor + torch.randn_like(tensor)))
-    with pytest.raises(ValueError, match="layers.0.mlp.up_proj.weight in .* is not low-rank: .* may not be the model"):
+    with pytest.raises(
+        ValueError, match="layers.0.mlp.up_proj.weight in .* is not low-rank: .*; check that .* was trained from"
+    ):
         convert_checkpoint(published / "merged_full", tmp_path / "out", backbone=tmp_path / "another")
 
 

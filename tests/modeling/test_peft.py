@@ -7,7 +7,7 @@ import pytest
 import torch
 import transformers
 from packaging.version import Version
-from peft import LoraConfig, PeftModel, get_peft_model, inject_adapter_in_model
+from peft import IA3Config, LoraConfig, PeftModel, get_peft_model, inject_adapter_in_model
 from peft.tuners.tuners_utils import BaseTunerLayer
 
 from comem_hf import CoMemForConditionalGeneration
@@ -157,6 +157,49 @@ def test_merged_into_shared_weights_it_is_refused_before_vectors_change(shared, 
             use()
 
 
+@pytest.mark.parametrize("how", ["cast", "training", "in place"])
+def test_merging_is_noticed_after_a_cast_in_training_and_without_unloading(shared, make_inputs, how):
+    if how == "cast":
+        shared.to(torch.bfloat16)
+    adapted = get_peft_model(shared, lora())
+    adapted.merge_adapter() if how == "in place" else adapted.merge_and_unload()
+    with pytest.raises(ValueError, match="changed in place"):
+        shared.train(how == "training").encode_memory(make_inputs((2, 1))["memory_inputs"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"lora_bias": True}, "cannot become the reader adapter: .* without biases or variants"),
+        ({"use_dora": True}, "cannot become the reader adapter: .* without biases or variants"),
+        ({"modules_to_save": ["lm_head"]}, "on 'lm_head' cannot become the reader adapter"),
+        ({"bias": "lora_only"}, "comes with trained weights of the backbone itself, such as .*bias"),
+    ],
+)
+def test_an_adapter_that_would_lose_a_part_is_not_adopted(settings, message):
+    model = make_model("qwen2_vl")
+    get_peft_model(model, lora(TEXT.replace("down_proj", "v_proj"), **settings))
+    with pytest.raises(ValueError, match=message):
+        model.adopt_reader_adapter()
+
+
+def test_an_adopted_reader_knows_its_backbone(shared, make_inputs, tmp_path):
+    get_peft_model(shared, lora(TEXT))
+    shared.adopt_reader_adapter()
+    shared.save_pretrained(tmp_path, memory_only=True)
+    backbone = make_backbone(shared.config.backbone_config.model_type, seed=5)
+    with pytest.raises(ValueError, match="was made for a backbone with the checksum"):
+        CoMemForConditionalGeneration.from_pretrained(tmp_path, backbone=backbone)
+    assert copy.deepcopy(shared).memory_fingerprint() == shared.memory_fingerprint()
+
+
+def test_layers_of_any_kind_of_adapter_go_into_no_checkpoint(tmp_path):
+    model = make_model("qwen2_vl")
+    get_peft_model(model, IA3Config(target_modules=["k_proj", "down_proj"], feedforward_modules=["down_proj"]))
+    with pytest.raises(ValueError, match="cannot hold what PEFT has put on its backbone"):
+        model.save_pretrained(tmp_path)
+
+
 def test_a_backbone_with_an_adapter_is_refused(family):
     backbone = make_backbone(family)
     adapted = get_peft_model(backbone, lora())
@@ -170,7 +213,7 @@ def test_adapters_on_the_backbone_go_into_no_checkpoint(shared, make_inputs, tmp
     inputs = make_inputs((2, 1))
     backbone = make_backbone(shared.config.backbone_config.model_type)
     inject_adapter_in_model(lora(), shared.backbone, "mine")
-    with pytest.raises(ValueError, match="cannot hold the adapters on its backbone, such as"):
+    with pytest.raises(ValueError, match="cannot hold what PEFT has put on its backbone, such as"):
         shared.save_pretrained(tmp_path / "full")
     shared.save_pretrained(tmp_path / "memory", memory_only=True)
     loaded = CoMemForConditionalGeneration.from_pretrained(tmp_path / "memory", backbone=backbone)

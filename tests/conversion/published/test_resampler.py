@@ -31,7 +31,7 @@ def test_a_resampler_of_another_shape_is_told(refused, key, change, message):
         ({"resampler": {"num_hidden_layers": 0}}, r"`resampler\['num_hidden_layers'\]` must be a positive integer"),
         (
             {"rank": 2, "encoder": "separate"},
-            "`rank` .* is for recovering an adapter, and .*'separate' has none",
+            "`rank` .* is for recovering the encoder's adapter, and .*'separate' has none",
         ),
         (
             {"rank": 64},
