@@ -120,16 +120,12 @@ class CoMemMemoryEncoder(nn.Module):
             input_ids, token_types, image_grid_thw=image_grid_thw, attention_mask=attention_mask
         )
         inputs_embeds = self.model.get_input_embeddings()(input_ids)
-        if self._is_checkpointing():
-            # Reentrant checkpointing computes no gradient for a block if none of its inputs requires one.
-            inputs_embeds = inputs_embeds if inputs_embeds.requires_grad else inputs_embeds.requires_grad_()
-            pixel_values = None if pixel_values is None else pixel_values.detach().requires_grad_()
         hidden_states = self.model(
             input_ids=input_ids,
-            inputs_embeds=inputs_embeds,
+            inputs_embeds=self.for_checkpointing(inputs_embeds),
             attention_mask=attention_mask,
             position_ids=position_ids,
-            pixel_values=pixel_values,
+            pixel_values=self.for_checkpointing(pixel_values),
             image_grid_thw=image_grid_thw,
             mm_token_type_ids=token_types,
             use_cache=False,
@@ -137,6 +133,15 @@ class CoMemMemoryEncoder(nn.Module):
         # If a model is spread over devices, its last layer may be on another one.
         device = self.resampler.queries.weight.device
         return self.resampler(hidden_states.to(device), attention_mask.to(device))
+
+    def for_checkpointing(self, tensor: torch.Tensor | None) -> torch.Tensor | None:
+        """Return an input of the encoder so that gradients are computed for its blocks when these are recomputed.
+
+        Reentrant checkpointing computes no gradient for a block if none of its inputs requires one.
+        """
+        if tensor is None or tensor.requires_grad or not self._is_checkpointing():
+            return tensor
+        return tensor.detach().requires_grad_()
 
     def _is_checkpointing(self) -> bool:
         if not (self.training and torch.is_grad_enabled()):

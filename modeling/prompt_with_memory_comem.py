@@ -103,7 +103,10 @@ class CoMemPromptMixin:
         )
 
         inputs_embeds = torch.cat([memory.to(inputs_embeds.dtype), inputs_embeds], dim=1)
-        vision_model = self.backbone.model if self.config.query_vision == "backbone" else self.memory_encoder.model
+        vision_model = self.backbone.model
+        if self.config.query_vision == "encoder":
+            vision_model, encoder = self.memory_encoder.model, self.memory_encoder
+            pixel_values, pixel_values_videos = map(encoder.for_checkpointing, (pixel_values, pixel_values_videos))
         vision_outputs = {}
         if pixel_values is not None:
             output = vision_model.get_image_features(pixel_values, image_grid_thw, **vision_kwargs)

@@ -41,9 +41,11 @@ def test_gradient_reaches_every_trainable_tensor_and_no_frozen_one(model, make_i
 @pytest.mark.parametrize("use_reentrant", [True, False])
 @pytest.mark.parametrize("require_input_grads", [True, False])
 @pytest.mark.parametrize("with_text_only_item", [True, False])
+@pytest.mark.parametrize("query_vision", ["backbone", "encoder"])
 def test_gradients_with_checkpointing_equal_those_without(
-    model, make_inputs, use_reentrant, require_input_grads, with_text_only_item
+    model, make_inputs, use_reentrant, require_input_grads, with_text_only_item, query_vision
 ):
+    model.config.query_vision = query_vision
     inputs = make_inputs((2, 1) if with_text_only_item else (1, 1))
     expected = gradients(model, inputs)
     enable_checkpointing(model, use_reentrant)

@@ -20,6 +20,18 @@ def test_backbone_that_is_not_frozen_is_refused(make_trainable, tiny_processor, 
     assert not (tmp_path / "run").exists()
 
 
+def test_a_reader_adapter_may_be_trained_alone_but_is_no_teacher_of_itself(
+    make_trainable, tiny_processor, rows, make_arguments
+):
+    model = make_trainable()
+    model.requires_grad_(False)
+    model.add_reader_adapter(r=2)
+    with pytest.raises(ValueError, match="`distillation_weight` cannot be combined with training the reader"):
+        train_memory_encoder(model, tiny_processor, rows, make_arguments(distillation_weight=1.0))
+    train_memory_encoder(model, tiny_processor, rows, make_arguments())
+    assert all(parameter.any() for parameter in model.reader_adapter.factors.parameters())
+
+
 def test_backbone_that_changes_in_training_is_an_error(make_trainable, tiny_processor, rows, make_arguments, tmp_path):
     class Meddle(TrainerCallback):
         def on_step_end(self, args, state, control, model=None, **kwargs):
