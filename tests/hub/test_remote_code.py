@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+import torch
 from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText, AutoProcessor, AutoTokenizer
 from transformers.dynamic_module_utils import get_imports, get_relative_imports
 
@@ -119,6 +120,31 @@ def test_saved_folders_load_and_answer_where_the_package_cannot_be_imported(save
     assert done.result["answers"] == [saved.answer] * 3
     assert len(done.result["refusals"]) == 4
     assert all("Please pass the argument `trust_remote_code=True`" in error for error in done.result["refusals"])
+
+
+def answers_with_readers(folder, processor, picture) -> list[list[int]]:
+    from transformers import AutoModel, AutoProcessor
+
+    processor = AutoProcessor.from_pretrained(processor, trust_remote_code=True)
+    models = (
+        AutoModel.from_pretrained(folder, reader=reader, trust_remote_code=True) for reader in ("adapter", "plain")
+    )
+    return [greedy_tokens(model, processor, picture) for model in models]
+
+
+@needs_whole_copy
+def test_a_trained_reader_answers_where_the_package_cannot_be_imported(saved, tmp_path):
+    model = CoMemForConditionalGeneration.from_pretrained(saved.full)
+    model.add_reader_adapter(r=2)
+    for name, factor in model.reader_adapter.factors.items():
+        if name.endswith("/B"):
+            torch.nn.init.normal_(factor, std=0.5)
+    model.eval().save_pretrained(tmp_path / "reader")
+    answer = greedy_tokens(model, CoMemProcessor.from_pretrained(saved.processor), saved.picture)
+    arguments = str(tmp_path / "reader"), saved.processor, saved.picture
+    done = run_alone(answers_with_readers, *arguments, folder=tmp_path, uses=ANSWER)
+    assert done.result == [answer, saved.answer]
+    assert answer != saved.answer
 
 
 def ask_pipeline(saved) -> list[int]:
