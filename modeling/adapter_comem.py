@@ -78,8 +78,9 @@ class LoraTerm(NamedTuple):
 
     def __call__(self, states: torch.Tensor, training: bool) -> torch.Tensor:
         a, b = self.adapter.pair(self.name)
-        # Dropout is for a change that is being learned, not for one that is taken out again.
-        states = F.dropout(states, self.adapter.dropout, training and self.sign > 0)
+        states = F.dropout(
+            states, self.adapter.dropout, training and a.requires_grad
+        )  # only where it is being learned
         return F.linear(F.linear(states.to(a.dtype), a), b) * (self.sign * self.adapter.scales[self.name])
 
 
@@ -108,6 +109,13 @@ def share_weights(model: PreTrainedModel) -> PreTrainedModel:
     shared += [module._hf_hook for module in model.modules() if hasattr(module, "_hf_hook")]
     shared += [module.config for module in model.modules() if isinstance(module, PreTrainedModel)]
     return copy.deepcopy(model, memo={id(part): part for part in shared})
+
+
+def remove_terms(model: nn.Module, adapter: CoMemAdapter):
+    """Put the layers that an adapter names back as they are without any terms."""
+    for name in adapter.scales:
+        parent, _, child = name.rpartition(".")
+        setattr(model.get_submodule(parent), child, base_layer(model.get_submodule(name)))
 
 
 def add_terms(model: nn.Module, adapter: CoMemAdapter, sign: int = 1):
@@ -188,6 +196,7 @@ __all__ = [
     "base_layer",
     "changes",
     "linear_layers",
+    "remove_terms",
     "share_weights",
     "target_layers",
 ]

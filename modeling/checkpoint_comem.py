@@ -19,7 +19,7 @@ from .loading_comem import load_onto_backbone
 from .local_paths_comem import refuse_local_backbone, without_local_paths
 from .memory_encoder_comem import CoMemMemoryEncoder
 from .memory_fingerprint_comem import CoMemFingerprintMixin
-from .reader_adapter_comem import READERS
+from .reader_adapter_comem import MERGED, READERS, foreign_adapters
 from .remote_code_comem import enter_remote_code
 
 
@@ -71,7 +71,7 @@ class CoMemCheckpointMixin(CoMemFingerprintMixin):
             ValueError: If the backbone is quantized and `memory_only` is not set, or if a model to be pushed with
                 `memory_only` names no repository as its backbone.
         """
-        if getattr(self, "_hf_peft_config_loaded", False):  # a user's adapter: only that one, as for any model
+        if getattr(self, "_hf_peft_config_loaded", False) and not memory_only:  # the user's adapter, as for any model
             return super().save_pretrained(save_directory, *args, **kwargs)
         memory_only = self._pushed_memory_only if memory_only is None else memory_only
         if memory_only and kwargs.get("push_to_hub"):
@@ -82,13 +82,14 @@ class CoMemCheckpointMixin(CoMemFingerprintMixin):
                 "then fits any copy of the backbone, quantized or not."
             )
         if not memory_only:
-            self._refuse_users_adapters()
+            self._refuse_adapters_beside()
         self.memory_encoder.check_weights()
         state_dict = kwargs.pop("state_dict", None)
         is_whole = state_dict is None and self._is_whole()
         state_dict = to_checkpoint_keys(self.state_dict() if state_dict is None else state_dict)
         if memory_only:
             state_dict = {key: tensor for key, tensor in state_dict.items() if not key.startswith("backbone.")}
+        state_dict.pop(MERGED, None)  # as the configuration says it
         config = self.config
         checksum = self._checksum_of_backbone() if memory_only or config.reader_lora_config else None
         if memory_only and config.backbone_name_or_path is None:
@@ -142,13 +143,19 @@ class CoMemCheckpointMixin(CoMemFingerprintMixin):
             self.card_writer(Path(working_dir), repo_id, self._own_card)
         return super()._upload_modified_files(working_dir, repo_id, *args, **kwargs)
 
-    def _refuse_users_adapters(self):
-        adapted = [name for name in self.state_dict() if name.startswith("backbone.") and ".lora_" in name]
+    def _refuse_adapters_beside(self):
+        """Raise a `ValueError` if the backbone's state dict is not that of its class, because of layers around its own."""
+        adapted = foreign_adapters(self.backbone)
         if adapted:
             raise ValueError(
-                f"A checkpoint of this model cannot hold the adapters on its backbone, such as {adapted[0]!r}; save "
-                "them with PEFT's own methods, and this model with `memory_only=True`, or make them its reader "
-                "adapter with `adopt_reader_adapter`."
+                f"A checkpoint of this model cannot hold what PEFT has put on its backbone, such as {adapted[0]!r}; "
+                "save that with PEFT's own methods, and this model with `memory_only=True`, or make a LoRA adapter its "
+                "reader adapter with `adopt_reader_adapter`."
+            )
+        if self.reader_adapter is not None and self._is_beside_offloaded_weights():
+            raise ValueError(
+                "A model whose reader adapter is beside offloaded weights can be saved with `memory_only=True` only; "
+                "load it without offloading to save all of it."
             )
 
     def _is_whole(self) -> bool:
@@ -204,8 +211,15 @@ class CoMemCheckpointMixin(CoMemFingerprintMixin):
 
     def load_state_dict(self, state_dict: Mapping[str, torch.Tensor], strict: bool = True, assign: bool = False):
         """Load as [`~torch.nn.Module`] does; accept the keys of a checkpoint, too."""
-        names = {to_checkpoint_key(name): name for name in self.state_dict()}
+        ours = self.state_dict()
+        names = {to_checkpoint_key(name): name for name in ours}
         state_dict = {names.get(key, key): tensor for key, tensor in state_dict.items()}
+        if MERGED in ours and bool(state_dict.setdefault(MERGED, ours[MERGED])) != bool(ours[MERGED]):
+            raise ValueError(
+                "The reader adapter is merged into the weights of one of the two, of this model or of the state dict, "
+                "and beside those of the other; load the checkpoint with `from_pretrained`."
+            )
+        self.memory_encoder.forget_weights()  # they may be replaced, not written to
         return super().load_state_dict(state_dict, strict=strict, assign=assign)
 
     def memory_encoder_state_dict(self) -> dict[str, torch.Tensor]:

@@ -111,9 +111,9 @@ class CoMemConfig(PreTrainedConfig):
         self.resampler_config = _with_defaults("resampler_config", resampler_config, RESAMPLER_DEFAULTS)
         self.encoder = encoder
         self.lora_config = _with_defaults("lora_config", lora_config, LORA_DEFAULTS)
-        self.reader_lora_config = reader_lora_config and _with_defaults(
-            "reader_lora_config", reader_lora_config, READER_LORA_DEFAULTS
-        )
+        if reader_lora_config is not None:
+            reader_lora_config = _with_defaults("reader_lora_config", reader_lora_config, READER_LORA_DEFAULTS)
+        self.reader_lora_config = reader_lora_config
         self.memory_order = memory_order
         self.query_vision = query_vision
         self.decode_position_offset = decode_position_offset
@@ -178,6 +178,8 @@ class CoMemConfig(PreTrainedConfig):
             _check_positive(f"{name}['r']", lora["r"])
             if not 0 <= lora["lora_dropout"] < 1:
                 raise ValueError(f"`{name}['lora_dropout']` must be in [0, 1), got {lora['lora_dropout']!r}.")
+            if not isinstance(lora.get("merged", False), bool):
+                raise ValueError(f"`{name}['merged']` must be True or False, got {lora['merged']!r}.")
         _check_choice("encoder", self.encoder, ENCODERS)
         self.check_per_call_fields()
         self._check_memory_token()

@@ -10,10 +10,9 @@ import torch
 from transformers import GenerationConfig, PreTrainedConfig, PreTrainedModel
 
 from .backbone_comem import enclosed_backbone, named_backbone
-from .fingerprint_comem import settings_of_memory
 from .key_names_comem import to_checkpoint_keys
 from .placement_comem import part_of_device_map
-from .reader_adapter_comem import without_reader_adapter
+from .reader_adapter_comem import MERGED, change_readers_weights
 from .tensor_files_comem import open_tensors
 
 
@@ -69,13 +68,17 @@ def load_onto_backbone(
 
     tensors = open_tensors(path, variant, **hub_kwargs) if state_dict is None else to_checkpoint_keys(state_dict)
     is_merged = config.reader_lora_config is not None and config.reader_lora_config["merged"]
+    is_given = isinstance(backbone, PreTrainedModel)  # then its weights are the user's
     if config.memory_only:
         if is_merged:
             config.reader_lora_config = {**config.reader_lora_config, "merged": False}
         backbone = named_backbone(path, config, backbone, arguments)
     else:
+        is_placed = any(arguments.get(name) is not None for name in PLACING_ARGUMENTS)
         if is_merged and reader != "adapter":
-            tensors = without_reader_adapter(tensors, config)
+            tensors = change_readers_weights(tensors, config, -1, path)
+        elif config.reader_lora_config is not None and not is_merged and reader == "adapter" and is_placed:
+            tensors = change_readers_weights(tensors, config, 1, path)  # later, weights cannot be written to
         backbone = enclosed_backbone(path, config, tensors, arguments)
     config.name_or_path = "" if path is None else str(path)
     config.memory_only, config.dtype, config.backbone_config = False, backbone.dtype, backbone.config
@@ -84,31 +87,28 @@ def load_onto_backbone(
     model.memory_encoder.place(backbone)
     if model.reader_adapter is not None:
         model.reader_adapter.place(backbone.model, backbone.dtype)
-    own = {key: value[...] for key, value in tensors.items() if not key.startswith("backbone.")}
+    own = {key: value[...] for key, value in tensors.items() if not key.startswith("backbone.") and key != MERGED}
     model.load_own_tensors(own, source=str(path))
-    model._set_reader(reader)
+    model._set_reader(reader, may_merge=not is_given)
     device_map = getattr(backbone, "hf_device_map", None)
     if device_map is not None:
         placed = {f"backbone.{name}".removesuffix("."): device for name, device in device_map.items()}
         model.hf_device_map = placed | {"memory_encoder": model.device}
     model.generation_config = _generation_config(path, hub_kwargs, generation_config, backbone)
-    if path is not None:
-        find = partial(_fingerprint_of_checkpoint, model_class, stored_config, path, variant, hub_kwargs)
-        model._loaded_fingerprint = model.memory_encoder.sample(), copy.deepcopy(settings_of_memory(config)), find
+    model.memory_encoder.check_weights()
+    # In full precision, the fingerprint of what was loaded can be computed at any time.
+    model._note_base(_fingerprint_of_checkpoint(model, stored_config, tensors, state_dict is None))
     return model.eval()
 
 
 def _fingerprint_of_checkpoint(
-    model_class: type[PreTrainedModel],
-    config: PreTrainedConfig,
-    path: str | os.PathLike,
-    variant: str | None,
-    hub_kwargs: dict[str, Any],
+    model: PreTrainedModel, config: PreTrainedConfig, tensors: Mapping[str, Any], are_files: bool
 ) -> str | None:
-    """Return the fingerprint that a checkpoint was saved with, or the one of its files if they hold a backbone."""
-    if config.memory_fingerprint or config.memory_only:
+    """Return the fingerprint that a checkpoint was saved with, or the one of its files if they are needed for it."""
+    if config.memory_fingerprint or config.memory_only or not are_files or not model.is_rounded():
         return config.memory_fingerprint
-    return model_class.fingerprint_of_files(config, open_tensors(path, variant, **hub_kwargs))
+    readers = {key: partial(value.__getitem__, ...) for key, value in tensors.items()}
+    return type(model).fingerprint_of_files(config, readers)
 
 
 def _generation_config(

@@ -90,11 +90,15 @@ class CoMemMemoryEncoder(nn.Module):
         sample = WeightsSample.of(self.model.parameters())
         if self._seen is not None and sample.was_changed_unseen(self._seen):
             raise ValueError(
-                "The backbone's weights were changed in place, as PEFT's `merge_and_unload` does it, and the memory "
-                "encoder shares them: its vectors would be others. Load the model again and merge with "
-                "`model.adopt_reader_adapter(peft_model)`, or leave the adapter unmerged."
+                "The backbone's weights were changed in place, as PEFT's `merge_and_unload` and `merge_adapter` do it, "
+                "and the memory encoder shares them: its vectors would be others. Load the model again and merge with "
+                "`model.adopt_reader_adapter()`, or leave the adapter unmerged."
             )
         self._seen = sample
+
+    def forget_weights(self):
+        """Take the weights of the next check for right, as others are about to take their place."""
+        self._seen = None
 
     def forward(self, items: MemoryInputs) -> torch.Tensor:
         """Turn items into memory vectors.

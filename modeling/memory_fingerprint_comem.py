@@ -2,8 +2,6 @@
 
 import copy
 from collections.abc import Callable, Mapping
-from functools import partial
-from typing import Any
 
 import torch
 from transformers import PreTrainedModel
@@ -25,17 +23,20 @@ class CoMemFingerprintMixin:
     memory_encoder: CoMemMemoryEncoder
     reader_adapter: CoMemAdapter | None
 
-    # The last fingerprint, and that of the checkpoint that was loaded: of which weights and settings, and its value.
+    # Of which weights and settings the last fingerprint is, and its value.
     _computed_fingerprint: tuple[WeightsSample, dict, str] | None = None
-    _loaded_fingerprint: tuple[WeightsSample, dict, Callable[[], str | None]] | None = None
+    # The same of the fingerprint with which the model was loaded.
+    _loaded_fingerprint: tuple[WeightsSample, dict, str] | None = None
+    # The shared weights of which `config.backbone_checksum` tells, with a reader adapter merged or beside.
+    _base_seen: WeightsSample | None = None
 
     def memory_fingerprint(self) -> str:
         """Return a SHA-256 of everything that decides which vectors an item gets.
 
         That is the weights and settings of backbone, adapter and resampler. Weights count as rounded to bfloat16, so
         that a model has the same fingerprint in float32 and in bfloat16. In float16, in 8 or 4 bit, and with a reader
-        adapter in the backbone's weights, it has the one of the checkpoint from which it was loaded, until its weights
-        are trained or replaced. Weights that were not changed since the last call are not read again.
+        adapter, it has the one of the checkpoint from which it was loaded, until its weights are trained or replaced.
+        Weights that were not changed since the last call are not read again.
         """
         settings = settings_of_memory(self.config)
         sample = self.memory_encoder.sample()
@@ -43,8 +44,11 @@ class CoMemFingerprintMixin:
             seen, of_settings, value = self._computed_fingerprint
             if settings == of_settings and sample.is_same(seen):
                 return value
-        is_inexact = self.is_rounded() or self._changes_shared_weights()
-        value = self._fingerprint_of_checkpoint(sample, settings) if is_inexact else None
+        value = None
+        if self._loaded_fingerprint is not None and (self.is_rounded() or self._changes_shared_weights()):
+            seen, of_settings, loaded = self._loaded_fingerprint
+            if settings == of_settings and sample.is_rounded_from(seen):
+                value = loaded
         if value is None:
             value = self._fingerprint_of(self.memory_encoder.tensors())
         self._computed_fingerprint = sample, copy.deepcopy(settings), value
@@ -53,38 +57,37 @@ class CoMemFingerprintMixin:
     def _fingerprint_of(self, tensors: dict[str, torch.Tensor | Callable[[], torch.Tensor]]) -> str:
         settings = settings_of_memory(self.config)
         if self._changes_shared_weights():
+            settings["backbone_checksum"] = self._checksum_of_backbone()
+        if settings.get("backbone_checksum"):
             # The encoder stands on the backbone without the reader adapter, wherever that one is.
             changed = {
                 f"model.{name}{base}.weight" for name in self.reader_adapter.scales for base in ("", ".base_layer")
             }
             tensors = {name: tensor for name, tensor in tensors.items() if name not in changed}
-            settings["backbone_checksum"] = self.config.backbone_checksum or self._checksum_of_backbone()
         return fingerprint(tensors, settings)
 
     @classmethod
-    def fingerprint_of_files(cls, config: CoMemConfig, tensors: Mapping[str, Any]) -> str:
+    def fingerprint_of_files(cls, config: CoMemConfig, tensors: Mapping[str, Callable[[], torch.Tensor]]) -> str:
         """Return the fingerprint of a full checkpoint, read from its files one tensor at a time.
 
         Args:
             config ([`CoMemConfig`]): Its configuration.
-            tensors (mapping): Its tensors by key, not read yet; `value[...]` reads one.
+            tensors (mapping): Functions that read its tensors, by key.
         """
         with torch.device("meta"):
             model = cls(config)
         readers = {}
         for name in model.memory_encoder.tensors():
             stored = f"memory_encoder.{name}"
-            if stored not in tensors:
-                stored = to_checkpoint_key(f"backbone.{name}")
-            readers[name] = partial(tensors[stored].__getitem__, ...)
+            readers[name] = tensors[stored if stored in tensors else to_checkpoint_key(f"backbone.{name}")]
         return model._fingerprint_of(readers)
 
     def is_rounded(self) -> bool:
         """Whether weights are in memory in a form that loses digits of bfloat16: in float16, 8 or 4 bit."""
-        return self.precision() not in ("float32", "bfloat16", "float64")
+        return self.precision() not in ("float32", "bfloat16")
 
     def precision(self) -> str:
-        """Return the coarsest type of the weights, such as `"float16"`, or `"8 bit"` or `"4 bit"` if quantized."""
+        """Return the coarsest type of the weights: float32, bfloat16 or float16, or `"8 bit"` or `"4 bit"`."""
         quantizer = getattr(self.backbone, "hf_quantizer", None)
         if quantizer is not None:
             settings = quantizer.quantization_config
@@ -98,26 +101,32 @@ class CoMemFingerprintMixin:
         """Whether a reader adapter may be in the weights on which the encoder stands."""
         return self.reader_adapter is not None and self.memory_encoder.shares_weights
 
-    def _keep_fingerprint(self, value: str):
-        """Note the fingerprint that the model had before its weights were changed without changing its vectors."""
-        self._loaded_fingerprint = self.memory_encoder.sample(), settings_of_memory(self.config), partial(str, value)
+    def _note_base(self, fingerprint: str | None):
+        """Note the present weights as those of a checkpoint.
 
-    def _fingerprint_of_checkpoint(self, sample: WeightsSample, settings: dict) -> str | None:
-        if self._loaded_fingerprint is None:
-            return None
-        seen, of_settings, value = self._loaded_fingerprint
-        return value() if settings == of_settings and sample.is_rounded_from(seen) else None
+        Args:
+            fingerprint (`str`, *optional*): The fingerprint of that checkpoint, if it is known.
+        """
+        self._base_seen = self._sample_of_base()
+        if fingerprint is not None:
+            settings = copy.deepcopy(settings_of_memory(self.config))
+            self._loaded_fingerprint = self.memory_encoder.sample(), settings, fingerprint
+
+    def _sample_of_base(self) -> WeightsSample:
+        return WeightsSample.of(self.backbone.parameters())
 
     def _checksum_of_backbone(self) -> str | None:
-        """Return the checksum of the backbone without a reader adapter.
+        """Return the checksum of the backbone without a reader adapter; `None` if it cannot be told any more.
 
-        Quantized weights, and those with the adapter in them, have none any more; then it is the one with which the
-        model was loaded.
+        Weights that are quantized, or from which a reader adapter cannot be told, have none; then it is the one with
+        which the model was loaded, if they have not changed since.
         """
-        config = self.config
-        if config.reader_lora_config and config.reader_lora_config["merged"]:
-            return config.backbone_checksum
-        return backbone_checksum(self.backbone) or config.backbone_checksum
+        stored, lora = self.config.backbone_checksum, self.config.reader_lora_config
+        if lora is None:
+            return backbone_checksum(self.backbone) or stored
+        if stored and (self._base_seen is None or self._sample_of_base().is_rounded_from(self._base_seen)):
+            return stored
+        return None if lora["merged"] else backbone_checksum(self.backbone)
 
 
 __all__ = ["CoMemFingerprintMixin"]

@@ -129,6 +129,16 @@ class CoMemForConditionalGeneration(
         super()._set_gradient_checkpointing(*args, **kwargs)
         self.memory_encoder.model._set_gradient_checkpointing(*args, **kwargs)  # even if it is no submodule
 
+    def enable_input_require_grads(self):
+        super().enable_input_require_grads()
+        if self.memory_encoder.shares_weights:
+            self.memory_encoder.model.enable_input_require_grads()
+
+    def disable_input_require_grads(self):
+        super().disable_input_require_grads()
+        if self.memory_encoder.shares_weights:
+            self.memory_encoder.model.disable_input_require_grads()
+
     def get_input_embeddings(self) -> nn.Module:
         return self.backbone.get_input_embeddings()
 
@@ -136,6 +146,7 @@ class CoMemForConditionalGeneration(
         self.backbone.set_input_embeddings(value)
         if self.memory_encoder.shares_weights:
             self.memory_encoder.model.set_input_embeddings(value)
+            self.memory_encoder.forget_weights()
 
     def get_output_embeddings(self) -> nn.Module:
         return self.backbone.get_output_embeddings()
@@ -175,8 +186,7 @@ class CoMemForConditionalGeneration(
         Returns:
             `torch.Tensor` of shape `(items, num_memory_tokens, hidden)`.
         """
-        if not self.training:
-            self.memory_encoder.check_weights()
+        self.memory_encoder.check_weights()
         items = check_items(memory_inputs).to(self.device)
         if items["input_ids"].shape[0] == 0:
             shape = (0, self.config.num_memory_tokens, self.config.hidden_size)

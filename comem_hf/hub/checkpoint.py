@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,10 +92,11 @@ class Checkpoint:
         """
         from comem_hf.modeling.key_names_comem import to_checkpoint_keys
         from comem_hf.modeling.loading_checks_comem import refuse_loading_errors
+        from comem_hf.modeling.reader_adapter_comem import MERGED
 
         model = self._without_weights()
         own = model.own_parameters if self.config.memory_only else model.state_dict
-        needed = to_checkpoint_keys(own())
+        needed = {key: tensor for key, tensor in to_checkpoint_keys(own()).items() if key != MERGED}
         shared = model.get_expanded_tied_weights_keys(all_submodels=True)
         shapes = {key: tuple(value.get_shape()) for key, value in self.tensors.items()}
         mismatched = {
@@ -117,7 +119,8 @@ class Checkpoint:
 
         if self.config.memory_fingerprint or self.config.memory_only:
             return self.config.memory_fingerprint
-        return CoMemForConditionalGeneration.fingerprint_of_files(self.config, self.tensors)
+        readers = {key: partial(value.__getitem__, ...) for key, value in self.tensors.items()}
+        return CoMemForConditionalGeneration.fingerprint_of_files(self.config, readers)
 
     def num_parameters(self) -> tuple[int, int]:
         """Return the number of stored parameters, and the number of the memory encoder's own among them."""
