@@ -3,12 +3,12 @@
 import hashlib
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from comem_hf.bank.format.record import ItemRecord
-from comem_hf.bank.sources.rows.plain_values import is_missing, plain
+from comem_hf.bank.sources.rows.plain_values import id_as_text, is_missing, plain
 from comem_hf.bank.sources.rows.reasons import is_of_the_machine, reason_of
 from comem_hf.bank.sources.rows.unreadable import UnreadableItem
 from comem_hf.modeling.memory_item import MemoryItem
@@ -74,20 +74,31 @@ def read_rows(
 def _read_row(number: int, item, embedder: Embedder) -> InputRow:
     if isinstance(item, UnreadableItem):
         return InputRow(number, item.id, problem=item.reason, is_error=item.is_error)
-    fields = item if isinstance(item, Mapping) else {name: getattr(item, name, None) for name in ("id", "image")}
-    item_id = fields["id"] if isinstance(fields.get("id"), str) else None
-    row = InputRow(number, item_id, name=_name(number, item_id, fields.get("image")))
+    given = item if isinstance(item, Mapping) else {name: getattr(item, name, None) for name in ("id", "image")}
+    item_id, image = id_as_text(given.get("id")), given.get("image")
+    row = InputRow(number, item_id if isinstance(item_id, str) else None)
+    row = replace(row, name=_name(number, row.id, image))
     try:
         if isinstance(item, Mapping):  # rows of pandas have NaN where there is nothing
             item = {name: None if is_missing(value) else value for name, value in item.items()}
+            _check_names(item)
         item = MemoryItem.of(item)
         embedder.check_item(item)
-        record = ItemRecord.from_item(replace(item, metadata=plain(item.metadata)))
+        metadata = None if is_missing(item.metadata) else item.metadata
+        if isinstance(metadata, Mapping):
+            metadata = plain(metadata)
+        record = ItemRecord.from_item(replace(item, id=item_id, metadata=metadata))
     except Exception as error:  # the decoders of Pillow raise errors of many types
         if is_of_the_machine(error):
             raise
         return replace(row, problem=row.named(reason_of(error)))
     return replace(row, id=record.id, record=record)
+
+
+def _check_names(item: Mapping[str, Any]) -> None:
+    names = [field.name for field in fields(MemoryItem)]
+    if unknown := [name for name in item if name not in names]:
+        raise ValueError(f"it has unknown keys {unknown}; put them into `metadata`. Known keys are {names}.")
 
 
 def _name(number: int, item_id: str | None, image: object) -> str:

@@ -1,8 +1,10 @@
 """Items on their way into a bank."""
 
 import os
+from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from comem_hf import MemoryItem
@@ -82,6 +84,31 @@ def test_rows_of_pandas_lose_nothing_to_nan(build, tmp_path):
     assert bank["0"].metadata == {"price": None, "tags": [None, 1.5]}
     second = bank[bank.ids[1]]
     assert (second.text, second.metadata) == (None, {})
+
+
+def test_no_type_of_metadata_costs_an_item(build, tmp_path):
+    values = {"raw": b"\xff", "deep": [{"raw": b"\xff", "x": Decimal(3)}], "tags": {"b", "a"}, "at": Path("a/b")}
+    expected = {"deep": [{"x": 3}], "tags": ["a", "b"], "at": "a/b"}
+    rows = [
+        {"image": make_image(0), "id": "0", "metadata": values},
+        MemoryItem(image=make_image(1), id="1", metadata=values),
+        MemoryItem(image=make_image(2), id="2", metadata=b"no dict"),
+    ]
+    bank = build(rows, output_dir=tmp_path / "bank")
+    assert [bank[item_id].metadata for item_id in bank.ids] == [expected, expected]
+    assert "`metadata` must be a dict, got bytes" in read_skipped(bank.folder)[0]["reason"]
+
+
+def test_numbers_as_ids_are_text_as_in_every_other_source(build, tmp_path):
+    rows = [{"image": make_image(0), "id": 7}, MemoryItem(image=make_image(1), id=np.int64(8))]
+    assert build(rows, output_dir=tmp_path / "bank", on_error="raise").ids == ["7", "8"]
+
+
+def test_a_mapping_with_other_keys_is_told_where_they_go(build, tmp_path):
+    rows = [{"image": make_image(0), "price": 3}, {"image": make_image(1)}]
+    bank = build(rows, output_dir=tmp_path / "bank")
+    [skipped] = read_skipped(bank.folder)
+    assert skipped["reason"].startswith("Item 0: it has unknown keys ['price']; put them into `metadata`.")
 
 
 def test_file_names_that_are_not_utf_8_are_stored_reported_and_found_again(build, tmp_path, caplog):

@@ -3,8 +3,11 @@
 import json
 import operator
 import os
+from decimal import Decimal
 
 import datasets
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from comem_hf import MemoryItem
@@ -122,6 +125,15 @@ def test_a_metadata_file_in_a_subfolder_names_the_files_beside_it(ending, tmp_pa
         "z.png": "Three.",
     }
     assert left_out(tmp_path) == {"train/deep/y.png": ("no line of a metadata file names it.", False)}
+
+
+def test_bytes_and_decimals_of_a_parquet_file_cost_no_row(build, tmp_path):
+    save(tmp_path, "a.png")
+    columns = {"file_name": ["a.png"], "raw": [b"\xff"], "price": [Decimal("3.50")], "deep": [{"raw": b"x", "n": 1}]}
+    pq.write_table(pa.table(columns), tmp_path / "metadata.parquet")
+    [item] = read(tmp_path)
+    assert item.metadata == {"file_name": "a.png", "price": 3.5, "deep": {"n": 1}}
+    assert len(build(read_image_folder(tmp_path), output_dir=tmp_path / "bank", on_error="raise")) == 1
 
 
 def test_lines_of_a_metadata_file_lead_to_no_file_outside_the_folder(folder):
