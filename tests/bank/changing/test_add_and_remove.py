@@ -84,7 +84,7 @@ def test_items_that_are_there_already_are_passed_over_and_listed_as_repetitions(
     assert contents(mine.folder) == before and mine.config.generation == 0 and "skipped" not in caplog.text
     left_out = mine.add([items[0], new_items[0], items[1], new_items[0]])
     assert [(entry["item"], entry["repetition"]) for entry in left_out] == [(0, True), (2, True), (3, True)]
-    assert left_out[2]["reason"] == "It is a repetition of item 1."
+    assert left_out[2]["reason"] == "Item 3 (id 'new-20'): it is a repetition of item 1."
     assert mine.ids[7:] == ["new-20"]
 
 

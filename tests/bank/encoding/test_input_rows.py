@@ -11,7 +11,9 @@ from comem_hf import MemoryItem
 from comem_hf.bank.encoding.skipped import read_skipped
 from comem_hf.bank.format.record import MAX_IMAGE_BYTES, ItemRecord
 from comem_hf.bank.sources import read_image_folder
+from tests.bank.conftest import bomb, truncated_image
 from tests.conftest import make_image
+from tests.picture_forms import encode
 
 
 def test_what_is_no_file_or_too_large_is_not_read(tmp_path):
@@ -36,7 +38,12 @@ def test_an_item_that_is_there_twice_is_stored_once_and_listed_as_a_repetition(b
     bank = build(items, output_dir=tmp_path / "bank", on_error="raise")
     assert len(bank) == 1
     assert read_skipped(bank.folder) == [
-        {"item": n, "id": bank.ids[0], "reason": "It is a repetition of item 0.", "repetition": True}
+        {
+            "item": n,
+            "id": bank.ids[0],
+            "reason": f"Item {n}{f' (id {given_id!r})' if given_id else ''}: it is a repetition of item 0.",
+            "repetition": True,
+        }
         for n in range(1, 8)
     ]
     assert "7 of 8 items are repetitions of others; " in caplog.text and "skipped" not in caplog.text.split("; ")[0]
@@ -72,6 +79,37 @@ def test_different_items_of_one_id_are_no_repetitions(build, tmp_path, caplog):
     assert "1 of 3 items were skipped, and 1 of 3 items are repetitions of others; " in caplog.text
     with pytest.raises(ValueError, match=r"Item 1 \(id 'x'\): item 0 already has its id 'x'"):
         build(items, output_dir=tmp_path / "second", on_error="raise")
+
+
+@pytest.mark.parametrize("damaged", [b"xx", b"", bomb(), encode(make_image(1, (4000, 4)))], ids=lambda _: "")
+def test_an_item_whose_picture_has_no_good_header_takes_no_id_from_a_good_one(build, damaged, tmp_path):
+    good = MemoryItem(image=make_image(0), text="Good.", id="c")
+    bank = build([MemoryItem(image=damaged, id="c"), good, good], output_dir=tmp_path / "bank", shard_size=1)
+    assert bank["c"].text == "Good."
+    first, repetition = read_skipped(bank.folder)
+    assert first["item"] == 0 and first["reason"].startswith("Item 0 (id 'c'): its image is ")
+    assert repetition["reason"] == "Item 2 (id 'c'): it is a repetition of item 1."
+
+
+@pytest.mark.parametrize("shard_size", [1, 4])
+def test_an_equal_item_of_a_damaged_one_is_damaged_and_no_repetition(build, shard_size, tmp_path):
+    torn = MemoryItem(image=truncated_image(), id="c")
+    bank = build(
+        [torn, MemoryItem(image=make_image(0), id="d"), torn], output_dir=tmp_path / "b", shard_size=shard_size
+    )
+    assert bank.ids == ["d"]
+    skipped = read_skipped(bank.folder)
+    assert [entry["item"] for entry in skipped] == [0, 2] and not any("repetition" in entry for entry in skipped)
+
+
+def test_an_item_after_a_damaged_one_of_its_id_is_told_that_the_first_cannot_be_used(build, tmp_path):
+    items = [MemoryItem(image=truncated_image(), id="c"), MemoryItem(image=make_image(0), id="c")]
+    bank = build([*items, MemoryItem(image=make_image(1), id="d")], output_dir=tmp_path / "bank")
+    assert bank.ids == ["d"]
+    assert read_skipped(bank.folder)[1]["reason"] == (
+        "Item 1 (id 'c'): item 0 came first with the id 'c', but cannot be used itself; correct item 0, or give the "
+        "two different ids."
+    )
 
 
 def test_rows_of_pandas_lose_nothing_to_nan(build, tmp_path):
