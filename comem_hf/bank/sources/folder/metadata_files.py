@@ -4,14 +4,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from comem_hf.bank.format.record import FILE_NAME
 from comem_hf.bank.sources.rows.json_objects import read_objects
 from comem_hf.bank.sources.rows.text_of_row import is_text_name
 from comem_hf.bank.sources.rows.unreadable import UnreadableItem
 
 from .csv_rows import csv_columns, read_csv
-
-
-FILE_NAME = "file_name"
 
 
 def check_metadata(paths: Sequence[Path]) -> None:

@@ -253,3 +253,45 @@ def test_a_bank_that_is_built_inside_the_folder_is_not_looked_at(build, folder):
 
     build(watched(), output_dir=folder / "bank")
     assert during == before == list(read_image_folder(folder))
+
+
+def test_a_text_beside_a_picture_that_is_not_read_is_listed_with_the_true_reason(tmp_path):
+    save(tmp_path, "a.png", "b.png", "c.png", "d.png")
+    for name in ("a.txt", "a.json", "c.txt"):
+        (tmp_path / name).write_text("{}")
+    (tmp_path / "b.json").write_text("{")
+    write_metadata(tmp_path / "metadata.jsonl", [{"file_name": "a.png", "text": "A."}, {"file_name": "b.png"}])
+    items = list(read_image_folder(tmp_path))
+    assert sum("b.json" in item.reason for item in items if isinstance(item, UnreadableItem)) == 1
+    found = {name: reason for name, (reason, _) in left_out(tmp_path).items()}
+    for name in ("a.txt", "a.json"):
+        assert found[name] == "it is not read: the metadata file has its text."
+    assert found["c.txt"] == "it is not read: no line of a metadata file names its picture."
+    assert found["c.png"] == found["d.png"] == "no line of a metadata file names it."
+
+
+def test_a_broken_text_beside_a_picture_is_listed_once(tmp_path):
+    save(tmp_path, "b.png")
+    (tmp_path / "b.json").write_text("{")
+    [item] = read_image_folder(tmp_path)
+    assert item.reason.startswith(f"'{tmp_path}/b.png': cannot read its caption 'b.json': ")
+
+
+def test_a_picture_that_the_metadata_of_a_subfolder_names_is_one_item(tmp_path):
+    save(tmp_path, "a.png", "sub/b.png")
+    write_metadata(tmp_path / "sub" / "metadata.jsonl", [{"file_name": "../a.png", "text": "A."}])
+    assert [(item.text, item.metadata["file_name"]) for item in read(tmp_path)] == [("A.", "a.png")]
+    assert [item.text for item in read(tmp_path / "sub" / "..")] == ["A."]
+
+
+def test_the_id_of_a_json_beside_a_picture_is_the_id_of_the_item(tmp_path):
+    save(tmp_path, "a.jpg", "a.png", "b.png")
+    (tmp_path / "a.json").write_text('{"caption": "A.", "id": 7}')
+    (tmp_path / "b.json").write_text('{"caption": "B.", "id": "x"}')
+    assert [(item.id, item.metadata) for item in read(tmp_path)] == [
+        ("7", {"file_name": "a.jpg"}),
+        (None, {"file_name": "a.png", "id": 7}),
+        ("x", {"file_name": "b.png"}),
+    ]
+    write_metadata(tmp_path / "metadata.jsonl", [{"file_name": "a.png"}, {"file_name": "b.png", "id": "mine"}])
+    assert [item.id for item in read(tmp_path)] == ["7", "mine"]
