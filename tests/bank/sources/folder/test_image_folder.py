@@ -113,6 +113,15 @@ def test_a_metadata_file_of_each_kind_gives_the_same_items(ending, folder):
     assert left_out(folder)["a.JPG"] == ("no line of a metadata file names it.", False)
 
 
+@pytest.mark.parametrize("name", ["Metadata.csv", "metadata.CSV", "METADATA.JSONL", "metadata.Parquet"])
+def test_the_name_of_a_metadata_file_may_be_in_capitals(name, tmp_path):
+    save(tmp_path, "a.png")
+    write_metadata(tmp_path / name.lower(), [{"file_name": "a.png", "text": "A.", "price": 3}])
+    (tmp_path / name.lower()).rename(tmp_path / name)
+    [item] = read_image_folder(tmp_path)
+    assert (item.text, item.metadata) == ("A.", {"file_name": "a.png", "price": 3})
+
+
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
 def test_a_metadata_file_in_a_subfolder_names_the_files_beside_it(ending, tmp_path):
     save(tmp_path, "train/x.png", "train/deep/y.png", "test/x.png", "z.png")
@@ -161,6 +170,9 @@ def test_lines_of_a_metadata_file_lead_to_no_file_outside_the_folder(folder):
 def test_bad_metadata_files_are_refused_before_anything_is_read(folder):
     (folder / "metadata.csv").write_text("image,caption\nb.png,One.\n")
     with pytest.raises(ValueError, match="metadata.csv' has no column `file_name`, .* columns are image, caption"):
+        read_image_folder(folder)
+    (folder / "metadata.csv").write_text("file_name;text\nb.png;One.\n")
+    with pytest.raises(ValueError, match="Cannot read '.*metadata.csv': its columns are separated by ';'"):
         read_image_folder(folder)
     (folder / "metadata.jsonl").write_text("{}")
     with pytest.raises(ValueError, match="holds metadata.csv and metadata.jsonl; keep the one that describes"):
