@@ -112,6 +112,27 @@ def test_an_item_after_a_damaged_one_of_its_id_is_told_that_the_first_cannot_be_
     )
 
 
+def test_a_build_that_goes_on_decides_alike_on_items_of_one_id(build, tmp_path):
+    class Interruption(BaseException):
+        pass
+
+    bad, good = MemoryItem(image=b"xx", id="c"), MemoryItem(image=make_image(0), id="c")
+    fill = [MemoryItem(image=make_image(seed), id=f"fill-{seed}") for seed in range(1, 6)]
+    items = [bad, *fill[:3], good, good, *fill[3:]]
+
+    def interrupted():
+        yield from items[:4]
+        raise Interruption
+
+    with pytest.raises(Interruption):
+        build(interrupted(), output_dir=tmp_path / "resumed")
+    resumed = build(items, output_dir=tmp_path / "resumed")
+    undisturbed = build(items, output_dir=tmp_path / "undisturbed")
+    assert "c" in resumed.ids
+    for path in undisturbed.folder.iterdir():
+        assert path.read_bytes() == (resumed.folder / path.name).read_bytes(), path.name
+
+
 def test_rows_of_pandas_lose_nothing_to_nan(build, tmp_path):
     nan = float("nan")
     rows = [

@@ -32,7 +32,7 @@ def test_the_reason_of_a_bad_line_names_one_line(tmp_path):
     path = tmp_path / "items.jsonl"
     path.write_text('{"text": "One."}\n{"text": }\n{\n')
     reasons = [item.reason for item in read_jsonl(path) if isinstance(item, UnreadableItem)]
-    assert reasons[0] == f"'{path}', line 2: it is no valid JSON at column 10: Expecting value."
+    assert reasons[0] == f"'{path}', line 2: Expecting value at column 10: it is no valid JSON."
     assert all(reason.count("line ") == 1 for reason in reasons) and len(reasons) == 2
 
 
