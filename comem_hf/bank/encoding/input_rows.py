@@ -95,10 +95,11 @@ def _read_row(number: int, item, embedder: Embedder) -> InputRow:
     if isinstance(item, UnreadableItem):
         return InputRow(number, item.id, problem=item.reason, is_error=item.is_error)
     given = item if isinstance(item, Mapping) else {name: getattr(item, name, None) for name in ("id", "image")}
-    item_id, image = id_as_text(given.get("id")), given.get("image")
-    row = InputRow(number, item_id if isinstance(item_id, str) else None)
-    row = replace(row, name=_name(number, row.id, image))
+    item_id = given.get("id")
+    row = _unread_row(number, item_id, given.get("image"))
     try:
+        item_id = id_as_text(item_id)
+        row = _unread_row(number, item_id, given.get("image"))
         if isinstance(item, Mapping):  # rows of pandas have NaN where there is nothing
             item = {name: None if is_missing(value) else value for name, value in item.items()}
             _check_names(item)
@@ -143,5 +144,7 @@ def _check_names(item: Mapping[str, Any]) -> None:
         raise ValueError(f"it has unknown keys {unknown}; put them into `metadata`. Known keys are {names}.")
 
 
-def _name(number: int, item_id: str | None, image: object) -> str:
-    return repr(str(image)) if isinstance(image, (str, Path)) else item_label(number, item_id)
+def _unread_row(number: int, item_id: object, image: object) -> InputRow:
+    known_id = item_id if isinstance(item_id, str) else None
+    name = repr(str(image)) if isinstance(image, (str, Path)) else item_label(number, known_id)
+    return InputRow(number, known_id, name=name)

@@ -163,6 +163,16 @@ def test_numbers_as_ids_are_text_as_in_every_other_source(build, tmp_path):
     assert build(rows, output_dir=tmp_path / "bank", on_error="raise").ids == ["7", "8"]
 
 
+def test_an_id_that_is_none_costs_one_item(build, tmp_path):
+    circle = []
+    circle.append(circle)
+    rows = [{"image": make_image(0), "id": bad} for bad in (True, circle)]
+    bank = build([*rows, {"image": make_image(1), "id": "good"}], output_dir=tmp_path / "bank")
+    assert bank.ids == ["good"]
+    first, second = (entry["reason"] for entry in read_skipped(bank.folder))
+    assert first == "Item 0: `id` must be a non-empty string, got True." and second.startswith("Item 1: Recursion")
+
+
 def test_a_mapping_with_other_keys_is_told_where_they_go(build, tmp_path):
     rows = [{"image": make_image(0), "price": 3}, {"image": make_image(1)}]
     bank = build(rows, output_dir=tmp_path / "bank")
