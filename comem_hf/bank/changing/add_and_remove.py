@@ -131,7 +131,7 @@ def _mark_known(rows: Sequence[InputRow], bank: BankState) -> list[InputRow]:
 
 
 def _compared(row: InputRow, bank: BankState) -> InputRow:
-    ids = [row.id] if row.record.other_id is None else [row.id, row.record.other_id]
+    ids = [row.id, *row.record.other_ids]
     known = {item_id: bank.rows.by_id[item_id] for item_id in ids if item_id in bank.rows.by_id}
     for stored in bank.items.read_records(list(known.values())):
         if row.record.same_content(stored):

@@ -52,7 +52,8 @@ def encode_rows(
     check_problems(rows, problems, on_error)
     usable = [row for row in rows if row.problem is None and row.repetition is None]
     encoded = encoder.encode([row.record for row in usable], progress)
-    problems |= {row.number: row.named(one.problem) for row, one in zip(usable, encoded, strict=True) if one.problem}
+    failed = {row.number: row.named(one.problem) for row, one in zip(usable, encoded, strict=True) if one.problem}
+    problems |= failed | {row.number: _after_a_failed_one(row) for row in rows if row.first in failed}
     check_problems(rows, problems, on_error)
     good = [one for one in encoded if one.problem is None]
     return EncodedRows(
@@ -67,9 +68,17 @@ def encode_rows(
         repeated=[
             {"item": row.number, "id": row.id, "reason": row.repetition, "repetition": True}
             for row in rows
-            if row.problem is None and row.repetition is not None
+            if row.number not in problems and row.repetition is not None
         ],
         tried=len(usable),
+    )
+
+
+def _after_a_failed_one(row: InputRow) -> str:
+    """Why an item is left out whose id an item of the same shard has that turned out to be damaged."""
+    return row.named(
+        f"item {row.first} came first with the id {row.id!r}, but cannot be used itself; correct item {row.first}, or "
+        "give the two different ids."
     )
 
 

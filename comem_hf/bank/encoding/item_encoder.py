@@ -104,7 +104,7 @@ class ItemEncoder:
         results: list[Encoded | None] = []
         for record in records:
             try:
-                items.append(_load(record))
+                items.append(load_record(record))
                 results.append(None)
             except Exception as error:  # for damaged files, the decoders of Pillow raise errors of many types
                 if ends_build(error):
@@ -170,7 +170,12 @@ def eval_mode(model):
         model.train(training)
 
 
-def _load(record: ItemRecord) -> MemoryItem:
+def load_record(record: ItemRecord) -> MemoryItem:
+    """The item of a record, with its picture decoded.
+
+    Raises:
+        ValueError: If the picture cannot be decoded or one side is too long.
+    """
     image = None
     if record.image is not None:
         try:

@@ -20,6 +20,7 @@ from comem_hf.modeling.processing_comem import MAX_ITEM_CHARACTERS
 
 # No image that may be opened needs more. Parquet holds 2 GB per column in a row group, which has 32 rows.
 MAX_IMAGE_BYTES = 2**26
+FILE_NAME = "file_name"  # in the metadata of items of a folder, and in the Hub's metadata files
 
 
 @dataclass(frozen=True)
@@ -28,16 +29,16 @@ class ItemRecord:
 
     Args:
         id (`str`): Given, or made from the content: the first 32 hex digits of a sha256 over text, picture and, if
-            there is any, metadata.
+            there is any, metadata, but without the metadata's `file_name`: a picture under two names is one item.
         text (`str` or `None`): Text of the item.
         image (`bytes` or `None`): Encoded image: the file's own bytes, or PNG for an image that came from memory; in
             RGB, by the rules of [`load_image`], if PNG would not keep its pixels.
         image_name (`str` or `None`): Name of the image file, without its folder.
         metadata (`str`): JSON object.
         digest (`str`): sha256 over everything above (pixels in place of the PNG bytes); empty when read back.
-        content (`str`): Digest of text, picture and metadata, in 32 hex digits; empty when read back.
-        other_id (`str` or `None`): For an id that was made from the content, the one that was made with metadata if
-            `id` was made without, or the other way round. Banks of older versions have ids that leave metadata out.
+        content (`str`): Digest of what an id is made of, in 32 hex digits; empty when read back.
+        other_ids (`tuple[str, ...]`): For an id that was made from the content, those that other rules make of it:
+            without metadata, as in banks of older versions, and with all of it.
     """
 
     id: str
@@ -47,7 +48,7 @@ class ItemRecord:
     metadata: str
     digest: str = ""
     content: str = ""
-    other_id: str | None = None
+    other_ids: tuple[str, ...] = ()
 
     @classmethod
     def from_item(cls, item: MemoryItem) -> "ItemRecord":
@@ -83,13 +84,15 @@ class ItemRecord:
             metadata = json.dumps(item.metadata or {}, sort_keys=True, ensure_ascii=False, allow_nan=False)
         except (TypeError, ValueError) as error:
             raise ValueError(f"`metadata` cannot be written as JSON: {error}.") from error
-        made_ids = [content.hexdigest()[:32]]
-        content.update(b"metadata" + metadata.encode(errors="surrogatepass"))
-        made_ids.append(content.hexdigest()[:32])
-        with_metadata = made_ids[1]
-        if item.metadata:
-            made_ids.reverse()
-        item_id, other_id = made_ids if item.id is None else (item.id, None)
+        without_metadata = content.hexdigest()[:32]
+        without_name = content.copy()
+        without_name.update(_metadata_part(_without_name(metadata)))
+        decisive = without_name.hexdigest()[:32]
+        content.update(_metadata_part(metadata))
+        made_ids = [without_metadata, decisive] if _without_name(metadata) == "{}" else [decisive, without_metadata]
+        item_id, *other_ids = dict.fromkeys([*made_ids, content.hexdigest()[:32]])
+        if item.id is not None:
+            item_id, other_ids = item.id, []
         if not isinstance(item_id, str) or not item_id:
             raise ValueError(f"`id` must be a non-empty string, got {item.id!r}.")
         for name, text in (("id", item_id), ("text", item.text), ("image", image_name), ("metadata", metadata)):
@@ -98,7 +101,8 @@ class ItemRecord:
             except UnicodeEncodeError as error:
                 raise ValueError(f"`{name}` is no valid Unicode: {error}.") from error
         content.update(json.dumps([item_id, image_name, metadata]).encode())
-        return cls(item_id, item.text, image, image_name, metadata, content.hexdigest(), with_metadata, other_id)
+        digest = content.hexdigest()
+        return cls(item_id, item.text, image, image_name, metadata, digest, decisive, tuple(other_ids))
 
     @property
     def is_cut(self) -> bool:
@@ -106,11 +110,14 @@ class ItemRecord:
         return len(self.text or "") > MAX_ITEM_CHARACTERS
 
     def same_content(self, stored: "ItemRecord") -> bool:
-        """Whether text, picture and metadata are equal to those of a stored record; names of files do not count."""
-        if (self.text, self.metadata) != (stored.text, stored.metadata):
+        """Whether text, picture and metadata are equal to those of a stored record; names of files do not count.
+
+        That goes for `file_name` in the metadata, too.
+        """
+        if (self.text, _without_name(self.metadata)) != (stored.text, _without_name(stored.metadata)):
             return False
         # An id that was made from the content is the same for the same pixels, however they were encoded.
-        return self.image == stored.image or self.other_id is not None and stored.id in (self.id, self.other_id)
+        return self.image == stored.image or bool(self.other_ids) and stored.id in (self.id, *self.other_ids)
 
     def to_item(self) -> MemoryItem:
         """The item; its image is opened from the stored bytes, and decoded when it is first used.
@@ -135,6 +142,24 @@ def spelled_out(name: str) -> str:
     """A file name in which bytes that are no UTF-8 are written as `%E9`: Parquet and JSON hold text."""
     text = os.fsencode(name).decode("utf-8", errors="surrogateescape")
     return re.sub("[\udc80-\udcff]", lambda byte: f"%{ord(byte[0]) - 0xDC00:02X}", text)
+
+
+def _without_name(metadata: str) -> str:
+    """Metadata in JSON without `file_name`, which says where the item came from and not what it is."""
+    if f'"{FILE_NAME}"' not in metadata:
+        return metadata
+    try:
+        fields = json.loads(metadata)
+    except ValueError:  # of a damaged bank, which says so when the item is read
+        return metadata
+    if not isinstance(fields, dict) or FILE_NAME not in fields:
+        return metadata
+    del fields[FILE_NAME]
+    return json.dumps(fields, sort_keys=True, ensure_ascii=False)
+
+
+def _metadata_part(metadata: str) -> bytes:
+    return b"metadata" + metadata.encode(errors="surrogatepass")
 
 
 def _read_image(path: Path) -> bytes:

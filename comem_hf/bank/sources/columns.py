@@ -113,8 +113,7 @@ def _items(
             fields["text"] = wit_text(row)
         elif columns["text"] is None:
             fields["text"] = take_text(row)
-        metadata = {name: value for name, value in row.items() if not isinstance(value, bytes)}
-        yield make_item(where, **fields, metadata=metadata)
+        yield make_item(where, **fields, metadata=row)
 
 
 def _rows(dataset) -> Iterator[tuple[int, dict | Exception]]:

@@ -120,7 +120,7 @@ def test_a_build_goes_on_after_a_bad_image_is_repaired(build, tmp_path):
             MemoryItem(image=make_image(1), id="same"),
             r"Item 1 \(id 'same'\): item 0 already has its id 'same'\.",
         ),
-        (MemoryItem(image=make_image(1), metadata={"x": {1}}), r"Item 1: `metadata` cannot be written as JSON"),
+        (MemoryItem(image=make_image(1), metadata={"x": object()}), r"Item 1: `metadata` cannot be written as JSON"),
         (MemoryItem(image=make_image(1), metadata=["x"]), r"Item 1: `metadata` must be a dict, got list"),
         (MemoryItem(image=make_image(1), id=""), r"Item 1 \(id ''\): `id` must be a non-empty string, got ''"),
         ("text", r"Item 1: A memory item must be a MemoryItem or a mapping of its fields, got 'text'"),

@@ -8,11 +8,13 @@ import threading
 
 import pytest
 
+from comem_hf import MemoryItem
 from comem_hf.bank.building.build_settings import BuildSettings
 from comem_hf.bank.building.builder import BankBuilder
 from comem_hf.bank.building.processes import Processes
 from comem_hf.bank.building.staging import Staging
 from comem_hf.bank.encoding.embedder import BackboneEmbedder
+from tests.bank.conftest import truncated_image
 from tests.conftest import make_image
 
 
@@ -82,6 +84,18 @@ def test_processes_that_take_turns_make_the_bank_of_one(build_together, items, b
     assert contents(tmp_path / "bank") == contents(bank.folder)
     assert sorted(encoded) == bank.ids  # no item by two processes
     assert not (tmp_path / "bank.unfinished").exists()
+
+
+def test_processes_agree_on_the_first_usable_item_of_an_id(build_together, build, tmp_path):
+    """Whether or not they encode the shard in which the damaged one lies."""
+    good, other = MemoryItem(image=make_image(0), id="c"), MemoryItem(image=make_image(1), id="d")
+    fill = [MemoryItem(image=make_image(seed), id=f"fill-{seed}") for seed in range(2, 10)]
+    bad, torn = MemoryItem(image=b"xx", id="c"), MemoryItem(image=truncated_image(), id="d")
+    items = [bad, torn, *fill[:3], good, other, torn, *fill[3:], good, bad]
+    alone = build(items, output_dir=tmp_path / "alone")
+    assert not build_together(items, tmp_path / "together", [lambda encode: encode] * 3)
+    assert contents(tmp_path / "together") == contents(tmp_path / "alone")
+    assert "c" in alone.ids and "d" not in alone.ids
 
 
 def test_a_build_that_several_processes_began_is_finished_by_one(build_together, build, items, bank, tmp_path):

@@ -11,6 +11,7 @@ from comem_hf import MemoryBank, MemoryItem
 from comem_hf.bank.changing import add_and_remove, writer
 from comem_hf.bank.format.record import ItemRecord
 from comem_hf.bank.index import default_factory
+from comem_hf.bank.sources import read_image_folder
 from comem_hf.default import default_path
 from tests.bank.conftest import contents, publish
 from tests.conftest import make_image
@@ -84,7 +85,7 @@ def test_items_that_are_there_already_are_passed_over_and_listed_as_repetitions(
     assert contents(mine.folder) == before and mine.config.generation == 0 and "skipped" not in caplog.text
     left_out = mine.add([items[0], new_items[0], items[1], new_items[0]])
     assert [(entry["item"], entry["repetition"]) for entry in left_out] == [(0, True), (2, True), (3, True)]
-    assert left_out[2]["reason"] == "It is a repetition of item 1."
+    assert left_out[2]["reason"] == "Item 3 (id 'new-20'): it is a repetition of item 1."
     assert mine.ids[7:] == ["new-20"]
 
 
@@ -95,6 +96,25 @@ def test_a_known_id_of_a_different_item_does_not_end_an_addition(mine, items, ne
     assert "holds another item of that id; `remove(['item-1'])` it first" in left_out[0]["reason"]
     assert mine.ids[7:] == ["new-20", "new-21"] and mine["item-1"].text != "Better."
     assert "1 of 4 items were skipped. Item 1 (id 'item-1'): the bank" in caplog.text
+
+
+def test_a_folder_that_was_copied_one_level_deeper_adds_nothing(build, model, tiny_processor, tmp_path):
+    folder = tmp_path / "pictures"
+    for place in (folder, folder / "copy"):
+        place.mkdir()
+        make_image(0).save(place / "a.png")
+    (folder / "b.png").write_bytes((folder / "a.png").read_bytes())
+    bank = build(read_image_folder(folder / "copy"), output_dir=tmp_path / "bank")
+    left_out = bank.add(read_image_folder(folder))
+    assert len(bank) == 1 and [entry.get("repetition") for entry in left_out] == [True] * 3
+    assert bank[bank.ids[0]].metadata == {"file_name": "a.png"}
+
+
+def test_what_a_bank_that_counted_the_names_of_files_holds_is_recognised(build, tmp_path):
+    item = MemoryItem(image=make_image(0), text="A shoe.", metadata={"file_name": "a.png"})
+    old_id = ItemRecord.from_item(item).other_ids[-1]
+    bank = build([replace(item, id=old_id)], output_dir=tmp_path / "bank")
+    assert [entry["repetition"] for entry in bank.add([item])] == [True]
 
 
 def test_what_a_bank_of_an_older_version_holds_is_recognised(build, model, tiny_processor, tmp_path):

@@ -1,15 +1,19 @@
 """Items on their way into a bank."""
 
 import os
+from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from comem_hf import MemoryItem
 from comem_hf.bank.encoding.skipped import read_skipped
 from comem_hf.bank.format.record import MAX_IMAGE_BYTES, ItemRecord
 from comem_hf.bank.sources import read_image_folder
+from tests.bank.conftest import bomb, truncated_image
 from tests.conftest import make_image
+from tests.picture_forms import encode
 
 
 def test_what_is_no_file_or_too_large_is_not_read(tmp_path):
@@ -34,7 +38,12 @@ def test_an_item_that_is_there_twice_is_stored_once_and_listed_as_a_repetition(b
     bank = build(items, output_dir=tmp_path / "bank", on_error="raise")
     assert len(bank) == 1
     assert read_skipped(bank.folder) == [
-        {"item": n, "id": bank.ids[0], "reason": "It is a repetition of item 0.", "repetition": True}
+        {
+            "item": n,
+            "id": bank.ids[0],
+            "reason": f"Item {n}{f' (id {given_id!r})' if given_id else ''}: it is a repetition of item 0.",
+            "repetition": True,
+        }
         for n in range(1, 8)
     ]
     assert "7 of 8 items are repetitions of others; " in caplog.text and "skipped" not in caplog.text.split("; ")[0]
@@ -72,6 +81,58 @@ def test_different_items_of_one_id_are_no_repetitions(build, tmp_path, caplog):
         build(items, output_dir=tmp_path / "second", on_error="raise")
 
 
+@pytest.mark.parametrize("damaged", [b"xx", b"", bomb(), encode(make_image(1, (4000, 4)))], ids=lambda _: "")
+def test_an_item_whose_picture_has_no_good_header_takes_no_id_from_a_good_one(build, damaged, tmp_path):
+    good = MemoryItem(image=make_image(0), text="Good.", id="c")
+    bank = build([MemoryItem(image=damaged, id="c"), good, good], output_dir=tmp_path / "bank", shard_size=1)
+    assert bank["c"].text == "Good."
+    first, repetition = read_skipped(bank.folder)
+    assert first["item"] == 0 and first["reason"].startswith("Item 0 (id 'c'): its image is ")
+    assert repetition["reason"] == "Item 2 (id 'c'): it is a repetition of item 1."
+
+
+@pytest.mark.parametrize("shard_size", [1, 4])
+def test_an_equal_item_of_a_damaged_one_is_damaged_and_no_repetition(build, shard_size, tmp_path):
+    torn = MemoryItem(image=truncated_image(), id="c")
+    bank = build(
+        [torn, MemoryItem(image=make_image(0), id="d"), torn], output_dir=tmp_path / "b", shard_size=shard_size
+    )
+    assert bank.ids == ["d"]
+    skipped = read_skipped(bank.folder)
+    assert [entry["item"] for entry in skipped] == [0, 2] and not any("repetition" in entry for entry in skipped)
+
+
+def test_an_item_after_a_damaged_one_of_its_id_is_told_that_the_first_cannot_be_used(build, tmp_path):
+    items = [MemoryItem(image=truncated_image(), id="c"), MemoryItem(image=make_image(0), id="c")]
+    bank = build([*items, MemoryItem(image=make_image(1), id="d")], output_dir=tmp_path / "bank")
+    assert bank.ids == ["d"]
+    assert read_skipped(bank.folder)[1]["reason"] == (
+        "Item 1 (id 'c'): item 0 came first with the id 'c', but cannot be used itself; correct item 0, or give the "
+        "two different ids."
+    )
+
+
+def test_a_build_that_goes_on_decides_alike_on_items_of_one_id(build, tmp_path):
+    class Interruption(BaseException):
+        pass
+
+    bad, good = MemoryItem(image=b"xx", id="c"), MemoryItem(image=make_image(0), id="c")
+    fill = [MemoryItem(image=make_image(seed), id=f"fill-{seed}") for seed in range(1, 6)]
+    items = [bad, *fill[:3], good, good, *fill[3:]]
+
+    def interrupted():
+        yield from items[:4]
+        raise Interruption
+
+    with pytest.raises(Interruption):
+        build(interrupted(), output_dir=tmp_path / "resumed")
+    resumed = build(items, output_dir=tmp_path / "resumed")
+    undisturbed = build(items, output_dir=tmp_path / "undisturbed")
+    assert "c" in resumed.ids
+    for path in undisturbed.folder.iterdir():
+        assert path.read_bytes() == (resumed.folder / path.name).read_bytes(), path.name
+
+
 def test_rows_of_pandas_lose_nothing_to_nan(build, tmp_path):
     nan = float("nan")
     rows = [
@@ -82,6 +143,41 @@ def test_rows_of_pandas_lose_nothing_to_nan(build, tmp_path):
     assert bank["0"].metadata == {"price": None, "tags": [None, 1.5]}
     second = bank[bank.ids[1]]
     assert (second.text, second.metadata) == (None, {})
+
+
+def test_no_type_of_metadata_costs_an_item(build, tmp_path):
+    values = {"raw": b"\xff", "deep": [{"raw": b"\xff", "x": Decimal(3)}], "tags": {"b", "a"}, "at": Path("a/b")}
+    expected = {"deep": [{"x": 3}], "tags": ["a", "b"], "at": "a/b"}
+    rows = [
+        {"image": make_image(0), "id": "0", "metadata": values},
+        MemoryItem(image=make_image(1), id="1", metadata=values),
+        MemoryItem(image=make_image(2), id="2", metadata=b"no dict"),
+    ]
+    bank = build(rows, output_dir=tmp_path / "bank")
+    assert [bank[item_id].metadata for item_id in bank.ids] == [expected, expected]
+    assert "`metadata` must be a dict, got bytes" in read_skipped(bank.folder)[0]["reason"]
+
+
+def test_numbers_as_ids_are_text_as_in_every_other_source(build, tmp_path):
+    rows = [{"image": make_image(0), "id": 7}, MemoryItem(image=make_image(1), id=np.int64(8))]
+    assert build(rows, output_dir=tmp_path / "bank", on_error="raise").ids == ["7", "8"]
+
+
+def test_an_id_that_is_none_costs_one_item(build, tmp_path):
+    circle = []
+    circle.append(circle)
+    rows = [{"image": make_image(0), "id": bad} for bad in (True, circle)]
+    bank = build([*rows, {"image": make_image(1), "id": "good"}], output_dir=tmp_path / "bank")
+    assert bank.ids == ["good"]
+    first, second = (entry["reason"] for entry in read_skipped(bank.folder))
+    assert first == "Item 0: `id` must be a non-empty string, got True." and second.startswith("Item 1: Recursion")
+
+
+def test_a_mapping_with_other_keys_is_told_where_they_go(build, tmp_path):
+    rows = [{"image": make_image(0), "price": 3}, {"image": make_image(1)}]
+    bank = build(rows, output_dir=tmp_path / "bank")
+    [skipped] = read_skipped(bank.folder)
+    assert skipped["reason"].startswith("Item 0: it has unknown keys ['price']; put them into `metadata`.")
 
 
 def test_file_names_that_are_not_utf_8_are_stored_reported_and_found_again(build, tmp_path, caplog):

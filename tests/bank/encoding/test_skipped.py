@@ -33,7 +33,7 @@ def mixed() -> list:
         *(MemoryItem(image=make_image(seed), id=f"good-{seed}") for seed in (2, 3, 4)),
         MemoryItem(image=make_image(9), id="good-0"),
         MemoryItem(image=truncated_image(), id="torn"),
-        MemoryItem(image=make_image(9), metadata={"x": {1}}),
+        MemoryItem(image=make_image(9), metadata={"x": object()}),
         MemoryItem(image=make_image(5), id="good-5"),
         3,
         MemoryItem(image=make_image(9), text="\ud800"),

@@ -107,5 +107,19 @@ def test_an_id_is_made_of_text_and_picture_and_of_metadata_if_there_is_any():
     assert ItemRecord.from_item(MemoryItem(image=b"picture", text="x", metadata={})).id == bare.id
     priced = [ItemRecord.from_item(MemoryItem(image=b"picture", text="x", metadata={"p": p})) for p in (1, 2)]
     assert len({bare.id, *(record.id for record in priced)}) == 3
-    assert [record.other_id for record in priced] == [bare.id, bare.id]
-    assert ItemRecord.from_item(MemoryItem(image=b"picture", text="x", id="mine")).other_id is None
+    assert [record.other_ids for record in priced] == [(bare.id,), (bare.id,)]
+    assert ItemRecord.from_item(MemoryItem(image=b"picture", text="x", id="mine")).other_ids == ()
+
+
+def test_the_name_of_its_file_is_no_part_of_what_an_item_is():
+    def record(**metadata):
+        return ItemRecord.from_item(MemoryItem(image=b"picture", text="x", metadata=metadata))
+
+    one, other = record(file_name="a.png", price=1), record(file_name="copy/a.png", price=1)
+    assert (one.id, one.content) == (other.id, other.content) == (record(price=1).id, record(price=1).content)
+    assert one.same_content(other) and one.digest != other.digest and "copy/a.png" in other.metadata
+    assert record(file_name="a.png").id == record().id != one.id
+    assert not one.same_content(record(file_name="a.png", price=2))
+    # A bank that was built when names counted has ids that were made with them.
+    with_name = hashlib.sha256(b'"x"filepicturemetadata' + one.metadata.encode()).hexdigest()[:32]
+    assert one.other_ids == (record().id, with_name)

@@ -93,6 +93,12 @@ def test_a_dataset_whose_columns_are_not_known_beforehand_is_read_too():
     assert [item.text for item in read_dataset(dataset)] == ["One.", "Two."]
 
 
+def test_bytes_in_any_column_are_left_out():
+    rows = {"text": ["a"], "raw": [b"\xff"], "deep": [{"raw": b"\xff", "n": [{"raw": b"\xff", "m": 1}]}]}
+    [item] = read_dataset(datasets.Dataset.from_dict(rows))
+    assert item.metadata == {"deep": {"n": [{"m": 1}]}}
+
+
 @pytest.mark.parametrize("name", ["title", "prompt", "TEXT", "description"])
 def test_texts_are_found_under_the_names_that_others_use(name):
     dataset = datasets.Dataset.from_dict({"image": ["a.png", "b.png"], name: ["One.", None], "label": ["x", "y"]})

@@ -28,6 +28,14 @@ def test_jsonl_lines_become_items_and_bad_lines_say_where_they_are(tmp_path):
     assert list(source)[0].text == "One." and operator.length_hint(source) > 0
 
 
+def test_the_reason_of_a_bad_line_names_one_line(tmp_path):
+    path = tmp_path / "items.jsonl"
+    path.write_text('{"text": "One."}\n{"text": }\n{\n')
+    reasons = [item.reason for item in read_jsonl(path) if isinstance(item, UnreadableItem)]
+    assert reasons[0] == f"'{path}', line 2: Expecting value at column 10: it is no valid JSON."
+    assert all(reason.count("line ") == 1 for reason in reasons) and len(reasons) == 2
+
+
 def test_pictures_of_lines_are_paths_or_the_pictures_themselves_and_never_a_long_message(tmp_path):
     content = encode(make_image(1))
     (tmp_path / "a.png").write_bytes(content)

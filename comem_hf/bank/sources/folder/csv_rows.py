@@ -1,5 +1,6 @@
 """Rows of a CSV file, with numbers as numbers."""
 
+import codecs
 import csv
 import json
 import re
@@ -13,13 +14,35 @@ from comem_hf.bank.sources.rows.unreadable import UnreadableItem
 _NUMBER = re.compile(r"-?(0|[1-9]\d{0,17})(\.\d+)?([eE][-+]?\d{1,3})?")  # `007` is no number: its zeros would be lost
 _MISSING = {"", "nan", "null"}
 _MISSING_NUMBER = {*_MISSING, "na", "n/a", "none"}
+_HINT = "separate its columns by commas, and save it as UTF-8"
 _FIELD_LIMIT = 10 * 2**20  # characters, far above Python's own limit
 
 
 def csv_columns(path: Path) -> list[str]:
-    """Names of the columns."""
+    """Names of the columns, without spaces around them.
+
+    Raises:
+        ValueError: If there are none, one is there twice, or the file is not UTF-8 or not separated by commas.
+    """
+    with path.open("rb") as file:
+        if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            raise ValueError(f"it is UTF-16: {_HINT}.")
     with _open(path) as file:
-        return next(csv.reader(file), [])
+        line = file.readline()
+    try:
+        line.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"the names of its columns are not UTF-8: {_HINT}.") from error
+    if "\0" in line:
+        raise ValueError(f"it is not UTF-8 text: {_HINT}.")
+    names = _names(path)
+    if not any(names):
+        raise ValueError("it is empty, or its first line is: that line must name the columns.")
+    if len(names) == 1 and (mark := next((mark for mark in ";\t|" if mark in names[0]), None)):
+        raise ValueError(f"its columns are separated by {mark!r}: {_HINT}.")
+    if repeated := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+        raise ValueError(f"two of its columns have the name {repeated[0]!r}: rename or remove one of them.")
+    return names
 
 
 def read_csv(path: Path, as_text: Callable[[str], bool]) -> Iterator[tuple[str, dict[str, Any] | UnreadableItem]]:
@@ -60,7 +83,7 @@ def _rows(path: Path) -> Iterator[tuple[str, dict[str, str] | UnreadableItem]]:
     csv.field_size_limit(max(csv.field_size_limit(), _FIELD_LIMIT))
     with _open(path) as file:
         rows = csv.reader(file)
-        names = next(rows, [])
+        names = [name.strip() for name in next(rows, [])]
         while True:
             where = f"{str(path)!r}, line {rows.line_num + 1}"
             try:
@@ -78,6 +101,11 @@ def _rows(path: Path) -> Iterator[tuple[str, dict[str, str] | UnreadableItem]]:
                 yield where, UnreadableItem(f"{where}: {error}.")
             else:
                 yield where, dict(zip(names, fields, strict=True))
+
+
+def _names(path: Path) -> list[str]:
+    with _open(path) as file:
+        return [name.strip() for name in next(csv.reader(file), [])]
 
 
 def _open(path: Path):

@@ -22,7 +22,7 @@ class FolderFiles:
 
     Args:
         pictures (`list[Path]`): Files with the ending of a picture.
-        metadata (`list[Path]`): The Hub's metadata files.
+        metadata (`list[Path]`): The Hub's metadata files, their names in upper or lower case.
         sidecars (`dict[tuple[Path, str], Path]`): Texts that may belong to a picture, by their path without ending,
             and their ending in lower case.
         others (`list[Path]`): All other files, which are not read.
@@ -47,7 +47,7 @@ class FolderFiles:
                 missing = path.is_symlink() and not path.exists()
                 reason = "it is a link to a file that does not exist" if missing else "it is no regular file"
                 found.problems.append((path, reason))
-            elif path.name in METADATA_NAMES:
+            elif path.name.lower() in METADATA_NAMES:
                 found.metadata.append(path)
             elif suffix in picture_suffixes():
                 found.pictures.append(path)

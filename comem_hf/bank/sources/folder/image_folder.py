@@ -6,15 +6,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from comem_hf.bank.format.record import spelled_out
+from comem_hf.bank.format.record import FILE_NAME, spelled_out
 from comem_hf.bank.sources.rows.lazy import LazyItems, make_item
+from comem_hf.bank.sources.rows.plain_values import is_missing
 from comem_hf.bank.sources.rows.text_of_row import take_text
 from comem_hf.bank.sources.rows.unreadable import UnreadableItem
 from comem_hf.modeling.memory_item import MemoryItem
 
 from .files import METADATA_NAMES, FolderFiles
 from .links import NamedFiles
-from .metadata_files import FILE_NAME, check_metadata, read_metadata
+from .metadata_files import check_metadata, read_metadata
 from .sidecars import Sidecars
 from .suffixes import why_not_read
 
@@ -26,7 +27,7 @@ def read_image_folder(folder: str | Path) -> LazyItems:
     folder or in any subfolder, lists pictures: `file_name` (relative to the metadata file), a text (see
     [`take_text`]) and `id`; the other fields become metadata. Pictures in no folder with such a file are items, too.
     Without a text in the metadata, the text of a picture is in the file of the same name that ends with `.txt`, or
-    with `.json` as img2dataset writes it, whose other fields become metadata.
+    with `.json` as img2dataset writes it, whose `id` becomes the id and whose other fields become metadata.
 
     `file_name`, relative to the folder, becomes metadata, and so does `label`, the name of the subfolder, if no
     metadata file is there and all pictures lie equally deep in several subfolders. Pictures are files with the ending
@@ -39,6 +40,8 @@ def read_image_folder(folder: str | Path) -> LazyItems:
     folder = Path(folder)
     if not folder.is_dir():
         raise ValueError(f"Cannot read items from {str(folder)!r}: there is no such folder.")
+    if os.path.normpath(folder) != str(folder):  # `a/../b`: the files that lines name are found by their plain path
+        folder = folder.resolve()
     files = FolderFiles.of(folder)
     check_metadata(files.metadata)
     if not files.metadata and not files.pictures:
@@ -58,10 +61,13 @@ def _items(folder: Path) -> Iterator[MemoryItem | UnreadableItem]:
     has_labels = not files.metadata and _has_class_folders(files.pictures)
     left_out = {}
     for path in files.pictures:
+        if path in named:  # a metadata file of another folder may name it, too
+            continue
         if listing.isdisjoint(path.parents):
             yield _beside_its_text(folder, path, sidecars, {"label": path.parent.name} if has_labels else {})
-        elif path not in named:
+        else:
             left_out[path] = "no line of a metadata file names it"
+            sidecars.pass_over(path, "no line of a metadata file names its picture")
     for path, reason in files.problems:
         yield UnreadableItem(f"{str(path)!r}: {reason}.")
     # At the end, so that the numbers of the items do not depend on what else lies in the folder.
@@ -90,11 +96,14 @@ def _listed(
         text, item_id = take_text(row), row.pop("id", None)
         if text is None:
             try:
-                text, fields = sidecars.read(path)
+                text, other_id, fields = sidecars.read(path)
             except ValueError as error:
                 yield UnreadableItem(f"{where}: {error}"), path
                 continue
             row = {**fields, **row}
+            item_id = other_id if is_missing(item_id) else item_id
+        else:
+            sidecars.pass_over(path, "the metadata file has its text")
         row[FILE_NAME] = _name(folder, path)
         yield make_item(where, image=path, text=text, id=item_id, metadata=row), path
 
@@ -103,11 +112,11 @@ def _beside_its_text(
     folder: Path, path: Path, sidecars: Sidecars, label: dict[str, str]
 ) -> MemoryItem | UnreadableItem:
     try:
-        text, fields = sidecars.read(path)
+        text, item_id, fields = sidecars.read(path)
     except ValueError as error:
         return UnreadableItem(f"{str(path)!r}: {error}")
     metadata: dict[str, Any] = {**label, **fields, FILE_NAME: _name(folder, path)}
-    return make_item(repr(str(path)), image=path, text=text, metadata=metadata)
+    return make_item(repr(str(path)), image=path, text=text, id=item_id, metadata=metadata)
 
 
 def _has_class_folders(pictures: list[Path]) -> bool:

@@ -19,6 +19,8 @@ def read_objects(path: Path) -> Iterator[tuple[str, dict | UnreadableItem]]:
                 row = json.loads(text)
                 if not isinstance(row, dict):
                     raise ValueError(f"expected a JSON object, got {text[:80]!r}.")
+            except json.JSONDecodeError as error:  # its own words count lines from 1 again
+                row = UnreadableItem(f"{where}: {error.msg} at column {error.colno}: it is no valid JSON.")
             except (ValueError, RecursionError) as error:
                 row = UnreadableItem(f"{where}: {error}")
             yield where, row

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 from comem_hf.modeling.memory_item import MemoryItem
 
-from .plain_values import is_missing, plain
+from .plain_values import id_as_text, is_missing, plain
 from .unreadable import UnreadableItem
 
 
@@ -33,16 +33,16 @@ class LazyItems:
 def make_item(where: str, **fields) -> MemoryItem | UnreadableItem:
     """An item with these fields, or an [`UnreadableItem`] with the reason why not.
 
-    Missing values (NaN, pandas' `NA`) become `None`, whole numbers as ids text, and the metadata [`plain`].
+    Missing values (NaN, pandas' `NA`) become `None`, numbers as ids text, and the metadata [`plain`].
 
     Args:
         where (`str`): Place of the entry in the source, for the message.
         fields: Fields of [`MemoryItem`].
     """
     fields = {name: None if is_missing(value) else value for name, value in fields.items()}
-    if isinstance(fields.get("id"), int) and not isinstance(fields["id"], bool):
-        fields["id"] = str(fields["id"])
     try:
+        if "id" in fields:
+            fields["id"] = id_as_text(fields["id"])
         if "metadata" in fields:
             fields["metadata"] = plain(fields["metadata"])
         return MemoryItem(**fields)

@@ -3,8 +3,11 @@
 import json
 import operator
 import os
+from decimal import Decimal
 
 import datasets
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from comem_hf import MemoryItem
@@ -110,6 +113,15 @@ def test_a_metadata_file_of_each_kind_gives_the_same_items(ending, folder):
     assert left_out(folder)["a.JPG"] == ("no line of a metadata file names it.", False)
 
 
+@pytest.mark.parametrize("name", ["Metadata.csv", "metadata.CSV", "METADATA.JSONL", "metadata.Parquet"])
+def test_the_name_of_a_metadata_file_may_be_in_capitals(name, tmp_path):
+    save(tmp_path, "a.png")
+    write_metadata(tmp_path / name.lower(), [{"file_name": "a.png", "text": "A.", "price": 3}])
+    (tmp_path / name.lower()).rename(tmp_path / name)
+    [item] = read_image_folder(tmp_path)
+    assert (item.text, item.metadata) == ("A.", {"file_name": "a.png", "price": 3})
+
+
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
 def test_a_metadata_file_in_a_subfolder_names_the_files_beside_it(ending, tmp_path):
     save(tmp_path, "train/x.png", "train/deep/y.png", "test/x.png", "z.png")
@@ -122,6 +134,15 @@ def test_a_metadata_file_in_a_subfolder_names_the_files_beside_it(ending, tmp_pa
         "z.png": "Three.",
     }
     assert left_out(tmp_path) == {"train/deep/y.png": ("no line of a metadata file names it.", False)}
+
+
+def test_bytes_and_decimals_of_a_parquet_file_cost_no_row(build, tmp_path):
+    save(tmp_path, "a.png")
+    columns = {"file_name": ["a.png"], "raw": [b"\xff"], "price": [Decimal("3.50")], "deep": [{"raw": b"x", "n": 1}]}
+    pq.write_table(pa.table(columns), tmp_path / "metadata.parquet")
+    [item] = read(tmp_path)
+    assert item.metadata == {"file_name": "a.png", "price": 3.5, "deep": {"n": 1}}
+    assert len(build(read_image_folder(tmp_path), output_dir=tmp_path / "bank", on_error="raise")) == 1
 
 
 def test_lines_of_a_metadata_file_lead_to_no_file_outside_the_folder(folder):
@@ -149,6 +170,9 @@ def test_lines_of_a_metadata_file_lead_to_no_file_outside_the_folder(folder):
 def test_bad_metadata_files_are_refused_before_anything_is_read(folder):
     (folder / "metadata.csv").write_text("image,caption\nb.png,One.\n")
     with pytest.raises(ValueError, match="metadata.csv' has no column `file_name`, .* columns are image, caption"):
+        read_image_folder(folder)
+    (folder / "metadata.csv").write_text("file_name;text\nb.png;One.\n")
+    with pytest.raises(ValueError, match="Cannot read '.*metadata.csv': its columns are separated by ';'"):
         read_image_folder(folder)
     (folder / "metadata.jsonl").write_text("{}")
     with pytest.raises(ValueError, match="holds metadata.csv and metadata.jsonl; keep the one that describes"):
@@ -241,3 +265,45 @@ def test_a_bank_that_is_built_inside_the_folder_is_not_looked_at(build, folder):
 
     build(watched(), output_dir=folder / "bank")
     assert during == before == list(read_image_folder(folder))
+
+
+def test_a_text_beside_a_picture_that_is_not_read_is_listed_with_the_true_reason(tmp_path):
+    save(tmp_path, "a.png", "b.png", "c.png", "d.png")
+    for name in ("a.txt", "a.json", "c.txt"):
+        (tmp_path / name).write_text("{}")
+    (tmp_path / "b.json").write_text("{")
+    write_metadata(tmp_path / "metadata.jsonl", [{"file_name": "a.png", "text": "A."}, {"file_name": "b.png"}])
+    items = list(read_image_folder(tmp_path))
+    assert sum("b.json" in item.reason for item in items if isinstance(item, UnreadableItem)) == 1
+    found = {name: reason for name, (reason, _) in left_out(tmp_path).items()}
+    for name in ("a.txt", "a.json"):
+        assert found[name] == "it is not read: the metadata file has its text."
+    assert found["c.txt"] == "it is not read: no line of a metadata file names its picture."
+    assert found["c.png"] == found["d.png"] == "no line of a metadata file names it."
+
+
+def test_a_broken_text_beside_a_picture_is_listed_once(tmp_path):
+    save(tmp_path, "b.png")
+    (tmp_path / "b.json").write_text("{")
+    [item] = read_image_folder(tmp_path)
+    assert item.reason.startswith(f"'{tmp_path}/b.png': cannot read its caption 'b.json': ")
+
+
+def test_a_picture_that_the_metadata_of_a_subfolder_names_is_one_item(tmp_path):
+    save(tmp_path, "a.png", "sub/b.png")
+    write_metadata(tmp_path / "sub" / "metadata.jsonl", [{"file_name": "../a.png", "text": "A."}])
+    assert [(item.text, item.metadata["file_name"]) for item in read(tmp_path)] == [("A.", "a.png")]
+    assert [item.text for item in read(tmp_path / "sub" / "..")] == ["A."]
+
+
+def test_the_id_of_a_json_beside_a_picture_is_the_id_of_the_item(tmp_path):
+    save(tmp_path, "a.jpg", "a.png", "b.png")
+    (tmp_path / "a.json").write_text('{"caption": "A.", "id": 7}')
+    (tmp_path / "b.json").write_text('{"caption": "B.", "id": "x"}')
+    assert [(item.id, item.metadata) for item in read(tmp_path)] == [
+        ("7", {"file_name": "a.jpg"}),
+        (None, {"file_name": "a.png", "id": 7}),
+        ("x", {"file_name": "b.png"}),
+    ]
+    write_metadata(tmp_path / "metadata.jsonl", [{"file_name": "a.png"}, {"file_name": "b.png", "id": "mine"}])
+    assert [item.id for item in read(tmp_path)] == ["7", "mine"]
