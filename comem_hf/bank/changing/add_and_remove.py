@@ -63,9 +63,10 @@ def add_items(
     skipped, repeated, total, cut_texts = [], [], 0, 0
     progress = logging.tqdm(total=operator.length_hint(items) or None, unit="item", desc="Encoding memories")
     with BankWriter(bank.folder) as writer, progress, eval_mode(model), decoder_warnings_logged():
-        writer.before.check_model(model)  # the model and the bank may have changed since it was attached
-        writer.before.search.attach(embedder=embedder)
+        writer.before.check_adding(model)  # the model and the bank may have changed since it was attached
+        # Before the embedder, whose settings have the processor's pixel limits and would not say so.
         refuse_other_processor(writer.before.config, processor, "this model", str(bank.folder))
+        writer.before.search.attach(embedder=embedder)
         warn_of_rounded_encoder(writer.before, encoder)
         rows = read_rows(items, embedder)
         while shard := list(islice(rows, shard_size)):
@@ -135,12 +136,15 @@ def _compared(row: InputRow, bank: BankState) -> InputRow:
     known = {item_id: bank.rows.by_id[item_id] for item_id in ids if item_id in bank.rows.by_id}
     for stored in bank.items.read_records(list(known.values())):
         if row.record.same_content(stored):
-            return replace(row, repetition=f"It is a repetition of {stored.id!r}, which the bank holds already.")
+            repetition = f"it is a repetition of {stored.id!r}, which the bank holds already."
+            return replace(row, repetition=row.named(repetition))
     free = [item_id for item_id in ids if item_id not in known]
     if free:
         return row if free[0] == row.id else replace(row, id=free[0], record=replace(row.record, id=free[0]))
     return replace(
         row,
-        problem=f"the bank {str(bank.folder)!r} holds another item of that id; `remove([{row.id!r}])` it first, or "
-        "give this one another id.",
+        problem=row.named(
+            f"the bank {str(bank.folder)!r} holds another item of that id; `remove([{row.id!r}])` it "
+            "first, or give this one another id."
+        ),
     )

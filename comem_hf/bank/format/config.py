@@ -165,12 +165,13 @@ class BankConfig:
         """Row at which each shard ends."""
         return list(accumulate(self.shard_sizes))
 
-    def refuse_other_model(self, fingerprint: str | None, model: str, bank: str) -> None:
+    def refuse_other_model(self, fingerprint: str | None, model: str, bank: str, way_out: str = "") -> None:
         """Refuse a model that is not the one that encoded the bank.
 
         Args:
             fingerprint (`str`, *optional*): `memory_fingerprint` of the model.
             model, bank (`str`): Their names, for the message.
+            way_out (`str`, *optional*): Another sentence at the end of the message.
 
         Raises:
             ValueError: If the fingerprint differs from the bank's, or is `None`.
@@ -183,8 +184,8 @@ class BankConfig:
         if fingerprint != self.memory_fingerprint:
             raise ValueError(
                 f"The bank {bank!r} does not fit {model}: it was made by the memory encoder "
-                f"{self.memory_fingerprint}, but this model's is {fingerprint}. Use the bank's own model, loaded in "
-                "float32 or bfloat16, or build the bank again."
+                f"{self.memory_fingerprint}, but this model's is {fingerprint}. Use the bank's own model, or build "
+                f"the bank again.{way_out and ' '}{way_out}"
             )
 
     def data_files(self) -> list[str]:

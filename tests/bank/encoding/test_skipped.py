@@ -49,7 +49,7 @@ REASONS = {
     4: "'gone.png': cannot read image: No such file",
     5: "Item 5 (id 'line'): its image is 4000 x 4 pixels",
     6: "Item 6 (id 'nothing'): A memory item needs an image, a text or both",
-    7: "Item 7 (id 'text'): it has no image, and embedder 'backbone'",
+    7: "Item 7 (id 'text'): it has no image. The memory bank finds items by their picture only (embedder 'backbone')",
     8: "line 9 is not valid JSON.",
     12: "Item 12 (id 'good-0'): item 0 already has its id 'good-0'.",
     13: "Item 13 (id 'torn'): its image is not a readable picture",

@@ -40,6 +40,7 @@ def test_info_says_whether_a_bank_fits(comem, pushed, bank_folder, tmp_path):
     assert facts(output)["fingerprint of the bank"] == "f" * 64
     for part in ("does not fit the model 'ann/model'", "f" * 64, found["memory_fingerprint"]):
         assert part in error
+    assert "allow_changed_model" not in error and "float32" not in error  # of Python, and no reason
     assert comem("info", "ann/model", "--bank", "ann/model")[2] == (
         "Error: 'ann/model' is no memory bank: it has no bank_config.json.\n"
     )
