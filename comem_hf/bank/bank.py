@@ -244,7 +244,8 @@ class MemoryBank:
         Returns:
             `list[dict]`: `{"item": number from 0, "id": str or None, "reason": str}` for each item that was left out,
             with `"repetition": True` for those that the bank, or the items themselves, hold already: their text,
-            picture and metadata are the same.
+            picture and metadata are the same, and `"other_file": True` for files that a source found and did not
+            read.
 
         Raises:
             ValueError: If no model is attached, or it is not the one that encoded the bank; if an item cannot be used

@@ -15,8 +15,9 @@ from comem_hf.bank.encoding.encode_rows import check_on_error, encode_rows
 from comem_hf.bank.encoding.fit import refuse_other_processor
 from comem_hf.bank.encoding.input_rows import InputRow, read_rows
 from comem_hf.bank.encoding.item_encoder import ItemEncoder, eval_mode
-from comem_hf.bank.encoding.skipped import labelled
+from comem_hf.bank.encoding.skipped import LeftOut, is_other_file, labelled
 from comem_hf.bank.format.config import BankConfig
+from comem_hf.bank.format.precision import precision_of
 from comem_hf.bank.index.default_factory import default_factory
 from comem_hf.bank.opened.state import BankState
 from comem_hf.bank.pictures.decoder_warnings import decoder_warnings_logged
@@ -50,7 +51,7 @@ def add_items(
 
     Returns:
         `list[dict]`: `{"item", "id", "reason"}` for each item that was left out, with `"repetition": True` for
-            repetitions.
+            repetitions and `"other_file": True` for files that were not read.
     """
     check_on_error(on_error)
     _check_writable(bank)
@@ -77,14 +78,15 @@ def add_items(
             total += len(shard)
             cut_texts += sum(record.is_cut for record in encoded.records)
             if encoded.records:
-                writer.append(encoded.records, encoded.memory, encoded.embeddings)
+                writer.append(encoded.records, encoded.memory, encoded.embeddings, precision_of(model))
         _check_index_fits(writer.before.config, writer.commit())
-    warn_about_cut_texts(cut_texts, total)
+    counts = LeftOut.of(skipped, total)
+    warn_about_cut_texts(cut_texts, counts.items)
     if skipped:
-        first = labelled(skipped[0])
-        logger.warning(f"{len(skipped)} of {total} items were skipped. {first}")
+        first = labelled(next((entry for entry in skipped if not is_other_file(entry)), skipped[0]))
+        logger.warning(f"{counts.sentence()}. {first}")
     if repeated:  # often wanted: adding the same items again changes nothing
-        logger.info(f"{len(repeated)} of {total} items are repetitions of others, and were left out.")
+        logger.info(f"{len(repeated)} of {counts.items} items are repetitions of others, and were left out.")
     return sorted([*skipped, *repeated], key=lambda entry: entry["item"])
 
 

@@ -24,7 +24,8 @@ HASHED_AT_OPENING = 64 * 2**20
 
 logger = logging.get_logger(__name__)
 
-_ALLOW = "call `attach(model, processor, allow_changed_model=True)` to use this model all the same"
+_ALLOWING = "`attach(model, processor, allow_changed_model=True)`"
+_IN_PYTHON = f"In Python, {_ALLOWING} uses this model all the same."
 
 Fetch = Callable[[list[str]], None]
 
@@ -86,9 +87,9 @@ class BankState:
             raise ValueError(
                 f"The weights of the model were changed since it was attached to the bank {str(self.folder)!r}: its "
                 f"memory encoder was {expected}, which made the bank, and is {fingerprint}. Load the model again, or "
-                f"{_ALLOW}."
+                f"call {_ALLOWING} to use it all the same."
             )
-        self.config.refuse_other_model(fingerprint, "this model", str(self.folder), f"Or {_ALLOW}.")
+        self.config.refuse_other_model(fingerprint, "this model", str(self.folder), _IN_PYTHON)
         if model.is_rounded():
             logger.warning_once(
                 f"The model of the bank {str(self.folder)!r} is loaded in {model.precision()}: it reads the bank's "

@@ -12,6 +12,7 @@ from comem_hf import MemoryBank, MemoryItem
 from comem_hf.bank.changing import add_and_remove, writer
 from comem_hf.bank.format.record import ItemRecord
 from comem_hf.bank.index import default_factory
+from comem_hf.bank.sources.rows.unreadable import UnreadableItem
 from comem_hf.default import default_path
 from tests.bank.conftest import contents, publish
 from tests.conftest import make_image
@@ -256,3 +257,13 @@ def test_reasons_of_an_addition_begin_with_the_name_of_the_item(mine, items, tmp
     [refused] = mine.add([{**known, "text": "Other."}])
     assert repeated["repetition"] and repeated["reason"].startswith(f"'{tmp_path / 'two.png'}': it is a repetition of")
     assert refused["reason"].startswith(f"'{tmp_path / 'two.png'}': the bank ")
+
+
+def test_files_that_were_not_read_are_no_skipped_items_of_an_addition(mine, new_items, caplog):
+    others = [UnreadableItem(f"'{name}': it is not read.", is_error=False) for name in ("a.zip", "b.zip")]
+    left_out = mine.add([new_items[0], others[0]], on_error="raise")
+    assert [(entry["item"], entry["other_file"]) for entry in left_out] == [(1, True)]
+    assert "1 other file was not read. 'a.zip': it is not read." in caplog.text and "skipped" not in caplog.text
+    caplog.clear()
+    mine.add([*others, {"id": "x"}, new_items[1]])
+    assert "1 of 2 items were skipped, and 2 other files were not read. Item 2 (id 'x')" in caplog.text

@@ -191,3 +191,15 @@ def test_no_space_left_is_said_and_costs_nothing_that_is_finished(build, items, 
     resumed = build(items, output_dir=tmp_path / "bank")
     for path in bank.folder.iterdir():
         assert path.read_bytes() == (resumed.folder / path.name).read_bytes(), path.name
+
+
+def test_files_that_were_not_read_are_counted_apart(build, tmp_path, caplog):
+    others = [UnreadableItem(f"'{n}.zip': it is not read.", is_error=False) for n in range(4)]
+    bank = build([*(MemoryItem(image=make_image(n), text="a") for n in range(3)), *others], output_dir=tmp_path / "b")
+    [said] = [record.message for record in caplog.records if "skipped.jsonl" in record.message]
+    assert said.startswith("4 other files were not read; ")
+    assert [entry["item"] for entry in read_skipped(bank.folder) if entry["other_file"]] == [3, 4, 5, 6]
+    with pytest.raises(ValueError, match="There are no items .*; 4 other files were not read. '0.zip': it is"):
+        build(others, output_dir=tmp_path / "none")
+    with pytest.raises(ValueError, match=r"None of the 1 items can be used. Item 4 \(id 'x'\)"):
+        build([*others, {"id": "x"}], output_dir=tmp_path / "none")

@@ -1,6 +1,7 @@
 """A bank is used with its own model in any precision, and with no other model unless one says so."""
 
 import copy as copies
+import json
 import pickle
 
 import pytest
@@ -123,3 +124,24 @@ def test_adding_with_a_rounded_encoder_warns_with_the_measured_difference(checkp
         assert said.startswith(f"The model is loaded in {precision}: encoded again, 4 stored items get vectors")
         share = float(said.split("up to ")[1].split("%")[0]) / 100
         assert share < 0.01 if precision == "float16" else 0.01 < share < 1
+
+
+def test_a_bank_says_in_which_precision_its_vectors_were_made(checkpoints, open_bank, build, bank, items, tmp_path):
+    assert "precision" not in json.loads((bank.folder / "bank_config.json").read_text())  # made by bfloat16, too
+    half, four = (AutoModel.from_pretrained(checkpoints / "full", **LOADED[name]) for name in ("float16", "4 bit"))
+    rounded = build(items[:2], model=half, output_dir=tmp_path / "rounded")
+    assert rounded.config.precision == "float16"
+    assert "the memory encoder in float16: the vectors are not exact" in (rounded.folder / "README.md").read_text()
+    rounded.add([MemoryItem(image=make_image(90), text="New.")], model=four, processor=rounded._processor)
+    assert MemoryBank.from_pretrained(rounded.folder).config.precision == "4 bit"
+    rounded.add([MemoryItem(image=make_image(91), text="New.")], model=half, processor=rounded._processor)
+    assert rounded.config.precision == "4 bit"
+    extended = open_bank(half)
+    extended.remove(["item-3"])
+    assert extended.config.precision == "float32"
+    extended.add([MemoryItem(image=make_image(92), text="New.")])
+    assert extended.config.precision == "float16" and "in float16" in (extended.folder / "README.md").read_text()
+    merged = MemoryBank.merge([bank, extended, rounded], tmp_path / "merged")
+    assert merged.config.precision == "4 bit"
+    merged.save_pretrained(tmp_path / "saved")
+    assert MemoryBank.from_pretrained(tmp_path / "saved").config.precision == "4 bit"
