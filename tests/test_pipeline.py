@@ -294,6 +294,16 @@ def test_two_pipelines_can_have_one_bank_object(folder, ask):
     assert with_second.memory_bank._model is second
 
 
+def test_later_changes_of_a_bank_come_into_a_pipeline_by_reloading_its_copy(folder, ask, tmp_path):
+    MemoryBank.from_pretrained(folder / "bank").save_pretrained(tmp_path / "bank")
+    bank = MemoryBank.from_pretrained(tmp_path / "bank")
+    changing = pipeline(TASK, ask.model, processor=ask.processor, memory_bank=bank, device="cpu", max_new_tokens=1)
+    bank.attach(ask.model, ask.processor).add([MemoryItem(image=make_image(9, (112, 84)), text="New.", id="new")])
+    changing.memory_bank.reload()
+    (answer,) = changing(images=make_image(9, (112, 84)), text=QUESTION)
+    assert answer["memories"][0]["id"] == "new"
+
+
 def test_permission_for_a_changed_model_is_refused_without_a_bank(ask):
     with pytest.raises(ValueError, match="takes `allow_changed_model` only with a bank"):
         pipeline(TASK, ask.model, processor=ask.processor, device="cpu", allow_changed_model=True)
