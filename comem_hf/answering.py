@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import torch
 from PIL import Image
 
-from comem_hf.modeling.memory_item import MemoryItem
+from comem_hf.modeling.memory_item import FOUND_BY_PICTURE, MemoryItem
 from comem_hf.modeling.picture_comem import load_image
 
 from .rag import item_turns
 
 
-WITHOUT_BANK = "The bank finds items by their picture only, and there is no picture: answered without the bank."
+WITHOUT_BANK = f"{FOUND_BY_PICTURE}, and there is no picture: answered without the bank."
 
 
 def question_inputs(

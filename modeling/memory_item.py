@@ -9,6 +9,10 @@ import PIL.Image
 from .picture_comem import FORMS, MAX_ASPECT_RATIO, is_picture, load_image
 
 
+FOUND_BY_PICTURE = "The memory bank finds items by their picture only"
+"""What is said wherever a bank cannot be searched by text."""
+
+
 @dataclass
 class MemoryItem:
     """An image-text item that the memory encoder turns into memory vectors.

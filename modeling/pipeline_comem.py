@@ -1,6 +1,7 @@
 """The pipeline `memory-image-text-to-text`: answers to questions about pictures, with the help of memory items."""
 
 import copy
+import numbers
 import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
@@ -11,7 +12,7 @@ from transformers.pipelines.image_text_to_text import Chat, ReturnType
 from transformers.utils import logging
 
 from .installation_comem import how_to_install
-from .memory_item import MemoryItem
+from .memory_item import FOUND_BY_PICTURE, MemoryItem
 from .picture_comem import is_picture, load_image
 from .pipeline_samples_comem import (
     as_list,
@@ -54,15 +55,18 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
         processor ([`CoMemProcessor`]): Its processor.
         memory_bank (*optional*): A bank of this model: an object with `search` and `memory_inputs` (one whose
             `embeds_text` is `False` is searched by pictures only). If comem_hf is installed and imported, also the
-            bank's folder or repository.
+            bank's folder or repository. The pipeline uses a copy, so the model that the object itself is attached to
+            stays, and its later changes come into the pipeline by `pipeline.memory_bank.reload()`.
+        allow_changed_model (`bool`, *optional*): Passed to the bank's `attach`: whether it only warns of a model whose
+            weights are not those that made the bank. If not given, the bank's own choice stays.
         **kwargs: As for [`~transformers.ImageTextToTextPipeline`], and defaults for the arguments of calls.
 
     Raises:
         ValueError: If model, processor and bank do not belong together, an argument is unknown, or arguments of the
             search are given without a bank.
 
-    A copy of a pipeline, deep or not, and one out of a pickle have the same bank. A pickle holds the name of a
-    `MemoryBank` only: its folder or repository is opened again.
+    A copy of a pipeline, deep or not, and one out of a pickle have the same bank and the same
+    `allow_changed_model`. A pickle holds the name of a `MemoryBank` only: its folder or repository is opened again.
 
     Example:
     ```python
@@ -75,13 +79,18 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
     bank_opener: ClassVar[Callable[[str | os.PathLike], Any] | None] = None
     """Function that opens a bank by its folder or repository; without it, only bank objects are accepted."""
 
-    def __init__(self, model, processor=None, *, memory_bank=None, **kwargs):
+    def __init__(self, model, processor=None, *, memory_bank=None, allow_changed_model=None, **kwargs):
         if not hasattr(model, "encode_memory"):
             raise ValueError(f"The task {TASK!r} needs a CoMEM model, got a {type(model).__name__}.")
         if not hasattr(processor, "process_memories"):
             raise ValueError(
                 f"The task {TASK!r} needs `processor`, a CoMemProcessor, got {type(processor).__name__}: save the "
                 "model's processor beside it, or give the processor itself."
+            )
+        if allow_changed_model is not None and memory_bank is None:
+            raise ValueError(
+                f"The task {TASK!r} takes `allow_changed_model` only with a bank: give `memory_bank` to the pipeline, "
+                "or leave out `allow_changed_model`."
             )
         # Not passed to the parent: some of its versions take `top_k` for a setting of generation.
         memory_params = {name: kwargs.pop(name) for name in MEMORY_ARGUMENTS if name in kwargs}
@@ -92,6 +101,7 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
         self.tokenizer = copy.copy(processor.tokenizer)
         self.tokenizer.padding_side = "left"
         self._has_said_that_text_is_not_searched = False
+        self._attach_options = {} if allow_changed_model is None else {"allow_changed_model": allow_changed_model}
         self._attach_bank()
 
     def __setstate__(self, state: dict[str, Any]):
@@ -100,7 +110,8 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
 
     def _attach_bank(self):
         if hasattr(self.memory_bank, "attach"):
-            self.memory_bank.attach(self.model, self.processor)  # refuses another model's bank
+            self.memory_bank = copy.copy(self.memory_bank)  # the object may be in use with another model
+            self.memory_bank.attach(self.model, self.processor, **self._attach_options)  # refuses another model's bank
 
     def _open_bank(self, memory_bank):
         if isinstance(memory_bank, (str, os.PathLike)):
@@ -130,6 +141,7 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
         memory_params = {name: kwargs.pop(name) for name in MEMORY_ARGUMENTS if name in kwargs}
         if "top_k" in memory_params:
             _check_top_k(memory_params["top_k"])
+        _check_text_weight(memory_params.get("text_weight"))
         if getattr(self, "memory_bank", None) is None:
             _refuse_search(memory_params)
         if kwargs.get("generate_kwargs") is not None:
@@ -265,15 +277,14 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
         hits: list[list] = [[] for _ in samples]
         by_text = getattr(self.memory_bank, "embeds_text", True)
         if search_kwargs.get("text_weight") and not by_text:
-            raise ValueError(
-                f"`text_weight={search_kwargs['text_weight']!r}` needs a bank that can be searched by text, but this "
-                "bank finds items by their picture only: leave `text_weight` out."
-            )
+            raise ValueError(f"{FOUND_BY_PICTURE}: leave out `text_weight={search_kwargs['text_weight']!r}`.")
         for has_picture in (True, False):
             chosen = [n for n, sample in enumerate(samples) if (sample["picture"] is not None) == has_picture]
             if not chosen:
                 continue
             if not has_picture and not by_text:
+                if search_kwargs.get("where") is not None and hasattr(self.memory_bank, "check_where"):
+                    self.memory_bank.check_where(search_kwargs["where"])
                 self._say_that_text_is_not_searched()
                 continue
             queries = {"image": [samples[n]["picture"] for n in chosen]} if has_picture else {}
@@ -287,8 +298,8 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
         if not self._has_said_that_text_is_not_searched:
             self._has_said_that_text_is_not_searched = True
             logger.warning(
-                "The memory bank finds items by their picture only, so questions without a picture are answered "
-                "without the bank. This is said once for this pipeline."
+                f"{FOUND_BY_PICTURE}, so questions without a picture are answered without the bank. This is said once "
+                "for this pipeline."
             )
 
     def _check_length(self, length: int):
@@ -317,6 +328,12 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
 def _check_top_k(top_k: Any):
     if not isinstance(top_k, int) or isinstance(top_k, bool) or top_k < 0:
         raise ValueError(f"`top_k` must be a number of memory items, 0 or more, got {top_k!r}.")
+
+
+def _check_text_weight(text_weight: Any):
+    is_number = isinstance(text_weight, numbers.Real) and not isinstance(text_weight, bool)
+    if text_weight is not None and not (is_number and 0 <= text_weight <= 1):
+        raise ValueError(f"`text_weight` must be a number from 0 to 1, got {text_weight!r}.")
 
 
 def _refuse_search(memory_params: dict[str, Any]):

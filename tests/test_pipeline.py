@@ -160,9 +160,18 @@ def test_what_has_no_picture_is_answered_without_a_bank_of_pictures_and_that_is_
     expected = plain(text=QUESTION)
     assert fresh(text=QUESTION) == expected and expected[0]["memories"] == []
     assert fresh(text=conversation("Is it red?", QUESTION)) == plain(text=conversation("Is it red?", QUESTION))
-    assert fresh(text=QUESTION, where={"n": 1}, top_k=2) == expected
+    assert fresh(text=QUESTION, top_k=2) == expected
     (warning,) = warnings()
     assert "finds items by their picture only" in warning and "answered without the bank" in warning
+
+
+@pytest.mark.parametrize(
+    "where, message",
+    [({"prize": 1}, "No item has the metadata field 'prize'"), ({"$above": 1}, "unknown operator '\\$above'")],
+)
+def test_a_filter_is_checked_where_a_question_without_a_picture_is_not_searched_for(ask, where, message):
+    with pytest.raises(ValueError, match=message):
+        ask(text=QUESTION, where=where)
 
 
 def test_a_later_turn_of_a_conversation_is_searched_for_by_its_last_picture(folder, ask, warnings):
@@ -196,8 +205,14 @@ def test_a_bank_that_can_be_searched_by_text_is_searched_by_the_question(ask, mo
 
 
 def test_the_weight_of_a_text_that_the_bank_cannot_be_searched_by_is_refused_in_the_words_of_the_pipeline(ask):
-    with pytest.raises(ValueError, match="`text_weight=0.5` needs a bank that can be searched by text"):
+    with pytest.raises(ValueError, match="finds items by their picture only: leave out `text_weight=0.5`"):
         ask(images=make_image(1), text=QUESTION, text_weight=0.5)
+
+
+@pytest.mark.parametrize("weight", ["a", True, 1.5])
+def test_the_weight_of_a_text_is_a_number_whatever_the_bank_can_do(ask, weight):
+    with pytest.raises(ValueError, match=f"`text_weight` must be a number from 0 to 1, got {weight!r}"):
+        ask(images=make_image(1), text=QUESTION, text_weight=weight)
 
 
 @pytest.mark.parametrize(
@@ -255,6 +270,43 @@ def test_a_bank_of_another_model_is_refused_with_both_fingerprints(folder, tiny_
     for given in (bank, folder / "bank"):
         with pytest.raises(ValueError, match=message):
             pipeline(TASK, other, processor=tiny_processor, memory_bank=given, device="cpu")
+
+
+@pytest.mark.parametrize("make", [copy.copy, copy.deepcopy, pickled])
+@pytest.mark.parametrize("by", ["argument", "bank"])
+def test_a_pipeline_with_a_changed_model_that_is_allowed_can_be_copied_and_pickled(folder, tiny_processor, make, by):
+    other, picture = make_model(seed=5), make_image(2, (112, 84))
+    bank, options = folder / "bank", {"allow_changed_model": True}
+    if by == "bank":
+        bank, options = MemoryBank.from_pretrained(bank).attach(other, tiny_processor, **options), {}
+    allowed = pipeline(
+        TASK, other, processor=tiny_processor, memory_bank=bank, device="cpu", generate_kwargs=GREEDY, **options
+    )
+    assert make(allowed)(images=picture, text=QUESTION) == allowed(images=picture, text=QUESTION)
+
+
+def test_two_pipelines_can_have_one_bank_object(folder, ask):
+    bank = MemoryBank.from_pretrained(folder / "bank")
+    first, second = copy.deepcopy(ask.model), copy.deepcopy(ask.model)
+    bank.attach(first, ask.processor)
+    with_second = pipeline(TASK, second, processor=ask.processor, memory_bank=bank, device="cpu")
+    assert bank._model is first and bank._state.search.embedder().model is first
+    assert with_second.memory_bank._model is second
+
+
+def test_later_changes_of_a_bank_come_into_a_pipeline_by_reloading_its_copy(folder, ask, tmp_path):
+    MemoryBank.from_pretrained(folder / "bank").save_pretrained(tmp_path / "bank")
+    bank = MemoryBank.from_pretrained(tmp_path / "bank")
+    changing = pipeline(TASK, ask.model, processor=ask.processor, memory_bank=bank, device="cpu", max_new_tokens=1)
+    bank.attach(ask.model, ask.processor).add([MemoryItem(image=make_image(9, (112, 84)), text="New.", id="new")])
+    changing.memory_bank.reload()
+    (answer,) = changing(images=make_image(9, (112, 84)), text=QUESTION)
+    assert answer["memories"][0]["id"] == "new"
+
+
+def test_permission_for_a_changed_model_is_refused_without_a_bank(ask):
+    with pytest.raises(ValueError, match="takes `allow_changed_model` only with a bank"):
+        pipeline(TASK, ask.model, processor=ask.processor, device="cpu", allow_changed_model=True)
 
 
 def test_a_folder_that_is_no_bank_is_refused(ask, tmp_path):

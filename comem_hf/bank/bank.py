@@ -14,6 +14,7 @@ from comem_hf.bank.changing.add_and_remove import add_items, remove_items
 from comem_hf.bank.changing.copy_bank import copy_bank
 from comem_hf.bank.changing.merge_banks import merge_banks
 from comem_hf.bank.encoding.embedder import Embedder, resolve_embedder
+from comem_hf.bank.encoding.fit import check_kinds
 from comem_hf.bank.format.config import BankConfig
 from comem_hf.bank.hub.hub_files import HubFiles, hub_files
 from comem_hf.bank.hub.publisher import BankPublisher
@@ -21,6 +22,7 @@ from comem_hf.bank.opened.hit import MemoryHit
 from comem_hf.bank.opened.state import HASHED_AT_OPENING, BankState
 from comem_hf.bank.opened.stored_memory_inputs import stored_memory_inputs
 from comem_hf.bank.opened.verify import verify_bank
+from comem_hf.bank.pictures.decoder_warnings import decoder_warnings_logged
 from comem_hf.bank.pictures.older_pictures import warn_of_other_picture_rules
 from comem_hf.modeling.memory_inputs import MemoryInputs
 from comem_hf.modeling.memory_item import MemoryItem
@@ -123,6 +125,7 @@ class MemoryBank:
                 item can be used, or if `output_dir` cannot be used.
             OSError: If no space is left; once there is space again, the same call continues the build.
         """
+        check_kinds(model, processor)
         resolved = resolve_embedder(embedder, model, processor)
         settings = BuildSettings(
             batch_size=batch_size,
@@ -148,6 +151,7 @@ class MemoryBank:
         embedder: Embedder | None = None,
         repo_type: str = "dataset",
         memories: str = "eager",
+        allow_changed_model: bool = False,
         **hub_options,
     ) -> "MemoryBank":
         """Open a memory bank.
@@ -164,16 +168,19 @@ class MemoryBank:
             memories (`str`, defaults to `"eager"`): For a repository: `"eager"` downloads the whole bank. `"lazy"`
                 downloads its index, and the memory and items of hits when they are first used; getting an item by its
                 id, or searching with `where`, downloads all items.
+            allow_changed_model (`bool`, defaults to `False`): For [`MemoryBank.attach`], now or later.
             hub_options: Passed to `huggingface_hub.hf_hub_download` (`token`, `cache_dir`, `local_files_only`, ...).
 
         Raises:
-            ValueError: If this is no bank, a file is missing, damaged or of another size, or the format is newer than
-                this version of comem_hf reads.
+            ValueError: If this is no bank, a file is missing, damaged or of another size, the format is newer than
+                this version of comem_hf reads, an argument is unknown, or as in [`MemoryBank.attach`].
             OSError: If the repository cannot be read.
         """
         remote = hub_files(repo_or_dir, revision, repo_type, memories, HASHED_AT_OPENING, **hub_options)
         bank = cls(Path(repo_or_dir) if remote is None else remote.folder, remote)
-        warn_of_other_picture_rules(bank._state.items, bank._state.removed)
+        bank._allow_changed_model = allow_changed_model
+        with decoder_warnings_logged(once=True):
+            warn_of_other_picture_rules(bank._state.items, bank._state.removed)
         if model is not None or processor is not None or embedder is not None:
             bank.attach(model, processor, embedder=embedder)
         return bank
@@ -202,8 +209,10 @@ class MemoryBank:
 
         Raises:
             ValueError: If the model's memory encoder, or the embedder, is not the one that the bank was made with, or
-                the processor prepares pictures or texts of items in another way (`image_mean`, pixel limits, ...).
+                the processor prepares pictures or texts of items in another way (`image_mean`, pixel limits, ...); or
+                if `model` is no CoMEM model or `processor` no CoMEM processor.
         """
+        check_kinds(model, processor)
         if model is not None:
             allowed = self._allow_changed_model if allow_changed_model is None else allow_changed_model
             self._state.check_model(model, allowed)
@@ -235,7 +244,8 @@ class MemoryBank:
         Returns:
             `list[dict]`: `{"item": number from 0, "id": str or None, "reason": str}` for each item that was left out,
             with `"repetition": True` for those that the bank, or the items themselves, hold already: their text,
-            picture and metadata are the same.
+            picture and metadata are the same, and `"other_file": True` for files that a source found and did not
+            read.
 
         Raises:
             ValueError: If no model is attached, or it is not the one that encoded the bank; if an item cannot be used
@@ -306,6 +316,7 @@ class MemoryBank:
         merged = cls(Path(output_dir))
         merged._state.search.take_over(opened[0]._state.search)
         merged._model, merged._processor = opened[0]._model, opened[0]._processor
+        merged._allow_changed_model = opened[0]._allow_changed_model
         return merged
 
     def reload(self) -> "MemoryBank":
@@ -386,7 +397,18 @@ class MemoryBank:
 
     def _check_attached(self) -> None:
         if self._model is not None:  # its weights may have been trained since
-            self._state.check_model(self._model, self._allow_changed_model)
+            self._state.check_model(self._model, self._allow_changed_model, is_attached=True)
+
+    def check_where(self, where: Mapping[str, object]) -> None:
+        """Check a filter without searching.
+
+        Args:
+            where (`dict`): As for [`MemoryBank.search`].
+
+        Raises:
+            ValueError: If it is no filter, or it names a field that no item has.
+        """
+        self._state.search.check_where(where)
 
     def metadata_kinds(self, field: str) -> frozenset[str]:
         """Return the kinds of values that a field of the items' metadata has.
@@ -421,7 +443,8 @@ class MemoryBank:
     def __getitem__(self, item_id: str) -> MemoryItem:
         """The item with the given id."""
         state = self._state
-        return state.items.read([state.rows.row(item_id)])[0]
+        with decoder_warnings_logged(once=True):
+            return state.items.read([state.rows.row(item_id)])[0]
 
     def __contains__(self, item_id: object) -> bool:
         """Whether there is an item with the given id."""
@@ -452,7 +475,8 @@ class MemoryBank:
         return copy.copy(self)  # a state never changes, and files are not copied
 
     def __reduce__(self):
-        return open_pickled, (type(self), self._address)
+        allowed = {"allow_changed_model": True} if self._allow_changed_model else {}
+        return open_pickled, (type(self), {**self._address, **allowed})
 
     def verify(self) -> dict[str, int | bool]:
         """Read the whole bank and check it: checksums, counts, vectors, items and, if one is attached, the model.
@@ -465,7 +489,7 @@ class MemoryBank:
             ValueError: If something is wrong; the message names the first problem.
         """
         self._fetch_all()
-        return verify_bank(self._state, self._model)
+        return verify_bank(self._state, self._model, self._allow_changed_model)
 
     def save_pretrained(self, save_directory: str | os.PathLike) -> None:
         """Copy the bank to another folder, new or empty, without the items that were removed.

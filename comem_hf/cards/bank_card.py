@@ -53,6 +53,8 @@ def render_card(
     }
     if config.cut_texts:
         facts["long texts"] = f"{config.cut_texts:,} items have a longer text than the memory encoder reads"
+    if config.precision != "float32":
+        facts["precision"] = f"made with the memory encoder in {config.precision}: the vectors are not exact"
     text = fill_template(
         "bank.md",
         metadata,

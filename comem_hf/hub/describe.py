@@ -85,7 +85,9 @@ def describe_bank(config: "BankConfig", commit: str | None = None) -> dict[str, 
         commit (`str`, *optional*): Commit of its repository.
 
     Returns:
-        `dict`: Counts, sizes in bytes, index, embedder, model and fingerprint.
+        `dict`: Counts, sizes in bytes, index, embedder, model and fingerprint; `precision` of the memory encoder when
+        it made the vectors (`"float32"`: exact), the number of its `picture_rules`, and `processor_known`, whether it
+        says with which settings its items were prepared.
     """
     sizes = {"memory": 0, "items": 0, "index": 0}
     for name in config.data_files():
@@ -99,6 +101,9 @@ def describe_bank(config: "BankConfig", commit: str | None = None) -> dict[str, 
         "memory_tokens": config.num_memory_tokens,
         "hidden_size": config.hidden_size,
         "dtype": config.memory_dtype,
+        "precision": config.precision,
+        "picture_rules": config.picture_rules,
+        "processor_known": config.processor is not None,
         "shards": len(config.shard_sizes),
         "index": config.index["factory"],
         "metric": config.metric,

@@ -7,6 +7,7 @@ from PIL import Image
 
 from comem_hf import CoMemForConditionalGeneration, CoMemProcessor, MemoryBank
 from comem_hf.answering import generate_answers, question_inputs
+from comem_hf.bank.encoding.fit import item_settings
 from comem_hf.default import PARTS, default_path
 from comem_hf.evaluation import evaluate, exact_match, load_questions, recall_at_1
 
@@ -46,6 +47,10 @@ def test_it_is_at_most_60_megabytes():
 def test_the_model_that_encoded_the_bank_is_the_one_it_comes_with(model, bank):
     assert bank.config.memory_fingerprint == model.memory_fingerprint()
     bank.verify()
+
+
+def test_the_bank_says_with_which_settings_its_items_were_prepared(processor, bank):
+    assert bank.config.processor == item_settings(processor)
 
 
 def test_questions_are_about_held_out_items_and_their_answers_stand_in_the_items(bank, questions):

@@ -11,9 +11,9 @@ from comem_hf.bank.encoding.embedder import Embedder
 from comem_hf.bank.encoding.fit import item_settings
 from comem_hf.bank.encoding.input_rows import read_rows
 from comem_hf.bank.encoding.item_encoder import ItemEncoder, eval_mode
-from comem_hf.bank.encoding.skipped import SKIPPED_NAME, labelled, write_skipped
+from comem_hf.bank.encoding.skipped import SKIPPED_NAME, LeftOut, is_other_file, labelled, write_skipped
 from comem_hf.bank.format.config import FIRST_PICTURE_RULES, INDEX_NAME, BankConfig
-from comem_hf.bank.format.precision import check_precision
+from comem_hf.bank.format.precision import EXACT, check_precision, coarsest
 from comem_hf.bank.index.build_index import StoredEmbeddings, build_index
 from comem_hf.bank.pictures.decoder_warnings import decoder_warnings_logged
 from comem_hf.cards.bank_card import write_card
@@ -119,8 +119,9 @@ class BankBuilder:
                 others[number] = input_digest(shard)
             progress.update(len(shard) - done)
             if number in staging.shards and staging.shards[number]["skipped"]:
-                skipped += len(staging.shards[number]["skipped"])
-                progress.set_postfix(skipped=skipped)
+                skipped += sum(not is_other_file(entry) for entry in staging.shards[number]["skipped"])
+                if skipped:
+                    progress.set_postfix(skipped=skipped)
             number += 1
         if missing := [shard for shard in staging.shards if shard >= number]:
             raise changed_items(staging, missing[0])
@@ -129,15 +130,17 @@ class BankBuilder:
     def _finish(self, staging: Staging) -> None:
         """Put the bank together from all shards."""
         shards = [shard for shard in staging.shards.values() if shard["num_items"]]
-        skipped, repeated = (
-            [entry for shard in staging.shards.values() for entry in shard[part]] for part in ("skipped", "repeated")
-        )
-        total = sum(shard["input_items"] for shard in staging.shards.values())
+        left_out = [
+            entry for part in ("skipped", "repeated") for shard in staging.shards.values() for entry in shard[part]
+        ]
+        counts = LeftOut.of(left_out, sum(shard["input_items"] for shard in staging.shards.values()))
         if not shards:
-            if not skipped:
+            if not left_out:
                 raise ValueError("There are no items to build a memory bank of.")
-            first = labelled(skipped[0])
-            raise ValueError(f"None of the {total} items can be used. {first}")
+            first = labelled(next((entry for entry in left_out if not is_other_file(entry)), left_out[0]))
+            if not counts.items:
+                raise ValueError(f"There are no items to build a memory bank of; {counts.sentence()}. {first}")
+            raise ValueError(f"None of the {counts.items} items can be used. {first}")
         embeddings = [embeddings_name(number) for number, shard in staging.shards.items() if shard["num_items"]]
         index, found = build_index(
             StoredEmbeddings([staging.work / name for name in embeddings]),
@@ -163,15 +166,14 @@ class BankBuilder:
             # A build that an older version began goes on with new rules.
             picture_rules=min(shard.get("picture_rules", FIRST_PICTURE_RULES) for shard in shards),
             cut_texts=warn_about_texts([shard["texts"] for shard in shards if "texts" in shard], len(index)),
+            precision=coarsest(shard.get("precision", EXACT) for shard in shards),
             processor=staging.settings["processor"],
         )
         config.files[CARD_NAME] = write_card(staging.bank, config)
-        write_skipped(staging.bank, [*skipped, *repeated])
+        write_skipped(staging.bank, left_out)
         config.save(staging.bank)
-        counts = [f"{len(skipped)} of {total} items were skipped"] if skipped else []
-        counts += [f"{len(repeated)} of {total} items are repetitions of others"] if repeated else []
-        if counts:
-            logger.warning(f"{', and '.join(counts)}; {str(staging.output / SKIPPED_NAME)!r} says why.")
+        if left_out:
+            logger.warning(f"{counts.sentence()}; {str(staging.output / SKIPPED_NAME)!r} says why.")
 
 
 def _model_reference(model) -> dict:

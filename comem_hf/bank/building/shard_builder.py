@@ -10,6 +10,7 @@ from comem_hf.bank.encoding.input_rows import InputRow
 from comem_hf.bank.encoding.item_encoder import ItemEncoder
 from comem_hf.bank.format.config import items_name, memory_name
 from comem_hf.bank.format.items import write_items
+from comem_hf.bank.format.precision import precision_of
 from comem_hf.bank.format.record import ItemRecord
 from comem_hf.bank.format.vectors import write_memory
 from comem_hf.bank.index.build_index import EMBEDDINGS_KEY
@@ -65,6 +66,7 @@ class ShardBuilder:
                 "skipped": encoded.skipped,
                 "repeated": encoded.repeated,
                 "picture_rules": PICTURE_RULES,
+                "precision": precision_of(self.encoder.model),
                 "texts": text_facts(encoded.records),
                 "files": files,
             },

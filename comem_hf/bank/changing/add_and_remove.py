@@ -15,8 +15,9 @@ from comem_hf.bank.encoding.encode_rows import check_on_error, encode_rows
 from comem_hf.bank.encoding.fit import refuse_other_processor
 from comem_hf.bank.encoding.input_rows import InputRow, read_rows
 from comem_hf.bank.encoding.item_encoder import ItemEncoder, eval_mode
-from comem_hf.bank.encoding.skipped import labelled
+from comem_hf.bank.encoding.skipped import LeftOut, is_other_file, labelled
 from comem_hf.bank.format.config import BankConfig
+from comem_hf.bank.format.precision import precision_of
 from comem_hf.bank.index.default_factory import default_factory
 from comem_hf.bank.opened.state import BankState
 from comem_hf.bank.pictures.decoder_warnings import decoder_warnings_logged
@@ -50,7 +51,7 @@ def add_items(
 
     Returns:
         `list[dict]`: `{"item", "id", "reason"}` for each item that was left out, with `"repetition": True` for
-            repetitions.
+            repetitions and `"other_file": True` for files that were not read.
     """
     check_on_error(on_error)
     _check_writable(bank)
@@ -63,9 +64,10 @@ def add_items(
     skipped, repeated, total, cut_texts = [], [], 0, 0
     progress = logging.tqdm(total=operator.length_hint(items) or None, unit="item", desc="Encoding memories")
     with BankWriter(bank.folder) as writer, progress, eval_mode(model), decoder_warnings_logged():
-        writer.before.check_model(model)  # the model and the bank may have changed since it was attached
-        writer.before.search.attach(embedder=embedder)
+        writer.before.check_adding(model)  # the model and the bank may have changed since it was attached
+        # Before the embedder, whose settings have the processor's pixel limits and would not say so.
         refuse_other_processor(writer.before.config, processor, "this model", str(bank.folder))
+        writer.before.search.attach(embedder=embedder)
         warn_of_rounded_encoder(writer.before, encoder)
         rows = read_rows(items, embedder)
         while shard := list(islice(rows, shard_size)):
@@ -76,14 +78,15 @@ def add_items(
             total += len(shard)
             cut_texts += sum(record.is_cut for record in encoded.records)
             if encoded.records:
-                writer.append(encoded.records, encoded.memory, encoded.embeddings)
+                writer.append(encoded.records, encoded.memory, encoded.embeddings, precision_of(model))
         _check_index_fits(writer.before.config, writer.commit())
-    warn_about_cut_texts(cut_texts, total)
+    counts = LeftOut.of(skipped, total)
+    warn_about_cut_texts(cut_texts, counts.items)
     if skipped:
-        first = labelled(skipped[0])
-        logger.warning(f"{len(skipped)} of {total} items were skipped. {first}")
+        first = labelled(next((entry for entry in skipped if not is_other_file(entry)), skipped[0]))
+        logger.warning(f"{counts.sentence()}. {first}")
     if repeated:  # often wanted: adding the same items again changes nothing
-        logger.info(f"{len(repeated)} of {total} items are repetitions of others, and were left out.")
+        logger.info(f"{len(repeated)} of {counts.items} items are repetitions of others, and were left out.")
     return sorted([*skipped, *repeated], key=lambda entry: entry["item"])
 
 
@@ -135,12 +138,15 @@ def _compared(row: InputRow, bank: BankState) -> InputRow:
     known = {item_id: bank.rows.by_id[item_id] for item_id in ids if item_id in bank.rows.by_id}
     for stored in bank.items.read_records(list(known.values())):
         if row.record.same_content(stored):
-            return replace(row, repetition=f"It is a repetition of {stored.id!r}, which the bank holds already.")
+            repetition = f"it is a repetition of {stored.id!r}, which the bank holds already."
+            return replace(row, repetition=row.named(repetition))
     free = [item_id for item_id in ids if item_id not in known]
     if free:
         return row if free[0] == row.id else replace(row, id=free[0], record=replace(row.record, id=free[0]))
     return replace(
         row,
-        problem=f"the bank {str(bank.folder)!r} holds another item of that id; `remove([{row.id!r}])` it first, or "
-        "give this one another id.",
+        problem=row.named(
+            f"the bank {str(bank.folder)!r} holds another item of that id; `remove([{row.id!r}])` it "
+            "first, or give this one another id."
+        ),
     )

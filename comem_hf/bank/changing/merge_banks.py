@@ -14,6 +14,7 @@ from transformers.utils import logging
 from comem_hf.bank.building.staging import embeddings_name
 from comem_hf.bank.format.config import INDEX_NAME, items_name, memory_name
 from comem_hf.bank.format.items import write_items
+from comem_hf.bank.format.precision import coarsest
 from comem_hf.bank.index.build_index import EMBEDDINGS_KEY, StoredEmbeddings, build_index
 from comem_hf.bank.opened.integrity import check_files
 from comem_hf.bank.opened.state import BankState
@@ -130,6 +131,7 @@ def _write(banks, chosen, folder: Path, shard_size: int, index_factory: str | No
         cut_texts=cut_texts,
         license=config.license if len({bank.config.license for bank in banks}) == 1 else None,
         picture_rules=min(bank.config.picture_rules for bank in banks),
+        precision=coarsest(bank.config.precision for bank in banks),
         processor=config.processor if all(bank.config.processor is not None for bank in banks) else None,
     )
     merged.files[CARD_NAME] = write_card(folder, merged)

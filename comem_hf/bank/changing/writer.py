@@ -18,6 +18,7 @@ from comem_hf.bank.format.config import (
     removed_name,
 )
 from comem_hf.bank.format.items import write_items
+from comem_hf.bank.format.precision import EXACT, coarsest
 from comem_hf.bank.format.record import ItemRecord
 from comem_hf.bank.format.removed import write_removed
 from comem_hf.bank.format.vectors import write_memory
@@ -28,6 +29,7 @@ from comem_hf.bank.opened.state import BankState
 from comem_hf.cards.bank_card import card_entry, is_edited, write_card
 from comem_hf.cards.template import CARD_NAME
 from comem_hf.files.whole_file import write_durably
+from comem_hf.modeling.picture_pixels_comem import PICTURE_RULES
 
 
 logger = logging.get_logger(__name__)
@@ -64,6 +66,8 @@ class BankWriter:
         self._shard_sizes = list(self.before.config.shard_sizes)
         self._removed = self.before.removed
         self._cut_texts = self.before.config.cut_texts
+        self._picture_rules = self.before.config.picture_rules
+        self._precision = self.before.config.precision
         self._index = None
         self._files = {}
         return self
@@ -76,13 +80,16 @@ class BankWriter:
         finally:
             self._lock.release()
 
-    def append(self, records: Sequence[ItemRecord], memory: torch.Tensor, embeddings: np.ndarray) -> None:
+    def append(
+        self, records: Sequence[ItemRecord], memory: torch.Tensor, embeddings: np.ndarray, precision: str = EXACT
+    ) -> None:
         """Write a new shard.
 
         Args:
             records (`Sequence[ItemRecord]`): Items with ids that the bank does not hold.
             memory (`torch.Tensor`): Their memory vectors, shape (items, memory tokens, hidden).
             embeddings (`np.ndarray`): Their embeddings, shape (items, embedding size).
+            precision (`str`, defaults to `"float32"`): Of the model that made them (see [`precision_of`]).
 
         Raises:
             OSError: If no space is left.
@@ -98,6 +105,8 @@ class BankWriter:
         self._index.add(embeddings, np.arange(start, start + len(records)))
         self._shard_sizes.append(len(records))
         self._cut_texts += sum(record.is_cut for record in records)
+        self._picture_rules = min(self._picture_rules, PICTURE_RULES)  # a newer version may have made the bank
+        self._precision = coarsest([self._precision, precision])
 
     def remove(self, rows: Sequence[int]) -> None:
         """Remove rows from the bank; their data stays in its files, but is in no copy (see [`without_removed`])."""
@@ -138,6 +147,8 @@ class BankWriter:
             removed=removed,
             generation=self._generation,
             cut_texts=self._cut_texts,
+            picture_rules=self._picture_rules,
+            precision=self._precision,
         )
         needed = {*after.data_files(), CARD_NAME}
         after.files = {name: entry for name, entry in (before.files | self._files).items() if name in needed}

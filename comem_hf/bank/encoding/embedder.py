@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from comem_hf.modeling.memory_item import MemoryItem
+from comem_hf.modeling.memory_item import FOUND_BY_PICTURE, MemoryItem
 from comem_hf.modeling.picture_comem import load_image
 
 from .tower_features import tower_features
@@ -34,7 +34,7 @@ class Embedder(ABC):
         Raises:
             ValueError: If this embedder has no text side.
         """
-        raise ValueError(f"Embedder {self.settings['type']!r} embeds images only; search with `image=`.")
+        raise ValueError(f"{FOUND_BY_PICTURE} (embedder {self.settings['type']!r}): search with `image=`.")
 
     def check_item(self, item: MemoryItem) -> None:
         """Refuse an item that this embedder cannot make searchable.
@@ -44,8 +44,8 @@ class Embedder(ABC):
         """
         if item.image is None and not self.embeds_text:
             raise ValueError(
-                f"it has no image, and embedder {self.settings['type']!r} finds items by their image only; "
-                "add an image, or build the bank with an embedder that has a text side (such as CLIP)."
+                f"it has no image. {FOUND_BY_PICTURE} (embedder {self.settings['type']!r}): add an image, or build "
+                "the bank with an embedder that has a text side (such as CLIP)."
             )
 
     def embed_items(self, items: Sequence[MemoryItem], memory_inputs: Mapping) -> np.ndarray:

@@ -21,7 +21,8 @@ class EncodedRows:
         records (`list[ItemRecord]`): The items that can be used.
         memory (`torch.Tensor` or `None`): Shape (items, memory tokens, hidden), on the CPU; `None` without items.
         embeddings (`np.ndarray` or `None`): Shape (items, embedding size).
-        skipped (`list[dict]`): `{"item", "id", "reason"}` for each item that cannot be used (see [`write_skipped`]).
+        skipped (`list[dict]`): `{"item", "id", "reason"}` for each item that cannot be used, and for each
+            other file (see [`write_skipped`]).
         repeated (`list[dict]`): The same with `"repetition": True` for each item that is a repetition of another.
         tried (`int`): Items that went through the encoder.
     """
@@ -62,6 +63,7 @@ def encode_rows(
         embeddings=np.stack([one.embedding for one in good]) if good else None,
         skipped=[
             {"item": row.number, "id": row.id, "reason": problems[row.number]}
+            | ({} if row.is_error else {"other_file": True})
             for row in rows
             if row.number in problems
         ],

@@ -39,6 +39,23 @@ def item_settings(processor) -> dict[str, Any]:
     return {**_of_pictures(processor), "tokens": hashlib.sha256(json.dumps(ids).encode()).hexdigest()[:16]}
 
 
+def check_kinds(model, processor) -> None:
+    """Raise a `ValueError` if these are not a CoMEM model and its processor, such as names or swapped arguments.
+
+    Args:
+        model (`CoMemForConditionalGeneration`, *optional*): The model; `None` is not checked.
+        processor (`CoMemProcessor`, *optional*): Its processor; `None` is not checked.
+    """
+    expected = (
+        ("model", model, "memory_fingerprint", "a CoMEM model, such as `AutoModelForImageTextToText` loads"),
+        ("processor", processor, "process_memories", "the model's CoMemProcessor, such as `AutoProcessor` loads"),
+    )
+    for name, value, method, kind in expected:
+        if value is not None and not hasattr(value, method):
+            shown = f"the string {value!r}" if isinstance(value, str) else f"a {type(value).__name__}"
+            raise ValueError(f"`{name}` must be {kind}, got {shown}.")
+
+
 def refuse_other_model(config: BankConfig, fingerprint: str | None, processor, model: str, bank: str) -> None:
     """Refuse a model, or its processor, with which items would get other vectors than those of the bank.
 

@@ -81,7 +81,8 @@ def _parse_group(operator: str, value: object, at: str) -> Group:
 
 def _parse_field(field: str, value: object, at: str) -> Condition | Group:
     if not isinstance(value, Mapping):
-        return Condition(field, "$in" if is_list(value) else "$eq", plain_value(value, at))
+        operator = "$in" if is_list(value) else "$eq"
+        return Condition(field, operator, check_operand(operator, value, at))
     operators = [name for name in value if isinstance(name, str) and name.startswith("$")]
     if not value or operators and len(operators) < len(value):
         raise ValueError(

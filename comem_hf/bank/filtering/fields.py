@@ -57,7 +57,8 @@ def unknown_field(field: str, names: Collection[str]) -> str:
     outer, _, last = field.rpartition(".")
     close = get_close_matches(field, names, 1)
     hint = f"; did you mean {close[0]!r}?" if close else "."
-    if outer in names and f"${last}" in OF_FIELDS:
-        hint = f"; did you mean the operator '${last}'?"
+    operator = f"${last.removeprefix('$')}"
+    if outer in names and operator in OF_FIELDS:
+        hint = f"; did you mean the operator {operator!r}: {{{outer!r}: {{{operator!r}: ...}}}}?"
     shown = ", ".join(sorted(names)[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
     return f"No item has the metadata field {field!r}{hint} Items have: {shown}."

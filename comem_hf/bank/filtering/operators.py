@@ -5,7 +5,10 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 
 import numpy as np
+from transformers.utils import logging
 
+
+logger = logging.get_logger(__name__)
 
 COMPARISONS = ("$eq", "$ne", "$gt", "$gte", "$lt", "$lte")
 LISTS = ("$in", "$nin")
@@ -56,6 +59,7 @@ def check_operand(name: str, operand: object, at: str) -> object:
         ValueError: If the operator cannot take it.
     """
     value = plain_value(operand, at)
+    refuse_null(name, value, at)
     if name in LISTS and not isinstance(value, list):
         raise ValueError(f"`{at}`: `{name}` needs a list of values, got {operand!r}.")
     if name in ORDERINGS and (isinstance(value, bool) or not isinstance(value, (int, float, str))):
@@ -68,6 +72,24 @@ def check_operand(name: str, operand: object, at: str) -> object:
             f"got {operand!r}."
         )
     return value
+
+
+def refuse_null(name: str, value: object, at: str) -> None:
+    """Raise a `ValueError` if an operator compares with null, which equals nothing; warn if there is nothing to equal.
+
+    Args:
+        name (`str`): The operator.
+        value: Its operand, as JSON.
+        at (`str`): Place of the field in the filter, for the message.
+    """
+    if name in ("$eq", "$ne") and value is None or name in LISTS and isinstance(value, list) and None in value:
+        exists = name in ("$ne", "$nin")
+        with_field = "with" if exists else "without"
+        raise ValueError(
+            f"`{at}`: no value equals null; items {with_field} the field are found by {{'$exists': {exists}}}."
+        )
+    if name == "$in" and value == []:
+        logger.warning(f"`{at}`: the list of values is empty, so no item fits.")
 
 
 def plain_value(value: object, at: str) -> object:

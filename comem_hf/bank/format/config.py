@@ -14,7 +14,7 @@ from pathlib import Path
 from comem_hf.cards.template import CARD_NAME
 from comem_hf.files.whole_file import write_durably
 
-from .precision import MEMORY_DTYPES
+from .precision import EXACT, MEMORY_DTYPES, check_encoder_precision
 
 
 CONFIG_NAME = "bank_config.json"
@@ -86,6 +86,9 @@ class BankConfig:
             they differ; 1 if `bank_config.json` does not say.
         cut_texts (`int`, defaults to 0): Items whose text is longer than the 5,000 characters that the memory encoder
             reads. Banks of earlier versions did not count them.
+        precision (`str`, defaults to `"float32"`): In which precision the model was loaded that made the vectors, the
+            coarsest if they differ: `"float32"` (exact; of bfloat16, too), `"float16"`, `"8 bit"`, `"4 bit"` or
+            `"few bits"`. `bank_config.json` has it only if it is not exact.
         processor (`dict`, *optional*): Settings of the processor that decide the vectors of items (see
             [`item_settings`]); banks of older versions have none.
         format_version (`int`): Version of the layout; newer ones are refused.
@@ -108,6 +111,7 @@ class BankConfig:
     license: str | None = None
     picture_rules: int = FIRST_PICTURE_RULES
     cut_texts: int = 0
+    precision: str = EXACT
     processor: dict | None = None
     format_version: int = FORMAT_VERSION
 
@@ -145,6 +149,7 @@ class BankConfig:
             raise ValueError(f"`picture_rules` must be an integer from 1, got {self.picture_rules!r}.")
         if not isinstance(self.cut_texts, int) or isinstance(self.cut_texts, bool) or self.cut_texts < 0:
             raise ValueError(f"`cut_texts` must be an integer from 0, got {self.cut_texts!r}.")
+        check_encoder_precision(self.precision)
         if not isinstance(self.license, str | None):
             raise ValueError(f"`license` must be an identifier such as 'cc-by-sa-4.0', got {self.license!r}.")
         if not isinstance(self.processor, dict | None):
@@ -165,12 +170,13 @@ class BankConfig:
         """Row at which each shard ends."""
         return list(accumulate(self.shard_sizes))
 
-    def refuse_other_model(self, fingerprint: str | None, model: str, bank: str) -> None:
+    def refuse_other_model(self, fingerprint: str | None, model: str, bank: str, way_out: str = "") -> None:
         """Refuse a model that is not the one that encoded the bank.
 
         Args:
             fingerprint (`str`, *optional*): `memory_fingerprint` of the model.
             model, bank (`str`): Their names, for the message.
+            way_out (`str`, *optional*): Another sentence at the end of the message.
 
         Raises:
             ValueError: If the fingerprint differs from the bank's, or is `None`.
@@ -183,8 +189,8 @@ class BankConfig:
         if fingerprint != self.memory_fingerprint:
             raise ValueError(
                 f"The bank {bank!r} does not fit {model}: it was made by the memory encoder "
-                f"{self.memory_fingerprint}, but this model's is {fingerprint}. Use the bank's own model, loaded in "
-                "float32 or bfloat16, or build the bank again."
+                f"{self.memory_fingerprint}, but this model's is {fingerprint}. Use the bank's own model, or build "
+                f"the bank again.{way_out and ' '}{way_out}"
             )
 
     def data_files(self) -> list[str]:
@@ -234,6 +240,8 @@ class BankConfig:
         values = asdict(self)
         if self.processor is None:  # a bank of an older version stays as it is
             del values["processor"]
+        if self.precision == EXACT:
+            del values["precision"]
         return json.dumps(values, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
     def save(self, folder: Path) -> None:

@@ -1,4 +1,9 @@
-"""How a bank stores memory vectors: as floating-point numbers, or as small integers with scales."""
+"""How exact memory vectors are: how the model was loaded that made them, and how a bank stores them.
+
+A bank stores floating-point numbers, or small integers with scales.
+"""
+
+from collections.abc import Iterable
 
 import torch
 
@@ -8,6 +13,10 @@ MEMORY_DTYPES = (*FLOAT_DTYPES, "int8", "int4")
 MEMORY_KEY, SCALE_KEY = "memory", "memory_scale"
 _LARGEST = {"int8": 127, "int4": 7}
 _INT4_GROUP = 32  # numbers that share a scale; in int8, a whole vector shares one
+
+EXACT = "float32"
+ENCODER_PRECISIONS = (EXACT, "float16", "8 bit", "4 bit", "few bits")
+"""From the finest to the coarsest; the last is for quantizers that do not say how many."""
 
 
 def check_precision(dtype: str, hidden_size: int) -> None:
@@ -69,3 +78,23 @@ def unpack(parts: dict[str, torch.Tensor], dtype: str) -> torch.Tensor:
         memory = torch.stack([memory & 0xF, memory >> 4], dim=-1).flatten(-2).to(torch.int8) - 8
     scale = parts[SCALE_KEY].float().unsqueeze(-1)
     return (memory.unflatten(-1, (scale.shape[-2], -1)) * scale).flatten(-2)
+
+
+def precision_of(model) -> str:
+    """Return one of `ENCODER_PRECISIONS`; bfloat16 makes the same bank as float32, and is exact, too.
+
+    Args:
+        model (`CoMemForConditionalGeneration`): The model that makes vectors.
+    """
+    return model.precision() if model.is_rounded() else EXACT
+
+
+def coarsest(precisions: Iterable[str]) -> str:
+    """Return the coarsest of some of `ENCODER_PRECISIONS`."""
+    return max(precisions, key=ENCODER_PRECISIONS.index)
+
+
+def check_encoder_precision(precision: object) -> None:
+    """Raise a `ValueError` if this is none of `ENCODER_PRECISIONS`."""
+    if precision not in ENCODER_PRECISIONS:
+        raise ValueError(f"`precision` must be one of {', '.join(ENCODER_PRECISIONS)}, got {precision!r}.")

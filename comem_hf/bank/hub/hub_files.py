@@ -1,5 +1,6 @@
 """Banks in repositories of the Hub: files of one commit, fetched when they are needed and checked."""
 
+import inspect
 import math
 import os
 import re
@@ -45,6 +46,14 @@ def hub_files(
         raise ValueError(f"`memories` must be 'eager' or 'lazy', got {memories!r}.")
     if repo_type not in REPO_TYPES:
         raise ValueError(f"`repo_type` must be 'dataset' or 'model', got {repo_type!r}.")
+    from huggingface_hub import hf_hub_download
+
+    known = inspect.signature(hf_hub_download).parameters
+    if unknown := [option for option in options if option not in known]:
+        raise ValueError(
+            f"Unknown argument `{unknown[0]}`: beside its own, `MemoryBank.from_pretrained` takes only those of "
+            "`huggingface_hub.hf_hub_download`."
+        )
     folder = Path(name)
     if folder.is_dir():
         return None

@@ -172,7 +172,9 @@ def _mismatch(condition: Condition, kinds: frozenset[str]) -> str | None:
     if not wanted or wanted & kinds:
         return None
     hint = "; `$contains` looks into lists" if "list" in kinds and condition.operator != "$contains" else ""
+    if "boolean" in kinds and any(str(operand).lower() in ("true", "false") for operand in operands):
+        hint = "; true and false are written without quotes"
     return (
-        f"`where[{condition.field!r}]` has `{condition.operator}` {condition.operand!r}, but the field holds "
-        f"{' and '.join(sorted(f'{kind}s' for kind in kinds))} here, which it does not compare with{hint}."
+        f"The filter compares the field {condition.field!r} with {', '.join(map(repr, operands))}, but it holds "
+        f"{' and '.join(sorted(f'{kind}s' for kind in kinds))} here, which never compare with that{hint}."
     )

@@ -11,9 +11,14 @@ from comem_hf.bank.encoding.fit import refuse_other_processor
 from comem_hf.bank.format.config import BankConfig
 from comem_hf.bank.format.items import StoredItems
 from comem_hf.bank.index.index import Index, Selection, unit_rows
+from comem_hf.bank.pictures.decoder_warnings import decoder_warnings_logged
+from comem_hf.modeling.picture_comem import MAX_ASPECT_RATIO, load_image
 
 from .hit import MemoryHit
 from .metadata_filter import MetadataFilter
+
+
+QUERY = "the picture to search for"
 
 
 class BankSearch:
@@ -77,7 +82,7 @@ class BankSearch:
     ) -> list[MemoryHit] | list[list[MemoryHit]]:
         """See [`MemoryBank.search`]."""
         k = _positive_integer(k)
-        if not isinstance(text_weight, numbers.Real) or not 0 <= text_weight <= 1:
+        if isinstance(text_weight, bool) or not isinstance(text_weight, numbers.Real) or not 0 <= text_weight <= 1:
             raise ValueError(f"`text_weight` must be a number from 0 to 1, got {text_weight!r}.")
         queries, single = _as_lists(image, text)
         if not next(iter(queries.values())):
@@ -85,9 +90,10 @@ class BankSearch:
         if self._processor is not None:  # its settings may have been changed since it was attached
             refuse_other_processor(self.config, self._processor, "this model", str(self.items.folder), True)
         among = self._live if where is None else self._filter.select(where)
-        scores, rows = self.index.search(self._embed(queries, text_weight), k, among)
-        found_rows = rows[rows >= 0].tolist()
-        found, digests = iter(self.items.read(found_rows)), iter(self.config.row_digests(found_rows))
+        with decoder_warnings_logged(once=True):
+            scores, rows = self.index.search(self._embed(queries, text_weight), k, among)
+            found_rows = rows[rows >= 0].tolist()
+            found, digests = iter(self.items.read(found_rows)), iter(self.config.row_digests(found_rows))
         hits = [
             [
                 MemoryHit(next(found), float(score), rank, int(row), next(digests))
@@ -98,6 +104,10 @@ class BankSearch:
         ]
         return hits[0] if single else hits
 
+    def check_where(self, where: Mapping[str, object]) -> None:
+        """See [`MemoryBank.check_where`]."""
+        self._filter.select(where)
+
     def metadata_kinds(self, field: str) -> frozenset[str]:
         """See [`MemoryBank.metadata_kinds`]."""
         return self._filter.kinds(field)
@@ -106,7 +116,11 @@ class BankSearch:
         embedder = self.embedder()
         parts = []
         if "image" in queries:
-            parts.append(embedder.embed_images(queries["image"]))
+            pictures = queries["image"]
+            if isinstance(embedder, (BackboneEmbedder, ModelEmbedder)):  # others may take other queries
+                limit = MAX_ASPECT_RATIO if isinstance(embedder, BackboneEmbedder) else None
+                pictures = [load_image(image, QUERY, max_aspect_ratio=limit) for image in pictures]
+            parts.append(embedder.embed_images(pictures))
         if "text" in queries:
             parts.append(embedder.embed_texts(queries["text"]))
         if not all(np.isfinite(part).all() for part in parts):  # else there would be no hits and no reason

@@ -24,6 +24,9 @@ HASHED_AT_OPENING = 64 * 2**20
 
 logger = logging.get_logger(__name__)
 
+_ALLOWING = "`attach(model, processor, allow_changed_model=True)`"
+_IN_PYTHON = f"In Python, {_ALLOWING} uses this model all the same."
+
 Fetch = Callable[[list[str]], None]
 
 
@@ -62,12 +65,13 @@ class BankState:
         state.search = copy.copy(self.search)
         return state
 
-    def check_model(self, model, allow_changed_model: bool = False) -> None:
+    def check_model(self, model, allow_changed_model: bool = False, is_attached: bool = False) -> None:
         """Refuse a model that is not the one that encoded the bank; say once if it is that model in fewer bits.
 
         Args:
             model (`CoMemForConditionalGeneration`): The model.
             allow_changed_model (`bool`, defaults to `False`): Warn once instead of refusing.
+            is_attached (`bool`, defaults to `False`): Whether the model is attached: it was the right one then.
 
         Raises:
             ValueError: If it is another model; the message names both fingerprints.
@@ -79,11 +83,34 @@ class BankState:
                 f"{fingerprint}: it reads vectors that were not made for it."
             )
             return
-        self.config.refuse_other_model(fingerprint, "this model", str(self.folder))
+        if is_attached and fingerprint != expected:
+            raise ValueError(
+                f"The weights of the model were changed since it was attached to the bank {str(self.folder)!r}: its "
+                f"memory encoder was {expected}, which made the bank, and is {fingerprint}. Load the model again, or "
+                f"call {_ALLOWING} to use it all the same."
+            )
+        self.config.refuse_other_model(fingerprint, "this model", str(self.folder), _IN_PYTHON)
         if model.is_rounded():
             logger.warning_once(
                 f"The model of the bank {str(self.folder)!r} is loaded in {model.precision()}: it reads the bank's "
                 "vectors as they are, and a few answers may differ."
+            )
+
+    def check_adding(self, model) -> None:
+        """Refuse to add items with a model that is not the one that encoded the bank.
+
+        Args:
+            model (`CoMemForConditionalGeneration`): The model.
+
+        Raises:
+            ValueError: If it is another model, even if it is allowed for reading the bank.
+        """
+        fingerprint, expected = model.memory_fingerprint(), self.config.memory_fingerprint
+        if fingerprint != expected:
+            raise ValueError(
+                f"Items cannot be added to the bank {str(self.folder)!r} with a changed model: the bank was made by "
+                f"the memory encoder {expected}, but this model's is {fingerprint}. Attach the bank's own model, or "
+                "build a new bank."
             )
 
     @classmethod

@@ -18,17 +18,18 @@ _VECTORS = 2**16  # of the index, at a time
 _ITEMS = 256  # with their memory vectors, at a time
 
 
-def verify_bank(bank: BankState, model=None) -> dict[str, int | bool]:
+def verify_bank(bank: BankState, model=None, allow_changed_model: bool = False) -> dict[str, int | bool]:
     """See [`MemoryBank.verify`].
 
     Args:
         bank (`BankState`): The bank; all its files must be there.
         model (`CoMemForConditionalGeneration`, *optional*): The model that should have made the bank.
+        allow_changed_model (`bool`, defaults to `False`): Only warn of a changed model, as [`MemoryBank.attach`] does.
     """
     config = bank.config
     names = config.data_files()
     if model is not None:
-        bank.check_model(model)
+        bank.check_model(model, allow_changed_model, is_attached=True)
     size = sum(config.files[name]["size"] for name in names)
     with logging.tqdm(total=size, unit="B", unit_scale=True, desc="Comparing checksums") as progress:
         check_files(bank.folder, config, progress=progress.update)

@@ -23,7 +23,8 @@ def read_conditions(conditions: Sequence[str] | None, kinds: Callable[[str], Col
     Args:
         conditions (`list[str]`, *optional*): What was given on the command line.
         kinds (`Callable[[str], Collection[str]]`): Kinds of values that a field of the bank has (see
-            [`MemoryBank.metadata_kinds`]); asked only about numbers, which may be stored as strings.
+            [`MemoryBank.metadata_kinds`]); asked only about numbers and truth values, which may be stored as
+            strings.
 
     Raises:
         ValueError: If a condition cannot be read, or `kinds` knows no such field.
@@ -31,7 +32,7 @@ def read_conditions(conditions: Sequence[str] | None, kinds: Callable[[str], Col
     parts, equal = [], defaultdict(list)
     for condition in conditions or ():
         if condition.lstrip().startswith("{"):
-            parts.append(_read_filter(condition))
+            parts.append(_checked(_read_filter(condition), condition))
             continue
         match = _CONDITION.fullmatch(condition.strip())
         if match is None or not match["field"]:
@@ -39,15 +40,39 @@ def read_conditions(conditions: Sequence[str] | None, kinds: Callable[[str], Col
                 f"`--where` must be FIELD=VALUE (or !=, >, >=, <, <=) or a filter as JSON, got {condition!r}."
             )
         field, operator = match["field"], match["operator"]
-        values = _read_values(match["value"], condition, field, kinds)
+        if match["value"][:1] in ("=", "<", ">") and match["value"]:
+            raise ValueError(_swapped(condition, field, operator, match["value"]))
+        values = _read_values(match["value"], condition, field, operator, kinds)
         if operator in ("=", "=="):
+            _checked({field: {"$in": values}}, condition)
             equal[field] += values
         elif operator == "!=":
-            parts.append({field: {"$nin": values}})
+            parts.append(_checked({field: {"$nin": values}}, condition))
         else:
-            parts.append({field: {_ORDERINGS[operator]: _in_order(field, operator, values)}})
+            part = {field: {_ORDERINGS[operator]: _in_order(field, operator, values)}}
+            parts.append(_checked(part, condition))
     parts += [{field: {"$in": values}} for field, values in equal.items()]
     return {"$and": parts} if len(parts) > 1 else parts[0] if parts else None
+
+
+def _checked(part: dict, condition: str) -> dict:
+    """A filter that the bank will not refuse; an error names what was typed, not its place among several."""
+    from comem_hf.bank.filtering.conditions import parse_where
+
+    try:
+        parse_where(part)
+    except ValueError as error:
+        raise ValueError(f"`--where` {condition!r}: {error}") from error
+    return part
+
+
+def _swapped(condition: str, field: str, operator: str, value: str) -> str:
+    """The sentence about `price=>3`, whose value would be the text '>3'."""
+    bare = value.lstrip("=<> ")
+    signs = sorted({sign for sign in operator + value[: len(value) - len(bare)] if sign in "<>="}, key="<>=".index)
+    written = "".join(signs)
+    meant = f"{field}{written}{bare}" if written in ("=", "<", ">", "<=", ">=") else f"{field}={bare}"
+    return f"`--where` {condition!r}: write {meant}; a text that begins with {value[0]!r} is written in double quotes."
 
 
 def _read_filter(text: str) -> dict:
@@ -57,16 +82,22 @@ def _read_filter(text: str) -> dict:
         raise ValueError(f"`--where` {text!r} is no JSON: {error}.") from error
 
 
-def _read_values(text: str, condition: str, field: str, kinds: Callable[[str], Collection[str]]) -> list:
+def _read_values(
+    text: str, condition: str, field: str, operator: str, kinds: Callable[[str], Collection[str]]
+) -> list:
     """The values that a text may stand for in the bank; the first is the one that it looks like."""
     try:
         value = json.loads(text, parse_constant=_refuse_constant)
     except ValueError:
+        word = text.strip().lower()
+        if word in ("true", "false") and "boolean" in (stored := kinds(field)) and "string" not in stored:
+            raise ValueError(f"`--where` {condition!r}: write {field}{operator}{word}.") from None
         return [text]
     if value is None:
+        exists = operator == "!="
         raise ValueError(
-            f"`--where` {condition!r}: no value equals null; items without the field are found by "
-            f"'{json.dumps({field: {'$exists': False}})}'."
+            f"`--where` {condition!r}: no value equals null; items {'with' if exists else 'without'} the field are "
+            f"found by '{json.dumps({field: {'$exists': exists}})}'."
         )
     if isinstance(value, (list, dict)):
         raise ValueError(f"`--where` {condition!r}: lists and objects can be given in a filter as JSON only.")

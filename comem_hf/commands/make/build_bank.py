@@ -56,7 +56,7 @@ def build_bank(
     """
     from comem_hf.bank import MemoryBank
     from comem_hf.bank.building.processes import Processes
-    from comem_hf.bank.encoding.skipped import is_repetition, read_skipped
+    from comem_hf.bank.encoding.skipped import LeftOut, read_skipped
     from comem_hf.bank.sources import open_source
     from comem_hf.commands.common.loading import load_model
     from comem_hf.commands.common.output import print_json, print_table
@@ -83,11 +83,17 @@ def build_bank(
         distributed=distributed,
     )
     if processes.leader:
-        left_out = read_skipped(output)
-        repeated = sum(map(is_repetition, left_out))
-        built = {"folder": str(output), "items": len(bank), "skipped": len(left_out) - repeated, "repeated": repeated}
+        left_out = LeftOut.of(read_skipped(output), 0)
+        built = {
+            "folder": str(output),
+            "items": len(bank),
+            "skipped": left_out.skipped,
+            "repeated": left_out.repeated,
+            "other_files": left_out.other_files,
+        }
         if json:
             print_json(built)
         else:
-            rows = [(name, value) for name, value in built.items() if name != "repeated" or value]
+            shown = {name: value for name, value in built.items() if value or name not in ("repeated", "other_files")}
+            rows = [(name.replace("_", " "), value) for name, value in shown.items()]
             print_table("bank", ("", ""), rows)

@@ -1,7 +1,6 @@
 """`comem ask`: questions about a picture, answered without and with memory."""
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,7 +14,7 @@ def ask(
         str | None,
         typer.Argument(help="What to ask about the picture. [default: what is typed, or the lines of a pipe]"),
     ] = None,
-    image: Annotated[Path | None, typer.Option(help="The picture.")] = None,
+    image: Annotated[str | None, typer.Option(metavar="PATH", help="The picture.")] = None,
     model: Annotated[str | None, typer.Option(help="Model folder or Hub id [default: the embedded model].")] = None,
     bank: Annotated[str | None, typer.Option(help="Bank folder or Hub id [default: the embedded bank].")] = None,
     reader: ReaderOption = "adapter",
@@ -48,9 +47,9 @@ def ask(
     )
     from comem_hf.commands.common.questions import piped_questions, typed_questions
     from comem_hf.commands.common.stopwatch import Stopwatch
-    from comem_hf.modeling.picture_comem import load_image
+    from comem_hf.modeling.picture_comem import MAX_ASPECT_RATIO, load_image
 
-    picture = None if image is None else load_image(image)
+    picture = None if image is None else load_image(image, max_aspect_ratio=MAX_ASPECT_RATIO)
     is_typed = question is None and sys.stdin.isatty()
     if question is None:
         questions = typed_questions() if is_typed else piped_questions()

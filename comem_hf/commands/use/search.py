@@ -1,6 +1,5 @@
 """`comem search`: the items of a memory bank that are nearest to a picture or a text."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,7 +10,7 @@ from comem_hf.commands.common.output import JsonOption
 
 def search(
     bank: Annotated[str | None, typer.Argument(help="Bank folder or Hub id [default: the embedded bank].")] = None,
-    image: Annotated[Path | None, typer.Option(help="Picture to look for.")] = None,
+    image: Annotated[str | None, typer.Option(metavar="PATH", help="Picture to look for.")] = None,
     text: Annotated[
         str | None, typer.Option(help="Text to look for, where the bank's embedder has a text side.")
     ] = None,
@@ -37,6 +36,7 @@ def search(
     """
     from comem_hf.commands.common.loading import load_model, open_bank
     from comem_hf.commands.common.output import HIT_COLUMNS, hit_rows, hits_for_json, print_json, print_table
+    from comem_hf.modeling.memory_item import FOUND_BY_PICTURE
 
     if image is None and text is None:
         raise ValueError("Nothing to search for: give `--image` or `--text`.")
@@ -44,7 +44,7 @@ def search(
     if opened.config.embedder["type"] == "backbone":
         opened.attach(*load_model(model))
     if text is not None and not opened.embeds_text:
-        raise ValueError("This bank finds items by their picture only: give `--image` instead of `--text`.")
+        raise ValueError(f"{FOUND_BY_PICTURE}: give `--image` instead of `--text`.")
     conditions = read_conditions(where, opened.metadata_kinds)
     hits = opened.search(image=image, text=text, k=top_k, text_weight=text_weight, where=conditions)
     if json:

@@ -114,7 +114,7 @@ def test_a_build_goes_on_after_a_bad_image_is_repaired(build, tmp_path):
     [
         (
             MemoryItem(text="Only text."),
-            r"Item 1: it has no image, and embedder 'backbone' finds items by their image",
+            r"Item 1: it has no image. The memory bank finds items by their picture only \(embedder 'backbone'\)",
         ),
         (
             MemoryItem(image=make_image(1), id="same"),

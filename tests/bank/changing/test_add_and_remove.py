@@ -1,5 +1,6 @@
 """Items that are added are found, and items that are removed are not."""
 
+import copy
 import shutil
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from comem_hf.bank.changing import add_and_remove, writer
 from comem_hf.bank.format.record import ItemRecord
 from comem_hf.bank.index import default_factory
 from comem_hf.bank.sources import read_image_folder
+from comem_hf.bank.sources.rows.unreadable import UnreadableItem
 from comem_hf.default import default_path
 from tests.bank.conftest import contents, publish
 from tests.conftest import make_image
@@ -77,7 +79,7 @@ def test_items_that_are_there_already_are_passed_over_and_listed_as_repetitions(
         {
             "item": n,
             "id": f"item-{n}",
-            "reason": f"It is a repetition of 'item-{n}', which the bank holds already.",
+            "reason": f"Item {n} (id 'item-{n}'): it is a repetition of 'item-{n}', which the bank holds already.",
             "repetition": True,
         }
         for n in range(7)
@@ -258,3 +260,30 @@ def test_damage_is_never_written_again_under_a_new_checksum(copy, model, tiny_pr
         with pytest.raises(ValueError, match="index.faiss' is damaged"):
             damaged.add([MemoryItem(image=make_image(99), text="New.")])
     assert not (tmp_path / "merged").exists()
+
+
+def test_pixel_limits_that_were_changed_after_attaching_are_named_by_an_addition(mine, tiny_processor, new_items):
+    processor = copy.deepcopy(tiny_processor)
+    mine.attach(mine._model, processor)
+    processor.memory_max_pixels *= 2
+    with pytest.raises(ValueError, match="does not fit the processor of this model: .* with `memory_max_pixels` 3136"):
+        mine.add(new_items)
+
+
+def test_reasons_of_an_addition_begin_with_the_name_of_the_item(mine, items, tmp_path):
+    items[2].image.save(tmp_path / "two.png")
+    known = {"image": tmp_path / "two.png", "text": items[2].text, "id": "item-2", "metadata": {"n": 2}}
+    [repeated] = mine.add([known])
+    [refused] = mine.add([{**known, "text": "Other."}])
+    assert repeated["repetition"] and repeated["reason"].startswith(f"'{tmp_path / 'two.png'}': it is a repetition of")
+    assert refused["reason"].startswith(f"'{tmp_path / 'two.png'}': the bank ")
+
+
+def test_files_that_were_not_read_are_no_skipped_items_of_an_addition(mine, new_items, caplog):
+    others = [UnreadableItem(f"'{name}': it is not read.", is_error=False) for name in ("a.zip", "b.zip")]
+    left_out = mine.add([new_items[0], others[0]], on_error="raise")
+    assert [(entry["item"], entry["other_file"]) for entry in left_out] == [(1, True)]
+    assert "1 other file was not read. 'a.zip': it is not read." in caplog.text and "skipped" not in caplog.text
+    caplog.clear()
+    mine.add([*others, {"id": "x"}, new_items[1]])
+    assert "1 of 2 items were skipped, and 2 other files were not read. Item 2 (id 'x')" in caplog.text

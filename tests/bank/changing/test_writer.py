@@ -19,7 +19,8 @@ from comem_hf.bank.format.config import BankConfig
 from comem_hf.bank.format.record import ItemRecord
 from comem_hf.bank.opened import state
 from comem_hf.files import whole_file
-from tests.bank.conftest import contents
+from comem_hf.modeling.picture_pixels_comem import PICTURE_RULES
+from tests.bank.conftest import change_config, contents
 from tests.conftest import make_image
 
 
@@ -255,3 +256,14 @@ def test_a_copy_that_a_writer_overtakes_is_told_so(mine, new_items, tmp_path, mo
 def test_a_bank_that_has_not_changed_is_not_opened_again(mine, monkeypatch):
     monkeypatch.setattr(state.BankState, "open", lambda *arguments: pytest.fail("opened"))
     mine.reload()
+
+
+def test_pictures_that_are_added_to_a_bank_of_a_newer_version_lower_its_picture_rules(mine, new_items):
+    change_config(mine.folder, picture_rules=PICTURE_RULES + 1)
+    mine.reload().remove(["item-4"])
+    assert mine.config.picture_rules == PICTURE_RULES + 1
+    mine.add(new_items)
+    assert mine.config.picture_rules == PICTURE_RULES
+    change_config(mine.folder, picture_rules=1)
+    mine.reload().add([MemoryItem(image=make_image(40), text="Last.")])
+    assert mine.config.picture_rules == 1

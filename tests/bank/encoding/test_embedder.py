@@ -86,10 +86,11 @@ def test_a_vision_model_without_a_text_side_refuses_texts(build, items, vit, tmp
     embedder = ModelEmbedder(vit, ViTImageProcessorPil(size={"height": 32, "width": 32}))
     bank = build(items, output_dir=tmp_path / "bank", embedder=embedder)
     assert bank.search(image=items[3].image, k=1)[0].item.id == "item-3"
-    with pytest.raises(ValueError, match="Embedder 'model' embeds images only"):
+    with pytest.raises(ValueError, match="finds items by their picture only .embedder 'model'.: search with `image=`"):
         bank.search(text="a fact")
     with pytest.raises(
-        ValueError, match="Item 0: it has no image, and embedder 'model' finds items by their image only"
+        ValueError,
+        match="Item 0: it has no image. The memory bank finds .*embedder 'model'",
     ):
         build([MemoryItem(text="a")], output_dir=tmp_path / "second", embedder=embedder)
 

@@ -49,7 +49,7 @@ REASONS = {
     4: "'gone.png': cannot read image: No such file",
     5: "Item 5 (id 'line'): its image is 4000 x 4 pixels",
     6: "Item 6 (id 'nothing'): A memory item needs an image, a text or both",
-    7: "Item 7 (id 'text'): it has no image, and embedder 'backbone'",
+    7: "Item 7 (id 'text'): it has no image. The memory bank finds items by their picture only (embedder 'backbone')",
     8: "line 9 is not valid JSON.",
     12: "Item 12 (id 'good-0'): item 0 already has its id 'good-0'.",
     13: "Item 13 (id 'torn'): its image is not a readable picture",
@@ -191,3 +191,15 @@ def test_no_space_left_is_said_and_costs_nothing_that_is_finished(build, items, 
     resumed = build(items, output_dir=tmp_path / "bank")
     for path in bank.folder.iterdir():
         assert path.read_bytes() == (resumed.folder / path.name).read_bytes(), path.name
+
+
+def test_files_that_were_not_read_are_counted_apart(build, tmp_path, caplog):
+    others = [UnreadableItem(f"'{n}.zip': it is not read.", is_error=False) for n in range(4)]
+    bank = build([*(MemoryItem(image=make_image(n), text="a") for n in range(3)), *others], output_dir=tmp_path / "b")
+    [said] = [record.message for record in caplog.records if "skipped.jsonl" in record.message]
+    assert said.startswith("4 other files were not read; ")
+    assert [entry["item"] for entry in read_skipped(bank.folder) if entry["other_file"]] == [3, 4, 5, 6]
+    with pytest.raises(ValueError, match="There are no items .*; 4 other files were not read. '0.zip': it is"):
+        build(others, output_dir=tmp_path / "none")
+    with pytest.raises(ValueError, match=r"None of the 1 items can be used. Item 4 \(id 'x'\)"):
+        build([*others, {"id": "x"}], output_dir=tmp_path / "none")

@@ -57,9 +57,24 @@ def test_sets_tuples_and_numbers_of_numpy_become_json():
             {"price": {"$not": 3.0, "$lt": float("inf")}},
             r"\['price'\]` must be a JSON value or a list of them, got inf",
         ),
+        ({"price": None}, r"^`where\['price'\]`: no value equals null; .* without the field .* {'\$exists': False}.$"),
+        ({"price": {"$eq": None}}, "no value equals null; items without the field"),
+        ({"price": [None]}, "no value equals null; items without the field"),
+        ({"price": {"$in": [3, None]}}, "no value equals null; items without the field"),
+        ({"price": {"$not": None}}, "no value equals null; items without the field"),
+        ({"price": {"$ne": None}}, r"no value equals null; items with the field are found by {'\$exists': True}"),
+        ({"price": {"$nin": [None]}}, "no value equals null; items with the field"),
         ({"price": {1: 2}}, r"\['price'\]` must be a JSON value or a list of them, got \{1: 2\}"),
     ],
 )
 def test_what_is_no_filter_is_refused_by_name(where, message):
     with pytest.raises(ValueError, match=message):
         parse_where(where)
+
+
+def test_an_empty_list_of_values_is_warned_of(caplog):
+    assert parse_where({"price": {"$in": []}}).parts[0].parts[0].operand == []
+    assert "`where['price']`: the list of values is empty, so no item fits." in caplog.text
+    caplog.clear()
+    parse_where({"price": {"$nin": []}, "tags": {"$eq": []}})
+    assert not caplog.text

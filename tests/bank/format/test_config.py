@@ -113,3 +113,9 @@ def test_a_bank_of_the_first_layout_opens_as_an_exact_one(bank, copy):
     del config["index"]
     (copy / "bank_config.json").write_text(json.dumps(config))
     assert MemoryBank.from_pretrained(copy).config.index == bank.config.index
+
+
+def test_a_precision_that_does_not_exist_is_refused(copy):
+    change_config(copy, precision="3 bit")
+    with pytest.raises(ValueError, match="`precision` must be one of float32, float16, 8 bit, .*, got '3 bit'"):
+        MemoryBank.from_pretrained(copy)

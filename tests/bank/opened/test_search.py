@@ -79,7 +79,10 @@ def test_no_queries_find_nothing(bank):
     "query, message",
     [
         ({}, "Nothing to search for: give `image` or `text`"),
-        ({"text": "a flag"}, "Embedder 'backbone' embeds images only; search with `image=`"),
+        (
+            {"text": "a flag"},
+            "finds items by their picture only .embedder 'backbone'.: search with `image=`",
+        ),
         ({"image": make_image(0), "k": 0}, "`k` must be a positive integer, got 0"),
         ({"image": "no-such-file.png"}, "'no-such-file.png' does not exist"),
         ({"image": [make_image(0)], "text": "a"}, "must both be single queries or lists of the same length"),
@@ -89,6 +92,18 @@ def test_no_queries_find_nothing(bank):
 def test_a_query_that_cannot_be_used_is_refused(bank, query, message):
     with pytest.raises(ValueError, match=message):
         bank.search(**query)
+
+
+def test_a_picture_that_is_too_narrow_is_named_as_the_one_that_is_searched_for(bank, tmp_path):
+    narrow = make_image(0).resize((4000, 10))
+    for image, name in ((narrow, "the picture to search for"), ([make_image(0), narrow], "the picture to search for")):
+        with pytest.raises(ValueError, match=f"^{name} is 4000 x 10 pixels"):
+            bank.search(image=image)
+    narrow.save(tmp_path / "narrow.png")
+    with pytest.raises(ValueError, match=r"narrow.png' is 4000 x 10 pixels"):
+        bank.search(image=tmp_path / "narrow.png")
+    with pytest.raises(ValueError, match=r"^the picture to search for is not a readable picture"):
+        bank.search(image=b"no picture")
 
 
 def test_an_unreadable_picture_is_refused_by_name(bank, tmp_path):

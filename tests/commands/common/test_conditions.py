@@ -64,6 +64,18 @@ def test_numbers_that_are_stored_as_text_are_compared_as_text_with_a_word_of_war
             "year=null",
             r"no value equals null; items without the field are found by '{\"year\": {\"\$exists\": false}}'",
         ),
+        ("year!=null", r"items with the field are found by '{\"year\": {\"\$exists\": true}}'"),
+        ("new=True", "`--where` 'new=True': write new=true."),
+        ("new!=FALSE", "`--where` 'new!=FALSE': write new!=false."),
+        ("year=>3", "`--where` 'year=>3': write year>=3; a text that begins with '>' is written in double quotes."),
+        ("year =< 3", "write year<=3;"),
+        ("year>>3", "write year>3;"),
+        ("year===3", "write year=3;"),
+        (
+            '{"year": {"$gtee": 3}}',
+            r"^`--where` '{\"year\": {\"\$gtee\": 3}}': `where\['year'\]` has the unknown",
+        ),
+        ('{"year": null}', "no value equals null; items without the field"),
         ("tags=[1]", "lists and objects can be given in a filter as JSON only"),
         ("new>true", "compares numbers and texts by >, got True"),
     ],
@@ -71,3 +83,12 @@ def test_numbers_that_are_stored_as_text_are_compared_as_text_with_a_word_of_war
 def test_a_condition_that_cannot_be_read_is_refused(condition, message):
     with pytest.raises(ValueError, match=message):
         read(condition)
+
+
+def test_one_of_several_conditions_is_named_as_it_was_typed():
+    with pytest.raises(ValueError, match=r"^`--where` '{\"b\": {\"\$x\": 1}}': `where\['b'\]` has the unknown"):
+        read("a=b", '{"b": {"$x": 1}}')
+
+
+def test_a_text_that_begins_with_a_sign_can_be_given_in_quotes():
+    assert read('sku=">3"') == {"sku": {"$in": [">3"]}}

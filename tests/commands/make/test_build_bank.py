@@ -1,6 +1,7 @@
 """`comem build-bank`, `comem search` and `comem info`."""
 
 import json
+import shutil
 
 import pytest
 
@@ -60,7 +61,18 @@ def test_build_bank_counts_repetitions_apart(comem, items_file, model_folder, tm
     expected = ["bank\titems\t2", "bank\tskipped\t1", "bank\trepeated\t2"]
     assert (code, output.splitlines()[1:]) == (0, expected)
     code, output, _ = comem(*arguments, "--overwrite", "--json")
-    assert json.loads(output) == {"folder": str(tmp_path / "bank"), "items": 2, "skipped": 1, "repeated": 2}
+    assert json.loads(output) == {"folder": str(tmp_path / "bank"), "items": 2, "skipped": 1, "repeated": 2} | {
+        "other_files": 0
+    }
+
+
+def test_build_bank_counts_files_that_it_does_not_read_apart(comem, items_file, model_folder, tmp_path):
+    shutil.copytree(items_file.parent / "pictures", tmp_path / "pictures")
+    for name in ("a.zip", "b.zip"):
+        (tmp_path / "pictures" / name).write_bytes(b"no picture")
+    code, output, _ = comem("build-bank", tmp_path / "pictures", tmp_path / "bank", "--model", model_folder)
+    expected = ["bank\titems\t4", "bank\tskipped\t0", "bank\tother files\t2"]
+    assert (code, output.splitlines()[1:]) == (0, expected)
 
 
 def test_build_bank_reads_a_folder_of_images(comem, items_file, model_folder, tmp_path):

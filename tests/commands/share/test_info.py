@@ -7,6 +7,7 @@ from comem_hf import CoMemProcessor, MemoryBank
 from comem_hf.bank.format.config import BankConfig
 from comem_hf.commands.share.info import bank_rows
 from comem_hf.hub.describe import describe_bank
+from comem_hf.modeling.picture_pixels_comem import PICTURE_RULES
 from tests.commands.share.conftest import facts, sent
 from tests.conftest import make_backbone, make_model
 from tests.process import run_alone
@@ -40,6 +41,7 @@ def test_info_says_whether_a_bank_fits(comem, pushed, bank_folder, tmp_path):
     assert facts(output)["fingerprint of the bank"] == "f" * 64
     for part in ("does not fit the model 'ann/model'", "f" * 64, found["memory_fingerprint"]):
         assert part in error
+    assert "allow_changed_model" not in error and "float32" not in error  # of Python, and no reason
     assert comem("info", "ann/model", "--bank", "ann/model")[2] == (
         "Error: 'ann/model' is no memory bank: it has no bank_config.json.\n"
     )
@@ -155,3 +157,20 @@ def test_info_says_how_many_texts_are_cut(bank_folder):
     assert "items with a cut text" not in dict(bank_rows(describe_bank(config)))
     config.cut_texts = 3
     assert dict(bank_rows(describe_bank(config)))["items with a cut text"] == 3
+
+
+def test_info_says_what_is_known_of_how_a_bank_was_made(comem, bank_folder, tmp_path):
+    known = facts(comem("info", bank_folder)[1])
+    assert (known["picture rules"], known["processor settings"]) == (
+        str(PICTURE_RULES),
+        "known",
+    ) and "made in" not in known
+    shutil.copytree(bank_folder, tmp_path / "old")
+    config = json.loads((tmp_path / "old" / "bank_config.json").read_text()) | {"precision": "4 bit"}
+    del config["processor"], config["picture_rules"]
+    (tmp_path / "old" / "bank_config.json").write_text(json.dumps(config))
+    old = facts(comem("info", tmp_path / "old")[1])
+    assert (old["picture rules"], old["made in"]) == ("1", "4 bit, not exact")
+    assert old["processor settings"] == "unknown: an older version made the bank"
+    found = json.loads(comem("info", tmp_path / "old", "--json")[1])
+    assert (found["precision"], found["picture_rules"], found["processor_known"]) == ("4 bit", 1, False)

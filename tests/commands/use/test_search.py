@@ -108,5 +108,14 @@ def test_search_works_in_a_process_without_a_language(far_bank, model_folder, pi
 
 
 def test_a_text_is_refused_in_the_words_of_the_command_where_the_bank_has_pictures_only(comem, default):
-    message = "Error: This bank finds items by their picture only: give `--image` instead of `--text`.\n"
+    message = "Error: The memory bank finds items by their picture only: give `--image` instead of `--text`.\n"
     assert comem("search", "--text", "a flag") == (2, "", message)
+
+
+def test_an_address_on_the_web_and_a_narrow_picture_are_named_as_they_were_given(comem, default, tmp_path):
+    make_image(0).resize((4000, 10)).save(tmp_path / "narrow.png")
+    for command in (("search",), ("ask", "What is it?")):
+        code, _, error = comem(*command, "--image", "http://a.org/b.png")
+        assert code == 2 and "'http://a.org/b.png' is an address on the web" in error
+        code, _, error = comem(*command, "--image", tmp_path / "narrow.png")
+        assert code == 2 and f"Error: '{tmp_path / 'narrow.png'}' is 4000 x 10 pixels" in error
