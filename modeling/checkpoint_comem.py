@@ -71,9 +71,9 @@ class CoMemCheckpointMixin(CoMemFingerprintMixin):
             ValueError: If the backbone is quantized and `memory_only` is not set, or if a model to be pushed with
                 `memory_only` names no repository as its backbone.
         """
+        memory_only = self._pushed_memory_only if memory_only is None else memory_only
         if getattr(self, "_hf_peft_config_loaded", False) and not memory_only:  # the user's adapter, as for any model
             return super().save_pretrained(save_directory, *args, **kwargs)
-        memory_only = self._pushed_memory_only if memory_only is None else memory_only
         if memory_only and kwargs.get("push_to_hub"):
             refuse_local_backbone(self.config)
         if not memory_only and getattr(self.backbone, "hf_quantizer", None) is not None:
@@ -180,9 +180,10 @@ class CoMemCheckpointMixin(CoMemFingerprintMixin):
                 memory-only checkpoint, if not the one that its configuration names. Give a loaded model to this
                 class itself: `AutoModel` and the other auto classes copy their arguments, including all weights.
             reader (`str`, *optional*, defaults to `"adapter"`): For a checkpoint with a reader adapter. `"adapter"`:
-                the trained reader, the adapter merged into the backbone's weights or, if these are quantized or
-                offloaded, beside them. `"plain"`: the backbone as it was before training, for comparisons.
-                `"trainable"`: the adapter beside the weights, to go on training it. The memory vectors are the same.
+                the trained reader, the adapter merged into the backbone's weights, or beside those of a loaded
+                `backbone`, or of one that is quantized or offloaded and apart from the checkpoint. `"plain"`: the
+                backbone as it was before training, up to rounding, for comparisons. `"trainable"`: the adapter beside
+                the weights, to go on training it. The memory vectors are the same.
             *args, **kwargs: As for [`~transformers.PreTrainedModel.from_pretrained`]. Arguments for fetching and
                 placing weights also apply to the backbone of a memory-only checkpoint, except `variant`.
                 `device_map` and `quantization_config` are about the backbone; the memory encoder's own weights are
@@ -211,16 +212,26 @@ class CoMemCheckpointMixin(CoMemFingerprintMixin):
 
     def load_state_dict(self, state_dict: Mapping[str, torch.Tensor], strict: bool = True, assign: bool = False):
         """Load as [`~torch.nn.Module`] does; accept the keys of a checkpoint, too."""
-        ours = self.state_dict()
-        names = {to_checkpoint_key(name): name for name in ours}
+        names = {to_checkpoint_key(name): name for name in self.state_dict()}
         state_dict = {names.get(key, key): tensor for key, tensor in state_dict.items()}
-        if MERGED in ours and bool(state_dict.setdefault(MERGED, ours[MERGED])) != bool(ours[MERGED]):
+        if self.reader_adapter is not None:
+            self._check_reader_of(state_dict)
+        result = super().load_state_dict(state_dict, strict=strict, assign=assign)
+        self.memory_encoder.note_weights()
+        return result
+
+    def _check_reader_of(self, state_dict: dict[str, torch.Tensor]):
+        """Refuse weights in which the reader adapter is merged if it is beside those of this model, or the reverse."""
+        merged = self.config.reader_lora_config["merged"]
+        has_weights = any(key.startswith("backbone.") for key in state_dict)
+        # Files of checkpoints say it in their configuration only.
+        if has_weights and (MERGED not in state_dict or bool(state_dict[MERGED]) != merged):
             raise ValueError(
-                "The reader adapter is merged into the weights of one of the two, of this model or of the state dict, "
-                "and beside those of the other; load the checkpoint with `from_pretrained`."
+                "The state dict does not say, or says otherwise than this model, whether the reader adapter is merged "
+                "into its weights; load a checkpoint with `from_pretrained`, and a state dict into a model in which "
+                f"`config.reader_lora_config['merged']` is the same (here it is {merged})."
             )
-        self.memory_encoder.forget_weights()  # they may be replaced, not written to
-        return super().load_state_dict(state_dict, strict=strict, assign=assign)
+        state_dict.setdefault(MERGED, torch.tensor(merged))
 
     def memory_encoder_state_dict(self) -> dict[str, torch.Tensor]:
         """Return the tensors of the memory encoder alone, by their keys in checkpoints."""

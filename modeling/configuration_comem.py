@@ -72,7 +72,7 @@ class CoMemConfig(PreTrainedConfig):
         backbone_checksum (`str`, *optional*): Checksum of the backbone's weights, without a reader adapter, by which a
             memory-only checkpoint recognises them; `None` if they were quantized or rounded.
         memory_fingerprint (`str`, *optional*): Fingerprint of the saved model, by which memory banks recognise it, for
-            readers of this file; a loaded model always computes its own.
+            readers of this file; a loaded model computes its own, except with rounded weights or a reader adapter.
 
     Raises:
         ValueError: If a value is out of range or unknown; the message names the field and the value.

@@ -93,7 +93,8 @@ def load_onto_backbone(
     device_map = getattr(backbone, "hf_device_map", None)
     if device_map is not None:
         placed = {f"backbone.{name}".removesuffix("."): device for name, device in device_map.items()}
-        model.hf_device_map = placed | {"memory_encoder": model.device}
+        beside = ["memory_encoder"] + ["reader_adapter"] * (model.reader_adapter is not None)
+        model.hf_device_map = placed | dict.fromkeys(beside, model.device)
     model.generation_config = _generation_config(path, hub_kwargs, generation_config, backbone)
     model.memory_encoder.check_weights()
     # In full precision, the fingerprint of what was loaded can be computed at any time.

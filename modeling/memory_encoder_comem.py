@@ -87,18 +87,25 @@ class CoMemMemoryEncoder(nn.Module):
                     "vectors; give names on the backbone alone, such as `target_modules=r'backbone.*q_proj'`."
                 )
             return
-        sample = WeightsSample.of(self.model.parameters())
-        if self._seen is not None and sample.was_changed_unseen(self._seen):
+        if torch.compiler.is_compiling():
+            return
+        before = self._seen
+        self.note_weights()
+        # PEFT freezes all other weights when it puts an adapter on a model, and they stay so when it is merged.
+        # Weights that are being trained may change in any way.
+        is_frozen = not any(tensor.requires_grad for tensor in (*self.parameters(), *self.model.parameters()))
+        if before is not None and is_frozen and self._seen.was_changed_unseen(before):
+            self._seen = before
             raise ValueError(
                 "The backbone's weights were changed in place, as PEFT's `merge_and_unload` and `merge_adapter` do "
                 "it, and the memory encoder shares them: its vectors would be others. Load the model again and merge "
                 "with `model.adopt_reader_adapter()`, or leave the adapter unmerged."
             )
-        self._seen = sample
 
-    def forget_weights(self):
-        """Take the weights of the next check for right, as others are about to take their place."""
-        self._seen = None
+    def note_weights(self):
+        """Take the present weights for right in the next check."""
+        if self.shares_weights:
+            self._seen = WeightsSample.of(self.model.parameters())
 
     def forward(self, items: MemoryInputs) -> torch.Tensor:
         """Turn items into memory vectors.

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from transformers import PreTrainedModel
@@ -25,7 +26,7 @@ class CoMemFingerprintMixin:
 
     # Of which weights and settings the last fingerprint is, and its value.
     _computed_fingerprint: tuple[WeightsSample, dict, str] | None = None
-    # The same of the fingerprint with which the model was loaded, and whether its weights were rounded then.
+    # The same of the fingerprint that the model has until its weights are written to, and whether they were rounded.
     _loaded_fingerprint: tuple[WeightsSample, dict, str, bool] | None = None
     # The shared weights of which `config.backbone_checksum` tells, with a reader adapter merged or beside.
     _base_seen: WeightsSample | None = None
@@ -44,16 +45,41 @@ class CoMemFingerprintMixin:
             seen, of_settings, value = self._computed_fingerprint
             if settings == of_settings and sample.is_same(seen):
                 return value
-        value = None
+        value, is_rounded = None, self.is_rounded()
         if self._loaded_fingerprint is not None:
             seen, of_settings, loaded, was_rounded = self._loaded_fingerprint
-            is_inexact = was_rounded or self.is_rounded() or self._changes_shared_weights()
+            is_inexact = is_rounded or was_rounded or self._changes_shared_weights()
             if is_inexact and settings == of_settings and sample.is_rounded_from(seen):
                 value = loaded
         if value is None:
             value = self._fingerprint_of(self.memory_encoder.tensors())
-        self._computed_fingerprint = sample, copy.deepcopy(settings), value
+        settings = copy.deepcopy(settings)
+        self._computed_fingerprint = sample, settings, value
+        self._loaded_fingerprint = sample, settings, value, is_rounded or value == self._rounded_fingerprint()
         return value
+
+    def _rounded_fingerprint(self) -> str | None:
+        """Return the noted fingerprint if its weights were rounded."""
+        return self._loaded_fingerprint[2] if self._loaded_fingerprint and self._loaded_fingerprint[3] else None
+
+    def __getstate__(self) -> dict[str, Any]:
+        # In a copy, or out of a pickle, weights are elsewhere in memory and versions begin anew; so it is told here
+        # whether they are still those that were noted.
+        state = self.__dict__.copy()
+        loaded, base = self._loaded_fingerprint, self._base_seen
+        state["_computed_fingerprint"] = None
+        state["_is_as_loaded"] = loaded is not None and self.memory_encoder.sample().is_rounded_from(loaded[0])
+        state["_is_as_base"] = base is not None and self._sample_of_base().is_rounded_from(base)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]):
+        is_as_loaded, is_as_base = state.pop("_is_as_loaded"), state.pop("_is_as_base")
+        super().__setstate__(state)
+        if self._loaded_fingerprint is not None:
+            rest = self._loaded_fingerprint[1:]
+            self._loaded_fingerprint = (self.memory_encoder.sample(), *rest) if is_as_loaded else None
+        if is_as_base:
+            self._base_seen = self._sample_of_base()
 
     def _fingerprint_of(self, tensors: dict[str, torch.Tensor | Callable[[], torch.Tensor]]) -> str:
         settings = settings_of_memory(self.config)

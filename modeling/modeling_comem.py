@@ -146,7 +146,7 @@ class CoMemForConditionalGeneration(
         self.backbone.set_input_embeddings(value)
         if self.memory_encoder.shares_weights:
             self.memory_encoder.model.set_input_embeddings(value)
-            self.memory_encoder.forget_weights()
+            self.memory_encoder.note_weights()
 
     def get_output_embeddings(self) -> nn.Module:
         return self.backbone.get_output_embeddings()

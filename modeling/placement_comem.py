@@ -40,10 +40,11 @@ def fetch_offloaded(
 
 
 def part_of_device_map(device_map: Any) -> Any:
-    """Return the backbone's part of a `device_map` for the whole model; the memory encoder goes with the backbone."""
+    """Return the backbone's part of a `device_map` for the whole model; what is beside it goes with the backbone."""
     if not isinstance(device_map, dict):
         return device_map
-    backbone = {name: device for name, device in device_map.items() if name.split(".")[0] != "memory_encoder"}
+    beside = ("memory_encoder", "reader_adapter")
+    backbone = {name: device for name, device in device_map.items() if name.split(".")[0] not in beside}
     return {name.removeprefix("backbone").removeprefix("."): device for name, device in backbone.items()}
 
 

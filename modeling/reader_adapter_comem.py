@@ -63,6 +63,8 @@ class CoMemReaderMixin(CoMemFingerprintMixin):
         That is what `merge_and_unload` is for a plain model: decoding costs nothing more. The memory vectors stay, as
         the change is taken out again on the encoder's way. Afterwards PEFT's layers are gone from the model.
 
+        The backbone's weights are changed for this, even if others use them, too.
+
         Args:
             adapted ([`~peft.PeftModel`], *optional*): The wrapper that PEFT has made of this model; it is of no more
                 use afterwards.

@@ -15,8 +15,8 @@ SMALLEST = torch.finfo(torch.float16).tiny
 class WeightsSample:
     """Where some tensors are in memory, how often they were written to, and a few of their numbers.
 
-    Places and counts tell a change of a single number, but not one that is made behind autograd's back, as PEFT merges
-    an adapter; the numbers tell that one.
+    Counts tell a change of a single number, but not one that is made behind autograd's back, as PEFT merges an adapter
+    and some optimizers write; the numbers tell that one.
 
     Args:
         written (`tuple`): For each tensor its type, its address and its version.
@@ -40,29 +40,31 @@ class WeightsSample:
         # One transfer from each device.
         return cls(written, torch.cat([torch.empty(0), *(torch.cat(few).cpu() for few in numbers.values())]))
 
-    def is_same(self, other: "WeightsSample") -> bool:
+    def is_same(self, before: "WeightsSample") -> bool:
         """Whether nothing was written in between."""
-        return self.written == other.written and torch.equal(self.numbers, other.numbers)
+        return self.written == before.written and self._is_near(before, exactly=True)
 
-    def is_rounded_from(self, other: "WeightsSample") -> bool:
+    def is_rounded_from(self, before: "WeightsSample") -> bool:
         """Whether nothing was written in between, but for a change of the floating-point type or of the device."""
-        if self.written == other.written:
-            return self.is_same(other)
-        # Elsewhere in memory, versions may have begun anew, as in a copy of the model.
-        return self._is_near(other)
+        return self._versions == before._versions and self._is_near(before, exactly=self._types == before._types)
 
     def was_changed_unseen(self, before: "WeightsSample") -> bool:
-        """Whether numbers have changed although autograd has seen no writing, as when PEFT merges an adapter."""
-        was_written = [version for *_, version in self.written] != [version for *_, version in before.written]
-        return not was_written and not self._is_near(before)
+        """Whether numbers have changed, by more than rounding, although autograd has seen no writing."""
+        return self._versions == before._versions and not self._is_near(before, exactly=False)
 
-    def _is_near(self, other: "WeightsSample") -> bool:
-        """Whether the numbers are equal, up to a change of the floating-point type."""
-        if self.numbers.shape != other.numbers.shape:
+    @property
+    def _versions(self) -> list[int]:
+        return [version for *_, version in self.written]
+
+    @property
+    def _types(self) -> list[torch.dtype]:
+        return [dtype for dtype, *_ in self.written]
+
+    def _is_near(self, before: "WeightsSample", exactly: bool) -> bool:
+        if self.numbers.shape != before.numbers.shape:
             return False
-        same_types = [dtype for dtype, *_ in self.written] == [dtype for dtype, *_ in other.written]
-        rounding = {"rtol": 0, "atol": 0} if same_types else {"rtol": ROUNDING, "atol": SMALLEST}
-        return torch.allclose(self.numbers, other.numbers, **rounding)
+        tolerance = {"rtol": 0, "atol": 0} if exactly else {"rtol": ROUNDING, "atol": SMALLEST}
+        return torch.allclose(self.numbers, before.numbers, equal_nan=True, **tolerance)
 
 
 __all__ = ["WeightsSample"]

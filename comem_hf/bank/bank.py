@@ -213,10 +213,10 @@ class MemoryBank:
                 if `model` is no CoMEM model or `processor` no CoMEM processor.
         """
         check_kinds(model, processor)
+        allowed = self._allow_changed_model if allow_changed_model is None else allow_changed_model
         if model is not None:
-            allowed = self._allow_changed_model if allow_changed_model is None else allow_changed_model
             self._state.check_model(model, allowed)
-            self._allow_changed_model = allowed
+        self._allow_changed_model = allowed
         self._state.search.attach(model, processor, embedder)
         self._model = self._model if model is None else model
         self._processor = self._processor if processor is None else processor

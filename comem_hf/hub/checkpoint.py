@@ -125,7 +125,7 @@ class Checkpoint:
     def num_parameters(self) -> tuple[int, int]:
         """Return the number of stored parameters, and the number of the memory encoder's own among them."""
         sizes = {key: math.prod(value.get_shape()) for key, value in self.tensors.items()}
-        return sum(sizes.values()), sum(size for key, size in sizes.items() if not key.startswith("backbone."))
+        return sum(sizes.values()), sum(size for key, size in sizes.items() if key.startswith("memory_encoder."))
 
     def _without_weights(self):
         import torch

@@ -157,14 +157,50 @@ def test_merged_into_shared_weights_it_is_refused_before_vectors_change(shared, 
             use()
 
 
-@pytest.mark.parametrize("how", ["cast", "training", "in place"])
+@pytest.mark.parametrize("how", ["cast", "training", "in place", "state dict"])
 def test_merging_is_noticed_after_a_cast_in_training_and_without_unloading(shared, make_inputs, how):
     if how == "cast":
         shared.to(torch.bfloat16)
+    if how == "state dict":
+        shared.load_state_dict(shared.state_dict())
     adapted = get_peft_model(shared, lora())
     adapted.merge_adapter() if how == "in place" else adapted.merge_and_unload()
     with pytest.raises(ValueError, match="changed in place"):
         shared.train(how == "training").encode_memory(make_inputs((2, 1))["memory_inputs"])
+
+
+def test_what_is_no_merging_is_not_taken_for_it(family, make_inputs, tmp_path):
+    inputs = make_inputs((2, 1))
+
+    def cast(model):
+        model.half().float()
+
+    def swap(model):
+        for parameter in model.backbone.parameters():
+            parameter.data = parameter.data * 1.5
+
+    def train(model):
+        model.backbone.requires_grad_(True)
+        model(**inputs, labels=inputs["input_ids"]).loss.backward()
+        torch.optim.AdamW(model.parameters(), lr=0.1, fused=True).step()
+
+    def assign(model):
+        for _ in range(2):
+            other = make_backbone(family, seed=4).state_dict()
+            model.load_state_dict(
+                {**model.state_dict(), **{f"backbone.{k}": v for k, v in other.items()}}, assign=True
+            )
+
+    def merge_and_undo(model):
+        adapted = get_peft_model(model, lora())
+        adapted.merge_adapter()
+        adapted.unmerge_adapter()
+
+    for change in (cast, swap, train, assign, merge_and_undo):
+        model = make_model(family)
+        change(model)
+        vectors(model, inputs)
+        model.save_pretrained(tmp_path, memory_only=True)
 
 
 @pytest.mark.parametrize(

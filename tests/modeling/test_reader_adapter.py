@@ -149,6 +149,22 @@ def test_changed_weights_have_another_fingerprint(folders, model):
             assert loaded.memory_fingerprint() != model.memory_fingerprint()
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+@pytest.mark.parametrize("name", ["memory_encoder.resampler.queries.weight", "norm"])
+def test_a_single_number_that_is_written_changes_the_fingerprint(folders, model, name, dtype):
+    if name == "norm":
+        own = "memory_encoder.model." if model.config.encoder == "separate" else "backbone.model."
+        name = f"{own}visual.merger.ln_q.weight"
+    loaded = load(folders / "merged", dtype=dtype)
+    other = copy.deepcopy(loaded)
+    assert other.memory_fingerprint() == model.memory_fingerprint()
+    for changed in (other, loaded):
+        with torch.no_grad():
+            changed.get_parameter(name).view(-1)[1] += 1
+        assert changed.memory_fingerprint() != model.memory_fingerprint()
+        assert copy.deepcopy(changed).memory_fingerprint() == changed.memory_fingerprint()
+
+
 def test_copies_and_pickles_keep_the_fingerprint(folders, model):
     for dtype in (torch.float32, torch.float16):
         loaded = load(folders / "merged", dtype=dtype)
@@ -167,8 +183,10 @@ def test_state_dicts_of_the_other_kind_are_refused(folders, inputs):
     merged, beside = load(folders / "merged"), load(folders / "beside", reader="trainable")
     expected = logits(merged, inputs)
     for ours, theirs in ((merged, beside), (beside, merged)):
-        with pytest.raises(ValueError, match="merged into the weights of one of the two"):
+        with pytest.raises(ValueError, match="whether the reader adapter is merged into its weights"):
             ours.load_state_dict(theirs.state_dict())
+    with pytest.raises(ValueError, match="load a checkpoint with `from_pretrained`"):
+        beside.load_state_dict(load_file(folders / "merged" / "model.safetensors"))
     merged.load_state_dict(merged.state_dict())
     close(logits(merged, inputs), expected)
 
