@@ -157,7 +157,7 @@ class MemoryBank:
         """Open a memory bank.
 
         A bank that an older version made, with other rules for reading pictures ([`load_image`]), opens with a warning
-        if it holds pictures that may have been read differently. Only headers are read, and of at most 64 MiB of
+        if it holds pictures that may have been read differently. Only headers are read, and of at most 2,048
         items; [`MemoryBank.verify`] looks at all.
 
         Args:

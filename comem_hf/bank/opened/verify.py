@@ -43,7 +43,7 @@ def verify_bank(bank: BankState, model=None, allow_changed_model: bool = False) 
             _check_finite(bank, first, memory.flatten(1).float().numpy(), "memory vectors that are")
             _check_items(bank, rows)
             progress.update(count)
-    warn_of_other_picture_rules(bank.items, bank.removed, math.inf)
+    warn_of_other_picture_rules(bank.items, bank.removed, math.inf, None)
     return {
         "generation": config.generation,
         "items": config.num_items,

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 from PIL import Image
@@ -15,24 +16,29 @@ from comem_hf.modeling.picture_pixels_comem import PICTURE_RULES, depends_on_rul
 
 logger = logging.get_logger(__name__)
 
-# Bytes of items that are read when an older bank is opened: about a second for small pictures.
-LOOKED_AT_WHEN_OPENED = 64 * 2**20
+# What is read of an older bank when it is opened, whichever is less: a fraction of a second.
+LOOKED_AT_WHEN_OPENED = 64 * 2**20  # bytes
+ITEMS_LOOKED_AT = 2048
 
 
 def warn_of_other_picture_rules(
-    items: StoredItems, removed: np.ndarray, most_bytes: float = LOOKED_AT_WHEN_OPENED
+    items: StoredItems,
+    removed: np.ndarray,
+    most_bytes: float = LOOKED_AT_WHEN_OPENED,
+    most_items: int | None = ITEMS_LOOKED_AT,
 ) -> None:
     """Warn once if pictures of a bank may have been read by rules that give other pixels than today's.
 
     Banks whose `picture_rules` are today's cost nothing. Of others, the headers of pictures are read, and nothing is
-    decoded: of a small bank all; of a large one those of the first files, up to `most_bytes`, so that a rare picture
-    further on goes unnoticed until [`MemoryBank.verify`] looks at all. Files of a Hub repository that were not fetched
+    decoded: of a small bank all; of a large one those of the first items, so that a rare picture further on goes
+    unnoticed until [`MemoryBank.verify`] looks at all. Files of a Hub repository that were not fetched
     yet are not fetched for this.
 
     Args:
         items (`StoredItems`): The items of the bank.
         removed (`np.ndarray`): Rows that are not looked at.
         most_bytes (`float`, *optional*, defaults to 64 MiB): Size of the files that are looked at.
+        most_items (`int`, *optional*, defaults to 2048): Items that are looked at; `None` means all.
     """
     rules, folder = items.config.picture_rules, str(items.folder)
     if rules > PICTURE_RULES:
@@ -43,7 +49,7 @@ def warn_of_other_picture_rules(
     if rules >= PICTURE_RULES:
         return
     looked_at, differing = 0, []
-    for record in _records(items, set(removed.tolist()), most_bytes):
+    for record in islice(_records(items, set(removed.tolist()), most_bytes), most_items):
         if record.image is not None:
             looked_at += 1
             differing += [record.id] if _depends_on_rules(record.image) else []

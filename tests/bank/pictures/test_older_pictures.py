@@ -4,6 +4,7 @@ import io
 import json
 import math
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import PIL.Image
@@ -11,6 +12,7 @@ import pytest
 
 from comem_hf import MemoryBank, MemoryItem
 from comem_hf.bank.format.config import BankConfig
+from comem_hf.bank.format.items import StoredItems
 from comem_hf.bank.pictures import older_pictures
 from comem_hf.default import default_path
 from comem_hf.modeling.picture_pixels_comem import PICTURE_RULES
@@ -160,3 +162,15 @@ def test_four_black_logos_find_themselves(build, tmp_path):
         hits = bank.search(image=buffer, k=4)
         assert hits[0].item.id == str(shape) and hits[0].score > 0.9999
         assert hits[1].score < hits[0].score - 1e-6  # not the same picture
+
+
+def test_of_a_large_bank_only_the_first_items_are_looked_at_when_it_is_opened(build, tmp_path, caplog):
+    transparent = PIL.Image.new("RGBA", (56, 56), (0, 0, 0, 9))
+    items = [MemoryItem(image=make_image(n), id=str(n)) for n in range(3)] + [MemoryItem(image=transparent, id="logo")]
+    bank = build(items, output_dir=tmp_path / "bank")
+    config = replace(bank.config, picture_rules=1)
+    items, removed = StoredItems(bank.folder, config), np.empty(0, dtype=np.int64)
+    for most_items, is_seen in ((3, False), (4, True), (None, True)):
+        caplog.clear()
+        older_pictures.warn_of_other_picture_rules(items, removed, most_items=most_items)
+        assert ("that of item 'logo'" in caplog.text) == is_seen
