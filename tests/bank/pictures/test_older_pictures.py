@@ -82,7 +82,7 @@ def test_removed_pictures_do_not_count(older, caplog):
 def test_of_a_large_bank_only_the_first_files_are_looked_at_until_it_is_verified(older, monkeypatch, caplog):
     sizes = BankConfig.load(older).files
     first = sizes["items-00000.parquet"]["size"]
-    monkeypatch.setattr(older_pictures.warn_of_other_picture_rules, "__defaults__", (first,))
+    monkeypatch.setattr(older_pictures.warn_of_other_picture_rules, "__defaults__", (first, None))
     bank = MemoryBank.from_pretrained(older)
     assert warnings(caplog) == []  # the logos are in the second file
     bank.verify()
