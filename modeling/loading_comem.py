@@ -96,7 +96,7 @@ def load_onto_backbone(
         beside = ["memory_encoder"] + ["reader_adapter"] * (model.reader_adapter is not None)
         model.hf_device_map = placed | dict.fromkeys(beside, model.device)
     model.generation_config = _generation_config(path, hub_kwargs, generation_config, backbone)
-    model.memory_encoder.check_weights()
+    model.memory_encoder.note_weights()
     # In full precision, the fingerprint of what was loaded can be computed at any time.
     known = _fingerprint_of_checkpoint(model, stored_config, tensors, state_dict is None)
     model._note_base(known, was_rounded=stored_config.dtype == torch.float16)

@@ -50,17 +50,13 @@ class CoMemFingerprintMixin:
             seen, of_settings, loaded, was_rounded = self._loaded_fingerprint
             is_inexact = is_rounded or was_rounded or self._changes_shared_weights()
             if is_inexact and settings == of_settings and sample.is_rounded_from(seen):
-                value = loaded
+                value, is_rounded = loaded, is_rounded or was_rounded
         if value is None:
             value = self._fingerprint_of(self.memory_encoder.tensors())
         settings = copy.deepcopy(settings)
         self._computed_fingerprint = sample, settings, value
-        self._loaded_fingerprint = sample, settings, value, is_rounded or value == self._rounded_fingerprint()
+        self._loaded_fingerprint = sample, settings, value, is_rounded
         return value
-
-    def _rounded_fingerprint(self) -> str | None:
-        """Return the noted fingerprint if its weights were rounded."""
-        return self._loaded_fingerprint[2] if self._loaded_fingerprint and self._loaded_fingerprint[3] else None
 
     def __getstate__(self) -> dict[str, Any]:
         # In a copy, or out of a pickle, weights are elsewhere in memory and versions begin anew; so it is told here

@@ -71,7 +71,7 @@ class CoMemForConditionalGeneration(
         self._make_reader_adapter()
         self.post_init()
         self.freeze_backbone()
-        self.memory_encoder.check_weights()
+        self.memory_encoder.note_weights()
 
     @classmethod
     def from_backbone(
