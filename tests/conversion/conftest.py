@@ -43,6 +43,19 @@ def make_published(tmp_path_factory) -> Callable[..., tuple[Path, Path]]:
     return make
 
 
+@pytest.fixture(scope="module")
+def memory_inputs(golden) -> dict[str, torch.Tensor]:
+    """The items of the golden outputs of a test module."""
+    names = ("input_ids", "attention_mask", "pixel_values", "image_grid_thw")
+    return {name: golden[f"memory_{name}"] for name in names}
+
+
+@pytest.fixture(scope="module")
+def image(golden) -> dict[str, torch.Tensor]:
+    """Their picture."""
+    return {name: golden[name] for name in ("pixel_values", "image_grid_thw")}
+
+
 @pytest.fixture
 def refused(make_published, tmp_path):
     """Spoils a source or its backbone, checks that converting fails with a message and leaves nothing."""

@@ -44,18 +44,6 @@ def model(converted):
     model.config.memory_order, model.config.decode_position_offset = "reversed", None
 
 
-@pytest.fixture(scope="module")
-def memory_inputs(golden) -> dict[str, torch.Tensor]:
-    prefix = "memory_"
-    names = ("input_ids", "attention_mask", "pixel_values", "image_grid_thw")
-    return {name: golden[prefix + name] for name in names}
-
-
-@pytest.fixture(scope="module")
-def image(golden) -> dict[str, torch.Tensor]:
-    return {name: golden[name] for name in ("pixel_values", "image_grid_thw")}
-
-
 def assert_close(ours: torch.Tensor, theirs: torch.Tensor):
     torch.testing.assert_close(ours, theirs, atol=TOLERANCE, rtol=0)
 

@@ -66,17 +66,6 @@ def model(converted):
     model.config.memory_order, model.config.decode_position_offset = "reversed", None
 
 
-@pytest.fixture(scope="module")
-def memory_inputs(golden) -> dict[str, torch.Tensor]:
-    names = ("input_ids", "attention_mask", "pixel_values", "image_grid_thw")
-    return {name: golden[f"memory_{name}"] for name in names}
-
-
-@pytest.fixture(scope="module")
-def image(golden) -> dict[str, torch.Tensor]:
-    return {name: golden[name] for name in ("pixel_values", "image_grid_thw")}
-
-
 def no_items(golden) -> dict[str, torch.Tensor]:
     return {"memory_embeds": torch.zeros(1, 0, 8, golden["memory_embeds"].shape[-1])}
 

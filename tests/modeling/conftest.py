@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+import torch
 from transformers import BatchFeature
 
 from comem_hf import MemoryItem
@@ -47,3 +48,13 @@ def make_inputs(tiny_processor) -> Callable[..., BatchFeature]:
         )
 
     return make
+
+
+@torch.no_grad()
+def logits(model, inputs) -> torch.Tensor:
+    return model(**inputs).logits
+
+
+@torch.no_grad()
+def vectors(model, inputs) -> torch.Tensor:
+    return model.encode_memory(inputs["memory_inputs"])

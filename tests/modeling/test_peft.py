@@ -12,6 +12,7 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 
 from comem_hf import CoMemForConditionalGeneration
 from tests.conftest import make_backbone, make_model
+from tests.modeling.conftest import logits, vectors
 
 
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated")  # PEFT's own use of it
@@ -33,16 +34,6 @@ def lora(targets=("q_proj", "v_proj"), **settings) -> LoraConfig:
     """An adapter that changes the model at once."""
     targets = targets if isinstance(targets, str) else list(targets)
     return LoraConfig(**{"r": 4, "target_modules": targets, "init_lora_weights": False, **settings})
-
-
-@torch.no_grad()
-def logits(model, inputs) -> torch.Tensor:
-    return model(**inputs).logits
-
-
-@torch.no_grad()
-def vectors(model, inputs) -> torch.Tensor:
-    return model.encode_memory(inputs["memory_inputs"])
 
 
 def adapted_parts(model) -> set[str]:

@@ -11,6 +11,7 @@ from transformers import AutoModel, BitsAndBytesConfig
 from comem_hf import CoMemConfig, CoMemForConditionalGeneration
 from comem_hf.modeling.fingerprint_comem import backbone_checksum
 from tests.conftest import make_backbone, make_model
+from tests.modeling.conftest import logits, vectors
 
 
 @pytest.fixture(scope="module", params=["adapter", "separate"])
@@ -44,16 +45,6 @@ def load(folder, **arguments) -> CoMemForConditionalGeneration:
     if folder.name == "memory-only":
         arguments.setdefault("backbone", folder.parent / "backbone")
     return CoMemForConditionalGeneration.from_pretrained(folder, **arguments)
-
-
-@torch.no_grad()
-def logits(model, inputs) -> torch.Tensor:
-    return model(**inputs).logits
-
-
-@torch.no_grad()
-def vectors(model, inputs) -> torch.Tensor:
-    return model.encode_memory(inputs["memory_inputs"])
 
 
 def close(ours, theirs, atol=1e-4):

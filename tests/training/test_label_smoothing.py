@@ -7,7 +7,6 @@ from transformers import Trainer
 
 from comem_hf.training import MemoryCollator, MemoryEncoderTrainer, train_memory_encoder
 from comem_hf.training.label_smoothing import SmoothedLoss
-from tests.training.conftest import state_of
 
 
 EPSILON = 0.1
@@ -55,25 +54,6 @@ def test_predictions_that_are_right_have_a_small_loss():
 def test_a_row_without_labels_has_no_loss():
     loss = SmoothedLoss(EPSILON)({"logits": torch.randn(1, 3, 5)}, torch.full((1, 3), -100))
     assert loss.item() == 0
-
-
-def test_gradient_accumulation_equals_one_large_batch(make_trainable, tiny_processor, rows, make_arguments, tmp_path):
-    states = []
-    for batch_size, steps in ((4, 1), (1, 4)):
-        model = make_trainable(lora_config={"r": 2, "lora_alpha": 4, "lora_dropout": 0.0})
-        args = make_arguments(
-            output_dir=str(tmp_path / str(steps)),
-            label_smoothing_factor=EPSILON,
-            per_device_train_batch_size=batch_size,
-            gradient_accumulation_steps=steps,
-            max_steps=1,
-            warmup_steps=0,
-            optim="sgd",
-        )
-        train_memory_encoder(model, tiny_processor, rows, args)
-        states.append(state_of(model))
-    for name, tensor in states[0].items():
-        torch.testing.assert_close(tensor, states[1][name], rtol=1e-4, atol=1e-6, msg=name)
 
 
 def test_a_loss_function_of_ones_own_comes_first(make_trainable, rows, make_arguments, tiny_processor):

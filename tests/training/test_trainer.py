@@ -22,12 +22,16 @@ def test_checkpoint_holds_the_trainable_tensors_alone(make_trainable, tiny_proce
     assert not (folder / "training_args.bin").exists()
 
 
-def test_gradient_accumulation_equals_one_large_batch(make_trainable, tiny_processor, rows, make_arguments, tmp_path):
+@pytest.mark.parametrize("label_smoothing_factor", [0.0, 0.1])
+def test_gradient_accumulation_equals_one_large_batch(
+    make_trainable, tiny_processor, rows, make_arguments, tmp_path, label_smoothing_factor
+):
     states = []
     for batch_size, steps in ((4, 1), (1, 4)):
         model = make_trainable(lora_config={"r": 2, "lora_alpha": 4, "lora_dropout": 0.0})
         args = make_arguments(
             output_dir=str(tmp_path / str(steps)),
+            label_smoothing_factor=label_smoothing_factor,
             per_device_train_batch_size=batch_size,
             gradient_accumulation_steps=steps,
             max_steps=1,

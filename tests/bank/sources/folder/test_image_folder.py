@@ -15,18 +15,6 @@ from comem_hf.bank.sources import UnreadableItem, read_image_folder
 from tests.conftest import make_image
 
 
-@pytest.fixture
-def folder(tmp_path):
-    """Three pictures, one of them in a subfolder, two of them with a caption; a file that is none."""
-    (tmp_path / "sub").mkdir()
-    for number, name in enumerate(("b.png", "a.JPG", "sub/c.webp")):
-        make_image(number).save(tmp_path / name)
-    (tmp_path / "b.txt").write_text("Second.\n")
-    (tmp_path / "sub" / "c.txt").write_text("Third.")
-    (tmp_path / "notes.md").write_text("...")
-    return tmp_path
-
-
 def read(folder) -> list[MemoryItem]:
     """The items, without the files that are left out."""
     return [item for item in read_image_folder(folder) if isinstance(item, MemoryItem)]
