@@ -4,6 +4,17 @@ from typing import Any
 
 from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
 
+from .field_checks_comem import check_choice, check_positive, with_defaults
+from .site_configuration_comem import (
+    FFN_MEMORY_DEFAULTS,
+    READER_PROMPTS,
+    VISION_MEMORY_DEFAULTS,
+    as_reader_config,
+    check_ffn_memory,
+    check_reader,
+    check_vision_memory,
+)
+
 
 BACKBONES = ("qwen2_vl", "qwen2_5_vl")
 ENCODERS = ("adapter", "separate")
@@ -31,13 +42,15 @@ READER_LORA_DEFAULTS = {**LORA_DEFAULTS, "merged": False}
 class CoMemConfig(PreTrainedConfig):
     """Configuration of a [`CoMemForConditionalGeneration`]: a frozen backbone and the memory encoder in front of it.
 
-    `memory_order`, `query_vision` and `decode_position_offset` are read at every call and may be changed on a loaded
-    model; all other fields decide the weights.
+    `memory_order`, `query_vision`, `decode_position_offset` and `reader_prompt` are read at every call and may be
+    changed on a loaded model; all other fields decide the weights.
 
     Args:
         backbone_config (`dict` or `PreTrainedConfig`, *optional*): Configuration of the backbone, of type `qwen2_vl`
             or `qwen2_5_vl`. Defaults to the one of Qwen2-VL.
-        num_memory_tokens (`int`, *optional*, defaults to 8): Memory vectors per item.
+        num_memory_tokens (`int`, *optional*, defaults to 8): Memory vectors per item. They enter the input, unless
+            `ffn_memory_config` has the source `"memory"`. 0: the model has no memory encoder and takes no items; it
+            then needs another place for memory.
         resampler_config (`dict`, *optional*): `num_hidden_layers` (8 passes), `share_layers` (`True`: all passes use
             one layer's weights), `num_attention_heads`, `head_dim` and `ff_mult` (4). With hidden size `h`, the heads
             default to `h // 64` but at most 16 (the published number), and `head_dim` to `h // num_attention_heads`.
@@ -63,8 +76,27 @@ class CoMemConfig(PreTrainedConfig):
         memory_token (`str`, *optional*): Text of the placeholder token, for readers; the model uses only the id.
         memory_token_id (`int`, *optional*): Id that stands for a memory vector where ids are needed. Its embedding is
             never used. Defaults to the backbone's padding token, or its beginning-of-text token.
-        ffn_memory_config (`dict`, *optional*), vision_memory_config (`dict`, *optional*): Reserved for memory in the
-            feed-forward layers and in the vision tower; must be `None`.
+        ffn_memory_config (`dict`, *optional*): Memory in the feed-forward layers of the backbone's text model, as in
+            MemVP: `num_slots` (320), `source` (`"vision"`: the features of the prompt's pictures, which leave the
+            sequence; `"memory"`: the vectors of memory items, which then stay out of the prompt), `projector_hidden`
+            (128), `scale` (0.1, of what the slots add), `value_scale` (0.01, of projected features), `dropout` (0.1,
+            of the slots' activations in training), and, for the source `"vision"`, `vision_adapter_rank` (12; 0: none)
+            and `vision_adapter_scale` (0.1) of adapters in the vision tower.
+        vision_memory_config (`dict`, *optional*): Memory in the backbone's vision tower, as in Mema: one vector per
+            picture, carried from layer to layer and conditioned on the question. `reduction_ratio` (4), `pooling`
+            (`"mean_max"`: of an image's tokens; `"mean_max_class"`: also its class token, for towers that have one)
+            and `alignment_weight` (0.1, of the alignment loss in training).
+        reader_config (`dict` or `PreTrainedConfig`, *optional*): Configuration of a text-only causal language model
+            that reads memory and prompt and answers in the backbone's place, which then only encodes: the items, and
+            the prompt with its pictures.
+        reader_vocabulary (`str`, *optional*, defaults to `"reader"`): Whose embedding table and head the reader uses:
+            its own, which must be of the backbone's tokenizer, or the `"backbone"`'s, as in the published model, which
+            must be of the reader's width.
+        reader_prompt (`str`, *optional*, defaults to `"whole"`): What a text-only reader gets after the encoded prompt:
+            `"whole"`: all of the prompt's embeddings, pictures included, as in published decoding;
+            `"after_vision"`: those after the first picture's end, as in published training.
+        reader_name_or_path (`str`, *optional*), reader_revision (`str`, *optional*): Where a memory-only checkpoint
+            finds its text-only reader; without a name it holds the reader itself.
         memory_only (`bool`, *optional*, defaults to `False`): Whether the checkpoint beside this file holds the memory
             encoder's own tensors alone.
         backbone_name_or_path (`str`, *optional*), backbone_revision (`str`, *optional*): Where a memory-only
@@ -80,7 +112,7 @@ class CoMemConfig(PreTrainedConfig):
 
     model_type = "comem"
     _auto_class = "AutoConfig"  # saving also copies the source files
-    sub_configs = {"backbone_config": AutoConfig}
+    sub_configs = {"backbone_config": AutoConfig, "reader_config": AutoConfig}
     # What a `Trainer` does not collect for `compute_metrics`.
     keys_to_ignore_at_inference = ["cache", "past_key_values", "rope_deltas", "image_outputs", "video_outputs"]
 
@@ -104,23 +136,37 @@ class CoMemConfig(PreTrainedConfig):
         backbone_checksum: str | None = None,
         memory_fingerprint: str | None = None,
         reader_lora_config: dict[str, Any] | None = None,
+        reader_config: dict[str, Any] | PreTrainedConfig | None = None,
+        reader_vocabulary: str = "reader",
+        reader_prompt: str = "whole",
+        reader_name_or_path: str | None = None,
+        reader_revision: str | None = None,
         **kwargs,
     ):
         self.backbone_config = _as_backbone_config(backbone_config)
         self.num_memory_tokens = num_memory_tokens
-        self.resampler_config = _with_defaults("resampler_config", resampler_config, RESAMPLER_DEFAULTS)
+        self.resampler_config = with_defaults("resampler_config", resampler_config, RESAMPLER_DEFAULTS)
         self.encoder = encoder
-        self.lora_config = _with_defaults("lora_config", lora_config, LORA_DEFAULTS)
+        self.lora_config = with_defaults("lora_config", lora_config, LORA_DEFAULTS)
         if reader_lora_config is not None:
-            reader_lora_config = _with_defaults("reader_lora_config", reader_lora_config, READER_LORA_DEFAULTS)
+            reader_lora_config = with_defaults("reader_lora_config", reader_lora_config, READER_LORA_DEFAULTS)
         self.reader_lora_config = reader_lora_config
         self.memory_order = memory_order
         self.query_vision = query_vision
         self.decode_position_offset = decode_position_offset
         self.memory_token = memory_token
         self.memory_token_id = memory_token_id
+        if ffn_memory_config is not None:
+            ffn_memory_config = with_defaults("ffn_memory_config", ffn_memory_config, FFN_MEMORY_DEFAULTS)
         self.ffn_memory_config = ffn_memory_config
+        if vision_memory_config is not None:
+            vision_memory_config = with_defaults("vision_memory_config", vision_memory_config, VISION_MEMORY_DEFAULTS)
         self.vision_memory_config = vision_memory_config
+        self.reader_config = as_reader_config(reader_config)
+        self.reader_vocabulary = reader_vocabulary
+        self.reader_prompt = reader_prompt
+        self.reader_name_or_path = reader_name_or_path
+        self.reader_revision = reader_revision
         self.memory_only = memory_only
         self.backbone_name_or_path = backbone_name_or_path
         self.backbone_revision = backbone_revision
@@ -138,7 +184,12 @@ class CoMemConfig(PreTrainedConfig):
     @property
     def hidden_size(self) -> int:
         """Size of the backbone's token embeddings, and so of a memory vector."""
-        return self.get_text_config().hidden_size
+        return self.backbone_config.get_text_config().hidden_size
+
+    @property
+    def ffn_source(self) -> str | None:
+        """What fills the slots of the feed-forward layers: `"vision"`, `"memory"`, or nothing."""
+        return None if self.ffn_memory_config is None else self.ffn_memory_config["source"]
 
     @property
     def vision_config(self) -> PreTrainedConfig:
@@ -146,57 +197,76 @@ class CoMemConfig(PreTrainedConfig):
         return self.backbone_config.vision_config
 
     def get_text_config(self, *args, **kwargs) -> PreTrainedConfig:
-        """Return the backbone's text configuration, from which `generate` takes the size of its cache."""
-        return self.backbone_config.get_text_config(*args, **kwargs)
+        """Return the reader's text configuration, from which `generate` takes the size of its cache."""
+        reader = self.backbone_config if self.reader_config is None else self.reader_config
+        return reader.get_text_config(*args, **kwargs)
 
     def _resolve_resampler_heads(self):
         sizes = self.resampler_config
         if sizes["num_attention_heads"] is None and sizes["head_dim"] is None:
             sizes["num_attention_heads"] = min(16, max(1, self.hidden_size // 64))
         if sizes["num_attention_heads"] is None:
-            _check_positive("resampler_config['head_dim']", sizes["head_dim"])
+            check_positive("resampler_config['head_dim']", sizes["head_dim"])
             sizes["num_attention_heads"] = max(1, self.hidden_size // sizes["head_dim"])
         if sizes["head_dim"] is None:
-            _check_positive("resampler_config['num_attention_heads']", sizes["num_attention_heads"])
+            check_positive("resampler_config['num_attention_heads']", sizes["num_attention_heads"])
             sizes["head_dim"] = max(1, self.hidden_size // sizes["num_attention_heads"])
 
     def _resolve_memory_token(self):
         if self.memory_token_id is not None:
             return
-        text_config = self.get_text_config()
+        text_config = self.backbone_config.get_text_config()
         candidates = (getattr(text_config, "pad_token_id", None), getattr(text_config, "bos_token_id", None), 0)
         self.memory_token_id = next(token for token in candidates if token is not None)
 
     def _check(self):
-        _check_positive("num_memory_tokens", self.num_memory_tokens)
+        if self.num_memory_tokens != 0 or isinstance(self.num_memory_tokens, bool):
+            check_positive("num_memory_tokens", self.num_memory_tokens)
         for name in ("num_hidden_layers", "num_attention_heads", "head_dim", "ff_mult"):
-            _check_positive(f"resampler_config['{name}']", self.resampler_config[name])
+            check_positive(f"resampler_config['{name}']", self.resampler_config[name])
         for name in ("lora_config", "reader_lora_config"):
             lora = getattr(self, name)
             if lora is None:
                 continue
-            _check_positive(f"{name}['r']", lora["r"])
+            check_positive(f"{name}['r']", lora["r"])
             if not 0 <= lora["lora_dropout"] < 1:
                 raise ValueError(f"`{name}['lora_dropout']` must be in [0, 1), got {lora['lora_dropout']!r}.")
             if not isinstance(lora.get("merged", False), bool):
                 raise ValueError(f"`{name}['merged']` must be True or False, got {lora['merged']!r}.")
-        _check_choice("encoder", self.encoder, ENCODERS)
+        check_choice("encoder", self.encoder, ENCODERS)
         self.check_per_call_fields()
         self._check_memory_token()
-        for name in ("ffn_memory_config", "vision_memory_config"):
-            if getattr(self, name) is not None:
-                raise ValueError(f"`{name}` is reserved for later and must be None, got {getattr(self, name)!r}.")
+        if self.ffn_memory_config is not None:
+            check_ffn_memory(self)
+        if self.vision_memory_config is not None:
+            check_vision_memory(self)
+        if self.reader_config is not None:
+            check_reader(self)
+        if self.num_memory_tokens == 0 and self.ffn_memory_config is None and self.vision_memory_config is None:
+            raise ValueError(
+                "`num_memory_tokens` must be a positive integer where there is neither `ffn_memory_config` nor "
+                "`vision_memory_config`, got 0: the model would have no memory."
+            )
 
     def check_per_call_fields(self):
         """Raise a `ValueError` if a field that may be changed on a loaded model has an invalid value."""
-        _check_choice("memory_order", self.memory_order, MEMORY_ORDERS)
-        _check_choice("query_vision", self.query_vision, QUERY_VISIONS)
+        check_choice("memory_order", self.memory_order, MEMORY_ORDERS)
+        check_choice("query_vision", self.query_vision, QUERY_VISIONS)
+        if self.query_vision == "encoder":
+            for name in ("ffn_memory_config", "vision_memory_config"):
+                changes_vision = name == "vision_memory_config" or self.ffn_source == "vision"
+                if getattr(self, name) is not None and changes_vision:
+                    raise ValueError(
+                        f"`query_vision` must be 'backbone' with `{name}`, whose tensors belong to the backbone's "
+                        "vision tower, got 'encoder'."
+                    )
+        check_choice("reader_prompt", self.reader_prompt, READER_PROMPTS)
         offset = self.decode_position_offset
         if offset is not None and (not isinstance(offset, int) or isinstance(offset, bool) or offset < 0):
             raise ValueError(f"`decode_position_offset` must be None or a non-negative integer, got {offset!r}.")
 
     def _check_memory_token(self):
-        vocab_size = self.get_text_config().vocab_size
+        vocab_size = self.backbone_config.get_text_config().vocab_size
         token = self.memory_token_id
         vision_tokens = (self.backbone_config.image_token_id, self.backbone_config.video_token_id)
         if not isinstance(token, int) or not 0 <= token < vocab_size or token in vision_tokens:
@@ -211,28 +281,10 @@ def _as_backbone_config(value: dict[str, Any] | PreTrainedConfig | None) -> PreT
         return CONFIG_MAPPING["qwen2_vl"]()
     if isinstance(value, dict):
         model_type = value.get("model_type", "qwen2_vl")
-        _check_choice("backbone_config['model_type']", model_type, BACKBONES)
+        check_choice("backbone_config['model_type']", model_type, BACKBONES)
         return CONFIG_MAPPING[model_type].from_dict(value)
-    _check_choice("backbone_config.model_type", getattr(value, "model_type", type(value)), BACKBONES)
+    check_choice("backbone_config.model_type", getattr(value, "model_type", type(value)), BACKBONES)
     return value
-
-
-def _with_defaults(field: str, values: dict[str, Any] | None, defaults: dict[str, Any]) -> dict[str, Any]:
-    values = dict(values or {})
-    unknown = sorted(set(values) - set(defaults))
-    if unknown:
-        raise ValueError(f"`{field}` has unknown keys {unknown}; known are {sorted(defaults)}.")
-    return {**defaults, **values}
-
-
-def _check_positive(field: str, value: Any):
-    if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
-        raise ValueError(f"`{field}` must be a positive integer, got {value!r}.")
-
-
-def _check_choice(field: str, value: Any, choices: tuple[str, ...]):
-    if value not in choices:
-        raise ValueError(f"`{field}` must be one of {list(choices)}, got {value!r}.")
 
 
 __all__ = ["CoMemConfig"]

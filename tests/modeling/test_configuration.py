@@ -96,7 +96,8 @@ def test_memory_token_defaults_to_the_padding_token():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"num_memory_tokens": 0}, "`num_memory_tokens` must be a positive integer, got 0"),
+        ({"num_memory_tokens": 0}, "`num_memory_tokens` must be a positive integer where .* got 0"),
+        ({"num_memory_tokens": -1}, "`num_memory_tokens` must be a positive integer, got -1"),
         ({"num_memory_tokens": "8"}, "`num_memory_tokens` must be a positive integer, got '8'"),
         ({"encoder": "lora"}, r"`encoder` must be one of \['adapter', 'separate'\], got 'lora'"),
         ({"memory_order": "random"}, "`memory_order` must be one of .* got 'random'"),
@@ -110,7 +111,38 @@ def test_memory_token_defaults_to_the_padding_token():
         ({"lora_config": {"lora_dropout": 1.5}}, r"`lora_config\['lora_dropout'\]` must be in \[0, 1\), got 1.5"),
         ({"memory_token_id": 10_000}, "`memory_token_id` must be an id below the vocabulary size 272 .* got 10000"),
         ({"memory_token_id": 261}, "neither the image nor the video token"),
-        ({"ffn_memory_config": {}}, "`ffn_memory_config` is reserved"),
+        (
+            {"ffn_memory_config": {"slots": 3}},
+            r"`ffn_memory_config` has unknown keys \['slots'\]; known are .*num_slots",
+        ),
+        ({"ffn_memory_config": {"num_slots": 0}}, r"`ffn_memory_config\['num_slots'\]` must be a positive integer"),
+        ({"ffn_memory_config": {"dropout": 1}}, r"`ffn_memory_config\['dropout'\]` must be in \[0, 1\), got 1"),
+        ({"ffn_memory_config": {"scale": "s"}}, r"`ffn_memory_config\['scale'\]` must be a number from 0 on, got 's'"),
+        (
+            {"ffn_memory_config": {"source": "memory", "num_slots": 7}},
+            "must be at least `num_memory_tokens`, 8, .* got 7",
+        ),
+        (
+            {"ffn_memory_config": {"source": "memory"}, "num_memory_tokens": 0},
+            "is 'memory', the vectors of memory items, but `num_memory_tokens` is 0",
+        ),
+        ({"ffn_memory_config": {}, "query_vision": "encoder"}, "`query_vision` must be 'backbone' with `ffn_memory"),
+        ({"vision_memory_config": {}, "query_vision": "encoder"}, "`query_vision` must be 'backbone' with `vision_m"),
+        ({"vision_memory_config": {"pooling": "mean_max_class"}}, "vision tower has no class token"),
+        ({"vision_memory_config": {"pooling": "max"}}, r"`vision_memory_config\['pooling'\]` must be one of"),
+        ({"reader_config": {"model_type": "clip"}}, "must be the configuration of a causal language model, .* 'clip'"),
+        (
+            {"reader_config": {"model_type": "qwen2", "hidden_size": 32}, "reader_vocabulary": "backbone"},
+            "must have the width of the backbone's embedding table and head, 64, got 32",
+        ),
+        (
+            {"reader_config": {"model_type": "llama", "vocab_size": 200}},
+            "has a vocabulary of 200 tokens, but the backbone's tokenizer uses ids up to 262",
+        ),
+        (
+            {"reader_config": {"model_type": "qwen2"}, "vision_memory_config": {}},
+            "`vision_memory_config` changes how the backbone reads, and cannot be combined with `reader_config`",
+        ),
         ({"backbone_config": {"model_type": "llama"}}, r"must be one of \['qwen2_vl', 'qwen2_5_vl'\], got 'llama'"),
     ],
 )

@@ -1,0 +1,38 @@
+"""Checks of configuration fields, with messages that name the field and the value."""
+
+from typing import Any
+
+
+def with_defaults(field: str, values: dict[str, Any] | None, defaults: dict[str, Any]) -> dict[str, Any]:
+    """Fill up a dictionary with defaults; raise a `ValueError` for keys that these do not have."""
+    values = dict(values or {})
+    unknown = sorted(set(values) - set(defaults))
+    if unknown:
+        raise ValueError(f"`{field}` has unknown keys {unknown}; known are {sorted(defaults)}.")
+    return {**defaults, **values}
+
+
+def check_positive(field: str, value: Any):
+    """Raise a `ValueError` if a value is no positive integer."""
+    if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
+        raise ValueError(f"`{field}` must be a positive integer, got {value!r}.")
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is an integer or a float, and not a truth value."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def check_number(field: str, value: Any):
+    """Raise a `ValueError` if a value is no finite number from 0 on."""
+    if not is_number(value) or not 0 <= value < float("inf"):
+        raise ValueError(f"`{field}` must be a number from 0 on, got {value!r}.")
+
+
+def check_choice(field: str, value: Any, choices: tuple[str, ...]):
+    """Raise a `ValueError` if a value is none of the choices."""
+    if value not in choices:
+        raise ValueError(f"`{field}` must be one of {list(choices)}, got {value!r}.")
+
+
+__all__ = ["check_choice", "check_number", "check_positive", "is_number", "with_defaults"]
