@@ -92,8 +92,8 @@ class CoMemConfig(PreTrainedConfig):
         reader_vocabulary (`str`, *optional*, defaults to `"reader"`): Whose embedding table and head the reader uses:
             its own, which must be of the backbone's tokenizer, or the `"backbone"`'s, as in the published model, which
             must be of the reader's width.
-        reader_prompt (`str`, *optional*, defaults to `"whole"`): What a text-only reader gets after the encoded prompt:
-            `"whole"`: all of the prompt's embeddings, pictures included, as in published decoding;
+        reader_prompt (`str`, *optional*, defaults to `"whole"`): What a text-only reader gets after the encoded
+            prompt: `"whole"`: all of the prompt's embeddings, pictures included, as in published decoding;
             `"after_vision"`: those after the first picture's end, as in published training.
         reader_name_or_path (`str`, *optional*), reader_revision (`str`, *optional*): Where a memory-only checkpoint
             finds its text-only reader; without a name it holds the reader itself.
