@@ -59,9 +59,15 @@ class CoMemFfnMemory(nn.Module):
         config (`dict`): `ffn_memory_config` of a [`CoMemConfig`], with all its keys.
         feature_size (`int`): Size of a feature.
         hidden_size (`int`): Size of the hidden states that enter the feed-forward layers.
+        tower (`tuple[int, int]`, *optional*): Depth and width of the vision tower that gets adapters.
     """
 
-    def __init__(self, config: dict[str, Any], feature_size: int, hidden_size: int):
+    vision_adapters: nn.ModuleList | None
+    """An adapter for each block of the vision tower."""
+
+    def __init__(
+        self, config: dict[str, Any], feature_size: int, hidden_size: int, tower: tuple[int, int] | None = None
+    ):
         super().__init__()
         self.num_slots = config["num_slots"]
         self.scale = config["scale"]
@@ -75,6 +81,10 @@ class CoMemFfnMemory(nn.Module):
             nn.SiLU(),
             Projection(config["projector_hidden"], hidden_size),
         )
+        self.vision_adapters = None
+        if tower is not None and config["vision_adapter_rank"] > 0:
+            depth, width = tower
+            self.vision_adapters = nn.ModuleList(CoMemVisionAdapter(config, width) for _ in range(depth))
         self.start()
 
     @torch.no_grad()
@@ -85,6 +95,12 @@ class CoMemFfnMemory(nn.Module):
         for projection in (self.projector[0], self.projector[2]):
             nn.init.xavier_uniform_(projection.weight)
             projection.bias.zero_()
+        for adapter in self.vision_adapters or ():
+            adapter.start()
+
+    def of_slots(self, keys: torch.Tensor, values: torch.Tensor) -> FfnMemory:
+        """Return the memory of keys and values that `forward` has computed before."""
+        return FfnMemory(keys, values, self.scale, self.dropout)
 
     def forward(self, features: torch.Tensor, mask: torch.Tensor) -> FfnMemory:
         """Compute keys and values, once for all layers of a call.
@@ -104,13 +120,13 @@ class CoMemFfnMemory(nn.Module):
         if length > self.num_slots:
             raise ValueError(
                 f"A row has {length} features for the feed-forward memory, but `ffn_memory_config['num_slots']` is "
-                f"{self.num_slots}; give fewer or smaller pictures, or build the model with {length} slots or more."
+                f"{self.num_slots}; give fewer items or smaller pictures, or build the model with {length} slots."
             )
         filled = self.value_scale * self.projector(features.to(self.key_positions.weight))
         filled = filled.masked_fill(~mask[..., None].to(filled.device), 0)  # of the projector's biases, too
         filled = F.pad(filled, (0, 0, 0, self.num_slots - length))
         keys, values = filled + self.key_positions.weight, filled + self.value_positions.weight
-        return FfnMemory(keys, values, self.scale, self.dropout)
+        return self.of_slots(keys, values)
 
 
 class CoMemVisionAdapter(nn.Module):
