@@ -249,7 +249,7 @@ class MemVP(nn.Module):
 def decode(
     llama: LlamaForCausalLM, prompt_ids: torch.Tensor, lengths: torch.Tensor, memory: FfnMemory, steps: int, eos: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Decode left-padded prompts greedily, pads hidden but counted; return each step's logits and token, -1 after EOS."""
+    """Decode left-padded prompts greedily, pads hidden but counted; tokens after EOS are -1."""
     width = prompt_ids.shape[1]
     mask = torch.arange(width) >= width - lengths[:, None]
     ids, positions, cache, logits, tokens = prompt_ids, torch.arange(width)[None], None, [], []
