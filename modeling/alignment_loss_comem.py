@@ -43,6 +43,26 @@ def answer_mean(
     return _mean_or_first(embeds, is_answer, is_text), is_answer.any(dim=1)
 
 
+def mean_of_images(
+    projected: torch.Tensor, sample_of_image: torch.LongTensor, samples: int
+) -> tuple[torch.Tensor, torch.BoolTensor]:
+    """Compute the mean over each sample's images of what there is of each image.
+
+    Args:
+        projected (`torch.Tensor` of shape `(images, hidden)`): The memory of each image, out of the tower's projector.
+        sample_of_image (`torch.LongTensor` of shape `(images,)`): The sample that each image belongs to.
+        samples (`int`): Number of samples.
+
+    Returns:
+        `tuple`: The means `(samples, hidden)` in float32, 0 where there is no image; and whether there is one,
+        `(samples,)`.
+    """
+    sums = projected.new_zeros((samples, projected.shape[-1]), dtype=torch.float32)
+    counts = torch.bincount(sample_of_image, minlength=samples)
+    means = sums.index_add(0, sample_of_image, projected.float()) / counts.clamp(min=1)[:, None]
+    return means, counts > 0
+
+
 def alignment_loss(
     projected: torch.Tensor, sample_of_image: torch.LongTensor, answers: torch.Tensor, valid: torch.BoolTensor
 ) -> torch.Tensor:
@@ -50,19 +70,17 @@ def alignment_loss(
 
     Args:
         projected (`torch.Tensor` of shape `(images, hidden)`): The memory of each image in the text model's space, out
-            of the tower's projector. A sample's memory is the mean over its images.
+            of the tower's projector. A sample's memory is the mean over its images, taken after the projector.
         sample_of_image (`torch.LongTensor` of shape `(images,)`): The sample that each image belongs to.
         answers (`torch.Tensor` of shape `(samples, hidden)`): The mean embedding of each answer.
         valid (`torch.BoolTensor` of shape `(samples,)`): The samples that have an answer. A sample without images does
             not count either.
 
     Returns:
-        `torch.Tensor`: A number; 0 if no sample counts.
+        `torch.Tensor`: A number in float32; 0 if no sample counts.
     """
-    sums = projected.new_zeros(answers.shape, dtype=torch.float32).index_add(0, sample_of_image, projected.float())
-    counts = torch.bincount(sample_of_image, minlength=len(answers))
-    means = sums / counts.clamp(min=1)[:, None]
-    counted = valid & (counts > 0)
+    means, has_image = mean_of_images(projected, sample_of_image, len(answers))
+    counted = valid & has_image
     distances = 1 - F.cosine_similarity(means, answers.float(), dim=-1)
     return (distances * counted).sum() / counted.sum().clamp(min=1)
 
@@ -73,4 +91,4 @@ def _mean_or_first(embeds: torch.Tensor, chosen: torch.BoolTensor, is_text: torc
     return (chosen[:, None] @ embeds)[:, 0] / chosen.sum(dim=1, keepdim=True).clamp(min=1)
 
 
-__all__ = ["alignment_loss", "answer_mean", "question_mean"]
+__all__ = ["alignment_loss", "answer_mean", "mean_of_images", "question_mean"]

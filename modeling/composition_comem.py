@@ -1,5 +1,7 @@
 """A layer in place of another, of the same parts: how memory gets into layers of a backbone."""
 
+from importlib import import_module
+
 from torch import nn
 
 
@@ -20,15 +22,16 @@ def with_same_children(new_class: type[nn.Module], old: nn.Module) -> nn.Module:
     if getattr(old, "_compiled_call_impl", None) is not None:
         raise ValueError(f"A {type(old).__name__} that is compiled cannot change; compile the model after this.")
     placement = getattr(old, "_hf_hook", None)
-    if placement is not None:  # accelerate's hook stands in for `forward` of the layer that it was added to
-        from accelerate.hooks import add_hook_to_module, remove_hook_from_module
-
-        remove_hook_from_module(old)
+    if (
+        placement is not None
+    ):  # it has put a function of its own in place of `forward` of the layer that it is added to
+        hooks = import_module("accelerate.hooks")  # there, if a layer has its hook; not needed otherwise
+        hooks.remove_hook_from_module(old)
     new = new_class.__new__(new_class)
     new.__dict__.update(old.__dict__)
     if placement is not None:
         new.__dict__.pop("forward", None)
-        add_hook_to_module(new, placement)
+        hooks.add_hook_to_module(new, placement)
     return new
 
 
