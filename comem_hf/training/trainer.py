@@ -71,8 +71,7 @@ class MemoryEncoderTrainer(Trainer):
                 divergence = divergence.sum() * self.accelerator.num_processes / num_items_in_batch
             loss = loss + self.args.distillation_weight * divergence
         if torch.is_grad_enabled() and not loss.requires_grad:
-            # No row of this batch has what the memory is made of: there is nothing to learn, but the backward pass must
-            # not fail.
+            # No row of this batch has what memory is made of: nothing is learned, but the backward pass must not fail.
             loss = loss + 0.0 * sum(parameter.sum() for parameter in trainable_parameters(model).values())
         return (loss, outputs) if return_outputs else loss
 

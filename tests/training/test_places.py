@@ -132,9 +132,7 @@ def test_rows_without_pictures_and_items_train(place, make_trainable, tiny_proce
 
 
 @pytest.mark.parametrize("place", ["slots of items and tower", "all"])
-def test_gradient_checkpointing_trains_the_same(
-    place, make_trainable, tiny_processor, rows, make_arguments, tmp_path
-):
+def test_gradient_checkpointing_trains_the_same(place, make_trainable, tiny_processor, rows, make_arguments, tmp_path):
     states = []
     for checkpointing in (False, True):
         model = make_trainable(**PLACES[place])
@@ -146,9 +144,7 @@ def test_gradient_checkpointing_trains_the_same(
         torch.testing.assert_close(tensor, states[1][name], rtol=1e-4, atol=1e-5, msg=name)
 
 
-def test_gradient_accumulation_equals_one_large_batch(
-    make_trainable, tiny_processor, rows, make_arguments, tmp_path
-):
+def test_gradient_accumulation_equals_one_large_batch(make_trainable, tiny_processor, rows, make_arguments, tmp_path):
     """With slots; the alignment loss is a mean over the rows of a batch, whatever the length of their answers."""
     still = {"r": 2, "lora_alpha": 4, "lora_dropout": 0.0}
     states = []
