@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .check import check_card, read_card
+from .facts.places import describe_places, own_parameters, parameters_by_part
+from .facts.training import describe_training
 from .generated import is_generated, mark, one_line
-from .places import describe_places, own_parameters, parameters_by_part
 from .results import RESULTS_NAME, Results
 from .template import CARD_NAME, fill_template
-from .training import describe_training
 
 
 if TYPE_CHECKING:

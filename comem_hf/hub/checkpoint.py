@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from huggingface_hub.constants import SAFETENSORS_INDEX_FILE, SAFETENSORS_SINGLE_FILE
 
-from comem_hf.cards.places import parameters_by_part
+from comem_hf.cards.facts.places import parameters_by_part
 
 
 if TYPE_CHECKING:

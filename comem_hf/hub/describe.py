@@ -3,8 +3,8 @@
 import math
 from typing import TYPE_CHECKING, Any
 
+from comem_hf.cards.facts.places import describe_places, own_parameters, parameters_by_part
 from comem_hf.cards.model_card import describe_reader
-from comem_hf.cards.places import describe_places, own_parameters, parameters_by_part
 from comem_hf.repository.errors import plain_errors
 
 from .checkpoint import Checkpoint, has_weights, read_config

@@ -1,0 +1,1 @@
+"""Facts about a model that cards and `comem info` state."""
