@@ -38,6 +38,16 @@ class MemoryEncoderTrainer(Trainer):
             kwargs["compute_loss_func"] = SmoothedLoss(smoothing)
         super().__init__(model, args, **kwargs)
 
+    def train(self, *args: Any, **kwargs: Any):
+        """Train as `Trainer` does; with several processes, whatever parts of the model the batch of each one uses."""
+        if self.args.world_size == 1 or self.is_fsdp_enabled or self.is_deepspeed_enabled:
+            return super().train(*args, **kwargs)
+        hook = self.model.register_forward_hook(use_all_trained)
+        try:
+            return super().train(*args, **kwargs)
+        finally:
+            hook.remove()
+
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         if self.optimizer is None and self.args.muon_learning_rate is not None:
             self.optimizer = MuonWithAdamW(
@@ -95,6 +105,18 @@ class MemoryEncoderTrainer(Trainer):
 
     def _load_best_model(self) -> None:
         self._load_from_checkpoint(self.state.best_model_checkpoint)
+
+
+def use_all_trained(model: nn.Module, inputs: Any, output: Any) -> Any:
+    """Let every trainable parameter take part in an output, with the weight 0; a forward hook.
+
+    Processes that share a model's gradients wait for each other's gradients of the same parameters. A batch without
+    pictures or memory items would give none for some, and the others would wait for ever.
+    """
+    if model.training and torch.is_grad_enabled():
+        name = "loss" if output.get("loss") is not None else "logits"
+        output[name] = output[name] + 0.0 * sum(tensor.sum() for tensor in trainable_parameters(model).values())
+    return output
 
 
 def answer_divergence(
