@@ -12,6 +12,12 @@ from transformers.models.qwen2_vl.modeling_qwen2_vl import Qwen2VLDecoderLayer
 from .resampler_comem import Projection
 
 
+try:  # Where it is not installed, no layer has a hook of it; a Hub repository's code must not ask for it.
+    from accelerate.hooks import add_hook_to_module, remove_hook_from_module
+except ImportError:
+    pass
+
+
 POSITION_STD = 0.02  # of new key positions
 
 
@@ -229,8 +235,6 @@ def _as_class(layer: nn.Module, cls: type[nn.Module]) -> nn.Module:
     """Return a layer of another class that has taken over all that a layer holds; that one is no longer used."""
     hook = vars(layer).get("_hf_hook")
     if hook is not None:  # accelerate's hook holds `forward` of the old class
-        from accelerate.hooks import add_hook_to_module, remove_hook_from_module
-
         remove_hook_from_module(layer)
         del layer.forward
     # Everything, not children alone: transformers puts the hooks that record hidden states on layers once and for all.
