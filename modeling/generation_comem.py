@@ -123,12 +123,16 @@ class CoMemGenerationMixin(GenerationMixin):
         cache = given_cache(kwargs.pop("cache", None), kwargs.pop("past_key_values", None))
         if cache is not None:
             kwargs[CACHE_NAME] = cache
+        if memory_inputs is None and self.reader is not None and MemoryInCache.of(cache) is None:
+            memory_inputs = self._no_items(kwargs.get("input_ids") if inputs is None else inputs)
         if memory_inputs is None:
             if MemoryInCache.of(cache) is not None:
                 raise ValueError(
                     f"`generate` cannot continue `{CACHE_NAME}` with memory in it; pass the whole text with "
                     "`memory_inputs`, or call the model itself."
                 )
+            if self.reader is not None:
+                raise ValueError("`input_ids` is needed to generate with a text-only reader, got None.")
             # This model's settings, not the backbone's; merged here, because transformers deprecates passing both.
             generation_config = copy.deepcopy(
                 self.generation_config if generation_config is None else generation_config
@@ -188,13 +192,15 @@ class CoMemGenerationMixin(GenerationMixin):
         cache.memory_in_cache = MemoryInCache(prompt.attention_mask, prompt.prompt_length, next_position)
 
     def _validate_generation_mode(self, generation_mode, generation_config, generation_mode_kwargs):
-        # Without memory the backbone generates, so every call that comes here has memory.
+        # Without memory the backbone generates, so every call that comes here has memory, or a text-only reader.
         super()._validate_generation_mode(generation_mode, generation_config, generation_mode_kwargs)
         if generation_mode == GenerationMode.ASSISTED_GENERATION:
-            raise ValueError("Assisted decoding and prompt lookup cannot be combined with `memory_inputs`.")
+            raise ValueError(
+                "Assisted decoding and prompt lookup cannot be combined with `memory_inputs` or a text-only reader."
+            )
         if generation_config.prefill_chunk_size is not None:
             raise ValueError(
-                "`prefill_chunk_size` cannot be combined with `memory_inputs`, got "
+                "`prefill_chunk_size` cannot be combined with `memory_inputs` or a text-only reader, got "
                 f"{generation_config.prefill_chunk_size}."
             )
 
@@ -205,11 +211,12 @@ class CoMemGenerationMixin(GenerationMixin):
     def _expand_inputs_for_generation(
         self, expand_size: int = 1, is_encoder_decoder: bool = False, input_ids=None, *, position_ids, **model_kwargs
     ):
-        # The batch is the second of three dimensions, but early versions of transformers 5 expect it to be the first.
+        # The batch is the second of three dimensions, but early versions of transformers 5 expect it to be the first;
+        # with a text-only reader, there are two dimensions.
         input_ids, model_kwargs = super()._expand_inputs_for_generation(
             expand_size, is_encoder_decoder, input_ids, **model_kwargs
         )
-        model_kwargs["position_ids"] = position_ids.repeat_interleave(expand_size, dim=1)
+        model_kwargs["position_ids"] = position_ids.repeat_interleave(expand_size, dim=-2)
         return input_ids, model_kwargs
 
     def prepare_inputs_for_generation(

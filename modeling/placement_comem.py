@@ -43,9 +43,26 @@ def part_of_device_map(device_map: Any) -> Any:
     """Return the backbone's part of a `device_map` for the whole model; what is beside it goes with the backbone."""
     if not isinstance(device_map, dict):
         return device_map
-    beside = ("memory_encoder", "reader_adapter")
+    beside = ("memory_encoder", "reader_adapter", "reader")
     backbone = {name: device for name, device in device_map.items() if name.split(".")[0] not in beside}
     return {name.removeprefix("backbone").removeprefix("."): device for name, device in backbone.items()}
 
 
-__all__ = ["execution_device", "fetch_offloaded", "is_offloaded", "is_quantized", "part_of_device_map"]
+def readers_part_of_device_map(device_map: Any) -> Any:
+    """Return a text-only reader's part of a `device_map`; if nothing is said of it, it goes to the first device."""
+    if not isinstance(device_map, dict):
+        return device_map
+    prefix = "reader.language_model"
+    part = {name.removeprefix(prefix).removeprefix("."): to for name, to in device_map.items() if prefix in name}
+    whole = device_map.get("reader", next(iter(device_map.values()), "cpu"))
+    return part or {"": whole}
+
+
+__all__ = [
+    "execution_device",
+    "fetch_offloaded",
+    "is_offloaded",
+    "is_quantized",
+    "part_of_device_map",
+    "readers_part_of_device_map",
+]
