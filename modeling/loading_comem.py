@@ -83,10 +83,10 @@ def load_onto_backbone(
         elif config.reader_lora_config is not None and not is_merged and reader == "adapter" and is_placed:
             tensors = change_readers_weights(tensors, config, 1, path)  # later, weights cannot be written to
         backbone = enclosed_backbone(path, config, tensors, arguments)
+    text_reader = reader_of_checkpoint(path, config, tensors, backbone, {**arguments, "device_map": device_map})
     config.name_or_path = "" if path is None else str(path)
     config.memory_only, config.dtype, config.backbone_config = False, backbone.dtype, backbone.config
     config._attn_implementation_internal = backbone.config._attn_implementation
-    text_reader = reader_of_checkpoint(path, config, tensors, backbone, {**arguments, "device_map": device_map})
     model = model_class(config, backbone=backbone, reader=text_reader)
     model.memory_encoder.place(backbone)
     if text_reader is not None:

@@ -131,12 +131,12 @@ class CoMemForConditionalGeneration(
             config = of_reader | config
         model = cls(CoMemConfig(backbone_config=backbone.config, **config), backbone=backbone, reader=reader)
         model.memory_encoder.place(backbone)
-        if model.reader is not None:
-            model.reader.place()
-            model.reader.start()
         with torch.no_grad():
             embeddings = backbone.get_input_embeddings().weight
             model.memory_encoder.resampler.start(size=embeddings.float().pow(2).mean().sqrt().item())
+        if model.reader is not None:
+            model.reader.place()
+            model.reader.start()
         if backbone.generation_config is not None:
             model.generation_config = copy.deepcopy(backbone.generation_config)
         return model.train(backbone.training)

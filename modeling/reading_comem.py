@@ -155,21 +155,20 @@ class CoMemReadingMixin:
         return output
 
     def _inputs_of_reader(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        left = {name: inputs[name] for name in VISION_INPUTS if inputs.get(name) is not None}
-        if left.keys() & {"pixel_values", "pixel_values_videos"}:
-            raise ValueError(
-                "A text-only reader gets pictures with the prompt's `input_ids` only; pass the whole text anew to add "
-                "a picture to it."
-            )
-        inputs = {name: value for name, value in inputs.items() if name not in VISION_INPUTS}
-        input_ids = inputs.pop("input_ids", None)
-        if input_ids is None:
-            return inputs
-        if inputs[CACHE_NAME] is None:
+        input_ids = inputs.get("input_ids")
+        if input_ids is not None and inputs[CACHE_NAME] is None:
             raise ValueError(
                 "`position_ids` cannot be given with a prompt for a text-only reader, which counts its rows itself, "
                 "and decoding needs a cache (`use_cache=True`)."
             )
+        if any(inputs.get(name) is not None for name in ("pixel_values", "pixel_values_videos")):
+            raise ValueError(
+                "A text-only reader gets pictures with the prompt's `input_ids` only; pass the whole text anew to add "
+                "a picture to it."
+            )
+        inputs = {name: value for name, value in inputs.items() if name not in ("input_ids", *VISION_INPUTS)}
+        if input_ids is None:
+            return inputs
         inputs["inputs_embeds"] = self._vocabulary_model.get_input_embeddings()(input_ids)
         return inputs
 
