@@ -194,14 +194,12 @@ class CoMemGenerationMixin(GenerationMixin):
     def _validate_generation_mode(self, generation_mode, generation_config, generation_mode_kwargs):
         # Without memory the backbone generates, so every call that comes here has memory, or a text-only reader.
         super()._validate_generation_mode(generation_mode, generation_config, generation_mode_kwargs)
+        given = "`memory_inputs`" if self.reader is None else "a text-only reader"
         if generation_mode == GenerationMode.ASSISTED_GENERATION:
-            raise ValueError(
-                "Assisted decoding and prompt lookup cannot be combined with `memory_inputs` or a text-only reader."
-            )
+            raise ValueError(f"Assisted decoding and prompt lookup cannot be combined with {given}.")
         if generation_config.prefill_chunk_size is not None:
             raise ValueError(
-                "`prefill_chunk_size` cannot be combined with `memory_inputs` or a text-only reader, got "
-                f"{generation_config.prefill_chunk_size}."
+                f"`prefill_chunk_size` cannot be combined with {given}, got {generation_config.prefill_chunk_size}."
             )
 
     def _prepare_generated_length(self, *args, **kwargs):

@@ -37,8 +37,8 @@ def as_reader_config(value: dict[str, Any] | PreTrainedConfig | None) -> PreTrai
         if not getattr(config, "is_encoder_decoder", False) and config.get_text_config() is config:
             return config
     raise ValueError(
-        "`reader_config` must be the configuration of a text-only causal language model, such as 'qwen2', got "
-        f"{given!r}."
+        "`reader_config` must be the configuration of a causal language model, one of text alone such as 'qwen2', "
+        f"got {given!r}."
     )
 
 

@@ -103,7 +103,7 @@ def read_published(
     adapter = read_peft_folder(source) if find_file(source, ADAPTER_CONFIG) else None
     tensors = read_weights(source) if adapter is None else adapter.others
     _refuse_own(tensors, "source", source)
-    is_text = _has_text_reader(source, [*tensors, *(adapter.lora if adapter else ())], has_text_reader)
+    is_text = _has_text_reader(source, {*tensors}, None if adapter is None else {*adapter.lora}, has_text_reader)
     lora = reader_lora = None
     if adapter is not None:
         of_copy = {layer: pair for layer, pair in adapter.lora.items() if layer.startswith(INFERENCE_COPY)}
@@ -161,15 +161,23 @@ def read_published(
     )
 
 
-def _has_text_reader(source: str, keys: list[str], is_named: bool) -> bool:
-    of_reader = {key for key in keys if key.startswith(INFERENCE_COPY)}
-    reader_sees, encoder_sees = (any("visual." in key for key in part) for part in (of_reader, {*keys} - of_reader))
-    if is_named and reader_sees:
+def _has_text_reader(source: str, keys: set[str], adapted: set[str] | None, is_named: bool) -> bool:
+    def split(names: set[str]) -> tuple[set[str], set[str]]:
+        of_reader = {name for name in names if name.startswith(INFERENCE_COPY)}
+        return names - of_reader, {name.removeprefix(INFERENCE_COPY) for name in of_reader}
+
+    def sees(names: set[str]) -> bool:
+        return any("visual." in name for name in names)
+
+    if is_named and sees(split(keys | (adapted or set()))[1]):
         raise ValueError(
             f"`reader` (--reader) is for checkpoints with a text-only reader, but that of {source} (`model_inf.*`) "
             "has a vision tower; leave it out."
         )
-    return is_named or bool(of_reader) and encoder_sees and not reader_sees
+    encoder, reader = split(keys if adapted is None else adapted)
+    # PEFT adapts layers of the reader that are called as layers of the encoder, and no others.
+    is_whole = bool(reader) and (adapted is None or reader <= encoder)
+    return is_named or is_whole and sees(encoder) and not sees(reader)
 
 
 def _by_modern_name(lora: dict[str, LoraFactors], source: str) -> dict[str, LoraFactors]:

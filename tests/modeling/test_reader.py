@@ -500,9 +500,9 @@ def test_a_reader_that_does_not_fit_is_refused_in_a_sentence(tmp_path):
     for message, reader, config in (
         ("width of the backbone's embedding table and head, 64, got 48", None, {"reader_vocabulary": "backbone"}),
         ("vocabulary of 200 tokens, but the backbone's tokenizer uses ids up to 262", 200, {}),
-        ("text-only causal language model, such as 'qwen2', got 'bart'", AutoModel.from_config(bart), {}),
-        ("text-only causal language model, such as 'qwen2', got 'qwen2_vl'", make_backbone(), {}),
-        ("text-only causal language model, such as 'qwen2', got 'qwen2_vl'", str(tmp_path / "vlm"), {}),
+        ("causal language model, one of text alone such as 'qwen2', got 'bart'", AutoModel.from_config(bart), {}),
+        ("causal language model, one of text alone such as 'qwen2', got 'qwen2_vl'", make_backbone(), {}),
+        ("causal language model, one of text alone such as 'qwen2', got 'qwen2_vl'", str(tmp_path / "vlm"), {}),
         ("language model with its head, .* but LlamaModel has none", headless, {}),
         ("it has adapters on it, such as on 'model.layers.0.self_attn.q_proj'", adapted, {}),
         ("loaded one without adapters, got dict", {}, {}),
@@ -519,7 +519,7 @@ def test_a_reader_that_does_not_fit_is_refused_in_a_sentence(tmp_path):
         with pytest.raises(ValueError, match=message) as error:
             CoMemForConditionalGeneration.from_backbone(backbone, reader=reader, **config)
         assert "\n" not in str(error.value)
-    with pytest.raises(ValueError, match="must be the configuration of a text-only causal language model"):
+    with pytest.raises(ValueError, match="must be the configuration of a causal language model"):
         CoMemConfig(backbone_config(), reader_config={"model_type": "t5"})
     assert CoMemConfig(backbone_config(), reader_config=GPT2Config()).reader_vocabulary == "reader"
 
@@ -544,7 +544,10 @@ def test_what_cannot_be_read_is_refused_in_a_sentence(model, make_inputs):
         ("`memory_inputs` belong in front", lambda: model(**inputs, cache=cache)),
         ("cannot continue", lambda: model.generate(ids, **{CACHE_NAME: cache})),
         ("`input_ids` is needed to generate with a text-only reader", lambda: model.generate(inputs_embeds=embeds)),
-        ("or a text-only reader", lambda: model.generate(ids, **pictures, prompt_lookup_num_tokens=2)),
+        (
+            "prompt lookup cannot be combined with a text-only reader",
+            lambda: model.generate(ids, **pictures, prompt_lookup_num_tokens=2),
+        ),
         ("text-only reader cannot be resized", lambda: model.resize_token_embeddings(300)),
     ):
         with pytest.raises(ValueError, match=message) as error:
