@@ -3,7 +3,18 @@
 from .disturbances import DISTURBANCES
 from .questions import Question, exact_match, load_questions
 from .retrieval import recall_at_1
-from .ways import WAYS, Score, evaluate
+from .ways import WAYS, Score, evaluate, needs_own_model, ways_of
 
 
-__all__ = ["DISTURBANCES", "WAYS", "Question", "Score", "evaluate", "exact_match", "load_questions", "recall_at_1"]
+__all__ = [
+    "DISTURBANCES",
+    "WAYS",
+    "Question",
+    "Score",
+    "evaluate",
+    "exact_match",
+    "load_questions",
+    "needs_own_model",
+    "recall_at_1",
+    "ways_of",
+]
