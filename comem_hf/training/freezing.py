@@ -6,10 +6,11 @@ from typing import NamedTuple
 from torch import nn
 
 from comem_hf.modeling import CoMemForConditionalGeneration
+from comem_hf.modeling.reader_comem import LANGUAGE_MODEL
 
 
-PARTS = ("memory_encoder", "ffn_memory", "vision_memory", "reader_adapter")
-"""What of a model is its own, and not the backbone's."""
+PARTS = ("memory_encoder", "ffn_memory", "vision_memory", "reader_adapter", "reader")
+"""What of a model is its own, and not the backbone's; of a text-only reader it is the projection."""
 
 
 class TrainableShare(NamedTuple):
@@ -47,8 +48,8 @@ def train_only(model: CoMemForConditionalGeneration, *parts: str) -> None:
 
     Args:
         model ([`CoMemForConditionalGeneration`]): The model, changed in place.
-        *parts (`str`): Those to train, among `"memory_encoder"`, `"ffn_memory"`, `"vision_memory"` and
-            `"reader_adapter"`.
+        *parts (`str`): Those to train, among `"memory_encoder"`, `"ffn_memory"`, `"vision_memory"`,
+            `"reader_adapter"` and `"reader"`.
 
     Raises:
         ValueError: If a part is unknown, or the model does not have it.
@@ -60,7 +61,7 @@ def train_only(model: CoMemForConditionalGeneration, *parts: str) -> None:
     ```
     """
     check_parts(parts)
-    own = model.own_parameters()
+    own = {name: p for name, p in model.own_parameters().items() if not name.startswith(LANGUAGE_MODEL)}
     has = {_part(name) for name in own}
     if "reader_adapter" in has and model.config.reader_lora_config["merged"]:
         has.remove("reader_adapter")  # its change is in the backbone's weights
@@ -92,15 +93,20 @@ def check_backbone_is_frozen(model: CoMemForConditionalGeneration) -> None:
         model ([`CoMemForConditionalGeneration`]): The model about to be trained.
 
     Raises:
-        ValueError: If a backbone parameter is trainable (the message names it), or no parameter of
-            the model's own is.
+        ValueError: If a parameter of the backbone or of a text-only reader is trainable (the message names it), or no
+            parameter of the model's own is.
     """
-    loose = [name for name, parameter in model.backbone.named_parameters() if parameter.requires_grad]
-    if loose:
-        raise ValueError(
-            f"The backbone must be frozen, but {len(loose)} of its parameters are trainable, such as {loose[0]!r}; "
-            "call `model.backbone.requires_grad_(False)`."
-        )
+    frozen = {"backbone": model.backbone}
+    if model.reader is not None:
+        frozen["reader.language_model"] = model.reader.language_model
+    for part, module in frozen.items():
+        loose = [name for name, parameter in module.named_parameters() if parameter.requires_grad]
+        if loose:
+            what = "backbone" if part == "backbone" else "text-only reader"
+            raise ValueError(
+                f"The {what} must be frozen, but {len(loose)} of its parameters are trainable, such as {loose[0]!r}; "
+                f"call `model.{part}.requires_grad_(False)`."
+            )
     if not any(parameter.requires_grad for parameter in model.own_parameters().values()):
         raise ValueError("No parameter of the model's own is trainable: there is nothing to train.")
 

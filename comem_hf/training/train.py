@@ -81,6 +81,11 @@ def train_memory_encoder(
             "`distillation_weight` cannot be combined with training the reader: the teacher is the reader itself, "
             "with the items in its prompt; set it to 0, or do not train the reader."
         )
+    if args.distillation_weight > 0 and model.reader is not None:
+        raise ValueError(
+            "`distillation_weight` cannot be combined with a text-only reader: the teacher is the backbone, whose "
+            "answers are not the reader's; set it to 0."
+        )
     refuse_loss_outside(model, args.label_smoothing_factor)
     for rows in (dataset, eval_dataset):
         check_items(model, rows, items_in_prompt)
