@@ -3,7 +3,17 @@
 from .disturbances import DISTURBANCES
 from .questions import Question, exact_match, load_questions
 from .retrieval import recall_at_1
-from .ways import WAYS, Score, evaluate
+from .ways import WAYS, Score, evaluate, question_pictures
 
 
-__all__ = ["DISTURBANCES", "WAYS", "Question", "Score", "evaluate", "exact_match", "load_questions", "recall_at_1"]
+__all__ = [
+    "DISTURBANCES",
+    "WAYS",
+    "Question",
+    "Score",
+    "evaluate",
+    "exact_match",
+    "load_questions",
+    "question_pictures",
+    "recall_at_1",
+]

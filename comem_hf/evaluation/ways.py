@@ -68,7 +68,7 @@ def evaluate(
     for way in ways:
         if way not in WAYS:
             raise ValueError(f"`ways` must be among {WAYS}, got {way!r}.")
-    pictures = _pictures(bank, questions)
+    pictures = question_pictures(bank, questions)
     hits = []
     for start in range(0, len(pictures), batch_size):
         hits += bank.search(image=pictures[start : start + batch_size], k=top_k)
@@ -85,7 +85,13 @@ def evaluate(
     return scores
 
 
-def _pictures(bank: MemoryBank, questions: Sequence[Question]) -> list[Image.Image]:
+def question_pictures(bank: MemoryBank, questions: Sequence[Question]) -> list[Image.Image]:
+    """Return the picture of each question: the item's own, disturbed (rescaled, compressed or cropped in turn).
+
+    Args:
+        bank (`MemoryBank`): The bank that holds the items.
+        questions (`Sequence[Question]`): Questions about its items.
+    """
     # Questions come in rounds, all kinds for each item: without the second term, a kind would get one disturbance.
     disturbances = list(DISTURBANCES.values())
     return [
