@@ -39,7 +39,7 @@ class CoMemBaseModel(nn.Module):
         if prompt is not None:
             self.whole._remember_memory(getattr(output, CACHE_NAME), prompt)
             prompt.add_vision_outputs(output)
-            output.last_hidden_state = output.last_hidden_state[:, -prompt.prompt_length :]
+            output.last_hidden_state = prompt.states_of_prompt(output.last_hidden_state)
         return output
 
     def get_encoder(self, modality: str | None = None) -> nn.Module:

@@ -38,6 +38,8 @@ class CoMemCheckpointMixin(CoMemFingerprintMixin):
     | `memory_encoder.model.*` | the encoder's own weights (`encoder="separate"`) |
     | `memory_encoder.resampler.*` | see [`CoMemResampler`] |
     | `reader_adapter.*.lora_A.weight`, `.lora_B.weight` | the reader adapter, if the reader was trained, too |
+    | `ffn_memory.*` | see [`CoMemFfnMemory`] |
+    | `vision_memory.*` | see [`CoMemVisionMemory`] |
 
     A memory-only checkpoint lacks `backbone.*`. Names of layers are those inside the backbone's `.model`.
     """
@@ -238,9 +240,10 @@ class CoMemCheckpointMixin(CoMemFingerprintMixin):
         return to_checkpoint_keys({name: tensor.detach() for name, tensor in self.memory_encoder_parameters().items()})
 
     def own_parameters(self) -> dict[str, torch.nn.Parameter]:
-        """Return the tensors of a memory-only checkpoint by name: the memory encoder's own and the reader adapter."""
+        """Return the tensors of a memory-only checkpoint by name: all but the backbone's."""
         adapter = {} if self.reader_adapter is None else dict(self.reader_adapter.named_parameters())
-        return self.memory_encoder_parameters() | {f"reader_adapter.{name}": value for name, value in adapter.items()}
+        adapter = {f"reader_adapter.{name}": value for name, value in adapter.items()}
+        return self.memory_encoder_parameters() | adapter | self.site_parameters()
 
     def load_memory_encoder(self, state_dict: dict[str, torch.Tensor], source: str = "the given state dict"):
         """Load a result of [`~CoMemCheckpointMixin.memory_encoder_state_dict`] in place.

@@ -10,6 +10,7 @@ from transformers.utils import logging
 
 from .cache_name_comem import CACHE_NAME, given_cache, refuse_filled_cache
 from .configuration_comem import CoMemConfig
+from .ffn_memory_comem import FfnMemory
 from .prompt_with_memory_comem import without_unknown_seconds
 
 
@@ -42,11 +43,13 @@ class MemoryInCache:
     """
 
     attention_mask: torch.Tensor
-    """`(batch, memory + prompt)`"""
+    """`(batch, memory + prompt)`: of the positions in the cache."""
     prompt_length: int
-    """Positions of the prompt alone, padding included."""
+    """Positions of the prompt alone, padding included, as the caller gave it; pictures may have left the cache."""
     next_position: torch.Tensor
     """`(batch, 1)`: position of the next token."""
+    ffn_memory: FfnMemory | None = None
+    """Memory for the feed-forward layers, which the text goes on reading."""
 
     @staticmethod
     def of(cache) -> "MemoryInCache | None":
@@ -71,17 +74,17 @@ class MemoryInCache:
         batch, length = self.attention_mask.shape
         expected = (batch, past_length + new.shape[1] - length + self.prompt_length)
         if attention_mask is None:
-            prompt = self.attention_mask[:, length - self.prompt_length :]
-            attention_mask = torch.cat([prompt, prompt.new_ones(batch, expected[1] - self.prompt_length)], dim=1)
+            attention_mask = self.attention_mask.new_ones(expected)
         if attention_mask.shape != expected or len(new) != batch:
             raise ValueError(
                 f"`{CACHE_NAME}` holds memory for {batch} prompts: to go on, `attention_mask` must have shape "
                 f"{expected} (all tokens so far, without memory), got {tuple(attention_mask.shape)} with "
                 f"{len(new)} rows of new tokens."
             )
-        position_ids = self.next_position + attention_mask[:, self.prompt_length :].long().cumsum(dim=1) - 1
-        memory = self.attention_mask[:, : length - self.prompt_length].to(attention_mask.dtype)
-        return torch.cat([memory, attention_mask], dim=1), position_ids[:, -new.shape[1] :].expand(3, -1, -1)
+        after = attention_mask[:, self.prompt_length :]
+        position_ids = self.next_position + after.long().cumsum(dim=1) - 1
+        attention_mask = torch.cat([self.attention_mask.to(after.dtype), after], dim=1)
+        return attention_mask, position_ids[:, -new.shape[1] :].expand(3, -1, -1)
 
 
 class CoMemGenerationMixin(GenerationMixin):
@@ -123,12 +126,14 @@ class CoMemGenerationMixin(GenerationMixin):
         cache = given_cache(kwargs.pop("cache", None), kwargs.pop("past_key_values", None))
         if cache is not None:
             kwargs[CACHE_NAME] = cache
-        if memory_inputs is None:
-            if MemoryInCache.of(cache) is not None:
-                raise ValueError(
-                    f"`generate` cannot continue `{CACHE_NAME}` with memory in it; pass the whole text with "
-                    "`memory_inputs`, or call the model itself."
-                )
+        if memory_inputs is None and MemoryInCache.of(cache) is not None:
+            raise ValueError(
+                f"`generate` cannot continue `{CACHE_NAME}` with memory in it; pass the whole text with "
+                "`memory_inputs`, or call the model itself."
+            )
+        if memory_inputs is None and not self._is_changed_by_sites(
+            kwargs.get("pixel_values"), kwargs.get("pixel_values_videos")
+        ):
             # This model's settings, not the backbone's; merged here, because transformers deprecates passing both.
             generation_config = copy.deepcopy(
                 self.generation_config if generation_config is None else generation_config
@@ -137,10 +142,10 @@ class CoMemGenerationMixin(GenerationMixin):
             return self.backbone.generate(inputs, generation_config, *args, **kwargs)
         input_ids = inputs if inputs is not None else kwargs.pop("input_ids", None)
         if input_ids is None:
-            raise ValueError("`input_ids` is needed to generate with `memory_inputs`, got None.")
+            raise ValueError("`input_ids` is needed to generate with memory, got None.")
         for name in ("position_ids", "inputs_embeds"):
             if kwargs.pop(name, None) is not None:
-                raise ValueError(f"`{name}` cannot be combined with `memory_inputs`; pass `input_ids` alone.")
+                raise ValueError(f"`{name}` cannot be combined with memory; pass `input_ids` alone.")
         refuse_filled_cache(cache)
         prompt_inputs = {name: kwargs.pop(name, None) for name in PROMPT_INPUTS}
         mask = prompt_inputs["attention_mask"]
@@ -152,6 +157,8 @@ class CoMemGenerationMixin(GenerationMixin):
         if len(input_ids) > 1 and is_padding[..., -1].any():
             logger.warning(RIGHT_PADDING)
         prompt = self._prepend_memory(memory_inputs, input_ids, **prompt_inputs)
+        if prompt.ffn_memory is not None:  # as tensors, which beams and returned sequences repeat
+            kwargs |= {"ffn_keys": prompt.ffn_memory.keys, "ffn_values": prompt.ffn_memory.values}
         return super().generate(
             input_ids,
             generation_config,
@@ -185,7 +192,9 @@ class CoMemGenerationMixin(GenerationMixin):
         next_position = prompt.position_ids.amax(dim=(0, 2))[:, None] + 1
         if self.config.decode_position_offset is not None:
             next_position = next_position - prompt.memory_lengths + self.config.decode_position_offset
-        cache.memory_in_cache = MemoryInCache(prompt.attention_mask, prompt.prompt_length, next_position)
+        cache.memory_in_cache = MemoryInCache(
+            prompt.attention_mask, prompt.prompt_length, next_position, prompt.ffn_memory
+        )
 
     def _validate_generation_mode(self, generation_mode, generation_config, generation_mode_kwargs):
         # Without memory the backbone generates, so every call that comes here has memory.
@@ -213,11 +222,20 @@ class CoMemGenerationMixin(GenerationMixin):
         return input_ids, model_kwargs
 
     def prepare_inputs_for_generation(
-        self, input_ids, inputs_embeds=None, memory_lengths=None, is_first_iteration: bool = False, **kwargs
+        self,
+        input_ids,
+        inputs_embeds=None,
+        memory_lengths=None,
+        ffn_keys=None,
+        ffn_values=None,
+        is_first_iteration: bool = False,
+        **kwargs,
     ):
         model_inputs = super().prepare_inputs_for_generation(
             input_ids, inputs_embeds=inputs_embeds, is_first_iteration=is_first_iteration, **kwargs
         )
+        if ffn_keys is not None:
+            model_inputs |= {"ffn_keys": ffn_keys, "ffn_values": ffn_values}
         offset = self.config.decode_position_offset
         if memory_lengths is not None and offset is not None and not is_first_iteration:
             model_inputs["position_ids"] = model_inputs["position_ids"] - memory_lengths + offset

@@ -11,7 +11,7 @@ from transformers import GenerationConfig, PreTrainedConfig, PreTrainedModel
 
 from .backbone_comem import enclosed_backbone, named_backbone
 from .key_names_comem import to_checkpoint_keys
-from .placement_comem import part_of_device_map
+from .placement_comem import BESIDE_BACKBONE, part_of_device_map
 from .reader_adapter_comem import MERGED, change_readers_weights
 from .tensor_files_comem import open_tensors
 
@@ -85,6 +85,7 @@ def load_onto_backbone(
     config._attn_implementation_internal = backbone.config._attn_implementation
     model = model_class(config, backbone=backbone)
     model.memory_encoder.place(backbone)
+    model._place_sites()
     if model.reader_adapter is not None:
         model.reader_adapter.place(backbone.model, backbone.dtype)
     own = {key: value[...] for key, value in tensors.items() if not key.startswith("backbone.") and key != MERGED}
@@ -93,7 +94,7 @@ def load_onto_backbone(
     device_map = getattr(backbone, "hf_device_map", None)
     if device_map is not None:
         placed = {f"backbone.{name}".removesuffix("."): device for name, device in device_map.items()}
-        beside = ["memory_encoder"] + ["reader_adapter"] * (model.reader_adapter is not None)
+        beside = [name for name in BESIDE_BACKBONE if getattr(model, name) is not None]
         model.hf_device_map = placed | dict.fromkeys(beside, model.device)
     model.generation_config = _generation_config(path, hub_kwargs, generation_config, backbone)
     model.memory_encoder.note_weights()

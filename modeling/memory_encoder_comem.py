@@ -33,16 +33,18 @@ class CoMemMemoryEncoder(nn.Module):
         super().__init__()
         self.image_token_id = config.backbone_config.image_token_id
         self.video_token_id = config.backbone_config.video_token_id
-        self.shares_weights = config.encoder == "adapter"
+        self.shares_weights = config.encoder == "adapter" or config.num_memory_tokens == 0
         if self.shares_weights:
             layers = target_layers(backbone.model, config.lora_config["target_modules"])
+            layers = layers if config.num_memory_tokens else {}
             self.adapter = CoMemAdapter(layers, config.lora_config)
             shared = share_weights(backbone.model)
             add_terms(shared, self.adapter)
             object.__setattr__(self, "model", shared)  # past nn.Module, which would register a submodule
         else:
             self.model = _own_model(backbone)
-        self.resampler = CoMemResampler(config)
+        # Without memory tokens there are no items to read: the encoder has no tensors of its own.
+        self.resampler = CoMemResampler(config) if config.num_memory_tokens else None
         self._seen: WeightsSample | None = None
 
     def place(self, backbone: PreTrainedModel):
@@ -52,7 +54,8 @@ class CoMemMemoryEncoder(nn.Module):
         """
         if self.shares_weights:
             self.adapter.place(self.model, backbone.dtype)
-        self.resampler.to(device=execution_device(backbone.get_input_embeddings()), dtype=backbone.dtype)
+        if self.resampler is not None:
+            self.resampler.to(device=execution_device(backbone.get_input_embeddings()), dtype=backbone.dtype)
 
     def train(self, mode: bool = True) -> "CoMemMemoryEncoder":
         super().train(mode)

@@ -16,17 +16,20 @@ from .base_model_comem import CoMemBaseModel
 from .cache_name_comem import CACHE_NAME, given_cache, refuse_filled_cache
 from .checkpoint_comem import CoMemCheckpointMixin
 from .configuration_comem import CoMemConfig
+from .ffn_memory_comem import CoMemFfnMemory
 from .generation_comem import CoMemGenerationMixin, MemoryInCache
 from .memory_encoder_comem import CoMemMemoryEncoder
 from .memory_inputs import check_items
+from .memory_sites_comem import CoMemSitesMixin
 from .placement_comem import execution_device
-from .prompt_with_memory_comem import CoMemPromptMixin, PromptWithMemory, logits_of_prompt, without_unknown_seconds
+from .prompt_with_memory_comem import IGNORE_INDEX, CoMemPromptMixin, PromptWithMemory, without_unknown_seconds
 from .reader_adapter_comem import CoMemReaderMixin
 from .resampler_comem import Projection
+from .vision_memory_comem import CoMemVisionMemory
 
 
 class CoMemForConditionalGeneration(
-    CoMemCheckpointMixin, CoMemReaderMixin, CoMemPromptMixin, CoMemGenerationMixin, PreTrainedModel
+    CoMemCheckpointMixin, CoMemReaderMixin, CoMemSitesMixin, CoMemPromptMixin, CoMemGenerationMixin, PreTrainedModel
 ):
     """A vision-language model with memory in front of its prompts.
 
@@ -69,6 +72,7 @@ class CoMemForConditionalGeneration(
         self.backbone = backbone
         self.memory_encoder = CoMemMemoryEncoder(config, backbone)
         self._make_reader_adapter()
+        self._make_sites()
         self.post_init()
         self.freeze_backbone()
         self.memory_encoder.note_weights()
@@ -103,9 +107,11 @@ class CoMemForConditionalGeneration(
             config["backbone_revision"] = commit_in_cache(name)
         model = cls(CoMemConfig(backbone_config=backbone.config, **config), backbone=backbone)
         model.memory_encoder.place(backbone)
-        with torch.no_grad():
-            embeddings = backbone.get_input_embeddings().weight
-            model.memory_encoder.resampler.start(size=embeddings.float().pow(2).mean().sqrt().item())
+        model._place_sites()
+        if model.memory_encoder.resampler is not None:
+            with torch.no_grad():
+                embeddings = backbone.get_input_embeddings().weight
+                model.memory_encoder.resampler.start(size=embeddings.float().pow(2).mean().sqrt().item())
         if backbone.generation_config is not None:
             model.generation_config = copy.deepcopy(backbone.generation_config)
         return model.train(backbone.training)
@@ -116,9 +122,9 @@ class CoMemForConditionalGeneration(
         return execution_device(self.get_input_embeddings())
 
     def freeze_backbone(self):
-        """Require gradients for the memory encoder's own tensors only."""
+        """Require gradients for the own tensors of memory encoder, feed-forward and vision memory only."""
         self.requires_grad_(False)
-        for parameter in self.memory_encoder_parameters().values():
+        for parameter in (self.memory_encoder_parameters() | self.site_parameters()).values():
             parameter.requires_grad_(True)
 
     def memory_encoder_parameters(self) -> dict[str, nn.Parameter]:
@@ -126,6 +132,7 @@ class CoMemForConditionalGeneration(
         return {f"memory_encoder.{name}": parameter for name, parameter in self.memory_encoder.named_parameters()}
 
     def _set_gradient_checkpointing(self, *args, **kwargs):
+        self._refuse_reentrant_checkpointing(kwargs.get("gradient_checkpointing_func", args[-1] if args else None))
         super()._set_gradient_checkpointing(*args, **kwargs)
         self.memory_encoder.model._set_gradient_checkpointing(*args, **kwargs)  # even if it is no submodule
 
@@ -159,7 +166,7 @@ class CoMemForConditionalGeneration(
         embeddings = super().resize_token_embeddings(*args, **kwargs)
         encoder, size = self.memory_encoder.model, embeddings.num_embeddings
         known = encoder.get_input_embeddings().num_embeddings
-        if self.config.encoder == "separate" and size != known:
+        if not self.memory_encoder.shares_weights and size != known:
             new = encoder.resize_token_embeddings(size, mean_resizing=False).weight
             with torch.no_grad():
                 new[known:].copy_(embeddings.weight[known:])
@@ -167,14 +174,24 @@ class CoMemForConditionalGeneration(
 
     @can_return_tuple
     def get_image_features(self, pixel_values: torch.Tensor, image_grid_thw: torch.Tensor | None = None, **kwargs):
-        """Run the backbone's vision tower; see the backbone's method of the same name."""
+        """Run the backbone's vision tower; see the backbone's method of the same name.
+
+        Raises:
+            ValueError: If memory in the vision tower makes the features depend on the question.
+        """
+        kwargs = self._refuse_features_without_question(kwargs)
         return self.backbone.get_image_features(pixel_values, image_grid_thw, **kwargs)
 
     @can_return_tuple
     def get_video_features(
         self, pixel_values_videos: torch.Tensor, video_grid_thw: torch.Tensor | None = None, **kwargs
     ):
-        """Run the backbone's vision tower; see the backbone's method of the same name."""
+        """Run the backbone's vision tower; see the backbone's method of the same name.
+
+        Raises:
+            ValueError: If memory in the vision tower makes the features depend on the question.
+        """
+        kwargs = self._refuse_features_without_question(kwargs)
         return self.backbone.get_video_features(pixel_values_videos, video_grid_thw, **kwargs)
 
     def encode_memory(self, memory_inputs) -> torch.Tensor:
@@ -186,6 +203,7 @@ class CoMemForConditionalGeneration(
         Returns:
             `torch.Tensor` of shape `(items, num_memory_tokens, hidden)`.
         """
+        self._refuse_items_without_encoder()
         self.memory_encoder.check_weights()
         items = check_items(memory_inputs).to(self.device)
         if items["input_ids"].shape[0] == 0:
@@ -246,13 +264,19 @@ class CoMemForConditionalGeneration(
             video_grid_thw=video_grid_thw,
             mm_token_type_ids=mm_token_type_ids,
             memory_inputs=memory_inputs,
+            labels=labels,
             **kwargs,
         )
         if prompt is None:
             return self.backbone(**inputs, labels=labels, logits_to_keep=logits_to_keep)
-        length = prompt.inputs_embeds.shape[1]
-        logits_to_keep = logits_of_prompt(logits_to_keep, prompt.prompt_length, length)
-        output = self.backbone(**inputs, labels=labels, logits_to_keep=logits_to_keep)
+        labels = prompt.labels_in_sequence(labels)
+        output = self.backbone(**inputs, labels=labels, logits_to_keep=prompt.logits_in_sequence(logits_to_keep))
+        output.logits = prompt.logits_of_prompt(output.logits, logits_to_keep)
+        if prompt.alignment_loss is not None and output.loss is not None:
+            # With accumulation, a batch counts by its share of the answers, as in the backbone's own loss.
+            count = kwargs.get("num_items_in_batch")
+            share = 1.0 if count is None else (labels[:, 1:] != IGNORE_INDEX).sum() / count
+            output.loss = output.loss + prompt.alignment_loss * share
         self._remember_memory(getattr(output, CACHE_NAME, inputs[CACHE_NAME]), prompt)
         prompt.add_vision_outputs(output)
         return output
@@ -272,6 +296,9 @@ class CoMemForConditionalGeneration(
         mm_token_type_ids: torch.IntTensor | None = None,
         memory_inputs=None,
         past_key_values=None,
+        labels: torch.LongTensor | None = None,
+        ffn_keys: torch.Tensor | None = None,
+        ffn_values: torch.Tensor | None = None,
         **kwargs,
     ) -> tuple[dict[str, Any], PromptWithMemory | None]:
         """Return the backbone's arguments for those of `forward`, and the prompt if it has memory in front of it."""
@@ -284,8 +311,13 @@ class CoMemForConditionalGeneration(
             "video_grid_thw": video_grid_thw,
             "mm_token_type_ids": mm_token_type_ids,
         }
-        if memory_inputs is None:
-            memory = MemoryInCache.of(cache)
+        memory = MemoryInCache.of(cache)
+        if ffn_keys is not None:  # `generate` has read the prompt
+            kwargs["ffn_memory"] = self.ffn_memory.of_slots(ffn_keys, ffn_values)
+        elif memory is not None and memory.ffn_memory is not None:
+            kwargs["ffn_memory"] = memory.ffn_memory
+        by_sites = ffn_keys is None and self._is_changed_by_sites(pixel_values, pixel_values_videos)
+        if memory_inputs is None and not (by_sites and (cache is None or cache.get_seq_length() == 0)):
             if memory is not None and position_ids is None:
                 if pixel_values is not None or pixel_values_videos is not None:
                     raise ValueError(f"Pictures after memory in `{CACHE_NAME}` need `position_ids`, got None.")
@@ -296,7 +328,7 @@ class CoMemForConditionalGeneration(
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("Exactly one of `input_ids` and `inputs_embeds` is needed beside `memory_inputs`.")
         if position_ids is not None:
-            raise ValueError("`position_ids` cannot be combined with `memory_inputs`: memory takes positions, too.")
+            raise ValueError("`position_ids` cannot be combined with memory, which decides about positions, too.")
         refuse_filled_cache(cache)
         if attention_mask is None and input_ids is not None:
             attention_mask, _ = self._find_padding(input_ids, self.generation_config)
@@ -306,6 +338,7 @@ class CoMemForConditionalGeneration(
             inputs_embeds=inputs_embeds,
             attention_mask=attention_mask,
             second_per_grid_ts=kwargs.pop("second_per_grid_ts", None),
+            labels=labels,
             **vision,
             **{name: kwargs[name] for name in ("output_attentions", "output_hidden_states") if name in kwargs},
         )
@@ -314,16 +347,20 @@ class CoMemForConditionalGeneration(
             "attention_mask": prompt.attention_mask,
             "position_ids": prompt.position_ids,
         }
+        if prompt.ffn_memory is not None:
+            inputs["ffn_memory"] = prompt.ffn_memory
         return {**inputs, **kwargs}, prompt
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module):
-        # Only the resampler's modules are initialised here; the backbone and the adapters initialise themselves.
+        # Only our own modules are initialised here; the backbone and the adapters initialise themselves.
         super()._init_weights(module)
         if isinstance(module, Projection):
             init.xavier_uniform_(module.weight)  # torch's default has a third of this variance and shrinks signals
         elif isinstance(module, nn.Embedding):  # the queries must differ, or all memory vectors would be the same
             init.normal_(module.weight)
+        elif isinstance(module, (CoMemFfnMemory, CoMemVisionMemory)):
+            module.start()
 
 
 __all__ = ["CoMemForConditionalGeneration"]

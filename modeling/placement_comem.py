@@ -8,6 +8,10 @@ import torch
 from torch import nn
 
 
+BESIDE_BACKBONE = ("memory_encoder", "reader_adapter", "ffn_memory", "vision_memory")
+"""Parts of the model that are placed with its backbone."""
+
+
 def is_quantized(module: nn.Module) -> bool:
     """Whether a layer's own weights are in a quantized format."""
     return any(
@@ -43,9 +47,15 @@ def part_of_device_map(device_map: Any) -> Any:
     """Return the backbone's part of a `device_map` for the whole model; what is beside it goes with the backbone."""
     if not isinstance(device_map, dict):
         return device_map
-    beside = ("memory_encoder", "reader_adapter")
-    backbone = {name: device for name, device in device_map.items() if name.split(".")[0] not in beside}
+    backbone = {name: device for name, device in device_map.items() if name.split(".")[0] not in BESIDE_BACKBONE}
     return {name.removeprefix("backbone").removeprefix("."): device for name, device in backbone.items()}
 
 
-__all__ = ["execution_device", "fetch_offloaded", "is_offloaded", "is_quantized", "part_of_device_map"]
+__all__ = [
+    "BESIDE_BACKBONE",
+    "execution_device",
+    "fetch_offloaded",
+    "is_offloaded",
+    "is_quantized",
+    "part_of_device_map",
+]

@@ -103,7 +103,8 @@ def make_model(family: str = "qwen2_vl", seed: int = 0, **config) -> CoMemForCon
         for name, parameter in model.memory_encoder_parameters().items():
             if name.endswith("/B"):
                 parameter.normal_(std=0.1)
-        model.memory_encoder.resampler.norm.weight.fill_(0.5)
+        if model.memory_encoder.resampler is not None:
+            model.memory_encoder.resampler.norm.weight.fill_(0.5)
     return model.eval()
 
 

@@ -16,7 +16,8 @@ TOP = ("comem_hf", "conversion", "model_cards", "modeling")
 MOST_FILES = 9
 # A folder that Hub repositories carry has to be flat, and so are its tests.
 FLAT = ("modeling", "tests/modeling")
-CARRIED = {"PIL", "huggingface_hub", "numpy", "peft", "safetensors", "torch", "transformers"}
+# accelerate: PEFT needs it, and layers that have its hooks came from there.
+CARRIED = {"PIL", "accelerate", "huggingface_hub", "numpy", "peft", "safetensors", "torch", "transformers"}
 
 
 def module_of(path: Path) -> str:

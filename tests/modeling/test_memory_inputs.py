@@ -189,13 +189,13 @@ def test_memory_that_does_not_fit_is_refused(model, make_inputs, change, message
 
 
 def test_positions_beside_memory_are_refused(model, make_inputs):
-    with pytest.raises(ValueError, match="`position_ids` cannot be combined with `memory_inputs`"):
+    with pytest.raises(ValueError, match="`position_ids` cannot be combined with memory"):
         model(**make_inputs((1,)), position_ids=torch.zeros(1))
 
 
 @pytest.mark.parametrize("name", ["position_ids", "inputs_embeds"])
 def test_generating_with_memory_wants_ids_alone(model, make_inputs, name):
-    with pytest.raises(ValueError, match=f"`{name}` cannot be combined with `memory_inputs`"):
+    with pytest.raises(ValueError, match=f"`{name}` cannot be combined with memory"):
         model.generate(**make_inputs((1,)), **{name: torch.zeros(1)}, max_new_tokens=2)
 
 
