@@ -9,6 +9,7 @@ from transformers import PreTrainedModel
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLDecoderLayer
 from transformers.models.qwen2_vl.modeling_qwen2_vl import Qwen2VLDecoderLayer
 
+from .composition_comem import with_same_children
 from .resampler_comem import Projection
 
 
@@ -225,7 +226,7 @@ def compose_layers(text_model: PreTrainedModel, classes: dict[type, type] = LAYE
                 f"each with {', '.join(f'`{name}`' for name in READ_BY_LAYERS)}, got {type(layer).__name__}."
             )
     for index, layer in layers.items():
-        text_model.layers[index] = _as_class(layer, classes[type(layer)])
+        text_model.layers[index] = with_same_children(classes[type(layer)], layer)
 
 
 def restore_layers(text_model: PreTrainedModel, classes: dict[type, type] = LAYER_CLASSES):
@@ -238,21 +239,7 @@ def restore_layers(text_model: PreTrainedModel, classes: dict[type, type] = LAYE
     originals = {composed: original for original, composed in classes.items()}
     for index, layer in enumerate(text_model.layers):
         if type(layer) in originals:
-            text_model.layers[index] = _as_class(layer, originals[type(layer)])
-
-
-def _as_class(layer: nn.Module, cls: type[nn.Module]) -> nn.Module:
-    """Return a layer of another class that has taken over all that a layer holds; that one is no longer used."""
-    hook = vars(layer).get("_hf_hook")
-    if hook is not None:  # accelerate's hook holds `forward` of the old class
-        from accelerate.hooks import add_hook_to_module, remove_hook_from_module
-
-        remove_hook_from_module(layer)
-        del layer.forward
-    # Everything, not children alone: transformers puts the hooks that record hidden states on layers once and for all.
-    new = cls.__new__(cls)
-    vars(new).update(vars(layer))
-    return new if hook is None else add_hook_to_module(new, hook)
+            text_model.layers[index] = with_same_children(originals[type(layer)], layer)
 
 
 __all__ = [
