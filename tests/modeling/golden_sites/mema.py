@@ -176,7 +176,7 @@ class Llava:
         question = question_mean(embeds, is_text, labels)
 
         tokens = self.tower.embed(pixel_values)
-        counts = is_image.sum(dim=1)
+        counts = is_image.sum(dim=1).clamp(min=1)  # a sample without placeholder has a picture that nobody reads
         memory = begin(self.memory, question, counts, tokens)
         pictures = self.projector(features(run_layers(self.tower.layers(), memory, tokens)))
         padded = expand(embeds, is_image, is_text, pictures, labels)
@@ -214,6 +214,8 @@ def expand(embeds, is_image, is_text, pictures, labels=None) -> dict[str, torch.
     pictures, rows, row_labels = iter(pictures), [], []
     for row in range(len(embeds)):
         pieces, labels_of_pieces = [], []
+        if not is_image[row].any():
+            next(pictures)
         for position in range(embeds.shape[1]):
             if is_image[row, position]:
                 pieces.append(next(pictures))
