@@ -16,7 +16,6 @@ from .base_model_comem import CoMemBaseModel
 from .cache_name_comem import CACHE_NAME, given_cache, refuse_filled_cache
 from .checkpoint_comem import CoMemCheckpointMixin
 from .configuration_comem import CoMemConfig
-from .ffn_memory_comem import CoMemFfnMemory
 from .generation_comem import CoMemGenerationMixin, MemoryInCache
 from .memory_encoder_comem import CoMemMemoryEncoder
 from .memory_inputs import check_items
@@ -25,7 +24,6 @@ from .placement_comem import execution_device
 from .prompt_with_memory_comem import IGNORE_INDEX, CoMemPromptMixin, PromptWithMemory, without_unknown_seconds
 from .reader_adapter_comem import CoMemReaderMixin
 from .resampler_comem import Projection
-from .vision_memory_comem import CoMemVisionMemory
 
 
 class CoMemForConditionalGeneration(
@@ -108,6 +106,8 @@ class CoMemForConditionalGeneration(
         model = cls(CoMemConfig(backbone_config=backbone.config, **config), backbone=backbone)
         model.memory_encoder.place(backbone)
         model._place_sites()
+        for site in model._sites().values():  # `_init_weights` is not called for what has no tensor of its own
+            site.start()
         if model.memory_encoder.resampler is not None:
             with torch.no_grad():
                 embeddings = backbone.get_input_embeddings().weight
@@ -359,8 +359,6 @@ class CoMemForConditionalGeneration(
             init.xavier_uniform_(module.weight)  # torch's default has a third of this variance and shrinks signals
         elif isinstance(module, nn.Embedding):  # the queries must differ, or all memory vectors would be the same
             init.normal_(module.weight)
-        elif isinstance(module, (CoMemFfnMemory, CoMemVisionMemory)):
-            module.start()
 
 
 __all__ = ["CoMemForConditionalGeneration"]

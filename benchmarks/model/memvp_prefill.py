@@ -96,7 +96,7 @@ def count() -> dict[str, int]:
 
 
 def reader_by_formula(length: int, slots: int = 0) -> int:
-    """Compute the operations of a prefill from the sizes: layers, attention in full (no mask saves any), slots, head."""
+    """Compute the operations of a prefill by the sizes: layers, attention to all, slots, projector, output layer."""
     sizes = BACKBONE_2B["text_config"]
     d, heads, kv_heads = sizes["hidden_size"], sizes["num_attention_heads"], sizes["num_key_value_heads"]
     projections = 2 * d * d + 2 * d * d * kv_heads // heads
