@@ -1,8 +1,12 @@
 """A layer in place of another, of the same parts: how memory gets into layers of a backbone."""
 
-from importlib import import_module
-
 from torch import nn
+
+
+try:  # Where it is not installed, no layer has a hook of it; a Hub repository's code must not ask for it.
+    from accelerate.hooks import add_hook_to_module, remove_hook_from_module
+except ImportError:
+    pass
 
 
 def with_same_children(new_class: type[nn.Module], old: nn.Module) -> nn.Module:
@@ -23,14 +27,13 @@ def with_same_children(new_class: type[nn.Module], old: nn.Module) -> nn.Module:
         raise ValueError(f"A {type(old).__name__} that is compiled cannot change; compile the model after this.")
     placement = getattr(old, "_hf_hook", None)
     if placement is not None:  # it has put a function of its own in place of the layer's `forward`
-        hooks = import_module("accelerate.hooks")  # there, if a layer has its hook; not needed otherwise
-        hooks.remove_hook_from_module(old)
+        remove_hook_from_module(old)
     # All of it, not children alone: transformers puts the hooks that record hidden states on layers once and for all.
     new = new_class.__new__(new_class)
     new.__dict__.update(old.__dict__)
     if placement is not None:
         new.__dict__.pop("forward", None)
-        hooks.add_hook_to_module(new, placement)
+        add_hook_to_module(new, placement)
     return new
 
 

@@ -57,7 +57,12 @@ class CoMemForConditionalGeneration(
         "Qwen2VLVisionBlock",
         "Qwen2_5_VLDecoderLayer",
         "Qwen2_5_VLVisionBlock",
+        "CoMemQwen2VLDecoderLayer",
+        "CoMemQwen2VLVisionBlock",
+        "CoMemQwen2_5_VLDecoderLayer",
+        "CoMemQwen2_5_VLVisionBlock",
         "CoMemResampler",
+        "CoMemVisionMemory",
     ]
 
     def __init__(self, config: CoMemConfig, backbone: PreTrainedModel | None = None):

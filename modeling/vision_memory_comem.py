@@ -110,6 +110,7 @@ class CoMemVisionMemory(nn.Module):
         self.pooling_projection = Projection(POOLINGS[self.pooling] * vision_size, vision_size)
         self.unit = CoMemGatedUnit(vision_size, max(vision_size // config["reduction_ratio"], 1))
         self.gate = CoMemTokenGate(vision_size)
+        self.start()
 
     @torch.no_grad()
     def start(self):

@@ -16,7 +16,7 @@ TOP = ("comem_hf", "conversion", "model_cards", "modeling")
 MOST_FILES = 9
 # A folder that Hub repositories carry has to be flat, and so are its tests.
 FLAT = ("modeling", "tests/modeling")
-# accelerate: PEFT needs it, and layers that have its hooks came from there.
+# accelerate: where it is installed, for layers that have its hooks.
 CARRIED = {"PIL", "accelerate", "huggingface_hub", "numpy", "peft", "safetensors", "torch", "transformers"}
 
 

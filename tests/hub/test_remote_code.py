@@ -47,9 +47,10 @@ def test_model_and_processor_carry_all_of_modeling_as_it_is(saved):
     assert "modeling_comem.py" not in code_in(saved.processor)
 
 
-def test_a_configuration_carries_its_own_file(tmp_path):
+def test_a_configuration_carries_its_own_files(tmp_path):
     CoMemConfig().save_pretrained(tmp_path)
-    assert code_in(tmp_path) == {"configuration_comem.py": CODE["configuration_comem.py"]}
+    files = ("configuration_comem.py", "field_checks_comem.py", "site_configuration_comem.py")
+    assert code_in(tmp_path) == {name: CODE[name] for name in files}
     assert auto_map_in(tmp_path) == CONFIG_MAP
 
 
