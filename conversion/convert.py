@@ -23,6 +23,8 @@ from comem_hf.conversion.published.tensor_files import LazyTensor, find_file
 from comem_hf.conversion.weights.adapters import AdapterWeights
 from comem_hf.conversion.weights.encoder_weights import adapter_weights, separate_weights
 from comem_hf.conversion.weights.reader_weights import UNKNOWN, UNKNOWN_BASE, reader_weights
+from comem_hf.conversion.weights.text_reader import UNKNOWN as UNKNOWN_TEXT
+from comem_hf.conversion.weights.text_reader import TextReader, read_text_reader
 from comem_hf.modeling import CoMemConfig, CoMemForConditionalGeneration, CoMemProcessor
 from comem_hf.modeling.adapter_comem import linear_layers
 from comem_hf.modeling.backbone_comem import commit_of
@@ -30,6 +32,7 @@ from comem_hf.modeling.configuration_comem import READER_LORA_DEFAULTS
 from comem_hf.modeling.fingerprint_comem import checksum
 from comem_hf.modeling.key_names_comem import to_checkpoint_keys
 from comem_hf.modeling.local_paths_comem import is_repository_id, public_name, without_local_paths
+from comem_hf.modeling.reader_comem import LANGUAGE_MODEL
 from comem_hf.modeling.remote_code_comem import enter_remote_code
 from comem_hf.modeling.resampler_comem import CoMemResampler
 from comem_hf.repository.readable import refuse_unreadable
@@ -50,6 +53,7 @@ def convert_checkpoint(
     output: str | os.PathLike,
     *,
     backbone: str | os.PathLike | None = None,
+    reader: str | os.PathLike | None = None,
     encoder: str = "adapter",
     resampler: dict[str, Any] | None = None,
     rank: int | None = None,
@@ -61,7 +65,7 @@ def convert_checkpoint(
     Layouts are: fully merged, with or without the frozen copy of the backbone (`model_inf.*`), or a PEFT adapter
     folder. Tensors are copied from file to file one at a time. The result answers as the published code does:
     `query_vision="encoder"`, `memory_order="reversed"`. A reader that was trained, too, gets a reader adapter (see
-    [`CoMemReaderMixin`]).
+    [`CoMemReaderMixin`]); a text-only reader gets its change merged into its weights.
 
     Args:
         source (`str` or `os.PathLike`): Folder or repository; safetensors or `.bin`, in one file or in shards, with
@@ -70,6 +74,8 @@ def convert_checkpoint(
         backbone (`str` or `os.PathLike`, *optional*): The backbone that the checkpoint was made from. It is needed
             unless the checkpoint holds a copy, or an adapter folder the untouched weights, with which it is compared.
             If given, it supplies configuration, generation settings, tokenizer and image processor.
+        reader (`str` or `os.PathLike`, *optional*): The text-only language model that a reader was trained from, for
+            checkpoints that have one. A merged checkpoint needs its configuration only.
         encoder (`str`, *optional*, defaults to `"adapter"`): `"adapter"` keeps the factors of an adapter folder, or
             recovers the low-rank change of each linear layer from merged weights by singular value decomposition;
             `"separate"` writes the encoder's full weights.
@@ -100,8 +106,10 @@ def convert_checkpoint(
         )
     refuse_unreadable("source", source, CONFIG_NAMES)
     refuse_unreadable("backbone", backbone, CONFIG_NAMES)
-    with output_folder(output, CHECKPOINT, inputs=(source, backbone), overwrite=overwrite) as folder:
-        published = read_published(source, backbone)
+    refuse_unreadable("reader", reader, CONFIG_NAMES)
+    with output_folder(output, CHECKPOINT, inputs=(source, backbone, reader), overwrite=overwrite) as folder:
+        published = read_published(source, backbone, has_text_reader=reader is not None)
+        text_reader = None if published.text_reader is None else read_text_reader(published, reader)
         config = CoMemConfig(
             backbone_config=published.config,
             num_memory_tokens=published.resampler["latents"].shape[1],
@@ -111,13 +119,14 @@ def convert_checkpoint(
             query_vision="encoder",
             backbone_name_or_path=_backbone_name(published),
             backbone_revision=None if backbone is None else commit_of(backbone, {}),
+            **({} if text_reader is None else _fields_of_reader(text_reader, reader)),
         )
         report = ConversionReport(Path(output), published.layout, encoder)
         report.notes = assumptions(published, config, resampler)
         companions = _load_companions(published.config_source)  # before the slow part
-        tensors = _tensors(published, config, rank, max_error, report)
+        tensors = _tensors(published, text_reader, config, rank, max_error, report)
         for note in report.notes:
-            if note in (UNKNOWN, UNKNOWN_BASE):
+            if note in (UNKNOWN, UNKNOWN_BASE, UNKNOWN_TEXT):
                 logger.warning(note)
         _write(folder, tensors)
         readers = {key: tensor.load for key, tensor in tensors.items()}
@@ -136,13 +145,26 @@ def convert_checkpoint(
             folder,
             source=public_name(source),
             backbone=backbone and public_name(backbone),
+            reader=reader and public_name(reader),
             adapter_backbone=adapter_backbone_name(published),
         )
     return report
 
 
+def _fields_of_reader(text_reader: TextReader, name: str | os.PathLike) -> dict[str, Any]:
+    fields = {"reader_config": text_reader.config, "reader_vocabulary": "backbone", "reader_prompt": "whole"}
+    if text_reader.trained is False and is_repository_id(name):  # else it is no longer the one of that name
+        fields |= {"reader_name_or_path": str(name), "reader_revision": commit_of(name, {})}
+    return fields
+
+
 def _tensors(
-    published: PublishedCheckpoint, config: CoMemConfig, rank: int | None, max_error: float, report: ConversionReport
+    published: PublishedCheckpoint,
+    text_reader: TextReader | None,
+    config: CoMemConfig,
+    rank: int | None,
+    max_error: float,
+    report: ConversionReport,
 ) -> dict[str, LazyTensor]:
     with torch.device("meta"):
         backbone = AutoModelForImageTextToText.from_config(config.backbone_config)
@@ -156,18 +178,18 @@ def _tensors(
         tensors |= {ENCODER + name.removeprefix("model."): tensor for name, tensor in weights.items()}
         expected |= _with_prefix(ENCODER, backbone.model.state_dict())
     tied = _with_prefix("backbone.", backbone.get_expanded_tied_weights_keys(all_submodels=True))
+    if text_reader is not None:
+        model = text_reader.on_meta()
+        tensors |= _with_prefix(LANGUAGE_MODEL, text_reader.weights)
+        expected |= _with_prefix(LANGUAGE_MODEL, model.state_dict())
+        tied |= _with_prefix(LANGUAGE_MODEL, model.get_expanded_tied_weights_keys(all_submodels=True))
     _check(tensors, expected, tied, published.source)
     tensors = {key: tensor for key, tensor in tensors.items() if key not in tied}
-    reader = reader_weights(published, layers, max_error)
-    tensors |= {key: tensor for key, tensor in _with_prefix("backbone.", reader.backbone).items() if key in tensors}
-    report.reader_trained = reader.trained
-    report.notes += reader.notes
-    if reader.adapter is not None:
-        tensors |= _with_prefix(READER, reader.adapter.tensors)
-        config.reader_lora_config = {**READER_LORA_DEFAULTS, **reader.adapter.config, "merged": reader.merged}
-        config.backbone_checksum = _checksum(published.backbone, backbone)
-        report.reader_rank = reader.adapter.rank
-        _report_errors(report, reader.adapter, "reader.")
+    if text_reader is not None:
+        report.reader_trained, report.reader_rank = text_reader.trained, text_reader.rank
+        report.notes.append(text_reader.note)
+    else:
+        tensors |= _reader_adapter(published, tensors, layers, config, backbone, max_error, report)
     if config.encoder == "adapter":  # last, because it can take an hour
         adapter = adapter_weights(published, layers, rank, max_error)
         tensors |= _with_prefix(ENCODER, adapter.tensors)
@@ -176,6 +198,28 @@ def _tensors(
         _report_errors(report, adapter)
     CoMemConfig.from_dict(config.to_dict())  # a configuration that cannot be loaded is not written
     return tensors
+
+
+def _reader_adapter(
+    published: PublishedCheckpoint,
+    tensors: dict[str, LazyTensor],
+    layers: list[str],
+    config: CoMemConfig,
+    backbone: PreTrainedModel,
+    max_error: float,
+    report: ConversionReport,
+) -> dict[str, LazyTensor]:
+    reader = reader_weights(published, layers, max_error)
+    changed = {key: tensor for key, tensor in _with_prefix("backbone.", reader.backbone).items() if key in tensors}
+    report.reader_trained = reader.trained
+    report.notes += reader.notes
+    if reader.adapter is not None:
+        changed |= _with_prefix(READER, reader.adapter.tensors)
+        config.reader_lora_config = {**READER_LORA_DEFAULTS, **reader.adapter.config, "merged": reader.merged}
+        config.backbone_checksum = _checksum(published.backbone, backbone)
+        report.reader_rank = reader.adapter.rank
+        _report_errors(report, reader.adapter, "reader.")
+    return changed
 
 
 def _report_errors(report: ConversionReport, adapter: AdapterWeights, prefix: str = ""):

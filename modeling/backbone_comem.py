@@ -29,11 +29,14 @@ OWN_ARGUMENTS = ("revision", "subfolder", "key_mapping", "trust_remote_code", "c
 logger = logging.get_logger(__name__)
 
 
-def load_backbone(name: str | os.PathLike, **kwargs) -> PreTrainedModel:
+def load_backbone(
+    name: str | os.PathLike, *, auto_class: Any = AutoModelForImageTextToText, **kwargs
+) -> PreTrainedModel:
     """Load a plain vision-language model; refuse one with missing weights, which transformers would draw at random.
 
     Args:
         name (`str` or `os.PathLike`): Folder or repository.
+        auto_class (`type`, *optional*): The auto class of another kind of model to load.
         **kwargs: As for [`~transformers.PreTrainedModel.from_pretrained`].
 
     Raises:
@@ -43,7 +46,7 @@ def load_backbone(name: str | os.PathLike, **kwargs) -> PreTrainedModel:
     if isinstance(dtype, str) and dtype != "auto" and not isinstance(getattr(torch, dtype, None), torch.dtype):
         raise ValueError(f"`dtype` must be 'auto' or a type of torch such as 'bfloat16', got {dtype!r}.")
     try:
-        backbone, info = AutoModelForImageTextToText.from_pretrained(
+        backbone, info = auto_class.from_pretrained(
             name, **{**kwargs, "output_loading_info": True, "ignore_mismatched_sizes": True}
         )
     except (SafetensorError, json.JSONDecodeError, KeyError):
@@ -138,19 +141,38 @@ def enclosed_backbone(
     Raises:
         ValueError: If tensors are missing, left over or of another shape.
     """
-    prefix = "backbone."
+    backbone_class = MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING[type(config.backbone_config)]
+    return enclosed_model(backbone_class, config.backbone_config, "backbone.", path, tensors, arguments)
+
+
+def enclosed_model(
+    model_class: type[PreTrainedModel],
+    config: PreTrainedConfig,
+    prefix: str,
+    path: str | os.PathLike,
+    tensors: dict[str, Any],
+    arguments: dict[str, Any],
+) -> PreTrainedModel:
+    """Return a plain model inside a checkpoint, as [`enclosed_backbone`] does it.
+
+    Args:
+        model_class (`type`): Its class.
+        config (`PreTrainedConfig`): Its configuration.
+        prefix (`str`): What the keys of its tensors start with.
+        path (`str` or `os.PathLike`), tensors (`dict`), arguments (`dict`): As for [`enclosed_backbone`].
+    """
     unused = (*OWN_ARGUMENTS, *HUB_ARGUMENTS, "ignore_mismatched_sizes")
     state_dict = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
-    backbone, info = MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING[type(config.backbone_config)].from_pretrained(
+    model, info = model_class.from_pretrained(
         None,
-        config=config.backbone_config,
+        config=config,
         state_dict=state_dict,
         output_loading_info=True,
         ignore_mismatched_sizes=True,  # and refused below, in one sentence
         **{name: value for name, value in arguments.items() if name not in unused},
     )
     refuse_loading_errors(path, info, prefix)
-    return backbone
+    return model
 
 
 def commit_of(backbone: str | os.PathLike, backbone_kwargs: dict) -> str | None:
@@ -164,14 +186,14 @@ def commit_of(backbone: str | os.PathLike, backbone_kwargs: dict) -> str | None:
         return None
 
 
-def commit_in_cache(name: str | None) -> str | None:
+def commit_in_cache(name: str | None, what: str = "backbone") -> str | None:
     """Return the latest commit of a repository in the cache; `None` for a folder, and with a warning if not found."""
     if name is None or is_local(name):
         return None
     commit = commit_of(name, {"local_files_only": True})
     if commit is None:
         logger.warning(
-            f"The commit of {name} from which `backbone` was loaded is not known; give it as `backbone_revision`, or "
+            f"The commit of {name} from which `{what}` was loaded is not known; give it as `{what}_revision`, or "
             "memory-only checkpoints will load the latest commit."
         )
     return commit
@@ -188,6 +210,7 @@ __all__ = [
     "commit_in_cache",
     "commit_of",
     "enclosed_backbone",
+    "enclosed_model",
     "load_backbone",
     "named_backbone",
     "refuse_adapters",

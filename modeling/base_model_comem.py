@@ -20,7 +20,9 @@ class CoMemBaseModel(nn.Module):
         super().__init__()
         self.config = model.config
         self.visual = model.backbone.model.visual
-        self.language_model = model.backbone.model.language_model
+        is_backbone = model.reader is None
+        reader = model.backbone.model.language_model if is_backbone else model.reader.language_model.base_model
+        self.language_model = reader
         self.memory_encoder = model.memory_encoder
         object.__setattr__(self, "whole", model)  # not a submodule: it has the head
 
@@ -35,6 +37,8 @@ class CoMemBaseModel(nn.Module):
             `input_ids`.
         """
         inputs, prompt = self.whole._inputs_of_backbone(*args, **kwargs)
+        if self.whole.reader is not None:
+            return self.whole._read_states(inputs, prompt)
         output = self.whole.backbone.model(**inputs, return_dict=True)
         if prompt is not None:
             self.whole._remember_memory(getattr(output, CACHE_NAME), prompt)
@@ -47,7 +51,7 @@ class CoMemBaseModel(nn.Module):
         return self.whole.backbone.get_encoder(modality=modality)
 
     def get_decoder(self) -> nn.Module:
-        """Return the backbone's text model."""
+        """Return the text model that reads: the backbone's, or a text-only reader."""
         return self.language_model
 
 

@@ -20,6 +20,8 @@ from .local_paths_comem import refuse_local_backbone, without_local_paths
 from .memory_encoder_comem import CoMemMemoryEncoder
 from .memory_fingerprint_comem import CoMemFingerprintMixin
 from .reader_adapter_comem import MERGED, READERS, foreign_adapters
+from .reader_comem import LANGUAGE_MODEL
+from .reader_loading_comem import checksum_of_named_reader, refuse_unsavable_reader
 from .remote_code_comem import enter_remote_code
 
 
@@ -40,8 +42,11 @@ class CoMemCheckpointMixin(CoMemFingerprintMixin):
     | `reader_adapter.*.lora_A.weight`, `.lora_B.weight` | the reader adapter, if the reader was trained, too |
     | `ffn_memory.*` | see [`CoMemFfnMemory`] |
     | `vision_memory.*` | see [`CoMemVisionMemory`] |
+    | `reader.language_model.*` | a text-only reader, by the names of its own class |
+    | `reader.projection.*` | the way to its width, if that is not the backbone's |
 
-    A memory-only checkpoint lacks `backbone.*`. Names of layers are those inside the backbone's `.model`.
+    A memory-only checkpoint lacks `backbone.*`, and `reader.language_model.*` if the configuration names that. Names
+    of layers are those inside the backbone's `.model`.
     """
 
     card_writer: ClassVar[Callable[..., None] | None] = None
@@ -86,11 +91,13 @@ class CoMemCheckpointMixin(CoMemFingerprintMixin):
         if not memory_only:
             self._refuse_adapters_beside()
         self.memory_encoder.check_weights()
+        refuse_unsavable_reader(self, memory_only)
         state_dict = kwargs.pop("state_dict", None)
         is_whole = state_dict is None and self._is_whole()
         state_dict = to_checkpoint_keys(self.state_dict() if state_dict is None else state_dict)
         if memory_only:
-            state_dict = {key: tensor for key, tensor in state_dict.items() if not key.startswith("backbone.")}
+            apart = self._held_elsewhere()
+            state_dict = {key: tensor for key, tensor in state_dict.items() if not key.startswith(apart)}
         state_dict.pop(MERGED, None)  # as the configuration says it
         config = self.config
         checksum = self._checksum_of_backbone() if memory_only or config.reader_lora_config else None
@@ -111,6 +118,7 @@ class CoMemCheckpointMixin(CoMemFingerprintMixin):
         enter_remote_code(prepared.config, type(self))
         prepared.config.memory_only = memory_only
         prepared.config.backbone_checksum = checksum
+        prepared.config.reader_checksum = checksum_of_named_reader(self) if memory_only else None
         prepared.config.memory_fingerprint = self.memory_fingerprint() if is_whole else None
         own_card = Path(save_directory, "README.md")
         if kwargs.get("push_to_hub") and own_card.is_file():  # transformers would replace it by its own
@@ -240,10 +248,19 @@ class CoMemCheckpointMixin(CoMemFingerprintMixin):
         return to_checkpoint_keys({name: tensor.detach() for name, tensor in self.memory_encoder_parameters().items()})
 
     def own_parameters(self) -> dict[str, torch.nn.Parameter]:
-        """Return the tensors of a memory-only checkpoint by name: all but the backbone's."""
+        """Return the tensors of a memory-only checkpoint by name.
+
+        These are the memory encoder's own, those of memory in feed-forward layers and vision tower, the reader
+        adapter, and of a text-only reader the projection, or all of it if the configuration does not name it.
+        """
+        reader = self._all_of_reader() if self.config.reader_name_or_path is None else self.reader_parameters()
         adapter = {} if self.reader_adapter is None else dict(self.reader_adapter.named_parameters())
         adapter = {f"reader_adapter.{name}": value for name, value in adapter.items()}
-        return self.memory_encoder_parameters() | adapter | self.site_parameters()
+        return self.memory_encoder_parameters() | adapter | self.site_parameters() | reader
+
+    def _held_elsewhere(self) -> tuple[str, ...]:
+        """Return what the keys start with that a memory-only checkpoint leaves out."""
+        return ("backbone.",) if self.config.reader_name_or_path is None else ("backbone.", LANGUAGE_MODEL)
 
     def load_memory_encoder(self, state_dict: dict[str, torch.Tensor], source: str = "the given state dict"):
         """Load a result of [`~CoMemCheckpointMixin.memory_encoder_state_dict`] in place.
@@ -254,8 +271,12 @@ class CoMemCheckpointMixin(CoMemFingerprintMixin):
         _load_parameters(to_checkpoint_keys(self.memory_encoder_parameters()), state_dict, source)
 
     def load_own_tensors(self, state_dict: dict[str, torch.Tensor], source: str):
-        """Load the tensors of a memory-only checkpoint in place; errors as in `load_memory_encoder`."""
-        _load_parameters(to_checkpoint_keys(self.own_parameters()), state_dict, source)
+        """Load the tensors of a memory-only checkpoint in place; errors as in `load_memory_encoder`.
+
+        A text-only reader itself is not among them: it is loaded as a model of its own.
+        """
+        parameters = {name: p for name, p in self.own_parameters().items() if not name.startswith(LANGUAGE_MODEL)}
+        _load_parameters(to_checkpoint_keys(parameters), state_dict, source)
 
 
 def _load_parameters(parameters: dict[str, torch.nn.Parameter], tensors: dict[str, torch.Tensor], source: str):

@@ -97,6 +97,7 @@ class CoMemConfig(PreTrainedConfig):
             `"after_vision"`: those after the first picture's end, as in published training.
         reader_name_or_path (`str`, *optional*), reader_revision (`str`, *optional*): Where a memory-only checkpoint
             finds its text-only reader; without a name it holds the reader itself.
+        reader_checksum (`str`, *optional*): Checksum of that reader's weights, as `backbone_checksum`.
         memory_only (`bool`, *optional*, defaults to `False`): Whether the checkpoint beside this file holds the memory
             encoder's own tensors alone.
         backbone_name_or_path (`str`, *optional*), backbone_revision (`str`, *optional*): Where a memory-only
@@ -141,6 +142,7 @@ class CoMemConfig(PreTrainedConfig):
         reader_prompt: str = "whole",
         reader_name_or_path: str | None = None,
         reader_revision: str | None = None,
+        reader_checksum: str | None = None,
         **kwargs,
     ):
         self.backbone_config = _as_backbone_config(backbone_config)
@@ -167,6 +169,7 @@ class CoMemConfig(PreTrainedConfig):
         self.reader_prompt = reader_prompt
         self.reader_name_or_path = reader_name_or_path
         self.reader_revision = reader_revision
+        self.reader_checksum = reader_checksum
         self.memory_only = memory_only
         self.backbone_name_or_path = backbone_name_or_path
         self.backbone_revision = backbone_revision
@@ -177,8 +180,11 @@ class CoMemConfig(PreTrainedConfig):
         self._check()
         if not type(self).__module__.startswith("transformers_modules."):
             kwargs.pop("custom_pipelines", None)  # they name the repository's code; an installed package has its own
-        # The base class would otherwise reset it on the backbone's configuration, which may be in use.
-        kwargs.setdefault("attn_implementation", self.backbone_config._attn_implementation)
+        # The base class would otherwise reset it on the parts' configurations, which may be in use.
+        attention = self.backbone_config._attn_implementation
+        if self.reader_config is not None:
+            attention = {"": attention, "backbone_config": attention}
+        kwargs.setdefault("attn_implementation", attention)
         super().__init__(**kwargs)
 
     @property

@@ -39,7 +39,7 @@ VISION_SETTINGS = (
 
 def settings_of_memory(config: CoMemConfig) -> dict[str, Any]:
     """Return the settings that decide, together with the weights, which vectors an item gets."""
-    text, vision = config.get_text_config(), config.backbone_config.vision_config
+    text, vision = config.backbone_config.get_text_config(), config.backbone_config.vision_config
     return {
         "backbone": config.backbone_config.model_type,
         "text": {name: getattr(text, name, None) for name in TEXT_SETTINGS},

@@ -131,6 +131,10 @@ class CoMemGenerationMixin(GenerationMixin):
                 f"`generate` cannot continue `{CACHE_NAME}` with memory in it; pass the whole text with "
                 "`memory_inputs`, or call the model itself."
             )
+        if memory_inputs is None and self.reader is not None:
+            memory_inputs = self._no_items(kwargs.get("input_ids") if inputs is None else inputs)
+            if memory_inputs is None:
+                raise ValueError("`input_ids` is needed to generate with a text-only reader, got None.")
         if memory_inputs is None and not self._is_changed_by_sites(
             kwargs.get("pixel_values"), kwargs.get("pixel_values_videos")
         ):
@@ -197,14 +201,14 @@ class CoMemGenerationMixin(GenerationMixin):
         )
 
     def _validate_generation_mode(self, generation_mode, generation_config, generation_mode_kwargs):
-        # Without memory the backbone generates, so every call that comes here has memory.
+        # Without memory the backbone generates, so every call that comes here has memory, or a text-only reader.
         super()._validate_generation_mode(generation_mode, generation_config, generation_mode_kwargs)
+        given = "`memory_inputs`" if self.reader is None else "a text-only reader"
         if generation_mode == GenerationMode.ASSISTED_GENERATION:
-            raise ValueError("Assisted decoding and prompt lookup cannot be combined with `memory_inputs`.")
+            raise ValueError(f"Assisted decoding and prompt lookup cannot be combined with {given}.")
         if generation_config.prefill_chunk_size is not None:
             raise ValueError(
-                "`prefill_chunk_size` cannot be combined with `memory_inputs`, got "
-                f"{generation_config.prefill_chunk_size}."
+                f"`prefill_chunk_size` cannot be combined with {given}, got {generation_config.prefill_chunk_size}."
             )
 
     def _prepare_generated_length(self, *args, **kwargs):
@@ -214,11 +218,12 @@ class CoMemGenerationMixin(GenerationMixin):
     def _expand_inputs_for_generation(
         self, expand_size: int = 1, is_encoder_decoder: bool = False, input_ids=None, *, position_ids, **model_kwargs
     ):
-        # The batch is the second of three dimensions, but early versions of transformers 5 expect it to be the first.
+        # The batch is the second of three dimensions, but early versions of transformers 5 expect it to be the first;
+        # with a text-only reader, there are two dimensions.
         input_ids, model_kwargs = super()._expand_inputs_for_generation(
             expand_size, is_encoder_decoder, input_ids, **model_kwargs
         )
-        model_kwargs["position_ids"] = position_ids.repeat_interleave(expand_size, dim=1)
+        model_kwargs["position_ids"] = position_ids.repeat_interleave(expand_size, dim=-2)
         return input_ids, model_kwargs
 
     def prepare_inputs_for_generation(

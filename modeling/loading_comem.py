@@ -13,6 +13,8 @@ from .backbone_comem import enclosed_backbone, named_backbone
 from .key_names_comem import to_checkpoint_keys
 from .placement_comem import BESIDE_BACKBONE, part_of_device_map
 from .reader_adapter_comem import MERGED, change_readers_weights
+from .reader_comem import LANGUAGE_MODEL
+from .reader_loading_comem import reader_of_checkpoint
 from .tensor_files_comem import open_tensors
 
 
@@ -60,6 +62,7 @@ def load_onto_backbone(
         )
     config.check_per_call_fields()
     stored_config = copy.deepcopy(config)
+    device_map = arguments.get("device_map")
     arguments |= {**hub_kwargs, **kwargs, "device_map": part_of_device_map(arguments.get("device_map"))}
     if dtype not in (None, "auto"):
         arguments["dtype"] = dtype
@@ -80,21 +83,26 @@ def load_onto_backbone(
         elif config.reader_lora_config is not None and not is_merged and reader == "adapter" and is_placed:
             tensors = change_readers_weights(tensors, config, 1, path)  # later, weights cannot be written to
         backbone = enclosed_backbone(path, config, tensors, arguments)
+    text_reader = reader_of_checkpoint(path, config, tensors, backbone, {**arguments, "device_map": device_map})
     config.name_or_path = "" if path is None else str(path)
     config.memory_only, config.dtype, config.backbone_config = False, backbone.dtype, backbone.config
     config._attn_implementation_internal = backbone.config._attn_implementation
-    model = model_class(config, backbone=backbone)
+    model = model_class(config, backbone=backbone, reader=text_reader)
     model.memory_encoder.place(backbone)
     model._place_sites()
+    if text_reader is not None:
+        model.reader.place()
     if model.reader_adapter is not None:
         model.reader_adapter.place(backbone.model, backbone.dtype)
-    own = {key: value[...] for key, value in tensors.items() if not key.startswith("backbone.") and key != MERGED}
+    apart = ("backbone.",) if text_reader is None else ("backbone.", LANGUAGE_MODEL)  # they are loaded
+    own = {key: value[...] for key, value in tensors.items() if not key.startswith(apart) and key != MERGED}
     model.load_own_tensors(own, source=str(path))
     model._set_reader(reader, may_merge=not is_given)
     device_map = getattr(backbone, "hf_device_map", None)
     if device_map is not None:
         placed = {f"backbone.{name}".removesuffix("."): device for name, device in device_map.items()}
-        beside = [name for name in BESIDE_BACKBONE if getattr(model, name) is not None]
+        beside = [name for name in BESIDE_BACKBONE if name != "reader" and getattr(model, name) is not None]
+        beside += [f"reader.{name}" for name, _ in model.reader.named_children()] if text_reader is not None else []
         model.hf_device_map = placed | dict.fromkeys(beside, model.device)
     model.generation_config = _generation_config(path, hub_kwargs, generation_config, backbone)
     model.memory_encoder.note_weights()

@@ -13,12 +13,16 @@ def without_local_paths(config: PreTrainedConfig, keep_backbone: bool = False) -
     """Return a copy of a [`CoMemConfig`] without the local paths of its parts."""
     config = copy.deepcopy(config)
     backbone = config.backbone_config
-    for part in (config, backbone, backbone.get_text_config(), backbone.vision_config):
+    reader = () if config.reader_config is None else (config.reader_config,)
+    for part in (config, backbone, backbone.get_text_config(), backbone.vision_config, *reader):
         if is_local(part.name_or_path):
             part.name_or_path = ""
-    backbone.__dict__.pop("quantization_config", None)  # the weights of a checkpoint are never quantized
+    for part in (backbone, *reader):
+        part.__dict__.pop("quantization_config", None)  # the weights of a checkpoint are never quantized
     if not keep_backbone and is_local(config.backbone_name_or_path):
         config.backbone_name_or_path = config.backbone_revision = None
+    if not keep_backbone and is_local(config.reader_name_or_path):
+        config.reader_name_or_path = config.reader_revision = None
     return config
 
 
@@ -54,6 +58,12 @@ def refuse_local_backbone(config: PreTrainedConfig):
             f"A memory encoder is published with the Hub id of its backbone, but the backbone is {name!r}: set "
             "`config.backbone_name_or_path` (and `config.backbone_revision`) to the backbone's repository before "
             "pushing."
+        )
+    if is_local(config.reader_name_or_path):
+        raise ValueError(
+            "A memory-only checkpoint is published with the Hub id of its text-only reader, but that is "
+            f"{config.reader_name_or_path!r}: set `config.reader_name_or_path` (and `config.reader_revision`) to the "
+            "reader's repository before pushing, or to None to publish the reader, too."
         )
 
 

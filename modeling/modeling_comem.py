@@ -23,22 +23,34 @@ from .memory_sites_comem import CoMemSitesMixin
 from .placement_comem import execution_device
 from .prompt_with_memory_comem import IGNORE_INDEX, CoMemPromptMixin, PromptWithMemory, without_unknown_seconds
 from .reader_adapter_comem import CoMemReaderMixin
+from .reader_comem import CoMemReader
+from .reader_loading_comem import load_reader
+from .reading_comem import CoMemReadingMixin
 from .resampler_comem import Projection
 
 
 class CoMemForConditionalGeneration(
-    CoMemCheckpointMixin, CoMemReaderMixin, CoMemSitesMixin, CoMemPromptMixin, CoMemGenerationMixin, PreTrainedModel
+    CoMemCheckpointMixin,
+    CoMemReaderMixin,
+    CoMemReadingMixin,
+    CoMemSitesMixin,
+    CoMemPromptMixin,
+    CoMemGenerationMixin,
+    PreTrainedModel,
 ):
     """A vision-language model with memory in front of its prompts.
 
     The backbone is frozen and never changed: without `memory_inputs` this model *is* its backbone, bit for bit. With
-    them, each item becomes `num_memory_tokens` vectors in front of the prompt's embeddings.
+    them, each item becomes `num_memory_tokens` vectors in front of the prompt's embeddings. If there is a text-only
+    reader, that one answers, with memory and without (see [`CoMemReadingMixin`]).
 
     Args:
         config ([`CoMemConfig`]): The configuration.
         backbone ([`~transformers.PreTrainedModel`], *optional*): A loaded Qwen2-VL or Qwen2.5-VL to build on; its
             weights are used as they are, not copied. If not given, it is made from `config.backbone_config`, with
             random weights.
+        reader ([`~transformers.PreTrainedModel`], *optional*): A loaded text-only reader, the same way. If not given,
+            and `config.reader_config` is, it is made from that, with random weights.
     """
 
     config_class = CoMemConfig
@@ -65,7 +77,12 @@ class CoMemForConditionalGeneration(
         "CoMemVisionMemory",
     ]
 
-    def __init__(self, config: CoMemConfig, backbone: PreTrainedModel | None = None):
+    def __init__(
+        self,
+        config: CoMemConfig,
+        backbone: PreTrainedModel | None = None,
+        reader: PreTrainedModel | None = None,
+    ):
         super().__init__(config)
         if backbone is None:
             backbone = AutoModelForImageTextToText.from_config(config.backbone_config)
@@ -76,13 +93,19 @@ class CoMemForConditionalGeneration(
         self.memory_encoder = CoMemMemoryEncoder(config, backbone)
         self._make_reader_adapter()
         self._make_sites()
+        self.reader = None if config.reader_config is None else CoMemReader(config, reader)
         self.post_init()
         self.freeze_backbone()
         self.memory_encoder.note_weights()
 
     @classmethod
     def from_backbone(
-        cls, backbone: str | PreTrainedModel, *, backbone_kwargs: dict[str, Any] | None = None, **config
+        cls,
+        backbone: str | PreTrainedModel,
+        *,
+        reader: str | PreTrainedModel | None = None,
+        backbone_kwargs: dict[str, Any] | None = None,
+        **config,
     ) -> "CoMemForConditionalGeneration":
         """Put a new, untrained memory encoder on a backbone.
 
@@ -93,7 +116,10 @@ class CoMemForConditionalGeneration(
         Args:
             backbone (`str` or [`~transformers.PreTrainedModel`]): Repository, folder or loaded model. The weights of a
                 loaded model are used as they are, not copied, and are frozen.
-            backbone_kwargs (`dict`, *optional*): Arguments for the backbone's `from_pretrained`, such as `dtype`.
+            reader (`str` or [`~transformers.PreTrainedModel`], *optional*): A text-only causal language model that
+                reads in the backbone's place, in the same forms; it is frozen, too.
+            backbone_kwargs (`dict`, *optional*): Arguments for the backbone's `from_pretrained`, such as `dtype`, and
+                for that of a reader.
             **config: Fields of [`CoMemConfig`]. For a loaded model from the Hub, give `backbone_revision` if it is not
                 the latest commit in the cache.
 
@@ -108,7 +134,10 @@ class CoMemForConditionalGeneration(
         name = config.setdefault("backbone_name_or_path", backbone.config.name_or_path or None)
         if "backbone_revision" not in config:
             config["backbone_revision"] = commit_in_cache(name)
-        model = cls(CoMemConfig(backbone_config=backbone.config, **config), backbone=backbone)
+        if reader is not None:
+            reader, of_reader = load_reader(reader, backbone, config.get("reader_revision"), backbone_kwargs)
+            config = of_reader | config
+        model = cls(CoMemConfig(backbone_config=backbone.config, **config), backbone=backbone, reader=reader)
         model.memory_encoder.place(backbone)
         model._place_sites()
         for site in model._sites().values():  # `_init_weights` is not called for what has no tensor of its own
@@ -117,6 +146,9 @@ class CoMemForConditionalGeneration(
             with torch.no_grad():
                 embeddings = backbone.get_input_embeddings().weight
                 model.memory_encoder.resampler.start(size=embeddings.float().pow(2).mean().sqrt().item())
+        if model.reader is not None:
+            model.reader.place()
+            model.reader.start()
         if backbone.generation_config is not None:
             model.generation_config = copy.deepcopy(backbone.generation_config)
         return model.train(backbone.training)
@@ -124,12 +156,13 @@ class CoMemForConditionalGeneration(
     @property
     def device(self) -> torch.device:
         """The device for inputs."""
-        return execution_device(self.get_input_embeddings())
+        return execution_device(self.backbone.get_input_embeddings())
 
     def freeze_backbone(self):
-        """Require gradients for the own tensors of memory encoder, feed-forward and vision memory only."""
+        """Require gradients for the tensors of memory alone: not for the backbone, nor for a text-only reader."""
         self.requires_grad_(False)
-        for parameter in (self.memory_encoder_parameters() | self.site_parameters()).values():
+        own = self.memory_encoder_parameters() | self.site_parameters() | self.reader_parameters()
+        for parameter in own.values():
             parameter.requires_grad_(True)
 
     def memory_encoder_parameters(self) -> dict[str, nn.Parameter]:
@@ -152,22 +185,27 @@ class CoMemForConditionalGeneration(
             self.memory_encoder.model.disable_input_require_grads()
 
     def get_input_embeddings(self) -> nn.Module:
-        return self.backbone.get_input_embeddings()
+        return self._vocabulary_model.get_input_embeddings()
 
     def set_input_embeddings(self, value: nn.Module):
-        self.backbone.set_input_embeddings(value)
-        if self.memory_encoder.shares_weights:
+        self._vocabulary_model.set_input_embeddings(value)
+        if self.memory_encoder.shares_weights and self._vocabulary_model is self.backbone:
             self.memory_encoder.model.set_input_embeddings(value)
             self.memory_encoder.note_weights()
 
     def get_output_embeddings(self) -> nn.Module:
-        return self.backbone.get_output_embeddings()
+        return self._vocabulary_model.get_output_embeddings()
 
     def set_output_embeddings(self, new_embeddings: nn.Module):
-        self.backbone.set_output_embeddings(new_embeddings)
+        self._vocabulary_model.set_output_embeddings(new_embeddings)
 
     def resize_token_embeddings(self, *args, **kwargs) -> nn.Embedding:
         """Resize as [`~transformers.PreTrainedModel`] does; an encoder's own weights get the backbone's new rows."""
+        if self.reader is not None:
+            raise ValueError(
+                "The embeddings of a model with a text-only reader cannot be resized; resize those of backbone and "
+                "reader before `from_backbone`."
+            )
         embeddings = super().resize_token_embeddings(*args, **kwargs)
         encoder, size = self.memory_encoder.model, embeddings.num_embeddings
         known = encoder.get_input_embeddings().num_embeddings
@@ -272,6 +310,8 @@ class CoMemForConditionalGeneration(
             labels=labels,
             **kwargs,
         )
+        if self.reader is not None:
+            return self._read(inputs, prompt, labels, logits_to_keep)
         if prompt is None:
             return self.backbone(**inputs, labels=labels, logits_to_keep=logits_to_keep)
         labels = prompt.labels_in_sequence(labels)
@@ -316,6 +356,8 @@ class CoMemForConditionalGeneration(
             "video_grid_thw": video_grid_thw,
             "mm_token_type_ids": mm_token_type_ids,
         }
+        if memory_inputs is None and self.reader is not None:
+            memory_inputs = self._no_items(input_ids, cache, position_ids)
         memory = MemoryInCache.of(cache)
         if ffn_keys is not None:  # `generate` has read the prompt
             kwargs["ffn_memory"] = self.ffn_memory.of_slots(ffn_keys, ffn_values)

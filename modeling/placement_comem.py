@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 
-BESIDE_BACKBONE = ("memory_encoder", "reader_adapter", "ffn_memory", "vision_memory")
+BESIDE_BACKBONE = ("memory_encoder", "reader_adapter", "ffn_memory", "vision_memory", "reader")
 """Parts of the model that are placed with its backbone."""
 
 
@@ -51,6 +51,16 @@ def part_of_device_map(device_map: Any) -> Any:
     return {name.removeprefix("backbone").removeprefix("."): device for name, device in backbone.items()}
 
 
+def readers_part_of_device_map(device_map: Any) -> Any:
+    """Return a text-only reader's part of a `device_map`; if nothing is said of it, it goes to the first device."""
+    if not isinstance(device_map, dict):
+        return device_map
+    prefix = "reader.language_model"
+    part = {name.removeprefix(prefix).removeprefix("."): to for name, to in device_map.items() if prefix in name}
+    whole = device_map.get("reader", next(iter(device_map.values()), "cpu"))
+    return part or {"": whole}
+
+
 __all__ = [
     "BESIDE_BACKBONE",
     "execution_device",
@@ -58,4 +68,5 @@ __all__ = [
     "is_offloaded",
     "is_quantized",
     "part_of_device_map",
+    "readers_part_of_device_map",
 ]

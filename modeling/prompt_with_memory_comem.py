@@ -129,7 +129,7 @@ class CoMemPromptMixin:
             inputs_embeds = self.get_input_embeddings()(input_ids)
         else:
             input_ids = self._placeholder_ids(inputs_embeds)
-        memory, memory_mask = self._memory_vectors(memory_inputs, inputs_embeds)
+        memory, memory_mask = self._memory_vectors(memory_inputs, len(inputs_embeds))
         if attention_mask is None:
             attention_mask = torch.ones_like(input_ids)
         if attention_mask.ndim != 2:
@@ -251,11 +251,11 @@ class CoMemPromptMixin:
                 "This model has no memory encoder, as its `num_memory_tokens` is 0: it takes no `memory_inputs`."
             )
 
-    def _memory_vectors(self, memory_inputs, inputs_embeds: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def _memory_vectors(self, memory_inputs, batch_size: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Return memory vectors `(batch, memory, hidden)` in the configured order, and their mask."""
-        batch_size = inputs_embeds.shape[0]
         if memory_inputs is None:
-            return inputs_embeds[:, :0], torch.zeros(batch_size, 0, dtype=torch.bool, device=inputs_embeds.device)
+            none = torch.zeros(batch_size, 0, self.config.hidden_size, device=self.device, dtype=self.dtype)
+            return none, none[..., 0].bool()
         self._refuse_items_without_encoder()
         memory = as_memory_inputs(memory_inputs, batch_size, self.config)
         if memory.is_stored:

@@ -27,14 +27,19 @@ READER_PROMPTS = ("whole", "after_vision")
 
 def as_reader_config(value: dict[str, Any] | PreTrainedConfig | None) -> PreTrainedConfig | None:
     """Return the configuration of a causal language model; raise a `ValueError` if it is none."""
-    if value is None or isinstance(value, PreTrainedConfig):
-        return value
-    if not isinstance(value, dict) or value.get("model_type") not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
-        given = value.get("model_type") if isinstance(value, dict) else value
-        raise ValueError(
-            f"`reader_config` must be the configuration of a causal language model, such as 'qwen2', got {given!r}."
-        )
-    return CONFIG_MAPPING[value["model_type"]].from_dict(value)
+    if value is None:
+        return None
+    is_made = isinstance(value, PreTrainedConfig)
+    given = value.model_type if is_made else value.get("model_type") if isinstance(value, dict) else value
+    if given in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        config = value if is_made else CONFIG_MAPPING[given].from_dict(value)
+        # Mappings of causal language models also name decoders of other kinds.
+        if not getattr(config, "is_encoder_decoder", False) and config.get_text_config() is config:
+            return config
+    raise ValueError(
+        "`reader_config` must be the configuration of a causal language model, one of text alone such as 'qwen2', "
+        f"got {given!r}."
+    )
 
 
 def check_ffn_memory(config: PreTrainedConfig):

@@ -165,12 +165,15 @@ def _stated(card: str, fingerprint: str | None) -> dict[str, Any]:
 
 
 def describe_reader(config: "CoMemConfig", folder: Path) -> str:
-    """Say what the model that reads memory and answers is: the backbone, or the backbone with a change of its own.
+    """Say what the model that reads memory and answers is: the backbone, perhaps changed, or another one.
 
     Args:
         config ([`CoMemConfig`]): The model's configuration.
         folder (`Path`): Its folder, where a conversion may have left its report.
     """
+    if config.reader_config is not None:
+        name = f", `{config.reader_name_or_path}`" if config.reader_name_or_path else ""
+        return f"a text-only language model of type `{config.reader_config.model_type}`{name}"
     if config.reader_lora_config:
         return f"trained, too: the backbone with LoRA of rank {config.reader_lora_config['r']}"
     report = Path(folder, "conversion.json")

@@ -32,21 +32,26 @@ def trainable_share(model: nn.Module) -> TrainableShare:
 
 
 def check_backbone_is_frozen(model: CoMemForConditionalGeneration) -> None:
-    """Check that training can change the memory encoder, perhaps a reader adapter, and nothing else.
+    """Check that training can change the memory encoder, perhaps what belongs to a reader, and nothing else.
 
     Args:
         model ([`CoMemForConditionalGeneration`]): The model about to be trained.
 
     Raises:
-        ValueError: If a backbone parameter is trainable (the message names it), or no parameter of
-            the model's own is.
+        ValueError: If a parameter of the backbone or of a text-only reader is trainable (the message names it), or no
+            parameter of the model's own is.
     """
-    loose = [name for name, parameter in model.backbone.named_parameters() if parameter.requires_grad]
-    if loose:
-        raise ValueError(
-            f"The backbone must be frozen, but {len(loose)} of its parameters are trainable, such as {loose[0]!r}; "
-            "call `model.backbone.requires_grad_(False)`."
-        )
+    frozen = {"backbone": model.backbone}
+    if model.reader is not None:
+        frozen["reader.language_model"] = model.reader.language_model
+    for part, module in frozen.items():
+        loose = [name for name, parameter in module.named_parameters() if parameter.requires_grad]
+        if loose:
+            what = "backbone" if part == "backbone" else "text-only reader"
+            raise ValueError(
+                f"The {what} must be frozen, but {len(loose)} of its parameters are trainable, such as {loose[0]!r}; "
+                f"call `model.{part}.requires_grad_(False)`."
+            )
     if not any(parameter.requires_grad for parameter in model.own_parameters().values()):
         raise ValueError("No parameter of memory encoder or reader adapter is trainable: there is nothing to train.")
 

@@ -71,6 +71,11 @@ def train_memory_encoder(
             "`distillation_weight` cannot be combined with training the reader: the teacher is the reader itself, "
             "with the items in its prompt; set it to 0, or do not train the reader."
         )
+    if args.distillation_weight > 0 and model.reader is not None:
+        raise ValueError(
+            "`distillation_weight` cannot be combined with a text-only reader: the teacher is the backbone, whose "
+            "answers are not the reader's; set it to 0."
+        )
     logger.info(str(trainable_share(model)))
     backbone_before = backbone_checksum(model.backbone, exact=True)
     settings = {

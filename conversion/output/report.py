@@ -16,7 +16,8 @@ class ConversionReport:
 
     Args:
         output (`pathlib.Path`): The folder written.
-        layout (`str`): Layout of the source: `"full merged"`, `"merged without inference copy"` or `"adapter"`.
+        layout (`str`): Layout of the source: `"full merged"`, `"merged without inference copy"` or `"adapter"`, and
+            `", text-only reader"` after that if there is one.
         encoder (`str`): `"adapter"` or `"separate"`.
         num_tensors (`int`): Tensors written.
         rank (`int`, *optional*): Rank of the adapter; `None` with `encoder="separate"`.
@@ -26,7 +27,8 @@ class ConversionReport:
         noise (`dict[str, float]`): By layer, the part of the error that rounding the weights can explain.
         has_processor (`bool`): Whether there were tokenizer files, so that the output has a processor.
         reader_trained (`bool`, *optional*): Whether the training changed the reader, too; `None` if nobody can tell.
-        reader_rank (`int`, *optional*): Rank of the reader adapter; `None` if there is none.
+        reader_rank (`int`, *optional*): Rank of the reader adapter; `None` if there is none. Of a text-only reader,
+            whose change is merged, that of the change, if it is known.
         notes (`list[str]`): Sentences about settings that were assumed because the files do not contain them, and
             about the reader.
     """

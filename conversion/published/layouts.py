@@ -27,13 +27,17 @@ from .resampler import check_resampler_shapes
 from .tensor_files import LazyTensor, find_file, read_weights
 
 
+WITHOUT_COPY = "merged without inference copy"
+
+
 @dataclass
 class PublishedCheckpoint:
     """The parts of a published checkpoint of any layout; tensors by their names in transformers 5.
 
     Args:
         source (`str`): Folder or repository.
-        layout (`str`): `"full merged"`, `"merged without inference copy"` or `"adapter"`.
+        layout (`str`): `"full merged"`, `"merged without inference copy"` or `"adapter"`; with a text-only reader
+            `"full merged, text-only reader"` or `"adapter, text-only reader"`.
         config (`PreTrainedConfig`): Configuration of the backbone.
         backbone (`dict[str, LazyTensor]`): All tensors of the backbone.
         backbone_source (`str`): Where they are from: `source` itself, or another folder or repository.
@@ -41,9 +45,14 @@ class PublishedCheckpoint:
         config_source (`str`): Where configuration, tokenizer and image processor are from.
         copy (`dict[str, LazyTensor]`): The checkpoint's own copy of the backbone, which reads memory and answers. In
             an adapter folder it is as before training; in a merged checkpoint it may have been trained, too.
+        text_reader (`dict[str, LazyTensor]`, *optional*): In a checkpoint whose reader is a text-only language model,
+            what it holds of that one's tensors, by the names of its own class; `copy` is then empty. In an adapter
+            folder they are as before training. `None`: the reader is a vision-language model.
+        encoder_head (`LazyTensor`, *optional*): The encoder's output layer, which only a text-only reader uses.
         encoder (`dict[str, LazyTensor]`): The encoder's full tensors; in an adapter folder, those saved whole.
         lora (`dict[str, LoraFactors]`, *optional*): In an adapter folder, the factors by layer.
-        reader_lora (`dict[str, LoraFactors]`): In an adapter folder, the factors of layers of the copy.
+        reader_lora (`dict[str, LoraFactors]`): In an adapter folder, the factors of layers of the copy, or of the
+            text-only reader.
         lora_dropout (`float`): Dropout that the adapter was trained with.
         adapter_backbone (`str`, *optional*): In an adapter folder, the name of the model that it was trained from.
         resampler (`dict[str, LazyTensor]`): The resampler's tensors by their published names, without the prefix.
@@ -57,6 +66,8 @@ class PublishedCheckpoint:
     backbone_named: bool
     config_source: str
     copy: dict[str, LazyTensor] = field(default_factory=dict)
+    text_reader: dict[str, LazyTensor] | None = None
+    encoder_head: LazyTensor | None = None
     encoder: dict[str, LazyTensor] = field(default_factory=dict)
     lora: dict[str, LoraFactors] | None = None
     reader_lora: dict[str, LoraFactors] = field(default_factory=dict)
@@ -70,7 +81,9 @@ class PublishedCheckpoint:
         return bool(self.copy)
 
 
-def read_published(source: str | os.PathLike, backbone: str | os.PathLike | None = None) -> PublishedCheckpoint:
+def read_published(
+    source: str | os.PathLike, backbone: str | os.PathLike | None = None, has_text_reader: bool = False
+) -> PublishedCheckpoint:
     """Find out which layout a checkpoint has and split it into its parts.
 
     Weights are not read yet, except to compare untouched copies of the backbone with `backbone`.
@@ -79,6 +92,8 @@ def read_published(source: str | os.PathLike, backbone: str | os.PathLike | None
         source (`str` or `os.PathLike`): Folder or repository.
         backbone (`str` or `os.PathLike`, *optional*): The backbone; needed unless the checkpoint holds a copy, or an
             adapter folder the untouched weights (`non_lora_state_dict.bin`).
+        has_text_reader (`bool`, *optional*, defaults to `False`): Whether the caller has named a text-only reader.
+            Otherwise the checkpoint has one if `model_inf.*` has no vision tower, and the encoder has.
 
     Raises:
         ValueError: If a part is missing or unknown, or if `backbone` is not the one that the checkpoint was made
@@ -86,24 +101,28 @@ def read_published(source: str | os.PathLike, backbone: str | os.PathLike | None
     """
     source = str(source)
     adapter = read_peft_folder(source) if find_file(source, ADAPTER_CONFIG) else None
+    tensors = read_weights(source) if adapter is None else adapter.others
+    _refuse_own(tensors, "source", source)
+    is_text = _has_text_reader(source, {*tensors}, None if adapter is None else {*adapter.lora}, has_text_reader)
     lora = reader_lora = None
     if adapter is not None:
         of_copy = {layer: pair for layer, pair in adapter.lora.items() if layer.startswith(INFERENCE_COPY)}
         lora = _by_modern_name({n: pair for n, pair in adapter.lora.items() if n not in of_copy}, source)
-        reader_lora = _by_modern_name({n.removeprefix(INFERENCE_COPY): p for n, p in of_copy.items()}, source)
-    tensors = read_weights(source) if adapter is None else adapter.others
-    _refuse_own(tensors, "source", source)
-    encoder, copy, resampler = {}, {}, {}
+        reader_lora = {n.removeprefix(INFERENCE_COPY): p for n, p in of_copy.items()}
+        reader_lora = reader_lora if is_text else _by_modern_name(reader_lora, source)
+    encoder, copy, text_reader, resampler = {}, {}, {}, {}
     for key, tensor in tensors.items():
-        if key.startswith(INFERENCE_COPY):
+        if key.startswith(INFERENCE_COPY) and is_text:
+            add_tensor(text_reader, key.removeprefix(INFERENCE_COPY), tensor)
+        elif key.startswith(INFERENCE_COPY):
             add_tensor(copy, modern_name(key.removeprefix(INFERENCE_COPY)), tensor)
         elif key.startswith(RESAMPLER):
             add_tensor(resampler, key.removeprefix(RESAMPLER), tensor)
         else:
             add_tensor(encoder, modern_name(key), tensor)
     untouched = dict(encoder) if lora is not None and EMBEDDINGS in encoder else None
-    encoder.pop("lm_head.weight", None)  # the memory encoder does not use a second head
-    _check_resampler(resampler, source, is_plain=lora is None and not copy)
+    head = encoder.pop("lm_head.weight", None)  # the memory encoder does not use a second head
+    _check_resampler(resampler, source, is_plain=lora is None and not copy and not text_reader)
 
     if backbone is not None:
         config = read_backbone_config(backbone, "backbone")
@@ -123,13 +142,16 @@ def read_published(source: str | os.PathLike, backbone: str | os.PathLike | None
         raise ValueError(f"{source} {what}; pass `backbone=` (--backbone), the model that it was trained from{name}.")
     return PublishedCheckpoint(
         source=source,
-        layout="adapter" if lora is not None else "full merged" if copy else "merged without inference copy",
+        layout=("adapter" if lora is not None else "full merged" if copy or text_reader else WITHOUT_COPY)
+        + ", text-only reader" * is_text,
         config=config,
         backbone=base,
         backbone_source=source if backbone is None else str(backbone),
         backbone_named=backbone is not None,
         config_source=config_source,
         copy=copy,
+        text_reader=text_reader if is_text else None,
+        encoder_head=head,
         encoder=encoder,
         lora=lora,
         reader_lora=reader_lora or {},
@@ -137,6 +159,25 @@ def read_published(source: str | os.PathLike, backbone: str | os.PathLike | None
         adapter_backbone=None if adapter is None else adapter.backbone_name,
         resampler=resampler,
     )
+
+
+def _has_text_reader(source: str, keys: set[str], adapted: set[str] | None, is_named: bool) -> bool:
+    def split(names: set[str]) -> tuple[set[str], set[str]]:
+        of_reader = {name for name in names if name.startswith(INFERENCE_COPY)}
+        return names - of_reader, {name.removeprefix(INFERENCE_COPY) for name in of_reader}
+
+    def sees(names: set[str]) -> bool:
+        return any("visual." in name for name in names)
+
+    if is_named and sees(split(keys | (adapted or set()))[1]):
+        raise ValueError(
+            f"`reader` (--reader) is for checkpoints with a text-only reader, but that of {source} (`model_inf.*`) "
+            "has a vision tower; leave it out."
+        )
+    encoder, reader = split(keys if adapted is None else adapted)
+    # PEFT adapts layers of the reader that are called as layers of the encoder, and no others.
+    is_whole = bool(reader) and (adapted is None or reader <= encoder)
+    return is_named or is_whole and sees(encoder) and not sees(reader)
 
 
 def _by_modern_name(lora: dict[str, LoraFactors], source: str) -> dict[str, LoraFactors]:

@@ -24,11 +24,13 @@ def separate_weights(published: PublishedCheckpoint, linear_layers: list[str]) -
     weights = {name: tensor for name, tensor in published.backbone.items() if name.startswith("model.")}
     weights |= published.encoder
     for layer, factors in published.lora.items():
-        weights[f"model.{layer}.weight"] = _merged(weights[f"model.{layer}.weight"], factors)
+        weights[f"model.{layer}.weight"] = merged(weights[f"model.{layer}.weight"], factors)
     return weights
 
 
-def _merged(base: LazyTensor, factors: LoraFactors) -> LazyTensor:
+def merged(base: LazyTensor, factors: LoraFactors) -> LazyTensor:
+    """Return a weight with an adapter's change added in float32, in the weight's own type."""
+
     def load() -> torch.Tensor:
         weight = base.load()
         change = factors.b.load().float() @ factors.a.load().float()

@@ -1,14 +1,25 @@
 """Training runs of a few steps."""
 
+import copy
 import json
 from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModelForImageTextToText, AutoProcessor
+from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, AutoProcessor, LlamaConfig
 
 from comem_hf.training import MemoryCollator, MemoryDataset, train_memory_encoder
 from tests.training.conftest import Interrupt, assert_equal, needs_muon, state_of
+
+
+READER = LlamaConfig(
+    vocab_size=280,
+    hidden_size=48,
+    intermediate_size=64,
+    num_hidden_layers=1,
+    num_attention_heads=4,
+    num_key_value_heads=2,
+)
 
 
 def test_training_changes_the_memory_encoder_and_no_bit_of_the_backbone(
@@ -79,3 +90,41 @@ def test_workers_read_the_same_batches(make_trainable, tiny_processor, data_file
         train_memory_encoder(model, tiny_processor, MemoryDataset.from_file(data_file), args)
         states.append(state_of(model))
     assert_equal(*states)
+
+
+def test_a_text_only_reader_is_trained_through_and_its_projection_too(
+    make_trainable, tiny_processor, rows, make_arguments, tmp_path
+):
+    torch.manual_seed(1)
+    language_model = AutoModelForCausalLM.from_config(READER)
+    states = []
+    for name, interruptions in (("undisturbed", ()), ("interrupted", (3,))):
+        args = make_arguments(output_dir=str(tmp_path / name))
+        for step in interruptions:
+            with pytest.raises(KeyboardInterrupt):
+                interrupted = make_trainable(reader=copy.deepcopy(language_model))
+                train_memory_encoder(interrupted, tiny_processor, rows, args, callbacks=[Interrupt(step)])
+        model = make_trainable(reader=copy.deepcopy(language_model))
+        before = state_of(model)
+        train_memory_encoder(model, tiny_processor, rows, args)
+        states.append(state_of(model))
+    assert "reader.projection.weight" in states[0]
+    assert [name for name, tensor in states[0].items() if torch.equal(tensor, before[name])] == []
+    assert_equal(states[0], states[1])
+    weights = model.reader.language_model.state_dict()
+    assert all(torch.equal(weights[name], tensor) for name, tensor in language_model.state_dict().items())
+    loaded = AutoModelForImageTextToText.from_pretrained(tmp_path / "interrupted")
+    assert torch.equal(loaded.reader.projection.weight, states[1]["reader.projection.weight"])
+
+
+def test_what_a_text_only_reader_cannot_be_trained_with_is_refused(
+    make_trainable, tiny_processor, rows, make_arguments
+):
+    model = make_trainable(reader=AutoModelForCausalLM.from_config(READER))
+    with pytest.raises(ValueError, match="`distillation_weight` cannot be combined with a text-only reader"):
+        train_memory_encoder(model, tiny_processor, rows, make_arguments(distillation_weight=0.5))
+    model.reader.language_model.lm_head.requires_grad_(True)
+    with pytest.raises(
+        ValueError, match="text-only reader must be frozen, .* such as 'lm_head.weight'; call `model.rea"
+    ):
+        train_memory_encoder(model, tiny_processor, rows, make_arguments())

@@ -47,7 +47,7 @@ class BankBuilder:
     """
 
     def __init__(self, model, processor, embedder: Embedder, settings: BuildSettings, processes: Processes):
-        check_precision(settings.dtype, model.config.get_text_config().hidden_size)
+        check_precision(settings.dtype, model.config.hidden_size)
         self.model = model
         self.processor = processor
         self.embedder = embedder
@@ -152,7 +152,7 @@ class BankBuilder:
         config = BankConfig(
             num_items=len(index),
             num_memory_tokens=self.model.config.num_memory_tokens,
-            hidden_size=self.model.config.get_text_config().hidden_size,
+            hidden_size=self.model.config.hidden_size,
             memory_dtype=self.settings.dtype,
             memory_fingerprint=staging.settings["memory_fingerprint"],
             model=_model_reference(self.model),

@@ -17,6 +17,10 @@ def convert(
         str | None,
         typer.Option(help="The backbone it was trained from. [default: what the checkpoint holds of it]"),
     ] = None,
+    reader: Annotated[
+        str | None,
+        typer.Option(help="The language model that a text-only reader was trained from. [default: no such reader]"),
+    ] = None,
     encoder: Annotated[
         str, typer.Option(help="'adapter' keeps or recovers a low-rank adapter; 'separate' writes full weights.")
     ] = "adapter",
@@ -53,6 +57,7 @@ def convert(
         source,
         output,
         backbone=backbone,
+        reader=reader,
         encoder=encoder,
         resampler={name: value for name, value in sizes.items() if value is not None},
         rank=rank,
@@ -84,7 +89,8 @@ def convert(
         typer.echo(f"Adapter of rank {report.rank}, carried over exactly.")
     if report.reader_trained is not None:
         change = f"trained, too; an adapter of rank {report.reader_rank}" if report.reader_trained else "the backbone"
-        typer.echo(f"Reader: {change}.")
+        if reader is None:  # of a text-only reader there is a note
+            typer.echo(f"Reader: {change}.")
     for note in report.notes:
         typer.echo(note)
     if not report.has_processor:
