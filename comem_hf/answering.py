@@ -5,13 +5,16 @@ from collections.abc import Sequence
 import torch
 from PIL import Image
 
+from comem_hf.modeling.configuration_comem import CoMemConfig
 from comem_hf.modeling.memory_item import FOUND_BY_PICTURE, MemoryItem
 from comem_hf.modeling.picture_comem import load_image
+from comem_hf.modeling.query_pictures_comem import count_prompt_positions
 
 from .rag import item_turns
 
 
 WITHOUT_BANK = f"{FOUND_BY_PICTURE}, and there is no picture: answered without the bank."
+WITHOUT_ENCODER = "The model has no memory encoder, and so uses no memory bank."
 
 
 def question_inputs(
@@ -53,11 +56,18 @@ def question_inputs(
     return inputs
 
 
-def count_positions(inputs) -> int:
-    """Count the positions before the answers of a batch: prompt tokens, image tokens included, and memory vectors."""
-    positions = int(inputs["attention_mask"].sum())
+def count_positions(inputs, config: CoMemConfig) -> int:
+    """Count the positions before the answers of a batch: prompt tokens, image tokens included, and memory vectors.
+
+    What a model takes into its feed-forward layers, pictures or memory vectors, has no positions.
+
+    Args:
+        inputs (`BatchFeature`): The inputs, as [`question_inputs`] makes them.
+        config ([`CoMemConfig`]): The model's configuration.
+    """
+    positions = count_prompt_positions(inputs["input_ids"], inputs["attention_mask"], config)
     memory = inputs.get("memory_inputs")
-    if memory is not None:
+    if memory is not None and config.ffn_source != "memory":
         positions += int(memory["item_mask"].sum()) * memory["memory_embeds"].shape[2]
     return positions
 
@@ -72,7 +82,7 @@ def refuse_too_long(model, inputs) -> None:
     Raises:
         ValueError: If the question, picture and memory take more than `max_position_embeddings`.
     """
-    positions = count_positions(inputs)
+    positions = count_positions(inputs, model.config)
     limit = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     if limit is not None and positions > limit:
         raise ValueError(

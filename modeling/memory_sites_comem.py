@@ -155,7 +155,9 @@ class CoMemSitesMixin:
             return None
         visual = self.backbone.model.visual
         # The tower's projector reads several neighbouring tokens at once: here they are the vector, repeated.
-        projected = visual.merger(torch.cat(vectors).repeat_interleave(visual.spatial_merge_size**2, dim=0))
+        # In mixed precision the vector is in float32 and the projector is not.
+        vector = torch.cat(vectors).to(self.backbone.dtype)
+        projected = visual.merger(vector.repeat_interleave(visual.spatial_merge_size**2, dim=0))
         loss = alignment_loss(projected, torch.cat(rows), *answer_mean(inputs_embeds, is_text, labels))
         return self.config.vision_memory_config["alignment_weight"] * loss
 

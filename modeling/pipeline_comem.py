@@ -24,6 +24,7 @@ from .pipeline_samples_comem import (
     with_open_pictures,
     with_parts,
 )
+from .query_pictures_comem import count_prompt_positions
 
 
 logger = logging.get_logger(__name__)
@@ -220,7 +221,8 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
             messages = [with_open_pictures(message, timeout) for message in text]
             pictures = [part["image"] for part in parts_of(messages) if part.get("type") == "image"]
         model_inputs = super().preprocess(Chat(messages), timeout=timeout, **processing_kwargs)
-        self._check_length(model_inputs["input_ids"].shape[-1])
+        ids = model_inputs["input_ids"]
+        self._check_length(count_prompt_positions(ids, torch.ones_like(ids), self.model.config))
         # For `return_full_text`, the caller's own input; a last message to be continued must consist of parts there.
         model_inputs["text"] = text if isinstance(text, str) else Chat([*text[:-1], with_parts(text[-1])])
         # The parent cannot collate a batch in which only some samples have pictures.

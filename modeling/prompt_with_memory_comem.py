@@ -248,7 +248,8 @@ class CoMemPromptMixin:
     def _refuse_items_without_encoder(self):
         if self.config.num_memory_tokens == 0:
             raise ValueError(
-                "This model has no memory encoder, as its `num_memory_tokens` is 0: it takes no `memory_inputs`."
+                "This model has no memory encoder, as its `num_memory_tokens` is 0: it takes no `memory_inputs`; "
+                "leave them out, or write the items into the prompt."
             )
 
     def _memory_vectors(self, memory_inputs, batch_size: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -56,4 +56,16 @@ class KeptPositions:
         return tensor.new_zeros(len(tensor), self.prompt_length, *tensor.shape[2:]).scatter_add(1, index, tensor)
 
 
-__all__ = ["KeptPositions", "rows_of_pictures"]
+def count_prompt_positions(input_ids: torch.Tensor, attention_mask: torch.Tensor, config: PreTrainedConfig) -> int:
+    """Count the positions that prompts take in the sequence, without padding.
+
+    Args:
+        input_ids (`torch.Tensor` of shape `(batch, length)`): The prompts, with a token for each feature of a picture.
+        attention_mask (`torch.Tensor` of shape `(batch, length)`): 0 at padding.
+        config ([`CoMemConfig`]): The model's configuration.
+    """
+    kept = KeptPositions.of(input_ids, config.backbone_config) if config.ffn_source == "vision" else None
+    return int((attention_mask if kept is None else kept.take(attention_mask) * kept.mask).sum())
+
+
+__all__ = ["KeptPositions", "count_prompt_positions", "rows_of_pictures"]

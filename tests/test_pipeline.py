@@ -390,3 +390,53 @@ def test_answers_to_held_out_questions_are_those_of_generate(batch_size):
     assert [answer["generated_text"] for (answer,) in answers] == expected
     right = sum(answer == question.answer for answer, question in zip(expected, questions, strict=True))
     assert right >= 18
+
+
+# Memory in the layers
+
+SLOTS = {"num_slots": 64, "projector_hidden": 8, "scale": 1.0, "value_scale": 1.0}
+
+
+def test_a_bank_whose_vectors_enter_the_layers_answers_as_generate_does(folder, ask, tiny_processor):
+    model = copy.deepcopy(ask.model)
+    model.add_ffn_memory(**SLOTS, source="memory")
+    torch.nn.init.normal_(model.ffn_memory.value_positions.weight)
+    in_layers = pipeline(TASK, model=model.eval(), processor=tiny_processor, memory_bank=folder / "bank", device="cpu")
+    picture = make_image(2, (70, 50))
+    prompt = tiny_processor.apply_chat_template(
+        [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": QUESTION}]}],
+        add_generation_prompt=True,
+    )
+    inputs = tiny_processor(text=[prompt], images=[picture], return_tensors="pt")
+    hits = in_layers.memory_bank.search(image=picture, k=3)
+    inputs["memory_inputs"] = in_layers.memory_bank.memory_inputs([hits])
+    tokens = model.generate(**inputs, **GREEDY)
+    (expected,) = tiny_processor.batch_decode(tokens[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+    options = {"images": picture, "text": QUESTION, "generate_kwargs": GREEDY}
+    answer, without = in_layers(**options, top_k=3)[0], in_layers(**options, top_k=0)[0]
+    assert answer["generated_text"] == expected != without["generated_text"]
+    assert [memory["id"] for memory in answer["memories"]] == [hit.item.id for hit in hits]
+    assert expected != ask(images=picture, text=QUESTION)[0]["generated_text"]
+
+
+def test_a_pipeline_of_a_model_without_an_encoder_answers_but_takes_no_memory(folder, tiny_processor):
+    model = make_model(num_memory_tokens=0, vision_memory_config={})
+    alone = pipeline(TASK, model=model, processor=tiny_processor, device="cpu")
+    options = {"images": make_image(2), "text": QUESTION, "generate_kwargs": GREEDY}
+    assert alone(**options)[0]["memories"] == []
+    with pytest.raises(ValueError, match="has no memory encoder.*takes no `memory_inputs`"):
+        alone(**options, memories=[MemoryItem(text="A fact.")])
+    with pytest.raises(ValueError, match="No memory bank fits the model: it has no memory encoder"):
+        pipeline(TASK, model=model, processor=tiny_processor, memory_bank=folder / "bank", device="cpu")
+
+
+def test_pictures_that_leave_the_sequence_do_not_make_a_prompt_too_long(tiny_processor):
+    options = {"images": make_image(2, (112, 112)), "text": "What?", "generate_kwargs": GREEDY}
+    for config, is_refused in (({}, True), ({"ffn_memory_config": SLOTS}, False)):
+        ask = pipeline(TASK, model=make_model(**config), processor=tiny_processor, device="cpu")
+        ask.model.config.get_text_config().max_position_embeddings = 40
+        if is_refused:
+            with pytest.raises(ValueError, match="The prompt has .* tokens, but the model takes 40"):
+                ask(**options)
+        else:
+            assert ask(**options)[0]["generated_text"]

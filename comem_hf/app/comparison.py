@@ -73,10 +73,11 @@ class Comparer:
         hits = self.bank.search(**query, k=self.top_k)
         with_memory = self._answer(picture, question, start, self.bank.memory_inputs([hits]))
         pasted = question_inputs(self.processor, [question], [picture], [[hit.item for hit in hits]])
-        return Comparison(question, without, with_memory, hits, count_positions(pasted))
+        positions = count_positions(pasted, self.model.config)
+        return Comparison(question, without, with_memory, hits, positions)
 
     def _answer(self, picture: Image.Image | None, question: str, start: float, memory_inputs=None) -> Answer:
         inputs = question_inputs(self.processor, [question], [picture], memory_inputs=memory_inputs)
-        positions = count_positions(inputs)
+        positions = count_positions(inputs, self.model.config)
         [text] = generate_answers(self.model, self.processor, inputs, self.max_new_tokens)
         return Answer(text, positions, time.perf_counter() - start)

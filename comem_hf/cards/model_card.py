@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .check import check_card, read_card
 from .generated import is_generated, mark, one_line
+from .places import describe_places, own_parameters, parameters_by_part
 from .results import RESULTS_NAME, Results
 from .template import CARD_NAME, fill_template
 from .training import describe_training
@@ -92,6 +93,9 @@ def render_model_card(
         backbone=f"[{base}](https://huggingface.co/{base})" if base else f"a `{config.backbone_config.model_type}`",
         memory_only=config.memory_only,
         num_memory_tokens=config.num_memory_tokens,
+        ffn_source=config.ffn_source,
+        has_vision_memory=config.vision_memory_config is not None,
+        has_reader=config.reader_config is not None,
         hidden_size=config.hidden_size,
         facts=_facts(config, folder, base, fingerprint, bank_id),
         training={name: one_line(value) for name, value in describe_training(folder).items()},
@@ -172,8 +176,8 @@ def describe_reader(config: "CoMemConfig", folder: Path) -> str:
         folder (`Path`): Its folder, where a conversion may have left its report.
     """
     if config.reader_config is not None:
-        name = f", `{config.reader_name_or_path}`" if config.reader_name_or_path else ""
-        return f"a text-only language model of type `{config.reader_config.model_type}`{name}"
+        name = f", `{config.reader_name_or_path}`," if config.reader_name_or_path else ""
+        return f"a text-only `{config.reader_config.model_type}` model{name} in the backbone's place"
     if config.reader_lora_config:
         return f"trained, too: the backbone with LoRA of rank {config.reader_lora_config['r']}"
     report = Path(folder, "conversion.json")
@@ -182,25 +186,34 @@ def describe_reader(config: "CoMemConfig", folder: Path) -> str:
     return "the backbone, unchanged"
 
 
+def _describe_encoder(config: "CoMemConfig") -> str:
+    if config.num_memory_tokens == 0:
+        return "none: the model takes no items"
+    lora = config.lora_config
+    kind = f"LoRA of rank {lora['r']}, alpha {lora['lora_alpha']:g}" if config.encoder == "adapter" else "separate"
+    return f"{kind} and a resampler of {config.resampler_config['num_hidden_layers']} passes"
+
+
 def _facts(
     config: "CoMemConfig", folder: Path, base: str | None, fingerprint: str | None, bank_id: str | None
 ) -> dict[str, str]:
     from comem_hf.modeling.local_paths_comem import is_repository_id
     from comem_hf.modeling.tensor_files_comem import open_tensors
 
-    sizes = {key: math.prod(value.get_shape()) for key, value in open_tensors(folder).items()}
-    memory = sum(size for key, size in sizes.items() if key.startswith("memory_encoder."))
-    lora = config.lora_config
-    encoder = f"LoRA of rank {lora['r']}, alpha {lora['lora_alpha']:g}" if config.encoder == "adapter" else "separate"
+    parts = parameters_by_part({key: math.prod(value.get_shape()) for key, value in open_tensors(folder).items()})
     facts = {"backbone": f"`{base}`" if base else f"`{config.backbone_config.model_type}`, not named"}
     if config.backbone_revision:
         facts["its revision"] = f"`{config.backbone_revision}`"
+    facts["memory encoder"] = _describe_encoder(config)
+    if config.num_memory_tokens:
+        facts["its parameters"] = f"{parts['memory_encoder']:,}"
+        facts["memory per item"] = f"{config.num_memory_tokens} x {config.hidden_size}"
+    places = describe_places(config, parts)
+    facts |= {f"memory enters the {place}": description for place, description in places.items()}
     facts |= {
-        "memory encoder": f"{encoder} and a resampler of {config.resampler_config['num_hidden_layers']} passes",
-        "its parameters": f"{memory:,}",
         "reader": describe_reader(config, folder),
-        "parameters in this repository": f"{sum(sizes.values()):,}",
-        "memory per item": f"{config.num_memory_tokens} x {config.hidden_size}",
+        "parameters of the memory": f"{own_parameters(parts):,}",
+        "parameters in this repository": f"{sum(parts.values()):,}",
     }
     if fingerprint:
         facts["memory fingerprint"] = f"`{fingerprint}`"

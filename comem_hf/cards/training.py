@@ -43,6 +43,10 @@ def describe_training(folder: Path) -> dict[str, str]:
         losses = [entry["loss"] for entry in state.get("log_history", ()) if "loss" in entry]
         if losses:
             rows["loss"] = f"{losses[0]:.4g} first, {losses[-1]:.4g} last logged"
+    if settings.get("trained_parts"):
+        rows["trained"] = ", ".join(part.replace("_", " ") for part in settings["trained_parts"])
+    if settings.get("items_in_prompt"):
+        rows["memory items of the data"] = "written into the prompt"
     for name, shown in _SETTINGS.items():
         if settings.get(name):
             rows[shown] = f"{settings[name]:g}" if isinstance(settings[name], float) else str(settings[name])

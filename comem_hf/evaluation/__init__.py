@@ -3,7 +3,7 @@
 from .disturbances import DISTURBANCES
 from .questions import Question, exact_match, load_questions
 from .retrieval import recall_at_1
-from .ways import WAYS, Score, evaluate, question_pictures
+from .ways import WAYS, Score, evaluate, needs_own_model, question_pictures, ways_of
 
 
 __all__ = [
@@ -14,6 +14,8 @@ __all__ = [
     "evaluate",
     "exact_match",
     "load_questions",
+    "needs_own_model",
     "question_pictures",
     "recall_at_1",
+    "ways_of",
 ]

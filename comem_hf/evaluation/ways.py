@@ -13,6 +13,8 @@ from .disturbances import DISTURBANCES
 from .questions import Question, exact_match
 
 
+WAYS_WITHOUT_SEARCH = ("no memory", "RAG, true item")
+WAYS_WITHOUT_ITEMS = (*WAYS_WITHOUT_SEARCH, "RAG, top-k")
 WAYS = ("no memory", "RAG, true item", "RAG, top-k", "memory, true item", "memory, top-k")
 
 
@@ -42,7 +44,7 @@ def evaluate(
     top_k: int = 3,
     batch_size: int = 16,
     max_new_tokens: int = 32,
-    ways: Sequence[str] = WAYS,
+    ways: Sequence[str] | None = None,
 ) -> list[Score]:
     """Answer the same questions in each way, greedily, and score the answers.
 
@@ -52,26 +54,32 @@ def evaluate(
     Args:
         model (`CoMemForConditionalGeneration`): The model.
         processor (`CoMemProcessor`): Its processor.
-        bank (`MemoryBank`): A bank of this model, attached to it.
+        bank (`MemoryBank`): A bank of this model, attached to it; for a model without a memory encoder any bank, whose
+            items are used alone.
         questions (`Sequence[Question]`): Questions about items of the bank.
         top_k (`int`, *optional*, defaults to `3`): Items that the top-k ways retrieve.
         batch_size (`int`, *optional*, defaults to `16`): Questions answered at a time.
         max_new_tokens (`int`, *optional*, defaults to `32`): Longest answer, in tokens.
-        ways (`Sequence[str]`, *optional*, defaults to [`WAYS`]): The ways to score.
+        ways (`Sequence[str]`, *optional*): The ways to score; by default those of [`WAYS`] that model and bank allow
+            (see [`ways_of`]).
 
     Returns:
         `list[Score]`: The scores, in the order of `ways`.
 
     Raises:
-        ValueError: If a way is unknown.
+        ValueError: If a way is unknown, or model and bank do not allow it.
     """
+    possible = ways_of(model, bank)
+    ways = possible if ways is None else ways
     for way in ways:
-        if way not in WAYS:
-            raise ValueError(f"`ways` must be among {WAYS}, got {way!r}.")
+        if way not in possible:
+            raise ValueError(f"`ways` must be among {possible} with this model and bank, got {way!r}.")
     pictures = question_pictures(bank, questions)
-    hits = []
-    for start in range(0, len(pictures), batch_size):
-        hits += bank.search(image=pictures[start : start + batch_size], k=top_k)
+    hits = [[] for _ in pictures]
+    if any(way.endswith("top-k") for way in ways):
+        for start in range(0, len(pictures), batch_size):
+            part = slice(start, start + batch_size)
+            hits[part] = bank.search(image=pictures[part], k=top_k)
     scores = []
     for way in ways:
         answers, positions = [], 0
@@ -79,10 +87,25 @@ def evaluate(
             part = slice(start, start + batch_size)
             inputs = _inputs(way, processor, bank, questions[part], pictures[part], hits[part])
             answers += generate_answers(model, processor, inputs, max_new_tokens)
-            positions += count_positions(inputs)
+            positions += count_positions(inputs, model.config)
         right = sum(exact_match(answer, question.answer) for answer, question in zip(answers, questions, strict=True))
         scores.append(Score(way, right / len(questions), positions / len(questions), tuple(answers)))
     return scores
+
+
+def ways_of(model, bank: MemoryBank) -> tuple[str, ...]:
+    """Return the ways of [`WAYS`] by which a model can be given knowledge from a bank.
+
+    A model without a memory encoder takes items in its prompt alone, and finds them if another model embeds them.
+    """
+    if model.config.num_memory_tokens:
+        return WAYS
+    return WAYS_WITHOUT_SEARCH if needs_own_model(bank) else WAYS_WITHOUT_ITEMS
+
+
+def needs_own_model(bank: MemoryBank) -> bool:
+    """Whether only the model that made a bank can search it."""
+    return bank.config.embedder["type"] == "backbone"
 
 
 def question_pictures(bank: MemoryBank, questions: Sequence[Question]) -> list[Image.Image]:

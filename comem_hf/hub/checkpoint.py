@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from huggingface_hub.constants import SAFETENSORS_INDEX_FILE, SAFETENSORS_SINGLE_FILE
 
+from comem_hf.cards.places import parameters_by_part
+
 
 if TYPE_CHECKING:
     from comem_hf.modeling import CoMemConfig
@@ -122,10 +124,9 @@ class Checkpoint:
         readers = {key: partial(value.__getitem__, ...) for key, value in self.tensors.items()}
         return CoMemForConditionalGeneration.fingerprint_of_files(self.config, readers)
 
-    def num_parameters(self) -> tuple[int, int]:
-        """Return the number of stored parameters, and the number of the memory encoder's own among them."""
-        sizes = {key: math.prod(value.get_shape()) for key, value in self.tensors.items()}
-        return sum(sizes.values()), sum(size for key, size in sizes.items() if key.startswith("memory_encoder."))
+    def parameters_by_part(self) -> dict[str, int]:
+        """Return the number of stored parameters of each part, such as `"backbone"` or `"memory_encoder"`."""
+        return parameters_by_part({key: math.prod(value.get_shape()) for key, value in self.tensors.items()})
 
     def _without_weights(self):
         import torch

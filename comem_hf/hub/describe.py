@@ -4,6 +4,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from comem_hf.cards.model_card import describe_reader
+from comem_hf.cards.places import describe_places, own_parameters, parameters_by_part
 from comem_hf.repository.errors import plain_errors
 
 from .checkpoint import Checkpoint, has_weights, read_config
@@ -25,36 +26,39 @@ def describe_model(place: Place) -> dict[str, Any]:
 
     Returns:
         `dict`: `checkpoint` (`"full"` or `"memory-only"`), `backbone` (its type), `backbone_name`,
-        `backbone_revision`, `encoder`, `encoder_rank` (`None` of a separate one), `reader` (a sentence about the model
+        `backbone_revision`, `encoder` (`None` of a model without one), `encoder_rank` (`None` of a separate
+        one), `places` (where memory enters, by name, each with a sentence), `reader` (a sentence about the model
         that reads memory and answers), `reader_rank` (`None` without a reader adapter), `memory_tokens` and
-        `hidden_size` per item, `parameters`, `memory_parameters`, `bytes`, `memory_fingerprint` (`None` if it is not
-        known), `commit`.
+        `hidden_size` per item, `parameters`, `memory_parameters` (all but those of the backbone and a text-only
+        reader), `bytes`, `memory_fingerprint` (`None` if it is not known), `commit`.
 
     Raises:
         ValueError: If it is no CoMEM model, or its files are damaged.
     """
     config = read_config(place.folder, place.name)
-    fingerprint, stored = config.memory_fingerprint, None
+    fingerprint, parts, size = config.memory_fingerprint, {}, None
     if place.commit is None or has_weights(place.folder):
         checkpoint = Checkpoint.open(place.folder)
         fingerprint = checkpoint.memory_fingerprint()
-        total, memory = checkpoint.num_parameters()
-        stored = total, memory, sum((place.folder / name).stat().st_size for name in checkpoint.weight_files)
+        parts = checkpoint.parameters_by_part()
+        size = sum((place.folder / name).stat().st_size for name in checkpoint.weight_files)
     elif not place.is_offline:
-        stored = _read_headers(place)
-    sizes = dict(zip(("parameters", "memory_parameters", "bytes"), stored, strict=True)) if stored else {}
+        parts, size = _read_headers(place)
+    sizes = {"parameters": sum(parts.values()), "memory_parameters": own_parameters(parts), "bytes": size}
+    has_encoder = config.num_memory_tokens > 0
     return {
         "checkpoint": "memory-only" if config.memory_only else "full",
         "backbone": config.backbone_config.model_type,
         "backbone_name": config.backbone_name_or_path,
         "backbone_revision": config.backbone_revision,
-        "encoder": config.encoder,
-        "encoder_rank": config.lora_config["r"] if config.encoder == "adapter" else None,
+        "encoder": config.encoder if has_encoder else None,
+        "encoder_rank": config.lora_config["r"] if has_encoder and config.encoder == "adapter" else None,
+        "places": describe_places(config, parts),
         "reader": describe_reader(config, place.folder),
         "reader_rank": config.reader_lora_config and config.reader_lora_config["r"],
         "memory_tokens": config.num_memory_tokens,
         "hidden_size": config.hidden_size,
-        **sizes,
+        **(sizes if parts else {}),
         "memory_fingerprint": fingerprint,
         "commit": place.commit,
     }
@@ -119,8 +123,8 @@ def describe_bank(config: "BankConfig", commit: str | None = None) -> dict[str, 
     }
 
 
-def _read_headers(place: Place) -> tuple[int, int, int]:
-    """Return the number of parameters, of the memory encoder's parameters, and of bytes of a repository's weights."""
+def _read_headers(place: Place) -> tuple[dict[str, int], int]:
+    """Return the number of parameters of each part, and of bytes, of a repository's weights."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import NotASafetensorsRepoError, SafetensorsParsingError
 
@@ -136,5 +140,4 @@ def _read_headers(place: Place) -> tuple[int, int, int]:
         for file in metadata.files_metadata.values()
         for key, tensor in file.tensors.items()
     }
-    memory = sum(size for key, size in sizes.items() if not key.startswith("backbone."))
-    return sum(sizes.values()), memory, sum(entry.size for entry in entries)
+    return parameters_by_part(sizes), sum(entry.size for entry in entries)

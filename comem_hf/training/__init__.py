@@ -6,7 +6,7 @@ from comem_hf.training.data.items_in_context import items_in_context
 from comem_hf.training.data.sample import TrainingSample
 
 from .arguments import MemoryTrainingArguments
-from .freezing import TrainableShare, trainable_share
+from .freezing import TrainableShare, train_only, trainable_share
 from .train import train_memory_encoder
 from .trainer import MemoryEncoderTrainer
 
@@ -20,5 +20,6 @@ __all__ = [
     "TrainingSample",
     "items_in_context",
     "train_memory_encoder",
+    "train_only",
     "trainable_share",
 ]

@@ -1,10 +1,16 @@
 """Checks and counts of the trainable and the frozen parameters of a model."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from torch import nn
 
 from comem_hf.modeling import CoMemForConditionalGeneration
+from comem_hf.modeling.reader_comem import LANGUAGE_MODEL
+
+
+PARTS = ("memory_encoder", "ffn_memory", "vision_memory", "reader_adapter", "reader")
+"""What of a model is its own, and not the backbone's; of a text-only reader it is the projection."""
 
 
 class TrainableShare(NamedTuple):
@@ -31,8 +37,57 @@ def trainable_share(model: nn.Module) -> TrainableShare:
     return TrainableShare(sum(p.numel() for p in parameters if p.requires_grad), sum(p.numel() for p in parameters))
 
 
+def trained_parts(model: CoMemForConditionalGeneration) -> list[str]:
+    """Return which of [`PARTS`] have trainable tensors."""
+    names = {_part(name) for name, parameter in model.own_parameters().items() if parameter.requires_grad}
+    return [part for part in PARTS if part in names]
+
+
+def train_only(model: CoMemForConditionalGeneration, *parts: str) -> None:
+    """Freeze all of a model's own tensors except those of some parts.
+
+    Args:
+        model ([`CoMemForConditionalGeneration`]): The model, changed in place.
+        *parts (`str`): Those to train, among `"memory_encoder"`, `"ffn_memory"`, `"vision_memory"`,
+            `"reader_adapter"` and `"reader"`.
+
+    Raises:
+        ValueError: If a part is unknown, or the model does not have it.
+
+    Example:
+    ```python
+    model.add_ffn_memory(source="memory", num_slots=24)
+    train_only(model, "ffn_memory")  # the memory encoder stays, and so do its banks
+    ```
+    """
+    check_parts(parts)
+    own = {name: p for name, p in model.own_parameters().items() if not name.startswith(LANGUAGE_MODEL)}
+    has = {_part(name) for name in own}
+    if "reader_adapter" in has and model.config.reader_lora_config["merged"]:
+        has.remove("reader_adapter")  # its change is in the backbone's weights
+    for part in parts:
+        if part not in has:
+            raise ValueError(
+                f"The model has no {part!r} to train, but {' and '.join(name for name in PARTS if name in has)}; "
+                "name one of these, or add it to the model first."
+            )
+    for name, parameter in own.items():
+        parameter.requires_grad_(_part(name) in parts)
+
+
+def check_parts(parts: Sequence[str]) -> None:
+    """Raise a `ValueError` unless there are parts, and all are among [`PARTS`]."""
+    for part in parts or [None]:
+        if part not in PARTS:
+            raise ValueError(f"The parts to train must be among {', '.join(PARTS)}, got {part!r}.")
+
+
+def _part(name: str) -> str:
+    return name.partition(".")[0]
+
+
 def check_backbone_is_frozen(model: CoMemForConditionalGeneration) -> None:
-    """Check that training can change the memory encoder, perhaps what belongs to a reader, and nothing else.
+    """Check that training can change the model's own tensors (see [`PARTS`]) and nothing else.
 
     Args:
         model ([`CoMemForConditionalGeneration`]): The model about to be trained.
@@ -53,7 +108,7 @@ def check_backbone_is_frozen(model: CoMemForConditionalGeneration) -> None:
                 f"call `model.{part}.requires_grad_(False)`."
             )
     if not any(parameter.requires_grad for parameter in model.own_parameters().values()):
-        raise ValueError("No parameter of memory encoder or reader adapter is trainable: there is nothing to train.")
+        raise ValueError("No parameter of the model's own is trainable: there is nothing to train.")
 
 
 def trainable_parameters(model: nn.Module) -> dict[str, nn.Parameter]:

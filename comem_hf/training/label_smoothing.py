@@ -1,7 +1,10 @@
 """Cross-entropy with smoothed labels, for models whose labels are the input ids themselves."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from comem_hf.training.data.chat import IGNORE_INDEX
 
@@ -42,3 +45,26 @@ class SmoothedLoss:
         if num_items_in_batch is None:
             num_items_in_batch = (labels != IGNORE_INDEX).sum()
         return total / torch.as_tensor(num_items_in_batch, device=total.device).clamp(min=1)
+
+
+def refuse_loss_outside(model: nn.Module | None, label_smoothing_factor: float, compute_loss_func: Any = None) -> None:
+    """Refuse a loss that a `Trainer` computes itself, if the model must see the labels.
+
+    A `Trainer` then keeps the labels from the model. Memory in the vision tower needs them: the question that it is
+    conditioned on is the prompt without the answers, and the alignment loss compares it with the answers.
+
+    Args:
+        model (`nn.Module`, *optional*): The model.
+        label_smoothing_factor (`float`): As in `TrainingArguments`.
+        compute_loss_func (`Callable`, *optional*): As in `Trainer`.
+
+    Raises:
+        ValueError: If the model has memory in the vision tower, and there is such a loss.
+    """
+    if getattr(model, "vision_memory", None) is None:
+        return
+    reason = "with memory in the vision tower, which needs the labels to tell the question from the answer"
+    if label_smoothing_factor > 0:
+        raise ValueError(f"`label_smoothing_factor` must be 0 {reason}, got {label_smoothing_factor!r}.")
+    if compute_loss_func is not None:
+        raise ValueError(f"`compute_loss_func` must be None {reason}; override `compute_loss` instead.")

@@ -1,4 +1,4 @@
-"""Training of a memory encoder on a frozen backbone."""
+"""Training of a model's memory on a frozen backbone."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +16,9 @@ from comem_hf.training.data.items_in_context import items_in_context
 from comem_hf.training.data.sample import TrainingSample
 
 from .arguments import MemoryTrainingArguments
-from .freezing import check_backbone_is_frozen, is_quantized, trainable_parameters, trainable_share
+from .freezing import check_backbone_is_frozen, is_quantized, trainable_parameters, trainable_share, trained_parts
+from .items import check_items
+from .label_smoothing import refuse_loss_outside
 from .run_folder import RunFolder, decisive_settings
 from .trainer import MemoryEncoderTrainer
 
@@ -34,17 +36,21 @@ def train_memory_encoder(
     callbacks: list[TrainerCallback] | None = None,
     compute_metrics: Callable[[EvalPrediction], dict[str, float]] | None = None,
     to_context: Callable[[TrainingSample], TrainingSample] = items_in_context,
+    items_in_prompt: bool = False,
 ) -> TrainOutput:
-    """Train the memory encoder of a model with transformers' `Trainer`, then save model and processor.
+    """Train what is trainable of a model with transformers' `Trainer`, then save model and processor.
 
-    The loss is the cross-entropy of the answers given query and memory. The result is saved to `args.output_dir`.
+    That is the memory encoder and the memory in feed-forward layers and vision tower, unless [`train_only`] has chosen
+    among them. The loss is the cross-entropy of the answers given query and memory, plus the weighted alignment loss
+    of memory in the vision tower. The result is saved to `args.output_dir`.
     Called again with the same model, data and settings, an interrupted run continues from its last complete checkpoint
-    and ends with the result of an uninterrupted one. In mixed precision the memory encoder is trained in float32 and
-    gets the dtype of the backbone in the end. With a quantized backbone a memory-only checkpoint is saved.
+    and ends with the result of an uninterrupted one. In mixed precision what is trained is in float32 and gets the
+    dtype of the backbone in the end. With a quantized backbone a memory-only checkpoint is saved.
 
     Args:
-        model ([`CoMemForConditionalGeneration`]): The model, changed in place; only its memory encoder, and a reader
-            adapter that `add_reader_adapter` has made or `reader="trainable"` has loaded, may be trainable.
+        model ([`CoMemForConditionalGeneration`]): The model, changed in place; only its memory encoder, feed-forward
+            and vision memory, and a reader adapter that `add_reader_adapter` has made or `reader="trainable"` has
+            loaded, may be trainable.
         processor ([`CoMemProcessor`]): Its processor.
         dataset (`torch.utils.data.Dataset` or `list`): A [`MemoryDataset`], or rows as in [`TrainingSample.from_row`],
             which may hold PIL images and [`MemoryItem`]s.
@@ -55,13 +61,17 @@ def train_memory_encoder(
         compute_metrics (`Callable[[EvalPrediction], dict[str, float]]`, *optional*): Function of the logits and labels
             of `eval_dataset`, as in `Trainer`. Without it, evaluation keeps the loss alone.
         to_context (`Callable[[TrainingSample], TrainingSample]`, *optional*, defaults to [`items_in_context`]): The
-            function that writes a sample's items into the prompt of the teacher; used with `args.distillation_weight`.
+            function that writes a sample's items into a prompt: the teacher's, with `args.distillation_weight`, or the
+            model's own, with `items_in_prompt`.
+        items_in_prompt (`bool`, *optional*, defaults to `False`): Write the items of rows into the prompts. A model
+            without a memory encoder can be trained on rows with items by this only.
 
     Returns:
         `TrainOutput`: Steps, mean loss and metrics.
 
     Raises:
-        ValueError: If the backbone is not frozen, or the output folder cannot be used.
+        ValueError: If the backbone is not frozen, the rows have items that the model does not take, label smoothing is
+            combined with memory in the vision tower, or the output folder cannot be used.
         RuntimeError: If the backbone has changed in training.
     """
     check_backbone_is_frozen(model)
@@ -76,12 +86,17 @@ def train_memory_encoder(
             "`distillation_weight` cannot be combined with a text-only reader: the teacher is the backbone, whose "
             "answers are not the reader's; set it to 0."
         )
+    refuse_loss_outside(model, args.label_smoothing_factor)
+    for rows in (dataset, eval_dataset):
+        check_items(model, rows, items_in_prompt)
     logger.info(str(trainable_share(model)))
     backbone_before = backbone_checksum(model.backbone, exact=True)
     settings = {
         **decisive_settings(args),
         "backbone": backbone_before,
         "memory_encoder_at_start": fingerprint(trainable_parameters(model), roundings=()),
+        "trained_parts": trained_parts(model),
+        "items_in_prompt": items_in_prompt,
         "data": _describe(dataset),
     }
     folder = RunFolder(args.output_dir, settings)
@@ -100,6 +115,7 @@ def train_memory_encoder(
             processor,
             max_memories=args.max_memories,
             with_teacher=args.distillation_weight > 0,
+            items_in_prompt=items_in_prompt,
             to_context=to_context,
         ),
         train_dataset=dataset,

@@ -1,4 +1,4 @@
-"""transformers' `Trainer`, with checkpoints of the memory encoder alone and optional distillation."""
+"""transformers' `Trainer`, with checkpoints of what is trained alone and optional distillation."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from comem_hf.training.data.chat import IGNORE_INDEX
 
 from .arguments import MemoryTrainingArguments
 from .freezing import trainable_parameters
-from .label_smoothing import SmoothedLoss
+from .label_smoothing import SmoothedLoss, refuse_loss_outside
 from .optimizer import MuonWithAdamW
 
 
@@ -32,8 +32,10 @@ class MemoryEncoderTrainer(Trainer):
     """
 
     def __init__(self, model: nn.Module | None = None, args: MemoryTrainingArguments | None = None, **kwargs):
-        if args is not None and args.label_smoothing_factor > 0 and kwargs.get("compute_loss_func") is None:
-            kwargs["compute_loss_func"] = SmoothedLoss(args.label_smoothing_factor)
+        smoothing = 0.0 if args is None else args.label_smoothing_factor
+        refuse_loss_outside(model, smoothing, kwargs.get("compute_loss_func"))
+        if smoothing > 0 and kwargs.get("compute_loss_func") is None:
+            kwargs["compute_loss_func"] = SmoothedLoss(smoothing)
         super().__init__(model, args, **kwargs)
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
@@ -69,7 +71,7 @@ class MemoryEncoderTrainer(Trainer):
                 divergence = divergence.sum() * self.accelerator.num_processes / num_items_in_batch
             loss = loss + self.args.distillation_weight * divergence
         if torch.is_grad_enabled() and not loss.requires_grad:
-            # No row of this batch has memory items: there is nothing to learn, but the backward pass must not fail.
+            # No row of this batch has what memory is made of: nothing is learned, but the backward pass must not fail.
             loss = loss + 0.0 * sum(parameter.sum() for parameter in trainable_parameters(model).values())
         return (loss, outputs) if return_outputs else loss
 
@@ -86,7 +88,7 @@ class MemoryEncoderTrainer(Trainer):
         parameters = trainable_parameters(self.model if model is None else model)
         tensors = load_file(path)
         if {name: t.shape for name, t in tensors.items()} != {name: p.shape for name, p in parameters.items()}:
-            raise ValueError(f"The checkpoint {str(path)!r} was made for another memory encoder.")
+            raise ValueError(f"The checkpoint {str(path)!r} was made for other trainable parts.")
         with torch.no_grad():
             for name, parameter in parameters.items():
                 parameter.copy_(tensors[name])

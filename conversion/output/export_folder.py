@@ -41,6 +41,8 @@ def open_export(
     with output_folder(output, kind, inputs=inputs, overwrite=overwrite) as folder:
         if source is not None:
             model = CoMemForConditionalGeneration.from_pretrained(source, backbone=backbone)
+        if model.config.num_memory_tokens == 0:
+            raise ValueError("The model has no memory encoder to export, as its `num_memory_tokens` is 0.")
         yield model, folder, source
 
 

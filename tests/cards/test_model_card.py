@@ -79,6 +79,42 @@ def test_the_example_of_a_generated_card_runs(full, run_example):
     assert run_example(text).startswith("['")
 
 
+SLOTS = {"num_slots": 24, "projector_hidden": 8, "vision_adapter_rank": 2}
+PLACES = [
+    ({}, ["input"], "which stand in front of the prompt"),
+    ({"ffn_memory_config": {**SLOTS, "source": "memory"}}, ["feed-forward layers"], "which fill slots of the"),
+    ({"ffn_memory_config": SLOTS}, ["input", "feed-forward layers"], "The pictures of a prompt leave the sequence"),
+    ({"vision_memory_config": {}}, ["input", "vision tower"], "depend on the question"),
+    ({"num_memory_tokens": 0, "ffn_memory_config": SLOTS}, ["feed-forward layers"], "takes no memory items"),
+    ({"num_memory_tokens": 0, "vision_memory_config": {}}, ["vision tower"], "takes no memory items"),
+]
+
+
+@pytest.mark.parametrize("config, places, words", PLACES)
+def test_the_card_says_where_memory_enters_and_its_example_runs(
+    config, places, words, tiny_processor, run_example, tmp_path
+):
+    model = make_model(**config)
+    model.save_pretrained(tmp_path / "model")
+    tiny_processor.save_pretrained(tmp_path / "model")
+    text = render_model_card(tmp_path / "model", "ann/model")
+    check_card(text, "card")
+    rows = dict(
+        line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ") and line != "| | |"
+    )
+    assert [key.removeprefix("memory enters the ") for key in rows if key.startswith("memory enters")] == places
+    assert words in text
+    assert ("Without memory the model is its backbone" in text) == (words in (PLACES[0][2], PLACES[1][2]))
+    assert rows["parameters of the memory"] == f"{sum(p.numel() for p in model.own_parameters().values()):,}"
+    for place, part in (("feed-forward layers", model.ffn_memory), ("vision tower", model.vision_memory)):
+        if part is not None:
+            size = sum(parameter.numel() for parameter in part.parameters())
+            assert rows[f"memory enters the {place}"].endswith(f"; {size:,} parameters")
+    takes_items = model.config.num_memory_tokens > 0
+    assert ("memories=memories" in text, "its parameters" in rows) == (takes_items, takes_items)
+    assert run_example(text.replace('"ann/model"', repr(str(tmp_path / "model")))).startswith("['")
+
+
 def test_results_are_listed_with_their_command(full, results):
     text = render_model_card(full, "ann/model", results=Results.load(results))
     check_card(text, "card")
@@ -110,6 +146,7 @@ def test_settings_of_a_finished_training_are_told(full, tmp_path):
     for path in full.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     settings = {"learning_rate": 5e-5, "seed": 42, "bf16": True, "world_size": 2, "max_memories": None}
+    settings |= {"trained_parts": ["memory_encoder", "ffn_memory"], "items_in_prompt": False}
     record = {"settings": settings, "finished": False}
     (tmp_path / "training_settings.json").write_text(json.dumps(record))
     assert "Nothing is recorded" in render_model_card(tmp_path, "ann/model")
@@ -122,6 +159,7 @@ def test_settings_of_a_finished_training_are_told(full, tmp_path):
         "| updates | 1,200 (1.5 epochs) |",
         "| loss | 3 first, 0.5 last logged |",
         "| learning rate | 5e-05 |",
+        "| trained | memory encoder, ffn memory |",
     ):
         assert row in text
     assert "| seed | 42 |" in text and "| precision | bf16 mixed |" in text and "items per sample" not in text

@@ -31,6 +31,15 @@ def model_folder(tiny_processor, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def tower_folder(tiny_processor, tmp_path_factory):
+    """A model with memory in its vision tower alone, which takes no items."""
+    folder = tmp_path_factory.mktemp("tower")
+    make_model(num_memory_tokens=0, vision_memory_config={}).save_pretrained(folder)
+    tiny_processor.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def items_file(tmp_path_factory):
     """Four items with their pictures beside the file; one field is metadata, one line is empty."""
     folder = tmp_path_factory.mktemp("items")

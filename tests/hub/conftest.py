@@ -22,11 +22,12 @@ def question_about(picture: str) -> tuple[list[dict], list[list[dict]]]:
     return [{"role": "user", "content": content}], memories
 
 
-def greedy_tokens(model, processor, picture: str) -> list[int]:
+def greedy_tokens(model, processor, picture: str, with_items: bool = True) -> list[int]:
     """Eight tokens that depend on weights, memory, pictures and the chat template."""
     conversation, memories = question_about(picture)
     prompt = processor.apply_chat_template(conversation, add_generation_prompt=True)
-    inputs = processor(text=prompt, images=[picture], memories=memories, return_tensors="pt")
+    items = {"memories": memories} if with_items else {}
+    inputs = processor(text=prompt, images=[picture], **items, return_tensors="pt")
     tokens = model.generate(**inputs, max_new_tokens=8, min_new_tokens=8, do_sample=False)
     return tokens[0, inputs["input_ids"].shape[1] :].tolist()
 

@@ -15,6 +15,7 @@ from transformers.dynamic_module_utils import get_imports, get_relative_imports
 import comem_hf.modeling
 from comem_hf import CoMemConfig, CoMemForConditionalGeneration, CoMemProcessor
 from comem_hf.conversion import convert_checkpoint
+from tests.conftest import make_model
 from tests.hub.conftest import ANSWER, greedy_tokens, needs_whole_copy, question_about
 from tests.process import run_alone
 
@@ -146,6 +147,39 @@ def test_a_trained_reader_answers_where_the_package_cannot_be_imported(saved, tm
     done = run_alone(answers_with_readers, *arguments, folder=tmp_path, uses=ANSWER)
     assert done.result == [answer, saved.answer]
     assert answer != saved.answer
+
+
+SLOTS = {"num_slots": 64, "projector_hidden": 8, "scale": 1.0, "value_scale": 1.0, "vision_adapter_rank": 2}
+PLACES = {
+    "slots of pictures": {"num_memory_tokens": 0, "ffn_memory_config": SLOTS},
+    "slots of items": {"ffn_memory_config": {**SLOTS, "source": "memory"}},
+    "tower": {"num_memory_tokens": 0, "vision_memory_config": {}},
+    "input and slots of pictures": {"ffn_memory_config": SLOTS},
+}
+
+
+def answers_of_places(folders, processor, picture) -> list[list[int]]:
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    processor = AutoProcessor.from_pretrained(processor, trust_remote_code=True)
+    models = (AutoModelForImageTextToText.from_pretrained(folder, trust_remote_code=True) for folder in folders)
+    return [greedy_tokens(model, processor, picture, model.config.num_memory_tokens > 0) for model in models]
+
+
+@needs_whole_copy
+def test_memory_in_the_layers_answers_where_the_package_cannot_be_imported(saved, tmp_path):
+    answers, processor = [], CoMemProcessor.from_pretrained(saved.processor)
+    for place, config in PLACES.items():
+        model = make_model("qwen2_5_vl", **config)
+        plain = greedy_tokens(model, processor, saved.picture, with_items=model.config.num_memory_tokens > 0)
+        for parameter in model.site_parameters().values():  # what starts as no change, too
+            torch.nn.init.normal_(parameter)
+        model.save_pretrained(tmp_path / place)
+        answers.append(greedy_tokens(model, processor, saved.picture, with_items=model.config.num_memory_tokens > 0))
+        assert answers[-1] != plain, place
+    folders = [str(tmp_path / place) for place in PLACES]
+    done = run_alone(answers_of_places, folders, saved.processor, saved.picture, folder=tmp_path, uses=ANSWER)
+    assert done.result == answers
 
 
 def ask_pipeline(saved) -> list[int]:

@@ -119,3 +119,87 @@ def test_unreadable_image_stops_the_run_with_its_name(run, data_file):
     (data_file.parent / "2.png").write_bytes(b"no picture")
     with pytest.raises(ValueError, match=r"train.jsonl, row 3: .*2.png' is not a readable picture"):
         run()
+
+
+# Memory in the layers
+
+SLOTS = '{"num_slots": 24, "projector_hidden": 8, "source": "%s"}'
+
+
+def test_new_places_on_a_backbone_are_trained(run, data_file):
+    model = run(ffn_memory=SLOTS % "memory", vision_memory="{}", learning_rate=1e-2)
+    assert (model.config.ffn_memory_config["num_slots"], model.config.ffn_source) == (24, "memory")
+    assert model.config.vision_memory_config["pooling"] == "mean_max"
+    assert model.ffn_memory.value_positions.weight.any()
+    assert model.vision_memory.gate.delta_out.weight.any()
+
+
+def test_a_model_without_a_memory_encoder_is_trained_on_rows_without_items_or_with_items_in_the_prompt(run, data_file):
+    options = {"num_memory_tokens": 0, "ffn_memory": SLOTS % "vision"}
+    with pytest.raises(ValueError, match="train.jsonl, row 1 has memory items, .*`--items-in-prompt`"):
+        run(**options)
+    model = run(**options, items_in_prompt=True)
+    assert model.memory_encoder_parameters() == {} and model.ffn_memory.value_positions.weight.any()
+    rows = [json.loads(line) for line in data_file.read_text().splitlines()]
+    data_file.write_text("\n".join(json.dumps({**row, "memories": []}) for row in rows))
+    run(**options, output_dir=data_file.parent / "second")
+
+
+def test_a_new_place_on_a_trained_model_is_trained_alone(run, tmp_path):
+    first = run(lora_rank=2)
+    (tmp_path / "out").rename(tmp_path / "first")
+    further = {"model": str(tmp_path / "first"), "learning_rate": 1e-2}
+    second = run(**further, ffn_memory=SLOTS % "memory", only=["ffn-memory"])
+    assert second.ffn_memory.value_positions.weight.any()
+    assert second.memory_fingerprint() == first.memory_fingerprint()  # banks stay
+    (tmp_path / "out").rename(tmp_path / "second")
+    third = run(
+        **{**further, "model": str(tmp_path / "second")}, vision_memory="{}", only=["vision-memory", "ffn-memory"]
+    )
+    assert third.memory_fingerprint() == first.memory_fingerprint()
+    for name, tensor in second.ffn_memory.named_parameters():
+        assert not torch.equal(third.ffn_memory.get_parameter(name), tensor), name
+    assert third.vision_memory.gate.delta_out.weight.any()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"ffn_memory": "{slots: 3}"}, "`--ffn-memory` must be a JSON object, such as '{}', got '{slots: 3}'"),
+        ({"vision_memory": "3"}, "`--vision-memory` must be a JSON object, such as '{}', got '3'"),
+        ({"vision_memory": ""}, "`--vision-memory` must be a JSON object, such as '{}', got ''"),
+        ({"ffn_memory": '{"slots": 3}'}, "ffn_memory_config.*'slots'"),
+        (
+            {"ffn_memory": '{"num_slots": -1}'},
+            r"`ffn_memory_config\['num_slots'\]` must be a positive integer, got -1",
+        ),
+        ({"ffn_memory": '{"num_slots": 4, "source": "memory"}'}, "must be at least `num_memory_tokens`, 8"),
+        ({"num_memory_tokens": 0}, "the model would have no memory"),
+        ({"only": ["slots"]}, "must be among memory_encoder, ffn_memory, .* got 'slots'"),
+    ],
+)
+def test_wrong_settings_are_refused_before_anything_is_read(options, message, run, data_file, tmp_path, monkeypatch):
+    for cls in (CoMemForConditionalGeneration, CoMemProcessor):
+        monkeypatch.setattr(cls, "from_pretrained", lambda *args, **kwargs: pytest.fail("something was loaded"))
+    data_file.unlink()
+    with pytest.raises(ValueError, match=message):
+        run(**options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_place_that_a_model_has_is_not_made_again(run, tmp_path):
+    run(vision_memory="{}")
+    (tmp_path / "out").rename(tmp_path / "first")
+    with pytest.raises(ValueError, match="has `vision_memory_config` already; leave out `--vision-memory` to go on"):
+        run(model=str(tmp_path / "first"), vision_memory="{}")
+
+
+def test_rows_without_items_are_refused_only_where_something_learns_from_items(run, data_file, tmp_path):
+    rows = [json.loads(line) for line in data_file.read_text().splitlines()]
+    data_file.write_text("\n".join(json.dumps({**row, "memories": []}) for row in rows))
+    options = {"ffn_memory": SLOTS % "memory", "vision_memory": "{}"}
+    with pytest.raises(ValueError, match="nothing for memory_encoder and ffn_memory to learn"):
+        run(**options)
+    with pytest.raises(ValueError, match="nothing for ffn_memory to learn"):
+        run(**options, only=["ffn-memory", "vision-memory"])
+    run(**options, only=["vision-memory"])

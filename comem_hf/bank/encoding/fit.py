@@ -2,9 +2,13 @@
 
 import hashlib
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from comem_hf.bank.format.config import BankConfig
+
+
+if TYPE_CHECKING:
+    from comem_hf.modeling import CoMemConfig
 
 
 _OF_PICTURES = (
@@ -40,7 +44,9 @@ def item_settings(processor) -> dict[str, Any]:
 
 
 def check_kinds(model, processor) -> None:
-    """Raise a `ValueError` if these are not a CoMEM model and its processor, such as names or swapped arguments.
+    """Raise a `ValueError` if these are not a CoMEM model that takes items and its processor.
+
+    They may be names or swapped arguments, and a model may have no memory encoder.
 
     Args:
         model (`CoMemForConditionalGeneration`, *optional*): The model; `None` is not checked.
@@ -54,6 +60,22 @@ def check_kinds(model, processor) -> None:
         if value is not None and not hasattr(value, method):
             shown = f"the string {value!r}" if isinstance(value, str) else f"a {type(value).__name__}"
             raise ValueError(f"`{name}` must be {kind}, got {shown}.")
+    if model is not None:
+        refuse_without_encoder(model.config, "the model")
+
+
+def refuse_without_encoder(config: "CoMemConfig", model: str) -> None:
+    """Raise a `ValueError` if a model has no memory encoder, and so can neither make nor use a bank.
+
+    Args:
+        config ([`CoMemConfig`]): The model's configuration.
+        model (`str`): Its name, for the message.
+    """
+    if config.num_memory_tokens == 0:
+        raise ValueError(
+            f"No memory bank fits {model}: it has no memory encoder, as its `num_memory_tokens` is 0, and takes no "
+            "items; use it without a bank, or a model with a memory encoder."
+        )
 
 
 def refuse_other_model(config: BankConfig, fingerprint: str | None, processor, model: str, bank: str) -> None:

@@ -10,7 +10,9 @@ from transformers.vision_utils import get_vision_window_index
 
 
 def tower_features(model, memory_inputs: Mapping, layer: int = -1) -> list[torch.Tensor]:
-    """Patch features of each image, from the backbone's vision tower.
+    """Patch features of each image, from the backbone's vision tower as it is without the model's memory.
+
+    So neither the question nor training of the model's own tensors changes how items are found.
 
     Args:
         model (`CoMemForConditionalGeneration`): The model; the adapter of its memory encoder is not used.
@@ -23,7 +25,7 @@ def tower_features(model, memory_inputs: Mapping, layer: int = -1) -> list[torch
     tower = model.backbone.model.visual
     grids = memory_inputs["image_grid_thw"].to(model.device)
     with _hidden_states(tower.blocks, layer) as hidden_states:
-        outputs = model.get_image_features(memory_inputs["pixel_values"].to(model.device), grids)
+        outputs = model.backbone.get_image_features(memory_inputs["pixel_values"].to(model.device), grids)
     patches = (outputs.last_hidden_state if layer == -1 else hidden_states[0]).float()
     merge = tower.spatial_merge_size
     blocks = patches.view(-1, merge, merge, patches.shape[-1])  # the patches that become one token lie together

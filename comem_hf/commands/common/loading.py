@@ -13,26 +13,30 @@ ReaderOption = Annotated[
 ]
 
 
-def load_model(name: str | Path | None, reader: str = "adapter"):
+def load_model(name: str | Path | None, reader: str = "adapter", *, takes_items: bool = False):
     """Load a CoMEM model in eval mode, on a CUDA device if there is one, and its processor.
 
     Args:
         name (`str`, `Path` or `None`): Folder or Hub id; `None` is the embedded model.
         reader (`str`, *optional*, defaults to `"adapter"`): As for `from_pretrained`.
+        takes_items (`bool`, *optional*, defaults to `False`): Whether it must have a memory encoder.
 
     Raises:
-        ValueError: If it is no CoMEM model.
+        ValueError: If it is no CoMEM model, or no bank fits it and one must.
         OSError: If it does not exist, or it is not in the cache and the Hub cannot be reached.
     """
     import torch
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
+    from comem_hf.bank.encoding.fit import refuse_without_encoder
     from comem_hf.hub.checkpoint import has_weights, read_config
     from comem_hf.hub.place import MODEL, find_place
     from comem_hf.repository.errors import unreachable
 
     place = find_place(str(_default("model") if name is None else name), kind=MODEL)
-    read_config(place.folder, place.name)  # fails before gigabytes of another model are downloaded
+    config = read_config(place.folder, place.name)  # fails before gigabytes of another model are downloaded
+    if takes_items:
+        refuse_without_encoder(config, repr(place.name))
     if place.is_offline and not has_weights(place.folder):
         raise OSError(unreachable(place.name))
     with without_loading_bar():

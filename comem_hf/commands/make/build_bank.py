@@ -65,7 +65,7 @@ def build_bank(
     items = open_source(source, images=images, split=split, **columns)
     distributed = int(os.environ.get("WORLD_SIZE", 1)) > 1
     processes = Processes(distributed)  # before the model: each process has an accelerator of its own
-    loaded, processor = load_model(model)
+    loaded, processor = load_model(model, takes_items=True)
     bank = MemoryBank.build(
         items,
         model=loaded,

@@ -1,7 +1,8 @@
-"""`comem train`: train a memory encoder."""
+"""`comem train`: train a model's memory."""
 
 import sys
 from contextlib import nullcontext, redirect_stdout
+from json import loads
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,7 +35,24 @@ def train(
     lora_rank: Annotated[int | None, typer.Option(help="Rank of a new adapter. [default: 16]")] = None,
     lora_alpha: Annotated[float | None, typer.Option(help="Scale of a new adapter. [default: 32]")] = None,
     lora_dropout: Annotated[float | None, typer.Option(help="Dropout of a new adapter. [default: 0.05]")] = None,
-    num_memory_tokens: Annotated[int | None, typer.Option(help="Vectors per item, new encoder. [default: 8]")] = None,
+    num_memory_tokens: Annotated[
+        int | None, typer.Option(help="Vectors per item, new encoder; 0: none, the model takes no items. [default: 8]")
+    ] = None,
+    ffn_memory: Annotated[
+        str | None,
+        typer.Option(metavar="JSON", help="Add memory in the feed-forward layers: `ffn_memory_config`, or '{}'."),
+    ] = None,
+    vision_memory: Annotated[
+        str | None,
+        typer.Option(metavar="JSON", help="Add memory in the vision tower: `vision_memory_config`, or '{}'."),
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="Train this part alone; may be repeated. [default: all that is the model's own]"),
+    ] = None,
+    items_in_prompt: Annotated[
+        bool, typer.Option("--items-in-prompt", help="Write items into the prompts, for a model that takes none.")
+    ] = False,
     train_reader: Annotated[
         bool,
         typer.Option("--train-reader", help="Train an adapter on the reader, too."),
@@ -55,7 +73,7 @@ def train(
     seed: Annotated[int, typer.Option(help="Seed of the new encoder, the order of the samples and dropout.")] = 42,
     json: JsonOption = False,
 ) -> None:
-    """Train a memory encoder on a frozen backbone.
+    """Train a memory encoder, or memory in the layers, on a frozen backbone.
 
     A row of the data: {"image": "a.png", "question": "...", "answer": "...",
     "memories": [{"image": "b.png", "text": "..."}]}.
@@ -64,24 +82,45 @@ def train(
 
     Example:
         comem train --model Qwen/Qwen2-VL-2B-Instruct --data train.jsonl --output-dir my-memory --bf16
+        comem train --model my-memory --data train.jsonl --output-dir deeper --vision-memory '{}' --only vision-memory
     """
     import torch
     from transformers import set_seed
 
     from comem_hf.commands.common.output import print_json
-    from comem_hf.training import MemoryDataset, MemoryTrainingArguments, train_memory_encoder, trainable_share
+    from comem_hf.training import (
+        MemoryDataset,
+        MemoryTrainingArguments,
+        train_memory_encoder,
+        train_only,
+        trainable_share,
+    )
     from comem_hf.training.arguments import ACTIVATION_CHECKPOINTING
+    from comem_hf.training.freezing import check_parts
+    from comem_hf.training.items import needs_items
 
-    dataset = MemoryDataset.from_file(data)
-    if not any(sample.memories for sample in dataset.samples):
-        raise ValueError(f"No row of {data} has memory items (`memories`): there is nothing to learn from.")
-    eval_dataset = MemoryDataset.from_file(eval_data) if eval_data else None
-    set_seed(seed)
     lora_config = _given(r=lora_rank, lora_alpha=lora_alpha, lora_dropout=lora_dropout)
     new_encoder = _given(lora_config=lora_config or None, num_memory_tokens=num_memory_tokens)
-    comem_model, processor = _load(model, new_encoder, "trainable" if train_reader else "adapter")
+    new_sites = _given(
+        ffn_memory=None if ffn_memory is None else _site("--ffn-memory", ffn_memory),
+        vision_memory=None if vision_memory is None else _site("--vision-memory", vision_memory),
+    )
+    parts = [part.replace("-", "_") for part in only or ()]
+    if parts:
+        check_parts(parts)
+    is_new = _check_new_parts(model, new_encoder, new_sites)
+    dataset = MemoryDataset.from_file(data)
+    eval_dataset = MemoryDataset.from_file(eval_data) if eval_data else None
+    set_seed(seed)
+    reader = "trainable" if train_reader else "adapter"
+    comem_model, processor = _load(model, is_new, new_encoder, new_sites, reader)
     if train_reader and comem_model.reader_adapter is None:
         comem_model.add_reader_adapter(**lora_config)
+    if parts:
+        train_only(comem_model, *parts)
+    if not items_in_prompt and needs_items(comem_model) and not any(sample.memories for sample in dataset.samples):
+        learner = " and ".join(needs_items(comem_model))
+        raise ValueError(f"No row of {data} has memory items (`memories`): there is nothing for {learner} to learn.")
     if attn_implementation:
         comem_model.set_attn_implementation(attn_implementation)
     args = MemoryTrainingArguments(
@@ -111,7 +150,9 @@ def train(
     )
     with redirect_stdout(sys.stderr) if json else nullcontext():  # the trainer's own log
         typer.echo(f"{len(dataset)} samples; {trainable_share(comem_model)}")
-        done = train_memory_encoder(comem_model, processor, dataset, args, eval_dataset=eval_dataset)
+        done = train_memory_encoder(
+            comem_model, processor, dataset, args, eval_dataset=eval_dataset, items_in_prompt=items_in_prompt
+        )
     if json:
         print_json({"folder": str(output_dir), "updates": done.global_step, "loss": done.training_loss})
         return
@@ -122,19 +163,51 @@ def _given(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _load(
-    name: str, new_encoder: dict[str, Any], reader: str
-) -> "tuple[CoMemForConditionalGeneration, CoMemProcessor]":
+def _site(option: str, text: str) -> dict[str, Any]:
+    try:
+        settings = loads(text)
+    except ValueError as error:
+        raise ValueError(f"`{option}` must be a JSON object, such as '{{}}', got {text!r}: {error}.") from error
+    if not isinstance(settings, dict):
+        raise ValueError(f"`{option}` must be a JSON object, such as '{{}}', got {text!r}.")
+    return settings
+
+
+def _check_new_parts(name: str, new_encoder: dict[str, Any], new_sites: dict[str, dict[str, Any]]) -> bool:
+    """Check what will be new on a model, by its configuration; return whether all of its memory is."""
     from transformers import AutoConfig
 
-    from comem_hf.modeling import CoMemConfig, CoMemForConditionalGeneration, CoMemProcessor
+    from comem_hf.modeling import CoMemConfig
 
-    if not isinstance(AutoConfig.from_pretrained(name), CoMemConfig):
-        return CoMemForConditionalGeneration.from_backbone(name, **new_encoder), CoMemProcessor.from_pretrained(name)
+    config = AutoConfig.from_pretrained(name)
+    new_configs = {f"{site}_config": settings for site, settings in new_sites.items()}
+    if not isinstance(config, CoMemConfig):
+        CoMemConfig(backbone_config=config, **new_encoder, **new_configs)
+        return True
     if new_encoder:
         raise ValueError(
             f"{name!r} has a memory encoder already; --lora-rank, --lora-alpha, --lora-dropout and "
             "--num-memory-tokens are for a new one on a backbone."
         )
+    for field in new_configs:
+        if getattr(config, field) is not None:
+            option = f"--{field.removesuffix('_config').replace('_', '-')}"
+            raise ValueError(f"{name!r} has `{field}` already; leave out `{option}` to go on training it.")
+    if new_configs:
+        CoMemConfig.from_dict({**config.to_dict(), **new_configs})
+    return False
+
+
+def _load(
+    name: str, is_new: bool, new_encoder: dict[str, Any], new_sites: dict[str, dict[str, Any]], reader: str
+) -> "tuple[CoMemForConditionalGeneration, CoMemProcessor]":
+    from comem_hf.modeling import CoMemForConditionalGeneration, CoMemProcessor
+
+    processor = CoMemProcessor.from_pretrained(name)
+    if is_new:
+        new_configs = {f"{site}_config": settings for site, settings in new_sites.items()}
+        return CoMemForConditionalGeneration.from_backbone(name, **new_encoder, **new_configs), processor
     model = CoMemForConditionalGeneration.from_pretrained(name, reader=reader)
-    return model, CoMemProcessor.from_pretrained(name)
+    for site, settings in new_sites.items():
+        getattr(model, f"add_{site}")(**settings)
+    return model, processor

@@ -108,16 +108,17 @@ def model_rows(facts: dict[str, Any]) -> list[tuple[str, object]]:
     for name in ("backbone_name", "backbone_revision"):
         if facts[name]:
             rows.append((name.replace("_", " "), facts[name]))
-    rows += [
-        ("memory encoder", facts["encoder"] + (f" of rank {facts['encoder_rank']}" if facts["encoder_rank"] else "")),
-        ("reader", facts["reader"]),
-        ("memory per item", f"{facts['memory_tokens']} x {facts['hidden_size']}"),
-    ]
+    encoder = facts["encoder"] or "none: the model takes no items"
+    rows.append(("memory encoder", encoder + (f" of rank {facts['encoder_rank']}" if facts["encoder_rank"] else "")))
+    rows += [(f"memory enters the {place}", description) for place, description in facts["places"].items()]
+    rows.append(("reader", facts["reader"]))
+    if facts["memory_tokens"]:
+        rows.append(("memory per item", f"{facts['memory_tokens']} x {facts['hidden_size']}"))
     if "parameters" in facts:
         share = f"{facts['memory_parameters']:,} ({facts['memory_parameters'] / facts['parameters']:.2%})"
         rows += [
             ("parameters", f"{facts['parameters']:,}"),
-            ("of the memory encoder", share),
+            ("of the memory", share),
             ("size", _mebibytes(facts["bytes"])),
         ]
     else:

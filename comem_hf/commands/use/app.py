@@ -34,7 +34,7 @@ def app(
     from comem_hf.app.server import LOOPBACK
     from comem_hf.commands.common.loading import load_model, open_bank
 
-    loaded, processor = load_model(model)
+    loaded, processor = load_model(model, takes_items=True)
     memory = open_bank(bank).attach(loaded, processor)
     comparer = Comparer(loaded, processor, memory, top_k, max_new_tokens)
     examples = embedded_examples() if bank is None else bank_examples(memory)

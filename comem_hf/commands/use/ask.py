@@ -25,9 +25,9 @@ def ask(
     """Ask about a picture, and see the answers without and with memory.
 
     Finds the items of a memory bank that look like the picture and gives their stored memory vectors to the model.
-    Without a picture, the bank is searched for the question if its embedder has a text side; else it is not used.
-    Without a question, it asks for questions until an empty line or Ctrl-D; from a pipe, it reads one question per
-    line.
+    Without a picture, the bank is searched for the question if its embedder has a text side; else it is not used. A
+    model without a memory encoder takes no items and answers without a bank. Without a question, it asks for questions
+    until an empty line or Ctrl-D; from a pipe, it reads one question per line.
 
     Example:
         comem ask --image flag.png "What is the currency of this country?"
@@ -35,7 +35,7 @@ def ask(
     if question is not None and not question.strip():
         raise ValueError("The question is empty.")
 
-    from comem_hf.answering import WITHOUT_BANK, generate_answers, question_inputs, refuse_too_long
+    from comem_hf.answering import WITHOUT_BANK, WITHOUT_ENCODER, generate_answers, question_inputs, refuse_too_long
     from comem_hf.commands.common.loading import load_model, open_bank
     from comem_hf.commands.common.output import (
         HIT_COLUMNS,
@@ -57,12 +57,17 @@ def ask(
         questions = [question]
     watch = Stopwatch()
     with watch.step("load the model"):
-        loaded, processor = load_model(model, reader)
-    with watch.step("open the bank"):
-        memory = open_bank(bank).attach(loaded, processor)
-    by_text = picture is None and memory.embeds_text
+        loaded, processor = load_model(model, reader, takes_items=bank is not None)
+    takes_items = loaded.config.num_memory_tokens > 0
+    memory = None
+    if takes_items:
+        with watch.step("open the bank"):
+            memory = open_bank(bank).attach(loaded, processor)
+    by_text = takes_items and picture is None and memory.embeds_text
     hits = []
-    if picture is not None:
+    if not takes_items:
+        typer.echo(WITHOUT_ENCODER, err=True)
+    elif picture is not None:
         with watch.step("retrieve"):
             hits = memory.search(image=picture, k=top_k)
         if question is None and not json:

@@ -30,25 +30,32 @@ def evaluate(
     """Score a model and its memory bank on questions with known answers.
 
     Exact match after lower-casing and stripping, greedy decoding, the same questions in all rows. Each question's
-    picture is disturbed, so that a search never sees a stored one.
+    picture is disturbed, so that a search never sees a stored one. A model without a memory encoder is scored without
+    memory items, alone and with items in its prompt.
 
     Example:
         comem evaluate --output evaluation.json
     """
+    from comem_hf.answering import WITHOUT_ENCODER
     from comem_hf.commands.common.loading import load_model, open_bank
     from comem_hf.commands.common.output import print_json, print_table
     from comem_hf.default import default_path
     from comem_hf.evaluation import evaluate as score
-    from comem_hf.evaluation import load_questions, recall_at_1
+    from comem_hf.evaluation import load_questions, needs_own_model, recall_at_1
 
     if output is not None:  # fails before minutes of work are lost
         output.parent.mkdir(parents=True, exist_ok=True)
     file = questions or default_path("questions.jsonl")
     asked = load_questions(file)
     loaded, processor = load_model(model, reader)
-    memory = open_bank(bank).attach(loaded, processor)
+    memory = open_bank(bank)
+    takes_items = loaded.config.num_memory_tokens > 0
+    if takes_items:
+        memory.attach(loaded, processor)
+    else:
+        typer.echo(WITHOUT_ENCODER, err=True)
     scores = score(loaded, processor, memory, asked, top_k=top_k, batch_size=batch_size)
-    recall = recall_at_1(memory)
+    recall = recall_at_1(memory) if takes_items or not needs_own_model(memory) else {}
 
     result = {
         "command": _command(
@@ -86,7 +93,8 @@ def evaluate(
     if kinds:
         rows = [(way.way, *(f"{_share(way, asked, kind):.2f}" for kind in kinds)) for way in scores]
         print_table("exact match by kind of question", ("way", *kinds), rows)
-    print_table("retrieval recall@1", ("disturbance", "recall@1"), [(k, f"{v:.3f}") for k, v in recall.items()])
+    if recall:
+        print_table("retrieval recall@1", ("disturbance", "recall@1"), [(k, f"{v:.3f}") for k, v in recall.items()])
 
 
 def _command(**options: object) -> str:

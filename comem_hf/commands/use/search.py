@@ -42,7 +42,7 @@ def search(
         raise ValueError("Nothing to search for: give `--image` or `--text`.")
     opened = open_bank(bank)
     if opened.config.embedder["type"] == "backbone":
-        opened.attach(*load_model(model))
+        opened.attach(*load_model(model, takes_items=True))
     if text is not None and not opened.embeds_text:
         raise ValueError(f"{FOUND_BY_PICTURE}: give `--image` instead of `--text`.")
     conditions = read_conditions(where, opened.metadata_kinds)

@@ -22,8 +22,10 @@ class MemoryCollator:
             published training uses 3.
         with_teacher (`bool`, *optional*, defaults to `False`): Also return `teacher_inputs`: the same batch with the
             items' text and images in the prompt, for distillation.
+        items_in_prompt (`bool`, *optional*, defaults to `False`): Write the items into the prompts, for a model that
+            takes no memory items; then there are no `memory_inputs`.
         to_context (`Callable[[TrainingSample], TrainingSample]`, *optional*, defaults to [`items_in_context`]): The
-            function that writes a sample's items into its prompt for the teacher.
+            function that writes a sample's items into its prompt, for the teacher or with `items_in_prompt`.
 
     Raises:
         ValueError: If `max_memories` is negative.
@@ -35,6 +37,7 @@ class MemoryCollator:
         *,
         max_memories: int | None = None,
         with_teacher: bool = False,
+        items_in_prompt: bool = False,
         to_context: Callable[[TrainingSample], TrainingSample] = items_in_context,
     ):
         if max_memories is not None and max_memories < 0:
@@ -43,6 +46,7 @@ class MemoryCollator:
         self.encoder = ChatEncoder(processor)
         self.max_memories = max_memories
         self.with_teacher = with_teacher
+        self.items_in_prompt = items_in_prompt
         self.to_context = to_context
 
     def __call__(self, rows: list[Any]) -> dict[str, Any]:
@@ -67,6 +71,7 @@ class MemoryCollator:
 
     def _sample(self, row: Any, index: int) -> TrainingSample:
         sample = TrainingSample.from_row(row, name=f"row {index} of the batch")
-        if self.max_memories is None or len(sample.memories) <= self.max_memories:
-            return sample
-        return TrainingSample(sample.messages, sample.images, sample.memories[: self.max_memories], sample.name)
+        if self.max_memories is not None and len(sample.memories) > self.max_memories:
+            items = sample.memories[: self.max_memories]
+            sample = TrainingSample(sample.messages, sample.images, items, sample.name)
+        return self.to_context(sample) if self.items_in_prompt and sample.memories else sample

@@ -1,5 +1,6 @@
 """`comem merge` on the command line."""
 
+import pytest
 from peft import PeftConfig
 from transformers import AutoConfig
 
@@ -43,3 +44,10 @@ def test_merge_takes_another_backbone_for_a_memory_only_model(comem, tmp_path):
     assert code == 2
     assert "cannot be loaded" in error
     assert comem("merge", tmp_path / "memory", tmp_path / "merged", "--backbone", tmp_path / "backbone")[0] == 0
+
+
+@pytest.mark.parametrize("option", [[], ["--adapter-only"]])
+def test_a_model_without_a_memory_encoder_has_nothing_to_export(option, comem, tower_folder, tmp_path):
+    code, _, error = comem("merge", tower_folder, tmp_path / "out", *option)
+    assert (code, error) == (2, "Error: The model has no memory encoder to export, as its `num_memory_tokens` is 0.\n")
+    assert not (tmp_path / "out").exists()

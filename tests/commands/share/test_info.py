@@ -174,3 +174,17 @@ def test_info_says_what_is_known_of_how_a_bank_was_made(comem, bank_folder, tmp_
     assert old["processor settings"] == "unknown: an older version made the bank"
     found = json.loads(comem("info", tmp_path / "old", "--json")[1])
     assert (found["precision"], found["picture_rules"], found["processor_known"]) == ("4 bit", 1, False)
+
+
+def test_info_says_where_memory_enters_and_counts_all_of_it(comem, tmp_path):
+    slots = {"num_slots": 24, "projector_hidden": 8, "vision_adapter_rank": 2}
+    model = make_model(num_memory_tokens=0, ffn_memory_config=slots, vision_memory_config={})
+    model.save_pretrained(tmp_path)
+    code, output, _ = comem("info", tmp_path)
+    rows, own = facts(output), sum(parameter.numel() for parameter in model.own_parameters().values())
+    assert code == 0 and rows["memory encoder"] == "none: the model takes no items" and "memory per item" not in rows
+    assert rows["memory enters the feed-forward layers"].startswith("24 slots, filled with the features of pictures")
+    assert "memory enters the vision tower" in rows and rows["of the memory"].startswith(f"{own:,} (")
+    found = json.loads(comem("info", tmp_path, "--json")[1])
+    assert (list(found["places"]), found["encoder"]) == (["feed-forward layers", "vision tower"], None)
+    assert (found["memory_parameters"], found["parameters"]) == (own, model.num_parameters())

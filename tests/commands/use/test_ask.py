@@ -11,7 +11,7 @@ import PIL.Image
 import pytest
 
 from comem_hf import MemoryBank
-from comem_hf.answering import WITHOUT_BANK
+from comem_hf.answering import WITHOUT_BANK, WITHOUT_ENCODER
 from tests.conftest import make_image
 
 
@@ -178,3 +178,33 @@ def test_a_folder_that_is_no_model_is_refused(comem, bank_folder, picture, tmp_p
     code, _, error = comem("ask", "--image", picture, "What?", "--model", tmp_path, "--bank", bank_folder)
     assert code == 2
     assert error.endswith("is no model: it has no config.json.\n")
+
+
+def test_a_model_without_a_memory_encoder_answers_without_a_bank(comem, default, tower_folder, bank_folder, picture):
+    arguments = ["ask", "--image", picture, "What?", "--model", tower_folder, "--max-new-tokens", 2]
+    code, output, error = comem(*arguments)
+    assert (code, error) == (0, f"{WITHOUT_ENCODER}\n")
+    lines = [line.split("\t") for line in output.splitlines()]
+    assert [line[1] for line in lines if line[0] == "answer"] == ["without memory"]
+    assert [line[1] for line in lines if line[0] == "time"] == ["load the model", "answer without memory", "total"]
+    found = json.loads(comem(*arguments, "--json")[1])
+    assert (found["with_memory"], found["memory"]) == (None, [])
+    code, output, error = comem(*arguments, "--bank", bank_folder)
+    assert (code, output) == (2, "")
+    assert error.startswith(f"Error: No memory bank fits {str(tower_folder)!r}: it has no memory encoder, as its")
+
+
+@pytest.mark.parametrize("command", ["build-bank", "search", "app"])
+def test_commands_that_need_a_memory_encoder_say_so(
+    command, comem, tower_folder, items_file, bank_folder, tmp_path, picture
+):
+    if command == "app":
+        pytest.importorskip("gradio", reason="the extra `app` is not installed")
+    arguments = {
+        "build-bank": [items_file, tmp_path / "bank"],
+        "search": [bank_folder, "--image", picture],
+        "app": [],
+    }
+    code, _, error = comem(command, *arguments[command], "--model", tower_folder)
+    assert code == 2 and "it has no memory encoder, as its `num_memory_tokens` is 0, and takes no items" in error
+    assert not (tmp_path / "bank").exists()

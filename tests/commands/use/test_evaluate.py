@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from comem_hf.answering import WITHOUT_ENCODER
 from comem_hf.evaluation import DISTURBANCES, WAYS
 
 
@@ -98,3 +99,16 @@ def test_a_question_about_an_item_that_the_bank_lacks_is_refused_by_name(evaluat
     code, output, error = evaluate("--questions", tmp_path / "questions.jsonl")
     assert (code, output) == (2, "")
     assert "has no item 'nowhere'" in error.splitlines()[-1]
+
+
+def test_a_model_without_a_memory_encoder_is_scored_without_memory_items(
+    comem, tower_folder, bank_folder, questions_file
+):
+    arguments = ["evaluate", "--model", tower_folder, "--bank", bank_folder, "--questions", questions_file]
+    code, output, error = comem(*arguments)
+    assert code == 0 and WITHOUT_ENCODER in error
+    lines = [line.split("\t") for line in output.splitlines()]
+    ways = [line[1] for line in lines if line[0].startswith("2 questions")]
+    assert ways == ["no memory", "RAG, true item"] and not any(line[0] == "retrieval recall@1" for line in lines)
+    found = json.loads(comem(*arguments, "--json")[1])
+    assert [score["way"] for score in found["scores"]] == ways and found["recall_at_1"] == {}
