@@ -2,6 +2,7 @@
 
 import json
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -32,16 +33,6 @@ class StepTimes(TrainerCallback):
         self.start = now
 
 
-def samples(way: Way, run: Run) -> MemoryDataset:
-    """Return the training samples of a way: the same rows for all, with the items in the prompt where it wants so."""
-    dataset = MemoryDataset.from_file(run.rows)
-    if way.items != "pasted":
-        return dataset
-    pasted = MemoryDataset(items_in_context(sample, picture_first=True) for sample in dataset.samples)
-    pasted.fingerprint = f"{dataset.fingerprint}, pasted"
-    return pasted
-
-
 def train(way: Way, run: Run) -> Path:
     """Train a way, or go on with an interrupted training, and return the folder of the trained model."""
     output = run.model(way)
@@ -64,7 +55,15 @@ def train(way: Way, run: Run) -> Path:
         seed=run.seed,
     )
     model, processor = new_model(way, run), CoMemProcessor.from_pretrained(run.backbone)
-    train_memory_encoder(model, processor, samples(way, run), args, callbacks=[StepTimes()])
+    train_memory_encoder(
+        model,
+        processor,
+        MemoryDataset.from_file(run.rows),
+        args,
+        callbacks=[StepTimes()],
+        items_in_prompt=way.items == "pasted",
+        to_context=partial(items_in_context, picture_first=True),  # as the backbone was trained to read them
+    )
     return output
 
 

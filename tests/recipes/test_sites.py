@@ -20,7 +20,6 @@ from recipes.sites import asking  # noqa: E402
 from recipes.sites.material import write_backbone, write_material  # noqa: E402
 from recipes.sites.models import text_reader  # noqa: E402
 from recipes.sites.run import Run  # noqa: E402
-from recipes.sites.training import samples  # noqa: E402
 from recipes.sites.ways import WAYS  # noqa: E402
 
 
@@ -56,17 +55,6 @@ def test_the_text_only_reader_is_the_backbone_on_text(backbone):
     torch.testing.assert_close(text_reader(backbone)(input_ids).logits, backbone(input_ids).logits)
 
 
-def test_all_ways_get_the_same_rows_in_the_same_order(run):
-    vectors, pasted = samples(WAY["input-memory"], run), samples(WAY["rag"], run)
-    assert len(vectors) == len(pasted) == run.steps * run.batch_size
-    for one, other in zip(vectors.samples, pasted.samples, strict=True):
-        assert other.messages[-len(one.messages) :] == one.messages
-        assert one.memories and not other.memories
-        shown = [part["text"] for turn in other.messages for part in turn["content"] if part["type"] == "text"]
-        assert all(item.text in shown for item in one.memories)
-    assert len({vectors.fingerprint, pasted.fingerprint}) == 2
-
-
 def test_a_folder_is_named_after_what_decides_its_content(run):
     way = WAY["input-memory"]
     assert run.folder(replace(way, name="other", note="other")) == run.folder(way)
@@ -82,20 +70,27 @@ def test_keys_of_ways_differ_and_the_trained_ones_say_how_items_reach_them():
             assert (way.muon_learning_rate is not None) == (way.items == "vectors")
 
 
-def test_a_run_asks_trains_measures_and_reports_and_is_not_repeated(run, monkeypatch, capsys):
+def test_all_ways_are_trained_asked_measured_and_reported_and_none_twice(run, monkeypatch, capsys):
     monkeypatch.setattr(asking, "load_questions", lambda path: load_questions(path)[:4])
     arguments = ["--work", str(run.work), "--steps", "2", "--batch-size", "2", "--threads", "1", "--repetitions", "1"]
-    arguments += ["--ways", "no-memory", "rag", "input-memory"]
     command.main(arguments)
     result = json.loads((run.work / "sites.json").read_text())
-    nothing, rag, memory = result["ways"]
-    assert (nothing["added_positions"], memory["added_positions"]) == (0, 8) and rag["added_positions"] > 30
-    assert rag["exact_match"] == 1 and rag["exact_match_without_item"] == nothing["exact_match"] == 0
-    assert memory["trainable_parameters"] > 1e6 and rag["trainable_parameters"] == 0
-    assert [row["step"] for row in memory["log"]] == [2] and memory["training_seconds"] > 0
-    assert min(way[name] for way in result["ways"] for name in ("prefill", "per_token")) > 0
+    found = {way["key"]: way for way in result["ways"]}
+    assert list(found) == list(WAY)
+    added = {key: way["added_positions"] for key, way in found.items()}
+    assert added["no-memory"] == added["ffn-memory"] == 0 and added["input-memory"] == added["input-and-vision"] == 8
+    assert added["rag"] == added["vision-memory"] > added["ffn-vision"] > 0  # pictures of 6 to 8 positions leave
+    assert -2 <= added["input-and-ffn"] <= 2  # eight vectors come, one picture leaves
+    assert added["text-reader"] > 30  # the encoded prompt and the prompt
+    assert found["rag"]["exact_match"] == 1
+    assert found["rag"]["exact_match_without_item"] == found["no-memory"]["exact_match"] == 0
+    for key, way in found.items():
+        is_trained = WAY[key].config is not None
+        assert [row["step"] for row in way["log"]] == ([2] if is_trained else [])
+        assert (way["trainable_parameters"] > 50_000) == (way["training_seconds"] > 0) == is_trained
+        assert way["prefill"] > 0 and way["per_token"] > 0
     table = (run.work / "table.md").read_text()
-    assert all(f"| {way['name']} |" in table for way in result["ways"])
+    assert all(f"| {way.name} |" in table for way in WAYS)
     assert (run.work / "sites.png").stat().st_size > 10_000
 
     for stage in ("train", "ask", "measure"):
