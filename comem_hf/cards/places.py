@@ -8,6 +8,10 @@ if TYPE_CHECKING:
     from comem_hf.modeling import CoMemConfig
 
 
+FROZEN = ("backbone", "reader.language_model")
+"""Parts of a checkpoint that are no memory."""
+
+
 def parameters_by_part(sizes: Mapping[str, int]) -> dict[str, int]:
     """Return the number of parameters of each part of a checkpoint, such as `"backbone"` or `"ffn_memory"`.
 
@@ -16,14 +20,14 @@ def parameters_by_part(sizes: Mapping[str, int]) -> dict[str, int]:
     """
     parts: dict[str, int] = {}
     for key, size in sizes.items():
-        part = key.partition(".")[0]
+        part = next((part for part in FROZEN if key.startswith(f"{part}.")), key.partition(".")[0])
         parts[part] = parts.get(part, 0) + size
     return parts
 
 
 def own_parameters(parts: Mapping[str, int]) -> int:
     """Return the number of parameters that are neither the backbone's nor a text-only reader's."""
-    return sum(size for part, size in parts.items() if part not in ("backbone", "reader"))
+    return sum(size for part, size in parts.items() if part not in FROZEN)
 
 
 def describe_places(config: "CoMemConfig", parts: Mapping[str, int]) -> dict[str, str]:
