@@ -14,14 +14,14 @@ import torch
 from comem_hf import CoMemProcessor
 from comem_hf.files.whole_file import write_durably
 from comem_hf.training import trainable_share
+from recipes.sites.measures.asking import AskedWay, HeldOut, ask
+from recipes.sites.measures.timing import REPETITIONS, measure
+from recipes.sites.report.plots import plot
+from recipes.sites.report.table import table, what_was_run
 
-from .asking import AskedWay, HeldOut, ask
 from .material import write_backbone, write_material
 from .models import load_model, new_model
-from .plots import plot
-from .report import table, what_was_run
 from .run import Run
-from .timing import REPETITIONS, measure
 from .training import log_of, train
 from .ways import WAYS, Way
 

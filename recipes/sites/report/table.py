@@ -4,10 +4,10 @@ import platform
 from datetime import date
 from importlib.metadata import version
 
-from .asking import BATCH_SIZE
-from .run import Run
-from .timing import NEW_TOKENS
-from .ways import WAYS
+from recipes.sites.measures.asking import BATCH_SIZE
+from recipes.sites.measures.timing import NEW_TOKENS
+from recipes.sites.run import Run
+from recipes.sites.ways import WAYS
 
 
 HEADER = (

@@ -14,8 +14,7 @@ from comem_hf.default import default_path
 from comem_hf.evaluation import Question, exact_match, load_questions, question_pictures
 from comem_hf.modeling.cache_name_comem import CACHE_NAME
 from comem_hf.modeling.memory_inputs import MemoryInputs
-
-from .ways import Way
+from recipes.sites.ways import Way
 
 
 BATCH_SIZE = 16
