@@ -19,7 +19,7 @@ INSTALLED_DOCS := $(VENV)/.installed-docs
 INSTALLED_RECIPES := $(VENV)/.installed-recipes
 
 .DEFAULT_GOAL := help
-.PHONY: help demo app test test-fast test-floors peer-tests odd-pictures docs check format bench bench-bank trainable-share evaluate-default default-checkpoint screenshot clean
+.PHONY: help demo app test test-fast test-floors peer-tests odd-pictures docs check format bench bench-bank trainable-share evaluate-default default-checkpoint sites screenshot clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-20s %s\n", $$1, $$2}'
@@ -73,6 +73,9 @@ evaluate-default: $(INSTALLED) ## Score the embedded default on the held-out cou
 
 default-checkpoint: $(INSTALLED_RECIPES) ## Train the embedded default again from its sources (hours)
 	$(BIN)/python -m recipes.atlas_small
+
+sites: $(INSTALLED_RECIPES) ## Compare the places where memory enters a model, trained alike (75 minutes on two cores)
+	$(BIN)/python -m recipes.sites
 
 screenshot: $(INSTALLED_TEST) ## Take docs/app.png, the picture of the page, with Debian's chromium and chromium-driver
 	$(BIN)/python docs/screenshot.py

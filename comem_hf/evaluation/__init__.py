@@ -3,7 +3,7 @@
 from .disturbances import DISTURBANCES
 from .questions import Question, exact_match, load_questions
 from .retrieval import recall_at_1
-from .ways import WAYS, Score, evaluate, needs_own_model, ways_of
+from .ways import WAYS, Score, evaluate, needs_own_model, question_pictures, ways_of
 
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "exact_match",
     "load_questions",
     "needs_own_model",
+    "question_pictures",
     "recall_at_1",
     "ways_of",
 ]

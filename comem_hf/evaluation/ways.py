@@ -74,7 +74,7 @@ def evaluate(
     for way in ways:
         if way not in possible:
             raise ValueError(f"`ways` must be among {possible} with this model and bank, got {way!r}.")
-    pictures = _pictures(bank, questions)
+    pictures = question_pictures(bank, questions)
     hits = [[] for _ in pictures]
     if any(way.endswith("top-k") for way in ways):
         for start in range(0, len(pictures), batch_size):
@@ -108,7 +108,13 @@ def needs_own_model(bank: MemoryBank) -> bool:
     return bank.config.embedder["type"] == "backbone"
 
 
-def _pictures(bank: MemoryBank, questions: Sequence[Question]) -> list[Image.Image]:
+def question_pictures(bank: MemoryBank, questions: Sequence[Question]) -> list[Image.Image]:
+    """Return the picture of each question: the item's own, disturbed (rescaled, compressed or cropped in turn).
+
+    Args:
+        bank (`MemoryBank`): The bank that holds the items.
+        questions (`Sequence[Question]`): Questions about its items.
+    """
     # Questions come in rounds, all kinds for each item: without the second term, a kind would get one disturbance.
     disturbances = list(DISTURBANCES.values())
     return [

@@ -12,6 +12,11 @@ from comem_hf import CoMemForConditionalGeneration, CoMemProcessor
 HIDDEN_SIZE = 256
 MIN_PIXELS = 56 * 84
 MAX_PIXELS = 56 * 112  # a flag of 1:2 takes 8 image tokens, one of 2:3 takes 6
+# The resampler has few layers and wide attention, so that a head can pass on half of a token's state.
+MEMORY_ENCODER = {
+    "lora_config": {"r": 32, "lora_alpha": 64, "lora_dropout": 0.0},
+    "resampler_config": {"num_hidden_layers": 2, "num_attention_heads": 8, "head_dim": 128},
+}
 
 
 def new_backbone(tokenizer: PreTrainedTokenizerBase, num_layers: int = 5) -> Qwen2VLForConditionalGeneration:
@@ -71,13 +76,7 @@ def new_processor(tokenizer: PreTrainedTokenizerBase) -> CoMemProcessor:
 def new_model(backbone: Path) -> CoMemForConditionalGeneration:
     """Make an untrained memory encoder on the trained backbone.
 
-    Its resampler has few layers and wide attention, so that a head can pass on half of a token's state.
-
     Args:
         backbone (`Path`): Folder of the backbone.
     """
-    return CoMemForConditionalGeneration.from_backbone(
-        str(backbone),
-        lora_config={"r": 32, "lora_alpha": 64, "lora_dropout": 0.0},
-        resampler_config={"num_hidden_layers": 2, "num_attention_heads": 8, "head_dim": 128},
-    )
+    return CoMemForConditionalGeneration.from_backbone(str(backbone), **MEMORY_ENCODER)

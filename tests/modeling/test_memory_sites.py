@@ -48,6 +48,19 @@ def counts(model) -> tuple[int | None, ...]:
     return (2, 0, 3) if model.config.num_memory_tokens else (None,) * 3
 
 
+def test_a_new_model_starts_where_the_papers_start(family, make_inputs):
+    model = CoMemForConditionalGeneration.from_backbone(
+        make_backbone(family), ffn_memory_config=FFN, vision_memory_config={}
+    )
+    assert model.ffn_memory.key_positions.weight.std() < 0.03
+    assert not any(
+        w.any() for w in (model.ffn_memory.value_positions.weight, model.vision_memory.gate.delta_out.weight)
+    )
+    model.remove_ffn_memory()
+    inputs = make_inputs((None,) * 3)
+    assert torch.equal(logits(model, inputs), logits(model.backbone, inputs))
+
+
 def test_a_batch_gives_each_prompt_what_it_gets_alone(model, make_inputs, counts):
     batch = make_inputs(counts)
     together, tokens = logits(model, batch), model.generate(**batch, **SETTINGS)
