@@ -74,7 +74,7 @@ evaluate-default: $(INSTALLED) ## Score the embedded default on the held-out cou
 default-checkpoint: $(INSTALLED_RECIPES) ## Train the embedded default again from its sources (hours)
 	$(BIN)/python -m recipes.atlas_small
 
-sites: $(INSTALLED_RECIPES) ## Compare the places where memory enters a model, trained alike (75 minutes on two cores)
+sites: $(INSTALLED_RECIPES) ## Compare the places where memory enters a model, trained alike (about an hour on two cores)
 	$(BIN)/python -m recipes.sites
 
 screenshot: $(INSTALLED_TEST) ## Take docs/app.png, the picture of the page, with Debian's chromium and chromium-driver
