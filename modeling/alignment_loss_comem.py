@@ -87,8 +87,9 @@ def alignment_loss(
 
 def _mean_or_first(embeds: torch.Tensor, chosen: torch.BoolTensor, is_text: torch.BoolTensor) -> torch.Tensor:
     first = is_text & (is_text.cumsum(dim=1) == 1)
-    chosen = torch.where(chosen.any(dim=1, keepdim=True), chosen, first).to(embeds.dtype)
-    return (chosen[:, None] @ embeds)[:, 0] / chosen.sum(dim=1, keepdim=True).clamp(min=1)
+    chosen = torch.where(chosen.any(dim=1, keepdim=True), chosen, first)
+    count = chosen.sum(dim=1, keepdim=True).clamp(min=1)  # integers: half precision counts to 256
+    return ((chosen.to(embeds.dtype)[:, None] @ embeds)[:, 0] / count).to(embeds.dtype)
 
 
 __all__ = ["alignment_loss", "answer_mean", "mean_of_images", "question_mean"]

@@ -19,7 +19,7 @@ from .loading_comem import load_onto_backbone
 from .local_paths_comem import refuse_local_backbone, without_local_paths
 from .memory_encoder_comem import CoMemMemoryEncoder
 from .memory_fingerprint_comem import CoMemFingerprintMixin
-from .reader_adapter_comem import MERGED, READERS, foreign_adapters
+from .reader_adapter_comem import MERGED, READERS, foreign_adapters, refuse_saved_modules
 from .reader_comem import LANGUAGE_MODEL
 from .reader_loading_comem import checksum_of_named_reader, refuse_unsavable_reader
 from .remote_code_comem import enter_remote_code
@@ -88,6 +88,7 @@ class CoMemCheckpointMixin(CoMemFingerprintMixin):
                 "A model with a quantized backbone can be saved with `memory_only=True` only; that checkpoint "
                 "then fits any copy of the backbone, quantized or not."
             )
+        refuse_saved_modules(self)
         if not memory_only:
             self._refuse_adapters_beside()
         self.memory_encoder.check_weights()

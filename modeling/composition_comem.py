@@ -23,8 +23,7 @@ def with_same_children(new_class: type[nn.Module], old: nn.Module) -> nn.Module:
     Raises:
         ValueError: If `old` is compiled: the compiled code would go on to run in place of the new layer's.
     """
-    if getattr(old, "_compiled_call_impl", None) is not None:
-        raise ValueError(f"A {type(old).__name__} that is compiled cannot change; compile the model after this.")
+    _refuse_compiled(old)
     placement = getattr(old, "_hf_hook", None)
     if placement is not None:  # it has put a function of its own in place of the layer's `forward`
         remove_hook_from_module(old)
@@ -37,4 +36,42 @@ def with_same_children(new_class: type[nn.Module], old: nn.Module) -> nn.Module:
     return new
 
 
-__all__ = ["with_same_children"]
+def compose(layers: nn.ModuleList, classes: dict[type[nn.Module], type[nn.Module]], needed: tuple[str, ...] = ()):
+    """Put layers that memory can enter in place of a backbone's own; those that are so already stay.
+
+    Args:
+        layers (`nn.ModuleList`): The layers, changed in place.
+        classes (`dict`): The class with memory for each class of layers.
+        needed (`tuple[str, ...]`, *optional*): Names of parts that each layer must have.
+
+    Raises:
+        ValueError: If a layer is of another class, lacks a part, or is compiled; then no layer has changed.
+    """
+    composed = set(classes.values())
+    plain = {index: layer for index, layer in enumerate(layers) if type(layer) not in composed}
+    for layer in plain.values():
+        if type(layer) not in classes or not all(hasattr(layer, name) for name in needed):
+            with_parts = f", each with {', '.join(f'`{name}`' for name in needed)}" if needed else ""
+            raise ValueError(
+                f"Memory needs a backbone with layers of {' or '.join(cls.__name__ for cls in classes)}{with_parts}, "
+                f"got {type(layer).__name__}."
+            )
+        _refuse_compiled(layer)
+    for index, layer in plain.items():
+        layers[index] = with_same_children(classes[type(layer)], layer)
+
+
+def restore(layers: nn.ModuleList, classes: dict[type[nn.Module], type[nn.Module]]):
+    """Undo [`compose`], with the same `classes`."""
+    plain = {composed: original for original, composed in classes.items()}
+    for index, layer in enumerate(layers):
+        if type(layer) in plain:
+            layers[index] = with_same_children(plain[type(layer)], layer)
+
+
+def _refuse_compiled(layer: nn.Module):
+    if getattr(layer, "_compiled_call_impl", None) is not None:
+        raise ValueError(f"A {type(layer).__name__} that is compiled cannot change; compile the model after this.")
+
+
+__all__ = ["compose", "restore", "with_same_children"]

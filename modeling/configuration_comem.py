@@ -1,5 +1,6 @@
 """Configuration of a vision-language model with continuous memory."""
 
+import copy
 from typing import Any
 
 from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
@@ -204,8 +205,14 @@ class CoMemConfig(PreTrainedConfig):
 
     def get_text_config(self, *args, **kwargs) -> PreTrainedConfig:
         """Return the reader's text configuration, from which `generate` takes the size of its cache."""
-        reader = self.backbone_config if self.reader_config is None else self.reader_config
-        return reader.get_text_config(*args, **kwargs)
+        config = self.backbone_config.get_text_config(*args, **kwargs)
+        if self.reader_config is None:
+            return config
+        reader = self.reader_config.get_text_config(*args, **kwargs)
+        if self.reader_vocabulary == "backbone" and reader.vocab_size != config.vocab_size:
+            reader = copy.copy(reader)  # its size, but the backbone's head
+            reader.vocab_size = config.vocab_size
+        return reader
 
     def _resolve_resampler_heads(self):
         sizes = self.resampler_config

@@ -9,7 +9,7 @@ from transformers import PreTrainedModel
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLDecoderLayer
 from transformers.models.qwen2_vl.modeling_qwen2_vl import Qwen2VLDecoderLayer
 
-from .composition_comem import with_same_children
+from .composition_comem import compose, restore
 from .resampler_comem import Projection
 
 
@@ -117,7 +117,10 @@ class CoMemFfnMemory(nn.Module):
         Raises:
             ValueError: If there are more features than slots.
         """
-        length = features.shape[1]
+        length = int(mask.sum(dim=1).max()) if mask.numel() else 0
+        # Slots are filled from the first on, wherever the padding is: a row gets in a batch what it gets alone.
+        order = (~mask).long().argsort(dim=1, stable=True)[:, :length]
+        features, mask = features.take_along_dim(order[..., None].to(features.device), dim=1), mask.gather(1, order)
         if length > self.num_slots:
             raise ValueError(
                 f"A row has {length} features for the feed-forward memory, but `ffn_memory_config['num_slots']` is "
@@ -161,8 +164,8 @@ class CoMemVisionAdapter(nn.Module):
         Returns:
             `torch.Tensor` of the same shape.
         """
-        states = F.gelu(self.down(states))
-        return self.scale * self.up(F.dropout(states, self.dropout, self.training))
+        inner = F.gelu(self.down(states.to(self.down.weight.dtype)))
+        return self.scale * self.up(F.dropout(inner, self.dropout, self.training)).to(states.dtype)
 
 
 class FfnMemoryLayerMixin:
@@ -217,16 +220,7 @@ def compose_layers(text_model: PreTrainedModel, classes: dict[type, type] = LAYE
     Raises:
         ValueError: If a layer is of another class, or not made as [`FfnMemoryLayerMixin`] expects.
     """
-    composed = set(classes.values())
-    layers = {index: layer for index, layer in enumerate(text_model.layers) if type(layer) not in composed}
-    for layer in layers.values():
-        if type(layer) not in classes or not all(hasattr(layer, name) for name in READ_BY_LAYERS):
-            raise ValueError(
-                f"`ffn_memory_config` needs a backbone with layers of {' or '.join(cls.__name__ for cls in classes)}, "
-                f"each with {', '.join(f'`{name}`' for name in READ_BY_LAYERS)}, got {type(layer).__name__}."
-            )
-    for index, layer in layers.items():
-        text_model.layers[index] = with_same_children(classes[type(layer)], layer)
+    compose(text_model.layers, classes, needed=READ_BY_LAYERS)
 
 
 def restore_layers(text_model: PreTrainedModel, classes: dict[type, type] = LAYER_CLASSES):
@@ -236,10 +230,7 @@ def restore_layers(text_model: PreTrainedModel, classes: dict[type, type] = LAYE
         text_model ([`~transformers.PreTrainedModel`]): A text model with `layers`.
         classes (`dict`, defaults to [`LAYER_CLASSES`]): What [`compose_layers`] got.
     """
-    originals = {composed: original for original, composed in classes.items()}
-    for index, layer in enumerate(text_model.layers):
-        if type(layer) in originals:
-            text_model.layers[index] = with_same_children(originals[type(layer)], layer)
+    restore(text_model.layers, classes)
 
 
 __all__ = [

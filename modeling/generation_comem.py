@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from transformers import GenerationConfig, GenerationMixin, PreTrainedModel
 from transformers.generation import GenerationMode
-from transformers.utils import logging
+from transformers.utils import ModelOutput, logging
 
 from .cache_name_comem import CACHE_NAME, given_cache, refuse_filled_cache
 from .configuration_comem import CoMemConfig
@@ -53,8 +53,9 @@ class MemoryInCache:
 
     @staticmethod
     def of(cache) -> "MemoryInCache | None":
-        """Return the state stored with `cache`; `None` if there is no memory in it."""
-        return getattr(cache, "memory_in_cache", None)
+        """Return the state stored with `cache`; `None` if there is no memory in it, or none any more."""
+        memory = getattr(cache, "memory_in_cache", None)
+        return None if memory is None or cache.get_seq_length() == 0 else memory
 
     def continue_after(
         self, attention_mask: torch.Tensor | None, past_length: int, new: torch.Tensor
@@ -163,7 +164,7 @@ class CoMemGenerationMixin(GenerationMixin):
         prompt = self._prepend_memory(memory_inputs, input_ids, **prompt_inputs)
         if prompt.ffn_memory is not None:  # as tensors, which beams and returned sequences repeat
             kwargs |= {"ffn_keys": prompt.ffn_memory.keys, "ffn_values": prompt.ffn_memory.values}
-        return super().generate(
+        result = super().generate(
             input_ids,
             generation_config,
             *args,
@@ -173,6 +174,9 @@ class CoMemGenerationMixin(GenerationMixin):
             memory_lengths=prompt.memory_lengths,
             **kwargs,
         )
+        if isinstance(result, ModelOutput):  # from whose cache the text can be continued
+            self._remember_memory(result.get(CACHE_NAME), prompt)
+        return result
 
     def _find_padding(
         self, input_ids: torch.LongTensor, generation_config: GenerationConfig | None = None, **kwargs

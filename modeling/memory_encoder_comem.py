@@ -82,6 +82,8 @@ class CoMemMemoryEncoder(nn.Module):
 
         Weights that were loaded, trained or cast since the last check are as they should be.
         """
+        if self.resampler is None:
+            return
         if not self.shares_weights:
             adapted = [name for name, module in self.model.named_modules() if hasattr(module, "base_layer")]
             if adapted:

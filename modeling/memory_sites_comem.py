@@ -5,14 +5,18 @@ from typing import Any
 import torch
 from torch import nn
 from transformers import PreTrainedModel
+from transformers.utils import logging
 
 from .alignment_loss_comem import alignment_loss, answer_mean, question_mean
 from .configuration_comem import CoMemConfig
-from .ffn_memory_comem import CoMemFfnMemory, compose_layers, restore_layers
+from .ffn_memory_comem import CoMemFfnMemory, FfnMemoryLayerMixin, compose_layers, restore_layers
 from .placement_comem import execution_device
-from .vision_blocks_comem import VisionSites, compose_blocks, restore_blocks
+from .query_pictures_comem import rows_of_pictures
+from .vision_blocks_comem import VisionBlockMixin, VisionSites, compose_blocks, restore_blocks
 from .vision_memory_comem import CoMemVisionMemory
 
+
+logger = logging.get_logger(__name__)
 
 SITES = ("ffn_memory", "vision_memory")
 
@@ -33,18 +37,21 @@ class CoMemSitesMixin:
 
     def _make_sites(self):
         """Make the modules that the configuration describes, and let the backbone's layers take memory."""
-        self.ffn_memory = self.vision_memory = None
+        for site in SITES:
+            config = getattr(self.config, f"{site}_config")
+            setattr(self, site, None if config is None else self._make_site(site, config))
+
+    def _make_site(self, site: str, config: dict[str, Any]) -> nn.Module:
         visual, hidden_size = self.backbone.model.visual, self.config.hidden_size
-        if self.config.ffn_memory_config is not None:
-            tower = (len(visual.blocks), vision_width(visual)) if self.config.ffn_source == "vision" else None
+        by_pictures = site == "vision_memory" or config["source"] == "vision"
+        if site == "ffn_memory":
             compose_layers(self.backbone.model.language_model)
-            self.ffn_memory = CoMemFfnMemory(self.config.ffn_memory_config, hidden_size, hidden_size, tower=tower)
-        if self.config.vision_memory_config is not None:
-            self.vision_memory = CoMemVisionMemory(
-                self.config.vision_memory_config, vision_width(visual), text_size=hidden_size
-            )
-        if self.config.ffn_source == "vision" or self.vision_memory is not None:
+        if by_pictures:
             compose_blocks(visual)
+        if site == "vision_memory":
+            return CoMemVisionMemory(config, vision_width(visual), text_size=hidden_size)
+        tower = (len(visual.blocks), vision_width(visual)) if by_pictures else None
+        return CoMemFfnMemory(config, hidden_size, hidden_size, tower=tower)
 
     def add_ffn_memory(self, **config: Any):
         """Add new, trainable memory in the feed-forward layers; items or pictures then stay out of the sequence.
@@ -72,15 +79,16 @@ class CoMemSitesMixin:
         field = f"{site}_config"
         if getattr(self.config, field) is not None:
             raise ValueError(f"The model has `{field}` already; remove it first with `remove_{site}()`.")
-        others = {name: getattr(self, name) for name in SITES if name != site}
         # The configuration checks its values when it is made.
         values = {**self.config.to_dict(), field: config}
-        setattr(self.config, field, getattr(CoMemConfig.from_dict(values), field))
-        self._make_sites()
-        for name, module in others.items():  # the trained ones
-            setattr(self, name, module)
-        getattr(self, site).requires_grad_(True).train(self.training)
-        self._place_sites()
+        checked = getattr(CoMemConfig.from_dict(values), field)
+        for module in self.backbone.modules():
+            if getattr(module, "gradient_checkpointing", False):
+                refuse_reentrant_checkpointing(module._gradient_checkpointing_func)
+        new = self._make_site(site, checked).train(self.training)
+        new.to(device=execution_device(self.backbone.get_input_embeddings()), dtype=self.backbone.dtype)
+        setattr(self, site, new)
+        setattr(self.config, field, checked)
 
     def remove_ffn_memory(self):
         """Take memory out of the feed-forward layers; the backbone's layers are as they were."""
@@ -123,7 +131,7 @@ class CoMemSitesMixin:
         inputs_embeds: torch.Tensor,
         is_text: torch.Tensor,
         labels: torch.LongTensor | None,
-        rows: torch.LongTensor,
+        is_picture: torch.Tensor,
         grid: torch.LongTensor,
     ) -> dict[str, VisionSites]:
         """Return the argument by which the vision tower's blocks get what is theirs in this call; none if nothing is.
@@ -132,14 +140,15 @@ class CoMemSitesMixin:
             inputs_embeds (`torch.Tensor` of shape `(batch, length, hidden)`): Embeddings of the prompts.
             is_text (`torch.Tensor` of shape `(batch, length)`): True at text.
             labels (`torch.LongTensor` of shape `(batch, length)`, *optional*): -100 at what is no answer.
-            rows (`torch.LongTensor` of shape `(pictures,)`): The row of each picture.
+            is_picture (`torch.Tensor` of shape `(batch, length)`): True at the tokens that stand for the pictures.
             grid (`torch.LongTensor` of shape `(pictures, 3)`): Patches of each picture in time, height and width.
         """
         adapters = None if self.ffn_memory is None else self.ffn_memory.vision_adapters
         memory = None
         if self.vision_memory is not None:
-            question = question_mean(inputs_embeds, is_text, labels)
-            memory = self.vision_memory.begin(question, rows, image_lengths=grid.prod(dim=-1))
+            question, lengths = question_mean(inputs_embeds, is_text, labels), grid.prod(dim=-1)
+            rows = rows_of_pictures(is_picture, lengths // self.backbone.model.visual.spatial_merge_size**2)
+            memory = self.vision_memory.begin(question, rows, lengths)
         return {} if adapters is None and memory is None else {"vision_sites": VisionSites(adapters, memory)}
 
     def _alignment_loss(
@@ -151,7 +160,13 @@ class CoMemSitesMixin:
         labels: torch.LongTensor | None,
     ) -> torch.Tensor | None:
         """Return the weighted alignment loss of the memory of pictures after the last block, in training only."""
-        if not vectors or labels is None or not self.training:
+        if not vectors or not self.training:
+            return None
+        if labels is None:
+            logger.warning_once(
+                "A model with vision memory is being trained without `labels`: the question is taken to be all of the "
+                "text, and there is no alignment loss."
+            )
             return None
         visual = self.backbone.model.visual
         # The tower's projector reads several neighbouring tokens at once: here they are the vector, repeated.
@@ -161,7 +176,20 @@ class CoMemSitesMixin:
         loss = alignment_loss(projected, torch.cat(rows), *answer_mean(inputs_embeds, is_text, labels))
         return self.config.vision_memory_config["alignment_weight"] * loss
 
-    def _refuse_features_without_question(self, vision_kwargs: dict[str, Any]) -> dict[str, Any]:
+    def _refuse_layers_without_memory(self):
+        """Refuse to give memory to layers that would overlook it, as another model has put back the plain ones."""
+        layers = []
+        if self.ffn_memory is not None:
+            layers += [(layer, FfnMemoryLayerMixin) for layer in self.backbone.model.language_model.layers]
+        if self.vision_memory is not None or self.config.ffn_source == "vision":
+            layers += [(block, VisionBlockMixin) for block in self.backbone.model.visual.blocks]
+        if not all(isinstance(layer, kind) for layer, kind in layers):
+            raise ValueError(
+                "The backbone's layers take no memory any more: another model that shares this backbone has removed "
+                "its own; load the backbone anew for one of the two."
+            )
+
+    def _with_adapters_of_tower(self, vision_kwargs: dict[str, Any]) -> dict[str, Any]:
         """Return arguments for the vision tower alone; refuse to run it where its features depend on the question."""
         if self.vision_memory is not None and "vision_sites" not in vision_kwargs:
             raise ValueError(
@@ -172,13 +200,14 @@ class CoMemSitesMixin:
             vision_kwargs.setdefault("vision_sites", VisionSites(self.ffn_memory.vision_adapters, None))
         return vision_kwargs
 
-    def _refuse_reentrant_checkpointing(self, function: Any):
-        """Refuse a checkpointing function that computes gradients for a layer's positional arguments only."""
-        if self._sites() and getattr(function, "keywords", {}).get("use_reentrant"):
-            raise ValueError(
-                "`use_reentrant` must be False with memory in the feed-forward layers or in the vision tower, which "
-                "would get no gradients, got True."
-            )
+
+def refuse_reentrant_checkpointing(function: Any):
+    """Refuse a checkpointing function that computes gradients for a layer's positional arguments only."""
+    if getattr(function, "keywords", {}).get("use_reentrant"):
+        raise ValueError(
+            "`use_reentrant` must be False with memory in the feed-forward layers or in the vision tower, which would "
+            "get no gradients, got True."
+        )
 
 
 def vision_width(visual: nn.Module) -> int:
@@ -186,4 +215,4 @@ def vision_width(visual: nn.Module) -> int:
     return visual.blocks[0].norm1.weight.shape[0]
 
 
-__all__ = ["SITES", "CoMemSitesMixin", "vision_width"]
+__all__ = ["SITES", "CoMemSitesMixin", "refuse_reentrant_checkpointing", "vision_width"]

@@ -19,7 +19,7 @@ from .configuration_comem import CoMemConfig
 from .generation_comem import CoMemGenerationMixin, MemoryInCache
 from .memory_encoder_comem import CoMemMemoryEncoder
 from .memory_inputs import check_items
-from .memory_sites_comem import CoMemSitesMixin
+from .memory_sites_comem import CoMemSitesMixin, refuse_reentrant_checkpointing
 from .placement_comem import execution_device
 from .prompt_with_memory_comem import IGNORE_INDEX, CoMemPromptMixin, PromptWithMemory, without_unknown_seconds
 from .reader_adapter_comem import CoMemReaderMixin
@@ -170,7 +170,8 @@ class CoMemForConditionalGeneration(
         return {f"memory_encoder.{name}": parameter for name, parameter in self.memory_encoder.named_parameters()}
 
     def _set_gradient_checkpointing(self, *args, **kwargs):
-        self._refuse_reentrant_checkpointing(kwargs.get("gradient_checkpointing_func", args[-1] if args else None))
+        if self._sites():
+            refuse_reentrant_checkpointing(kwargs.get("gradient_checkpointing_func", args[-1] if args else None))
         super()._set_gradient_checkpointing(*args, **kwargs)
         self.memory_encoder.model._set_gradient_checkpointing(*args, **kwargs)  # even if it is no submodule
 
@@ -222,7 +223,7 @@ class CoMemForConditionalGeneration(
         Raises:
             ValueError: If memory in the vision tower makes the features depend on the question.
         """
-        kwargs = self._refuse_features_without_question(kwargs)
+        kwargs = self._with_adapters_of_tower(kwargs)
         return self.backbone.get_image_features(pixel_values, image_grid_thw, **kwargs)
 
     @can_return_tuple
@@ -234,7 +235,7 @@ class CoMemForConditionalGeneration(
         Raises:
             ValueError: If memory in the vision tower makes the features depend on the question.
         """
-        kwargs = self._refuse_features_without_question(kwargs)
+        kwargs = self._with_adapters_of_tower(kwargs)
         return self.backbone.get_video_features(pixel_values_videos, video_grid_thw, **kwargs)
 
     def encode_memory(self, memory_inputs) -> torch.Tensor:
@@ -364,7 +365,13 @@ class CoMemForConditionalGeneration(
         elif memory is not None and memory.ffn_memory is not None:
             kwargs["ffn_memory"] = memory.ffn_memory
         by_sites = ffn_keys is None and self._is_changed_by_sites(pixel_values, pixel_values_videos)
-        if memory_inputs is None and not (by_sites and (cache is None or cache.get_seq_length() == 0)):
+        goes_on = by_sites and cache is not None and cache.get_seq_length() > 0
+        if goes_on and (pixel_values is not None or pixel_values_videos is not None):
+            raise ValueError(
+                f"Pictures cannot be added to a text in `{CACHE_NAME}`, as memory in the layers depends on the whole "
+                "prompt; pass the whole text anew."
+            )
+        if memory_inputs is None and (goes_on or not by_sites):
             if memory is not None and position_ids is None:
                 if pixel_values is not None or pixel_values_videos is not None:
                     raise ValueError(f"Pictures after memory in `{CACHE_NAME}` need `position_ids`, got None.")
@@ -396,7 +403,7 @@ class CoMemForConditionalGeneration(
         }
         if prompt.ffn_memory is not None:
             inputs["ffn_memory"] = prompt.ffn_memory
-        return {**inputs, **kwargs}, prompt
+        return {**kwargs, **inputs}, prompt
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module):

@@ -71,9 +71,10 @@ class ReadingInCache(MemoryInCache):
         return torch.cat([self.attention_mask, after], dim=1), position_ids[:, -new.shape[1] :]
 
 
-def left_padded(rows: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Move the rows that count to the end, in order, and cut off what no row of the batch needs."""
-    order = mask.long().argsort(dim=1, stable=True)[:, -int(mask.sum(dim=1).max()) :]
+def left_padded(rows: torch.Tensor, mask: torch.Tensor, least: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Move the rows that count to the end, in order, and cut off what none in the batch needs, but leave `least`."""
+    length = max(int(mask.sum(dim=1).max()), least)
+    order = mask.long().argsort(dim=1, stable=True)[:, -length:]
     mask = mask.gather(1, order)
     rows = rows.gather(1, order[..., None].expand(-1, -1, rows.shape[-1]))
     return rows.masked_fill(~mask[..., None], 0), mask

@@ -11,7 +11,7 @@ from .configuration_comem import CoMemConfig
 from .ffn_memory_comem import CoMemFfnMemory, FfnMemory
 from .memory_encoder_comem import CoMemMemoryEncoder, mm_token_types
 from .memory_inputs import as_memory_inputs, pad_items
-from .query_pictures_comem import KeptPositions, rows_of_pictures
+from .query_pictures_comem import KeptPositions
 from .vision_memory_comem import CoMemVisionMemory
 
 
@@ -125,6 +125,7 @@ class CoMemPromptMixin:
         **vision_kwargs,
     ) -> PromptWithMemory:
         self.config.check_per_call_fields()
+        self._refuse_layers_without_memory()
         if inputs_embeds is None:
             inputs_embeds = self.get_input_embeddings()(input_ids)
         else:
@@ -213,13 +214,12 @@ class CoMemPromptMixin:
         by_encoder = self.config.query_vision == "encoder"
         vision_model = self.memory_encoder.model if by_encoder else self.backbone.model
         leaving = inputs_embeds[:, :0], is_text[:, :0]
-        outputs, vectors, rows_of_vectors = {}, [], []
+        outputs, vectors, rows = {}, [], []
         for kind, (pixels, grid) in pictures.items():
             if pixels is None:
                 continue
             is_kind = input_ids == getattr(self.config.backbone_config, f"{kind}_token_id")
-            rows = rows_of_pictures(is_kind, grid.prod(dim=-1) // vision_model.visual.spatial_merge_size**2)
-            sites = self._vision_sites(inputs_embeds, is_text, labels, rows, grid)
+            sites = self._vision_sites(inputs_embeds, is_text, labels, is_kind, grid)
             if by_encoder:
                 pixels = self.memory_encoder.for_checkpointing(pixels)
             get_features = getattr(vision_model, f"get_{kind}_features")
@@ -234,16 +234,20 @@ class CoMemPromptMixin:
                 inputs_embeds = inputs_embeds.masked_scatter(where, features.to(inputs_embeds.dtype))
             if self.vision_memory is not None:
                 vectors.append(sites["vision_sites"].memory.finish())
-                rows_of_vectors.append(rows)
-        alignment_loss = self._alignment_loss(vectors, rows_of_vectors, inputs_embeds, is_text, labels)
+                rows.append(sites["vision_sites"].memory.sample_of_image)
+        alignment_loss = self._alignment_loss(vectors, rows, inputs_embeds, is_text, labels)
         return inputs_embeds, leaving, outputs, alignment_loss
 
     def _placeholder_ids(self, inputs_embeds: torch.Tensor) -> torch.LongTensor:
-        """Return ids for an embedded prompt that show only where its pictures belong."""
+        """Return ids for an embedded prompt that show only where its pictures belong, and what stands around them."""
         config = self.config.backbone_config
         image, video = self.backbone.model.get_placeholder_mask(None, inputs_embeds)
         ids = torch.full(inputs_embeds.shape[:2], self.config.memory_token_id, device=inputs_embeds.device)
-        return ids.masked_fill(image[..., 0], config.image_token_id).masked_fill(video[..., 0], config.video_token_id)
+        ids = ids.masked_fill(image[..., 0], config.image_token_id).masked_fill(video[..., 0], config.video_token_id)
+        for token in (config.vision_start_token_id, config.vision_end_token_id):
+            row = self.get_input_embeddings()(torch.tensor(token, device=inputs_embeds.device))
+            ids = ids.masked_fill((inputs_embeds == row).all(dim=-1), token)
+        return ids
 
     def _refuse_items_without_encoder(self):
         if self.config.num_memory_tokens == 0:

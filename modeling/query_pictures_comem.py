@@ -12,7 +12,16 @@ def rows_of_pictures(is_picture: torch.Tensor, lengths: torch.Tensor) -> torch.L
     Args:
         is_picture (`torch.Tensor` of shape `(batch, length)`): True at the tokens that stand for pictures.
         lengths (`torch.Tensor` of shape `(pictures,)`): Tokens of each picture, in the order of the batch.
+
+    Raises:
+        ValueError: If there are not as many tokens as the pictures have together.
     """
+    given, needed = int(is_picture.sum()), int(lengths.sum())
+    if given != needed:
+        raise ValueError(
+            f"The prompts have {given} tokens for pictures, but the pictures have {needed}: prompts must not be cut, "
+            "and each picture needs its place."
+        )
     ends_of_rows, ends_of_pictures = is_picture.sum(dim=1).cumsum(dim=0), lengths.cumsum(dim=0)
     return torch.searchsorted(ends_of_rows, ends_of_pictures.to(ends_of_rows.device))
 
@@ -46,14 +55,23 @@ class KeptPositions:
 
     def take(self, tensor: torch.Tensor) -> torch.Tensor:
         """Return the kept positions of a tensor `(batch, length, ...)`."""
-        index = self.index.reshape(*self.index.shape, *[1] * (tensor.ndim - 2)).expand(-1, -1, *tensor.shape[2:])
-        return tensor.gather(1, index)
+        return tensor.take_along_dim(_like(self.index, tensor), dim=1)
 
     def put_back(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Return a tensor `(batch, kept, ...)` at its positions in the prompt, zero where pictures were."""
-        tensor = tensor.masked_fill(~self.mask.reshape(*self.mask.shape, *[1] * (tensor.ndim - 2)), 0)
-        index = self.index.reshape(*self.index.shape, *[1] * (tensor.ndim - 2)).expand_as(tensor)
-        return tensor.new_zeros(len(tensor), self.prompt_length, *tensor.shape[2:]).scatter_add(1, index, tensor)
+        """Return a tensor `(batch, kept, ...)` by positions of the prompt.
+
+        A position of a picture gets what the last kept position before it has: what follows the picture is predicted
+        there. It is zero if there is none.
+        """
+        seen = torch.zeros(len(tensor), self.prompt_length, dtype=torch.long, device=tensor.device)
+        seen = seen.scatter_add(1, self.index, self.mask.long()).cumsum(dim=1)
+        columns = (self.index.shape[1] - seen[:, -1:] + seen - 1).clamp(min=0)
+        return tensor.take_along_dim(_like(columns, tensor), dim=1).masked_fill(_like(seen == 0, tensor), 0)
+
+
+def _like(positions: torch.Tensor, tensor: torch.Tensor) -> torch.Tensor:
+    """Return `(batch, positions)` with as many dimensions as `tensor`."""
+    return positions.reshape(*positions.shape, *[1] * (tensor.ndim - 2))
 
 
 def count_prompt_positions(input_ids: torch.Tensor, attention_mask: torch.Tensor, config: PreTrainedConfig) -> int:
@@ -65,7 +83,20 @@ def count_prompt_positions(input_ids: torch.Tensor, attention_mask: torch.Tensor
         config ([`CoMemConfig`]): The model's configuration.
     """
     kept = KeptPositions.of(input_ids, config.backbone_config) if config.ffn_source == "vision" else None
-    return int((attention_mask if kept is None else kept.take(attention_mask) * kept.mask).sum())
+    count = int((attention_mask if kept is None else kept.take(attention_mask) * kept.mask).sum())
+    if config.reader_config is None:
+        return count
+    # A text-only reader gets the encoded prompt, and then the prompt or what follows its first picture.
+    return count + int((attention_mask.bool() & read_after_encoding(input_ids, config)).sum())
 
 
-__all__ = ["KeptPositions", "count_prompt_positions", "rows_of_pictures"]
+def read_after_encoding(input_ids: torch.LongTensor, config: PreTrainedConfig) -> torch.BoolTensor:
+    """Return which tokens of prompts a text-only reader gets beside their hidden states."""
+    if config.reader_prompt == "whole":
+        return torch.ones_like(input_ids, dtype=torch.bool)
+    is_end = input_ids == config.backbone_config.vision_end_token_id
+    is_after = is_end.long().cumsum(1) - is_end.long() > 0
+    return is_after | ~is_end.any(dim=1, keepdim=True)
+
+
+__all__ = ["KeptPositions", "count_prompt_positions", "read_after_encoding", "rows_of_pictures"]

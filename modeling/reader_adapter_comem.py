@@ -229,4 +229,23 @@ def _plain_lora(backbone: nn.Module) -> dict[str, tuple[torch.Tensor, torch.Tens
     return found
 
 
-__all__ = ["MERGED", "READERS", "CoMemReaderMixin", "change_readers_weights", "foreign_adapters"]
+def refuse_saved_modules(model: nn.Module):
+    """Raise a `ValueError` if PEFT's `modules_to_save` has put copies of a model's own parts beside them."""
+    held = [name for name, _ in model.named_modules() if name.endswith(".modules_to_save")]
+    held = [name for name in held if not name.startswith("backbone.")]
+    if held:
+        raise ValueError(
+            f"PEFT's `modules_to_save` holds a trained copy of {held[0].removesuffix('.modules_to_save')!r}, which a "
+            "checkpoint of this model cannot hold; save it with PEFT's own methods, or leave it out of "
+            "`modules_to_save` and train it by `requires_grad_(True)`."
+        )
+
+
+__all__ = [
+    "MERGED",
+    "READERS",
+    "CoMemReaderMixin",
+    "change_readers_weights",
+    "foreign_adapters",
+    "refuse_saved_modules",
+]

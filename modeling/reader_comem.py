@@ -40,7 +40,8 @@ class ReaderProjection(Projection):
         self.bias.zero_()
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
-        return super().forward(F.rms_norm(states, states.shape[-1:]))
+        normed = F.rms_norm(states, states.shape[-1:])
+        return super().forward(normed.to(self.weight.dtype)).to(states.dtype)
 
 
 class CoMemReader(nn.Module):

@@ -10,8 +10,10 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 from .cache_name_comem import CACHE_NAME
 from .configuration_comem import CoMemConfig
 from .memory_encoder_comem import CoMemMemoryEncoder, mm_token_types
+from .placement_comem import execution_device
 from .prompt_for_reader_comem import PromptForReader, ReadingInCache, left_padded
 from .prompt_with_memory_comem import PromptWithMemory
+from .query_pictures_comem import read_after_encoding
 from .reader_comem import LANGUAGE_MODEL, CoMemReader
 
 
@@ -106,8 +108,12 @@ class CoMemReadingMixin:
         inputs = {name: value for name, value in inputs.items() if name not in ("input_ids", *VISION_INPUTS)}
         if input_ids is None:
             return inputs
-        inputs["inputs_embeds"] = self._vocabulary_model.get_input_embeddings()(input_ids)
+        inputs["inputs_embeds"] = self._embed(input_ids)
         return inputs
+
+    def _embed(self, input_ids: torch.Tensor) -> torch.Tensor:
+        table = self._vocabulary_model.get_input_embeddings()
+        return table(input_ids.to(execution_device(table)))
 
     def _remember_memory(self, cache, prompt: PromptWithMemory):
         if self.reader is None:
@@ -143,8 +149,8 @@ class CoMemReadingMixin:
         query, prompt = self._encode_prompt(input_ids, attention_mask, **pictures)
         mask = attention_mask.to(self.reader.device).bool()
         parts = [self.reader.project(memory), self.reader.project(query), prompt]
-        masks = [memory_mask.to(mask.device), mask, mask & self._is_read(input_ids).to(mask.device)]
-        inputs_embeds, packed = left_padded(torch.cat(parts, dim=1), torch.cat(masks, dim=1))
+        masks = [memory_mask.to(mask.device), mask, mask & read_after_encoding(input_ids, self.config).to(mask.device)]
+        inputs_embeds, packed = left_padded(torch.cat(parts, dim=1), torch.cat(masks, dim=1), least=input_ids.shape[1])
         rows = None
         if (mask[:, :-1] > mask[:, 1:]).any():  # padding on the right of a token
             real_from_here = mask.long().flip(1).cumsum(1).flip(1)
@@ -158,14 +164,6 @@ class CoMemReadingMixin:
             vision_outputs={},
             rows=rows,
         )
-
-    def _is_read(self, input_ids: torch.LongTensor) -> torch.BoolTensor:
-        """Return which tokens of the prompt the reader gets beside their hidden states."""
-        if self.config.reader_prompt == "whole":
-            return torch.ones_like(input_ids, dtype=torch.bool)
-        is_end = input_ids == self.config.backbone_config.vision_end_token_id
-        is_after = is_end.long().cumsum(1) - is_end.long() > 0
-        return is_after | ~is_end.any(dim=1, keepdim=True)
 
     def _encode_prompt(
         self,
@@ -211,7 +209,7 @@ class CoMemReadingMixin:
                 self.backbone.model, pixel_values, image_grid_thw, pixel_values_videos, video_grid_thw
             )
         features = {name: self.reader.project(value) for name, value in features.items()}
-        embeds = self._vocabulary_model.get_input_embeddings()(input_ids)
+        embeds = self._embed(input_ids)
         embeds = embeds.to(device=self.reader.device, dtype=self.reader.language_model.dtype)
         return query, _with_features(model, input_ids.to(embeds.device), embeds, features)
 

@@ -8,7 +8,7 @@ from torch import nn
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLVisionBlock
 from transformers.models.qwen2_vl.modeling_qwen2_vl import Qwen2VLVisionBlock
 
-from .composition_comem import with_same_children
+from .composition_comem import compose, restore
 from .vision_memory_comem import VisionMemory
 
 
@@ -57,7 +57,6 @@ COMPOSED = {
     Qwen2VLVisionBlock: CoMemQwen2VLVisionBlock,
     Qwen2_5_VLVisionBlock: CoMemQwen2_5_VLVisionBlock,
 }
-PLAIN = {composed: plain for plain, composed in COMPOSED.items()}
 
 
 def compose_blocks(visual: nn.Module):
@@ -69,24 +68,16 @@ def compose_blocks(visual: nn.Module):
     Raises:
         ValueError: If a block is of a class that is not known.
     """
-    for block in visual.blocks:
-        if type(block) not in COMPOSED and type(block) not in PLAIN:
-            known = " and ".join(plain.__name__ for plain in COMPOSED)
-            raise ValueError(
-                f"Memory in the vision tower needs blocks of the classes {known}, got {type(block).__name__}."
-            )
+    compose(visual.blocks, COMPOSED)
     for index, block in enumerate(visual.blocks):
-        if type(block) in COMPOSED:
-            visual.blocks[index] = with_same_children(COMPOSED[type(block)], block)
-            visual.blocks[index].index = index
+        block.index = index
 
 
 def restore_blocks(visual: nn.Module):
     """Give a vision tower that [`compose_blocks`] has changed blocks of their own class again, of the same parts."""
-    for index, block in enumerate(visual.blocks):
-        if type(block) in PLAIN:
-            visual.blocks[index] = with_same_children(PLAIN[type(block)], block)
-            del visual.blocks[index].index
+    restore(visual.blocks, COMPOSED)
+    for block in visual.blocks:
+        vars(block).pop("index", None)
 
 
 __all__ = ["VisionBlockMixin", "VisionSites", "compose_blocks", "restore_blocks"]

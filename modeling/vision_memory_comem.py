@@ -154,7 +154,8 @@ class CoMemVisionMemory(nn.Module):
                 f"{tuple(sample_of_image.shape)} and {tuple(image_lengths.shape)}."
             )
         asked = self.text_projection(question.to(self.text_projection.weight.dtype))
-        return VisionMemory(self, asked[sample_of_image.to(asked.device)], image_lengths.to(asked.device))
+        sample_of_image = sample_of_image.to(asked.device)
+        return VisionMemory(self, asked[sample_of_image], image_lengths.to(asked.device), sample_of_image)
 
     def forward(
         self,
@@ -215,12 +216,20 @@ class VisionMemory:
         module ([`CoMemVisionMemory`]): The weights.
         asked (`torch.Tensor` of shape `(images, vision size)`): The question of each image, projected.
         image_lengths (`torch.LongTensor` of shape `(images,)`): How many tokens of the tower each image has.
+        sample_of_image (`torch.LongTensor` of shape `(images,)`): The sample that each image belongs to.
     """
 
-    def __init__(self, module: CoMemVisionMemory, asked: torch.Tensor, image_lengths: torch.LongTensor):
+    def __init__(
+        self,
+        module: CoMemVisionMemory,
+        asked: torch.Tensor,
+        image_lengths: torch.LongTensor,
+        sample_of_image: torch.LongTensor,
+    ):
         self.module = module
         self.asked = asked
         self.image_lengths = image_lengths
+        self.sample_of_image = sample_of_image
         images = torch.arange(len(image_lengths), device=image_lengths.device)
         self.image_of_token = images.repeat_interleave(image_lengths)
         self.vectors: torch.Tensor | None = torch.zeros_like(asked)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from comem_hf import MemoryItem
 from comem_hf.answering import count_positions, question_inputs, refuse_too_long
@@ -15,7 +16,21 @@ MODELS = {
     "input and slots of pictures": {"ffn_memory_config": SLOTS},
     "input and tower": {"vision_memory_config": {}},
     "slots of pictures alone": {"num_memory_tokens": 0, "ffn_memory_config": SLOTS},
+    "text-only reader": {"reader_prompt": "whole"},
+    "text-only reader after the picture": {"reader_prompt": "after_vision"},
 }
+READER = {
+    "vocab_size": 272,
+    "hidden_size": 32,
+    "intermediate_size": 32,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+}
+
+
+def make_place(place: str):
+    reader = {"reader": LlamaForCausalLM(LlamaConfig(**READER))} if "reader" in place else {}
+    return make_model(**MODELS[place], **reader)
 
 
 def inputs_for(model, processor):
@@ -34,8 +49,8 @@ def inputs_for(model, processor):
 
 @torch.no_grad()
 @pytest.mark.parametrize("place", MODELS)
-def test_positions_are_those_that_the_backbone_reads(place, tiny_processor):
-    model = make_model(**MODELS[place])
+def test_positions_are_those_that_the_answering_model_reads(place, tiny_processor):
+    model = make_place(place)
     inputs = inputs_for(model, tiny_processor)
     read = []
 
@@ -43,7 +58,8 @@ def test_positions_are_those_that_the_backbone_reads(place, tiny_processor):
         mask = kwargs["attention_mask"]
         read.append(int(mask.sum()))
 
-    with model.backbone.register_forward_pre_hook(look, with_kwargs=True):
+    answering = model.backbone if model.reader is None else model.reader.language_model
+    with answering.register_forward_pre_hook(look, with_kwargs=True):
         model(**inputs)
     assert [count_positions(inputs, model.config)] == read
 

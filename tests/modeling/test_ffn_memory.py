@@ -174,7 +174,7 @@ def test_layers_that_cannot_read_memory_are_refused_by_their_class_and_none_is_c
     else:
         delattr(text_model.layers[1], lacking)
     before = list(text_model.layers)
-    with pytest.raises(ValueError, match=f"`ffn_memory_config` needs .*, got {type(before[1]).__name__}"):
+    with pytest.raises(ValueError, match=f"Memory needs a backbone with layers of .*, got {type(before[1]).__name__}"):
         compose_layers(text_model)
     assert all(one is other for one, other in zip(text_model.layers, before, strict=True))
 

@@ -8,9 +8,12 @@ import pytest
 import torch
 from safetensors import safe_open
 from torch.utils.checkpoint import checkpoint
+from transformers import StaticCache
+from transformers.utils import logging
 
 from comem_hf import CoMemConfig, CoMemForConditionalGeneration
-from tests.conftest import NUM_BYTES, make_backbone, make_model
+from comem_hf.modeling.cache_name_comem import CACHE_NAME
+from tests.conftest import NUM_BYTES, TOKEN_IDS, make_backbone, make_model
 from tests.modeling.conftest import logits
 
 
@@ -83,8 +86,40 @@ def test_generated_tokens_and_a_text_continued_from_a_cache_agree_with_teacher_f
     with torch.no_grad():
         output = model(**inputs, use_cache=True)
         for step in range(length, length + 3):
-            output = model(tokens[:, step : step + 1], cache=output.cache)
+            output = model(tokens[:, step : step + 1], **{CACHE_NAME: output[CACHE_NAME]})
             torch.testing.assert_close(output.logits[0, -1], expected[step], rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("order", ["given", "reversed"])
+def test_slots_of_items_are_filled_alike_in_a_batch_and_alone_in_either_order(family, make_inputs, order):
+    model = make(family, "ffn memory")
+    model.config.memory_order = order
+    together = logits(model, make_inputs((2, 0, 3)))
+    for row in range(3):
+        alone = logits(model, make_inputs((2, 0, 3), rows=[row]))
+        torch.testing.assert_close(together[row : row + 1, -alone.shape[1] :], alone, **CLOSE)
+
+
+def test_a_text_goes_on_from_the_cache_that_generate_returns(model, make_inputs, counts):
+    inputs = make_inputs(counts[:1])
+    length = inputs["input_ids"].shape[1]
+    result = model.generate(**inputs, **SETTINGS, return_dict_in_generate=True)
+    with torch.no_grad():
+        ours = model(result.sequences[:, -1:], **{CACHE_NAME: result.get(CACHE_NAME)}).logits[:, -1]
+    forced = {**inputs, "input_ids": result.sequences, "attention_mask": torch.ones_like(result.sequences)}
+    del forced["mm_token_type_ids"]
+    torch.testing.assert_close(ours, logits(model, forced)[:, -1], rtol=1e-3, atol=1e-3)
+    assert length + 6 == result.sequences.shape[1]
+
+
+def test_a_cache_that_was_emptied_keeps_no_memory_of_the_prompt_before(model, make_inputs, counts):
+    first, second = make_inputs(counts[:1], rows=[0]), make_inputs(counts, rows=[2])
+    cache = StaticCache(model.config.get_text_config(), max_cache_len=256)
+    with torch.no_grad():
+        model(**first, **{CACHE_NAME: cache})
+        cache.reset()
+        again = model(**second, **{CACHE_NAME: cache}).logits
+    torch.testing.assert_close(again, logits(model, second), **CLOSE)
 
 
 def test_beams_read_the_memory_of_their_prompt(model, make_inputs, counts):
@@ -232,7 +267,7 @@ def test_a_prompt_without_picture_reads_the_learned_slots_and_no_vision_memory(m
 def test_pictures_in_feed_forward_layers_leave_no_position_behind(family, make_inputs):
     model = make(family, "ffn vision")
     with_picture, without = make_inputs((None,)), make_inputs((None,), with_image=False)
-    caches = [model(**inputs, use_cache=True).cache for inputs in (with_picture, without)]
+    caches = [model(**inputs, use_cache=True)[CACHE_NAME] for inputs in (with_picture, without)]
     assert caches[0].get_seq_length() == caches[1].get_seq_length() == without["input_ids"].shape[1]
 
 
@@ -248,6 +283,72 @@ def test_the_alignment_loss_is_added_in_training_only(family, make_inputs):
         accumulated = model(**inputs, num_items_in_batch=torch.tensor(12)).loss
     assert 0 < trained - evaluated <= 0.2  # a weight of 0.1 times 1 - cosine
     torch.testing.assert_close(accumulated - halved, (trained - evaluated) / 2)  # 6 of 12 tokens are in this batch
+
+
+def test_what_follows_a_picture_that_left_is_predicted_where_it_was(family, make_inputs):
+    model = make(family, "ffn vision")
+    inputs = make_inputs((None,))
+    is_picture = inputs["input_ids"][0] == TOKEN_IDS["<|image_pad|>"]
+    found = logits(model, inputs)[0]
+    before = found[is_picture.nonzero()[0, 0] - 2]  # the token before the picture's start
+    torch.testing.assert_close(found[is_picture], before.expand(int(is_picture.sum()), -1))
+    ends = {name: inputs[name][:, : is_picture.nonzero()[-1, 0] + 2] for name in ("input_ids", "attention_mask")}
+    prompt = {**ends, **{name: inputs[name] for name in ("pixel_values", "image_grid_thw")}}
+    token = model.generate(**prompt, **{**SETTINGS, "max_new_tokens": 1})[0, -1]
+    assert logits(model, prompt)[0, -1, :NUM_BYTES].argmax() == token
+
+
+def test_embedded_prompts_are_read_as_their_ids_are(model, make_inputs, counts):
+    inputs = dict(make_inputs(counts))
+    expected = logits(model, inputs)
+    inputs["inputs_embeds"] = model.get_input_embeddings()(inputs.pop("input_ids"))
+    torch.testing.assert_close(logits(model, inputs), expected, **CLOSE)
+
+
+def test_a_site_that_cannot_be_added_leaves_the_other_as_it_was(family, make_inputs):
+    model = make(family, "input + vision")
+    inputs = make_inputs((1,))
+    expected = logits(model, inputs)
+    model.backbone.model.language_model.layers[1].compile(backend="eager")
+    with pytest.raises(ValueError, match="that is compiled cannot change; compile the model after this"):
+        model.add_ffn_memory(source="memory", num_slots=30)
+    assert model.ffn_memory is None and model.config.ffn_memory_config is None
+    torch.testing.assert_close(logits(model, inputs), expected, **CLOSE)
+    model = make(family, "ffn memory")
+    model._set_gradient_checkpointing(True, partial(checkpoint, use_reentrant=False))
+    model.add_vision_memory()
+    model = make_model(family)
+    model._set_gradient_checkpointing(True, partial(checkpoint, use_reentrant=True))
+    with pytest.raises(ValueError, match="`use_reentrant` must be False with memory in the feed-forward layers"):
+        model.add_vision_memory()
+
+
+def test_layers_that_another_model_has_put_back_are_noticed(family, make_inputs):
+    backbone = make_backbone(family)
+    kept, removed = (
+        CoMemForConditionalGeneration.from_backbone(backbone, ffn_memory_config=FFN, vision_memory_config={})
+        for _ in range(2)
+    )
+    removed.remove_vision_memory()
+    logits(kept, make_inputs((1,)))  # the blocks still take what pictures in the feed-forward layers need
+    removed.remove_ffn_memory()
+    with pytest.raises(ValueError, match="another model that shares this backbone has removed its own"):
+        kept(**make_inputs((1,)))
+
+
+def test_training_without_labels_is_warned_of_and_copies_of_peft_are_not_saved(family, make_inputs, tmp_path, caplog):
+    peft = pytest.importorskip("peft")
+    model = make(family, "vision").train()
+    logger = logging.get_logger("comem_hf.modeling.memory_sites_comem")
+    logger.warning_once.cache_clear()
+    logger.addHandler(caplog.handler)
+    model(**make_inputs((None,)))
+    logger.removeHandler(caplog.handler)
+    assert "is being trained without `labels`" in caplog.text
+    settings = peft.LoraConfig(target_modules=["q_proj"], modules_to_save=["vision_memory"])
+    peft.inject_adapter_in_model(settings, model)
+    with pytest.raises(ValueError, match="`modules_to_save` holds a trained copy of 'vision_memory'"):
+        model.save_pretrained(tmp_path, memory_only=True)
 
 
 def test_what_cannot_be_done_is_refused_in_a_sentence(family, make_inputs):
@@ -272,5 +373,13 @@ def test_what_cannot_be_done_is_refused_in_a_sentence(family, make_inputs):
         seeing.get_image_features(inputs["pixel_values"], inputs["image_grid_thw"])
     with pytest.raises(ValueError, match="`use_reentrant` must be False with memory in the feed-forward layers"):
         seeing._set_gradient_checkpointing(True, partial(checkpoint, use_reentrant=True))
+    cut = {**pictures, "input_ids": pictures["input_ids"][:, -20:], "attention_mask": torch.ones(1, 20)}
+    del cut["mm_token_type_ids"]
+    with pytest.raises(ValueError, match="tokens for pictures, but the pictures have 4: prompts must not be cut"):
+        seeing(**cut)
+    with torch.no_grad():
+        cache = seeing(**make_inputs((None,), with_image=False), use_cache=True)[CACHE_NAME]
+    with pytest.raises(ValueError, match="Pictures cannot be added to a text in .*; pass the whole text anew"):
+        seeing(**pictures, **{CACHE_NAME: cache})
     with pytest.raises(ValueError, match="`position_ids` cannot be combined with memory"):
         seeing(**pictures, position_ids=torch.zeros(3, 1, 5))

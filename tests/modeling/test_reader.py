@@ -122,6 +122,19 @@ def close(ours: torch.Tensor, theirs: torch.Tensor, atol: float = 1e-4):
     torch.testing.assert_close(ours, theirs, atol=atol, rtol=0)
 
 
+def test_logits_are_those_of_the_prompt_however_much_it_is_padded(model, make_inputs):
+    inputs = dict(make_inputs((0,), with_image=False))
+    del inputs["mm_token_type_ids"]
+    with torch.no_grad():
+        expected = model(**inputs).logits
+        for padded in ((200, 0), (0, 200)):
+            more = {name: torch.nn.functional.pad(inputs[name], padded) for name in ("input_ids", "attention_mask")}
+            logits = model(**{**inputs, **more}).logits
+            assert logits.shape[1] == expected.shape[1] + 200
+            found = logits[:, padded[0] : padded[0] + expected.shape[1]]
+            torch.testing.assert_close(found, expected, rtol=1e-4, atol=2e-4)
+
+
 @torch.no_grad()
 @pytest.mark.parametrize("query_vision", ["backbone", "encoder"])
 @pytest.mark.parametrize("reader_prompt", PROMPTS)
@@ -224,6 +237,12 @@ def test_decoded_tokens_follow_what_was_read(model, make_inputs, cache, do_sampl
 
 
 @torch.no_grad()
+def test_sizes_for_decoding_are_those_of_what_decodes(model):
+    text, reader = model.config.get_text_config(), model.reader.language_model.config
+    assert text.vocab_size == model.get_output_embeddings().out_features
+    assert (text.hidden_size, text.num_hidden_layers) == (reader.hidden_size, reader.num_hidden_layers)
+
+
 def test_scores_of_beam_search_are_those_of_its_sequences(model, make_inputs):
     inputs = make_inputs((2, 1))
     output = model.generate(

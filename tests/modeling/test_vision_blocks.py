@@ -80,7 +80,7 @@ def test_blocks_of_another_class_are_refused_before_any_changes(tower):
         pass
 
     tower.blocks.append(OtherBlock())
-    with pytest.raises(ValueError, match=r"Qwen2VLVisionBlock and Qwen2_5_VLVisionBlock, got OtherBlock"):
+    with pytest.raises(ValueError, match=r"Qwen2VLVisionBlock or Qwen2_5_VLVisionBlock, got OtherBlock"):
         compose_blocks(tower)
     assert not hasattr(tower.blocks[0], "index")
 
