@@ -17,6 +17,7 @@ from comem_hf import CoMemConfig, CoMemForConditionalGeneration, CoMemProcessor
 from comem_hf.conversion import convert_checkpoint
 from tests.conftest import make_model
 from tests.hub.conftest import ANSWER, greedy_tokens, needs_whole_copy, question_about
+from tests.modeling.test_reader import make_language_model
 from tests.process import run_alone
 
 
@@ -155,6 +156,7 @@ PLACES = {
     "slots of items": {"ffn_memory_config": {**SLOTS, "source": "memory"}},
     "tower": {"num_memory_tokens": 0, "vision_memory_config": {}},
     "input and slots of pictures": {"ffn_memory_config": SLOTS},
+    "input and tower": {"vision_memory_config": {}},
 }
 
 
@@ -167,7 +169,7 @@ def answers_of_places(folders, processor, picture) -> list[list[int]]:
 
 
 @needs_whole_copy
-def test_memory_in_the_layers_answers_where_the_package_cannot_be_imported(saved, tmp_path):
+def test_memory_in_the_layers_and_a_text_only_reader_answer_where_the_package_cannot_be_imported(saved, tmp_path):
     answers, processor = [], CoMemProcessor.from_pretrained(saved.processor)
     for place, config in PLACES.items():
         model = make_model("qwen2_5_vl", **config)
@@ -177,7 +179,10 @@ def test_memory_in_the_layers_answers_where_the_package_cannot_be_imported(saved
         model.save_pretrained(tmp_path / place)
         answers.append(greedy_tokens(model, processor, saved.picture, with_items=model.config.num_memory_tokens > 0))
         assert answers[-1] != plain, place
-    folders = [str(tmp_path / place) for place in PLACES]
+    model = make_model("qwen2_5_vl", reader=make_language_model("llama", width=48))
+    model.save_pretrained(tmp_path / "reader")
+    answers.append(greedy_tokens(model, processor, saved.picture))
+    folders = [str(tmp_path / place) for place in (*PLACES, "reader")]
     done = run_alone(answers_of_places, folders, saved.processor, saved.picture, folder=tmp_path, uses=ANSWER)
     assert done.result == answers
 
