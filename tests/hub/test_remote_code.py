@@ -156,7 +156,6 @@ PLACES = {
     "slots of items": {"ffn_memory_config": {**SLOTS, "source": "memory"}},
     "tower": {"num_memory_tokens": 0, "vision_memory_config": {}},
     "input and slots of pictures": {"ffn_memory_config": SLOTS},
-    "input and tower": {"vision_memory_config": {}},
 }
 
 
