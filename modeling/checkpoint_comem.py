@@ -88,6 +88,7 @@ class CoMemCheckpointMixin(CoMemFingerprintMixin):
                 "A model with a quantized backbone can be saved with `memory_only=True` only; that checkpoint "
                 "then fits any copy of the backbone, quantized or not."
             )
+        self.config.check_per_call_fields()
         refuse_saved_modules(self)
         if not memory_only:
             self._refuse_adapters_beside()

@@ -5,10 +5,11 @@ from typing import Any
 
 from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
 
-from .field_checks_comem import check_choice, check_positive, with_defaults
+from .field_checks_comem import check_choice, check_not_negative, check_positive, with_defaults
 from .site_configuration_comem import (
     FFN_MEMORY_DEFAULTS,
     READER_PROMPTS,
+    READER_VOCABULARIES,
     VISION_MEMORY_DEFAULTS,
     as_reader_config,
     check_ffn_memory,
@@ -38,13 +39,22 @@ LORA_DEFAULTS = {
     "alpha_pattern": {},
 }
 READER_LORA_DEFAULTS = {**LORA_DEFAULTS, "merged": False}
+DICTIONARIES = (
+    "resampler_config",
+    "lora_config",
+    "reader_lora_config",
+    "ffn_memory_config",
+    "vision_memory_config",
+)
 
 
 class CoMemConfig(PreTrainedConfig):
     """Configuration of a [`CoMemForConditionalGeneration`]: a frozen backbone and the memory encoder in front of it.
 
     `memory_order`, `query_vision`, `decode_position_offset` and `reader_prompt` are read at every call and may be
-    changed on a loaded model; all other fields decide the weights.
+    changed on a loaded model, and so may the scales, dropout and loss weight in `ffn_memory_config` and
+    `vision_memory_config`; all other fields decide the weights. A dictionary for one of the fields that is given to
+    `from_pretrained` may hold some keys only; the others are those of the file.
 
     Args:
         backbone_config (`dict` or `PreTrainedConfig`, *optional*): Configuration of the backbone, of type `qwen2_vl`
@@ -188,6 +198,13 @@ class CoMemConfig(PreTrainedConfig):
         kwargs.setdefault("attn_implementation", attention)
         super().__init__(**kwargs)
 
+    @classmethod
+    def from_dict(cls, config_dict: dict[str, Any], **kwargs):
+        """Make a configuration of a file's content; keys of dictionaries in `kwargs` go over those of the file."""
+        given = {name: kwargs.pop(name) for name in DICTIONARIES if isinstance(kwargs.get(name), dict)}
+        merged = {name: {**(config_dict.get(name) or {}), **values} for name, values in given.items()}
+        return super().from_dict({**config_dict, **merged}, **kwargs)
+
     @property
     def hidden_size(self) -> int:
         """Size of the backbone's token embeddings, and so of a memory vector."""
@@ -233,8 +250,7 @@ class CoMemConfig(PreTrainedConfig):
         self.memory_token_id = next(token for token in candidates if token is not None)
 
     def _check(self):
-        if self.num_memory_tokens != 0 or isinstance(self.num_memory_tokens, bool):
-            check_positive("num_memory_tokens", self.num_memory_tokens)
+        check_not_negative("num_memory_tokens", self.num_memory_tokens)
         for name in ("num_hidden_layers", "num_attention_heads", "head_dim", "ff_mult"):
             check_positive(f"resampler_config['{name}']", self.resampler_config[name])
         for name in ("lora_config", "reader_lora_config"):
@@ -247,6 +263,7 @@ class CoMemConfig(PreTrainedConfig):
             if not isinstance(lora.get("merged", False), bool):
                 raise ValueError(f"`{name}['merged']` must be True or False, got {lora['merged']!r}.")
         check_choice("encoder", self.encoder, ENCODERS)
+        check_choice("reader_vocabulary", self.reader_vocabulary, READER_VOCABULARIES)
         self.check_per_call_fields()
         self._check_memory_token()
         if self.ffn_memory_config is not None:

@@ -70,10 +70,8 @@ class CoMemFfnMemory(nn.Module):
         self, config: dict[str, Any], feature_size: int, hidden_size: int, tower: tuple[int, int] | None = None
     ):
         super().__init__()
+        self.settings = config  # the model's own dictionary: its scales and dropout may change
         self.num_slots = config["num_slots"]
-        self.scale = config["scale"]
-        self.value_scale = config["value_scale"]
-        self.dropout = config["dropout"]
         # In modules, because PEFT, FSDP and initialisation overlook bare parameters.
         self.key_positions = nn.Embedding(self.num_slots, hidden_size)
         self.value_positions = nn.Embedding(self.num_slots, hidden_size)
@@ -101,7 +99,7 @@ class CoMemFfnMemory(nn.Module):
 
     def of_slots(self, keys: torch.Tensor, values: torch.Tensor) -> FfnMemory:
         """Return the memory of keys and values that `forward` has computed before."""
-        return FfnMemory(keys, values, self.scale, self.dropout)
+        return FfnMemory(keys, values, self.settings["scale"], self.settings["dropout"])
 
     def forward(self, features: torch.Tensor, mask: torch.Tensor) -> FfnMemory:
         """Compute keys and values, once for all layers of a call.
@@ -122,11 +120,14 @@ class CoMemFfnMemory(nn.Module):
         order = (~mask).long().argsort(dim=1, stable=True)[:, :length]
         features, mask = features.take_along_dim(order[..., None].to(features.device), dim=1), mask.gather(1, order)
         if length > self.num_slots:
+            what, fewer = "pictures of a prompt have", "fewer or smaller pictures"
+            if self.settings["source"] == "memory":
+                what, fewer = "items of a prompt have", "fewer items"
             raise ValueError(
-                f"A row has {length} features for the feed-forward memory, but `ffn_memory_config['num_slots']` is "
-                f"{self.num_slots}; give fewer items or smaller pictures, or build the model with {length} slots."
+                f"The {what} {length} vectors for the feed-forward memory, but `ffn_memory_config['num_slots']` is "
+                f"{self.num_slots}; give {fewer}, or make a model with more slots."
             )
-        filled = self.value_scale * self.projector(features.to(self.key_positions.weight))
+        filled = self.settings["value_scale"] * self.projector(features.to(self.key_positions.weight))
         filled = filled.masked_fill(~mask[..., None].to(filled.device), 0)  # of the projector's biases, too
         filled = F.pad(filled, (0, 0, 0, self.num_slots - length))
         keys, values = filled + self.key_positions.weight, filled + self.value_positions.weight
@@ -143,8 +144,7 @@ class CoMemVisionAdapter(nn.Module):
 
     def __init__(self, config: dict[str, Any], hidden_size: int):
         super().__init__()
-        self.scale = config["vision_adapter_scale"]
-        self.dropout = config["dropout"]
+        self.settings = config
         self.down = Projection(hidden_size, config["vision_adapter_rank"], bias=False)
         self.up = Projection(config["vision_adapter_rank"], hidden_size, bias=False)
         self.start()
@@ -165,7 +165,8 @@ class CoMemVisionAdapter(nn.Module):
             `torch.Tensor` of the same shape.
         """
         inner = F.gelu(self.down(states.to(self.down.weight.dtype)))
-        return self.scale * self.up(F.dropout(inner, self.dropout, self.training)).to(states.dtype)
+        inner = F.dropout(inner, self.settings["dropout"], self.training)
+        return self.settings["vision_adapter_scale"] * self.up(inner).to(states.dtype)
 
 
 class FfnMemoryLayerMixin:

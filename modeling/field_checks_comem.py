@@ -5,8 +5,10 @@ from typing import Any
 
 def with_defaults(field: str, values: dict[str, Any] | None, defaults: dict[str, Any]) -> dict[str, Any]:
     """Fill up a dictionary with defaults; raise a `ValueError` for keys that these do not have."""
-    values = dict(values or {})
-    unknown = sorted(set(values) - set(defaults))
+    values = {} if values is None else values
+    if not isinstance(values, dict):
+        raise ValueError(f"`{field}` must be a dictionary or None, got {values!r}.")
+    unknown = sorted(set(values) - set(defaults), key=str)
     if unknown:
         raise ValueError(f"`{field}` has unknown keys {unknown}; known are {sorted(defaults)}.")
     return {**defaults, **values}
@@ -16,6 +18,12 @@ def check_positive(field: str, value: Any):
     """Raise a `ValueError` if a value is no positive integer."""
     if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
         raise ValueError(f"`{field}` must be a positive integer, got {value!r}.")
+
+
+def check_not_negative(field: str, value: Any):
+    """Raise a `ValueError` if a value is neither 0 nor a positive integer."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError(f"`{field}` must be 0 or a positive integer, got {value!r}.")
 
 
 def is_number(value: Any) -> bool:
@@ -35,4 +43,4 @@ def check_choice(field: str, value: Any, choices: tuple[str, ...]):
         raise ValueError(f"`{field}` must be one of {list(choices)}, got {value!r}.")
 
 
-__all__ = ["check_choice", "check_number", "check_positive", "is_number", "with_defaults"]
+__all__ = ["check_choice", "check_not_negative", "check_number", "check_positive", "is_number", "with_defaults"]

@@ -33,6 +33,14 @@ VISION_SHAPE = (
     "temporal_patch_size",
 )
 
+# Fields of the configuration without which a model has no such tensors.
+SITES = (
+    ("ffn_memory.", "ffn_memory_config"),
+    ("vision_memory.", "vision_memory_config"),
+    ("reader.", "reader_config"),
+    ("reader_adapter.", "reader_lora_config"),
+)
+
 logger = logging.get_logger(__name__)
 
 
@@ -45,10 +53,14 @@ def refuse_keys(source: str | os.PathLike, missing: Iterable[str], unexpected: I
     ):
         if any(map(_is_encoders_own, lost)) and any(".lora_" in key for key in kept):
             raise ValueError(f"{source} holds {held}, so `encoder` must be {kind!r}.")
+    fields = [field for start, field in SITES if any(key.startswith(start) for key in unexpected)]
+    hint = f" (does its configuration lack `{fields[0]}`?)" if fields and not missing else ""
     for what, keys in (("lacks", missing), ("has unknown", unexpected)):
         if keys:
             some = ", ".join(keys[:4])
-            raise ValueError(f"{source} {what} tensors, {len(keys)} in all, such as {some}; the model was not loaded.")
+            raise ValueError(
+                f"{source} {what} tensors, {len(keys)} in all, such as {some}{hint}; the model was not loaded."
+            )
 
 
 def refuse_loading_errors(source: str | os.PathLike, info: dict[str, Any], prefix: str = ""):

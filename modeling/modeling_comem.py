@@ -127,6 +127,11 @@ class CoMemForConditionalGeneration(
             ValueError: If the backbone's files lack weights, if adapters are on it, or if a field is wrong.
         """
         refuse_adapters(backbone)
+        if config.get("reader_config") is not None and reader is None:
+            raise ValueError(
+                "`reader_config` alone would make a reader with random weights; pass a causal language model as "
+                "`reader`, by name or loaded."
+            )
         if not isinstance(backbone, PreTrainedModel):
             name, backbone_kwargs = backbone, backbone_kwargs or {}
             backbone = load_backbone(name, **backbone_kwargs)

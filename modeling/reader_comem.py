@@ -6,7 +6,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import nn
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers import MODEL_FOR_MASKED_LM_MAPPING, AutoModelForCausalLM, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from .adapter_comem import base_layer
@@ -152,6 +152,12 @@ def refuse_unfit_reader(reader: Any):
         raise ValueError(
             f"`reader` must be a plain language model, but it has adapters on it, such as on {adapted[0]!r}; merge "
             "them into it (`merge_and_unload()`), or put them on `model.reader.language_model` afterwards."
+        )
+    # Types that are also models of masked tokens see what comes after a token, unless they are told that they decode.
+    if type(reader.config) in MODEL_FOR_MASKED_LM_MAPPING and not getattr(reader.config, "is_decoder", False):
+        raise ValueError(
+            f"`reader` must be a causal language model, but {type(reader).__name__} sees the tokens that follow; load "
+            "it with `is_decoder=True` if it was trained so."
         )
     if reader.get_output_embeddings() is None:
         raise ValueError(

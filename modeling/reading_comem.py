@@ -183,6 +183,12 @@ class CoMemReadingMixin:
         """
         encoder = self.memory_encoder
         encoder.check_weights()
+        size = self._vocabulary_model.get_input_embeddings().num_embeddings
+        if size < self.backbone.get_input_embeddings().num_embeddings and int(input_ids.max()) >= size:
+            raise ValueError(
+                f"The prompt has the token {int(input_ids.max())}, but the text-only reader knows {size} tokens; it "
+                "must have the tokenizer of the backbone."
+            )
         model, ids = encoder.model, self.config.backbone_config
         if mm_token_type_ids is None:
             mm_token_type_ids = mm_token_types(input_ids, ids.image_token_id, ids.video_token_id)

@@ -5,7 +5,7 @@ from typing import Any
 from transformers import CONFIG_MAPPING, PreTrainedConfig
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
-from .field_checks_comem import check_choice, check_number, check_positive, is_number
+from .field_checks_comem import check_choice, check_not_negative, check_number, check_positive, is_number
 
 
 FFN_MEMORY_DEFAULTS = {
@@ -31,7 +31,7 @@ def as_reader_config(value: dict[str, Any] | PreTrainedConfig | None) -> PreTrai
         return None
     is_made = isinstance(value, PreTrainedConfig)
     given = value.model_type if is_made else value.get("model_type") if isinstance(value, dict) else value
-    if given in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+    if (is_made or isinstance(value, dict)) and isinstance(given, str) and given in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
         config = value if is_made else CONFIG_MAPPING[given].from_dict(value)
         # Mappings of causal language models also name decoders of other kinds.
         if not getattr(config, "is_encoder_decoder", False) and config.get_text_config() is config:
@@ -52,8 +52,7 @@ def check_ffn_memory(config: PreTrainedConfig):
         check_number(f"ffn_memory_config['{name}']", sizes[name])
     if not is_number(sizes["dropout"]) or not 0 <= sizes["dropout"] < 1:
         raise ValueError(f"`ffn_memory_config['dropout']` must be in [0, 1), got {sizes['dropout']!r}.")
-    if sizes["vision_adapter_rank"] != 0:
-        check_positive("ffn_memory_config['vision_adapter_rank']", sizes["vision_adapter_rank"])
+    check_not_negative("ffn_memory_config['vision_adapter_rank']", sizes["vision_adapter_rank"])
     if sizes["source"] == "memory":
         if config.num_memory_tokens == 0:
             raise ValueError(
@@ -82,7 +81,6 @@ def check_vision_memory(config: PreTrainedConfig):
 
 def check_reader(config: PreTrainedConfig):
     """Raise a `ValueError` if a text-only reader does not fit the backbone or another field."""
-    check_choice("reader_vocabulary", config.reader_vocabulary, READER_VOCABULARIES)
     if config.num_memory_tokens == 0:
         raise ValueError("`num_memory_tokens` must be a positive integer with `reader_config`, got 0.")
     for name in ("ffn_memory_config", "vision_memory_config", "reader_lora_config", "decode_position_offset"):
@@ -111,6 +109,7 @@ def check_reader(config: PreTrainedConfig):
 __all__ = [
     "FFN_MEMORY_DEFAULTS",
     "READER_PROMPTS",
+    "READER_VOCABULARIES",
     "VISION_MEMORY_DEFAULTS",
     "as_reader_config",
     "check_ffn_memory",

@@ -97,8 +97,9 @@ def test_memory_token_defaults_to_the_padding_token():
     ("values", "message"),
     [
         ({"num_memory_tokens": 0}, "`num_memory_tokens` must be a positive integer where .* got 0"),
-        ({"num_memory_tokens": -1}, "`num_memory_tokens` must be a positive integer, got -1"),
-        ({"num_memory_tokens": "8"}, "`num_memory_tokens` must be a positive integer, got '8'"),
+        ({"num_memory_tokens": -1}, "`num_memory_tokens` must be 0 or a positive integer, got -1"),
+        ({"num_memory_tokens": True}, "`num_memory_tokens` must be 0 or a positive integer, got True"),
+        ({"num_memory_tokens": "8"}, "`num_memory_tokens` must be 0 or a positive integer, got '8'"),
         ({"encoder": "lora"}, r"`encoder` must be one of \['adapter', 'separate'\], got 'lora'"),
         ({"memory_order": "random"}, "`memory_order` must be one of .* got 'random'"),
         ({"query_vision": "both"}, "`query_vision` must be one of .* got 'both'"),
@@ -129,6 +130,13 @@ def test_memory_token_defaults_to_the_padding_token():
         ({"ffn_memory_config": {}, "query_vision": "encoder"}, "`query_vision` must be 'backbone' with `ffn_memory"),
         ({"vision_memory_config": {}, "query_vision": "encoder"}, "`query_vision` must be 'backbone' with `vision_m"),
         ({"vision_memory_config": {"pooling": "mean_max_class"}}, "vision tower has no class token"),
+        ({"ffn_memory_config": False}, "`ffn_memory_config` must be a dictionary or None, got False"),
+        ({"vision_memory_config": "x"}, "`vision_memory_config` must be a dictionary or None, got 'x'"),
+        ({"vision_memory_config": {3: 4, "a": 1}}, r"`vision_memory_config` has unknown keys \[3, 'a'\]"),
+        ({"reader_config": [1]}, r"must be the configuration of a causal language model, .* got \[1\]"),
+        ({"reader_config": "qwen2"}, "must be the configuration of a causal language model, .* got 'qwen2'"),
+        ({"reader_vocabulary": "x"}, "`reader_vocabulary` must be one of .* got 'x'"),
+        ({"ffn_memory_config": {"vision_adapter_rank": -1}}, "must be 0 or a positive integer, got -1"),
         ({"vision_memory_config": {"pooling": "max"}}, r"`vision_memory_config\['pooling'\]` must be one of"),
         ({"reader_config": {"model_type": "clip"}}, "must be the configuration of a causal language model, .* 'clip'"),
         (
@@ -149,3 +157,15 @@ def test_memory_token_defaults_to_the_padding_token():
 def test_a_wrong_value_is_refused_by_field_and_value(values, message):
     with pytest.raises(ValueError, match=message):
         CoMemConfig(**{"backbone_config": backbone_config(), **values})
+
+
+def test_some_keys_of_a_dictionary_can_be_given_at_loading(tmp_path):
+    CoMemConfig(
+        backbone_config=backbone_config(), ffn_memory_config={"num_slots": 40}, lora_config={"r": 3}
+    ).save_pretrained(tmp_path)
+    load = CoMemConfig.from_pretrained
+    config = load(tmp_path, ffn_memory_config={"scale": 0.5}, lora_config={"lora_dropout": 0.0})
+    assert (config.ffn_memory_config["scale"], config.ffn_memory_config["num_slots"]) == (0.5, 40)
+    assert (config.lora_config["lora_dropout"], config.lora_config["r"]) == (0.0, 3)
+    with pytest.raises(ValueError, match=r"`ffn_memory_config` has unknown keys \['scales'\]"):
+        load(tmp_path, ffn_memory_config={"scales": 0.5})

@@ -290,7 +290,7 @@ def test_padded_features_count_for_nothing_and_none_at_all_leaves_the_learned_sl
 
 
 def test_more_features_than_slots_are_refused_by_both_numbers():
-    with pytest.raises(ValueError, match=r"7 features .*`ffn_memory_config\['num_slots'\]` is 6; "):
+    with pytest.raises(ValueError, match=r"7 vectors .*`ffn_memory_config\['num_slots'\]` is 6; "):
         make_memory()(*make_features(length=7))
 
 

@@ -214,7 +214,10 @@ def test_missing_and_left_over_tensors_of_sites_are_refused(family, tmp_path):
     config = CoMemConfig.from_pretrained(tmp_path / "more")
     config.ffn_memory_config = None
     config.save_pretrained(tmp_path / "more")
-    with pytest.raises(ValueError, match="has unknown tensors, .* such as ffn_memory"):
+    with pytest.raises(
+        ValueError,
+        match=r"has unknown tensors, .* such as ffn_memory.* \(does its configuration lack `ffn_memory_config`\?\)",
+    ):
         CoMemForConditionalGeneration.from_pretrained(tmp_path / "more")
 
 
@@ -231,6 +234,16 @@ def test_sites_can_be_added_to_a_trained_model_and_start_as_it_is(family, make_i
     assert model.memory_fingerprint() == vectors  # banks of the model go on to fit
     with pytest.raises(ValueError, match="has `ffn_memory_config` already; remove it first with `remove_ffn_memory"):
         model.add_ffn_memory()
+
+
+def test_scales_may_be_changed_on_a_loaded_model_and_in_a_copy(family, make_inputs):
+    model = make(family, "ffn memory")
+    inputs = make_inputs((1,))
+    copied = copy.deepcopy(model)
+    copied.config.ffn_memory_config["scale"] = 0.0
+    prompt = {name: value for name, value in inputs.items() if name != "memory_inputs"}
+    assert torch.equal(logits(copied, inputs), logits(model.backbone, prompt))
+    assert not torch.allclose(logits(model, inputs), logits(copied, inputs), atol=1e-2)
 
 
 def test_two_threads_read_each_its_own_memory(model, make_inputs, counts):
@@ -360,11 +373,12 @@ def test_what_cannot_be_done_is_refused_in_a_sentence(family, make_inputs):
     few = make_model(family, num_memory_tokens=0, ffn_memory_config={"num_slots": 2})
     pictures = {name: value for name, value in inputs.items() if name != "memory_inputs"}
     with pytest.raises(
-        ValueError, match=r"has 4 features .* `ffn_memory_config\['num_slots'\]` is 2; .* with 4 slots"
+        ValueError,
+        match=r"The pictures of a prompt have 4 vectors .*\['num_slots'\]` is 2; give fewer or smaller pictures",
     ):
         few(**pictures)
     items = make_model(family, ffn_memory_config={"source": "memory", "num_slots": 15})
-    with pytest.raises(ValueError, match="has 16 features .* is 15; give fewer items"):
+    with pytest.raises(ValueError, match="The items of a prompt have 16 vectors .* is 15; give fewer items"):
         items.generate(**inputs)
     seeing = make(family, "vision")
     with pytest.raises(

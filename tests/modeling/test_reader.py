@@ -12,6 +12,8 @@ from transformers import (
     AutoModelForCausalLM,
     AutoModelForImageTextToText,
     BartConfig,
+    BertConfig,
+    BertLMHeadModel,
     GPT2Config,
     LlamaConfig,
     MptConfig,
@@ -516,6 +518,8 @@ def test_a_reader_that_does_not_fit_is_refused_in_a_sentence(tmp_path):
     mpt = AutoModelForCausalLM.from_config(MptConfig(d_model=64, n_heads=4, n_layers=1, vocab_size=300))
     make_backbone().save_pretrained(tmp_path / "vlm")
     headless = AutoModel.from_config(make_language_model().config)
+    sizes = {"vocab_size": 300, "hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1}
+    seeing = BertLMHeadModel(BertConfig(**sizes, num_attention_heads=2))
     for message, reader, config in (
         ("width of the backbone's embedding table and head, 64, got 48", None, {"reader_vocabulary": "backbone"}),
         ("vocabulary of 200 tokens, but the backbone's tokenizer uses ids up to 262", 200, {}),
@@ -523,6 +527,7 @@ def test_a_reader_that_does_not_fit_is_refused_in_a_sentence(tmp_path):
         ("causal language model, one of text alone such as 'qwen2', got 'qwen2_vl'", make_backbone(), {}),
         ("causal language model, one of text alone such as 'qwen2', got 'qwen2_vl'", str(tmp_path / "vlm"), {}),
         ("language model with its head, .* but LlamaModel has none", headless, {}),
+        ("causal language model, but BertLMHeadModel sees the tokens that follow", seeing, {}),
         ("it has adapters on it, such as on 'model.layers.0.self_attn.q_proj'", adapted, {}),
         ("loaded one without adapters, got dict", {}, {}),
         ("kind of Llama and Qwen2, but MptForCausalLM takes no `position_ids`", mpt, {}),
@@ -538,6 +543,8 @@ def test_a_reader_that_does_not_fit_is_refused_in_a_sentence(tmp_path):
         with pytest.raises(ValueError, match=message) as error:
             CoMemForConditionalGeneration.from_backbone(backbone, reader=reader, **config)
         assert "\n" not in str(error.value)
+    with pytest.raises(ValueError, match="`reader_config` alone would make a reader with random weights"):
+        CoMemForConditionalGeneration.from_backbone(backbone, reader_config={"model_type": "qwen2"})
     with pytest.raises(ValueError, match="must be the configuration of a causal language model"):
         CoMemConfig(backbone_config(), reader_config={"model_type": "t5"})
     assert CoMemConfig(backbone_config(), reader_config=GPT2Config()).reader_vocabulary == "reader"

@@ -153,7 +153,7 @@ class ClipBlock(nn.Module):
         hidden = self.mlp["c_fc"](u)
         mlp = self.mlp["c_proj"](hidden * torch.sigmoid(1.702 * hidden))
         added = self.adapter(u)
-        adapter = added / self.adapter.scale
+        adapter = added / self.adapter.settings["vision_adapter_scale"]
         return {"h": h, "u": u, "mlp": mlp, "adapter": adapter, "out": h + mlp + added, "out_without_adapter": h + mlp}
 
 
