@@ -12,16 +12,17 @@ from transformers.processing_utils import Unpack
 from transformers.utils import TransformersKwargs, can_return_tuple
 
 from .backbone_comem import commit_in_cache, commit_of, load_backbone, refuse_adapters
+from .backbone_inputs_comem import CoMemBackboneInputsMixin
 from .base_model_comem import CoMemBaseModel
-from .cache_name_comem import CACHE_NAME, given_cache, refuse_filled_cache
+from .cache_name_comem import CACHE_NAME, given_cache
 from .checkpoint_comem import CoMemCheckpointMixin
 from .configuration_comem import CoMemConfig
-from .generation_comem import CoMemGenerationMixin, MemoryInCache
+from .generation_comem import CoMemGenerationMixin
 from .memory_encoder_comem import CoMemMemoryEncoder
 from .memory_inputs import check_items
 from .memory_sites_comem import CoMemSitesMixin, refuse_reentrant_checkpointing
 from .placement_comem import execution_device
-from .prompt_with_memory_comem import IGNORE_INDEX, CoMemPromptMixin, PromptWithMemory, without_unknown_seconds
+from .prompt_with_memory_comem import IGNORE_INDEX, CoMemPromptMixin
 from .reader_adapter_comem import CoMemReaderMixin
 from .reader_comem import CoMemReader
 from .reader_loading_comem import load_reader
@@ -34,6 +35,7 @@ class CoMemForConditionalGeneration(
     CoMemReaderMixin,
     CoMemReadingMixin,
     CoMemSitesMixin,
+    CoMemBackboneInputsMixin,
     CoMemPromptMixin,
     CoMemGenerationMixin,
     PreTrainedModel,
@@ -285,7 +287,7 @@ class CoMemForConditionalGeneration(
         past_key_values=None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> CausalLMOutputWithPast:
-        """Run the backbone's `forward`, with memory in front of the prompt if there is one.
+        """Run the backbone's `forward`, with memory in its places: in front of the prompt, or in its layers.
 
         Args:
             attention_mask (`torch.Tensor` of shape `(batch, length)`, *optional*): 0 where a prompt is padded. With
@@ -297,8 +299,9 @@ class CoMemForConditionalGeneration(
 
         Returns:
             [`~transformers.modeling_outputs.CausalLMOutputWithPast`]: `logits` and `labels` are aligned with
-            `input_ids`; the cache, `hidden_states` and `attentions` include the memory. To continue from a cache,
-            leave `memory_inputs` out; `attention_mask`, if given, covers prompt and new tokens.
+            `input_ids`; the cache, `hidden_states` and `attentions` include the memory, and lack pictures that left
+            the sequence. To continue from a cache, leave `memory_inputs` out; `attention_mask`, if given, covers
+            prompt and new tokens. `loss` has the alignment loss of memory in the vision tower in it, in training.
         """
         inputs, prompt = self._inputs_of_backbone(
             input_ids,
@@ -331,84 +334,6 @@ class CoMemForConditionalGeneration(
         self._remember_memory(getattr(output, CACHE_NAME, inputs[CACHE_NAME]), prompt)
         prompt.add_vision_outputs(output)
         return output
-
-    def _inputs_of_backbone(
-        self,
-        input_ids: torch.LongTensor | None = None,
-        attention_mask: torch.Tensor | None = None,
-        position_ids: torch.LongTensor | None = None,
-        cache=None,
-        inputs_embeds: torch.Tensor | None = None,
-        *,
-        pixel_values: torch.Tensor | None = None,
-        pixel_values_videos: torch.Tensor | None = None,
-        image_grid_thw: torch.LongTensor | None = None,
-        video_grid_thw: torch.LongTensor | None = None,
-        mm_token_type_ids: torch.IntTensor | None = None,
-        memory_inputs=None,
-        past_key_values=None,
-        labels: torch.LongTensor | None = None,
-        ffn_keys: torch.Tensor | None = None,
-        ffn_values: torch.Tensor | None = None,
-        **kwargs,
-    ) -> tuple[dict[str, Any], PromptWithMemory | None]:
-        """Return the backbone's arguments for those of `forward`, and the prompt if it has memory in front of it."""
-        cache = given_cache(cache, past_key_values)
-        kwargs = {**without_unknown_seconds(kwargs, self.backbone), CACHE_NAME: cache}
-        vision = {
-            "pixel_values": pixel_values,
-            "pixel_values_videos": pixel_values_videos,
-            "image_grid_thw": image_grid_thw,
-            "video_grid_thw": video_grid_thw,
-            "mm_token_type_ids": mm_token_type_ids,
-        }
-        if memory_inputs is None and self.reader is not None:
-            memory_inputs = self._no_items(input_ids, cache, position_ids)
-        memory = MemoryInCache.of(cache)
-        if ffn_keys is not None:  # `generate` has read the prompt
-            kwargs["ffn_memory"] = self.ffn_memory.of_slots(ffn_keys, ffn_values)
-        elif memory is not None and memory.ffn_memory is not None:
-            kwargs["ffn_memory"] = memory.ffn_memory
-        by_sites = ffn_keys is None and self._is_changed_by_sites(pixel_values, pixel_values_videos)
-        goes_on = by_sites and cache is not None and cache.get_seq_length() > 0
-        if goes_on and (pixel_values is not None or pixel_values_videos is not None):
-            raise ValueError(
-                f"Pictures cannot be added to a text in `{CACHE_NAME}`, as memory in the layers depends on the whole "
-                "prompt; pass the whole text anew."
-            )
-        if memory_inputs is None and (goes_on or not by_sites):
-            if memory is not None and position_ids is None:
-                if pixel_values is not None or pixel_values_videos is not None:
-                    raise ValueError(f"Pictures after memory in `{CACHE_NAME}` need `position_ids`, got None.")
-                new = input_ids if inputs_embeds is None else inputs_embeds
-                attention_mask, position_ids = memory.continue_after(attention_mask, cache.get_seq_length(), new)
-            text = {"input_ids": input_ids, "inputs_embeds": inputs_embeds}
-            return {**text, "attention_mask": attention_mask, "position_ids": position_ids, **vision, **kwargs}, None
-        if (input_ids is None) == (inputs_embeds is None):
-            raise ValueError("Exactly one of `input_ids` and `inputs_embeds` is needed beside `memory_inputs`.")
-        if position_ids is not None:
-            raise ValueError("`position_ids` cannot be combined with memory, which decides about positions, too.")
-        refuse_filled_cache(cache)
-        if attention_mask is None and input_ids is not None:
-            attention_mask, _ = self._find_padding(input_ids, self.generation_config)
-        prompt = self._prepend_memory(
-            memory_inputs,
-            input_ids,
-            inputs_embeds=inputs_embeds,
-            attention_mask=attention_mask,
-            second_per_grid_ts=kwargs.pop("second_per_grid_ts", None),
-            labels=labels,
-            **vision,
-            **{name: kwargs[name] for name in ("output_attentions", "output_hidden_states") if name in kwargs},
-        )
-        inputs = {
-            "inputs_embeds": prompt.inputs_embeds,
-            "attention_mask": prompt.attention_mask,
-            "position_ids": prompt.position_ids,
-        }
-        if prompt.ffn_memory is not None:
-            inputs["ffn_memory"] = prompt.ffn_memory
-        return {**kwargs, **inputs}, prompt
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module):
