@@ -13,16 +13,19 @@ ReaderOption = Annotated[
 ]
 
 
-def load_model(name: str | Path | None, reader: str = "adapter", *, takes_items: bool = False):
+def load_model(
+    name: str | Path | None, reader: str = "adapter", *, takes_items: bool = False, top_k: int | None = None
+):
     """Load a CoMEM model in eval mode, on a CUDA device if there is one, and its processor.
 
     Args:
         name (`str`, `Path` or `None`): Folder or Hub id; `None` is the embedded model.
         reader (`str`, *optional*, defaults to `"adapter"`): As for `from_pretrained`.
         takes_items (`bool`, *optional*, defaults to `False`): Whether it must have a memory encoder.
+        top_k (`int`, *optional*): Items that will be retrieved for each question, if that is known.
 
     Raises:
-        ValueError: If it is no CoMEM model, or no bank fits it and one must.
+        ValueError: If it is no CoMEM model, no bank fits it and one must, or it has no slots for so many items.
         OSError: If it does not exist, or it is not in the cache and the Hub cannot be reached.
     """
     import torch
@@ -31,12 +34,15 @@ def load_model(name: str | Path | None, reader: str = "adapter", *, takes_items:
     from comem_hf.bank.encoding.fit import refuse_without_encoder
     from comem_hf.hub.checkpoint import has_weights, read_config
     from comem_hf.hub.place import MODEL, find_place
+    from comem_hf.modeling.top_k_comem import check_top_k
     from comem_hf.repository.errors import unreachable
 
     place = find_place(str(_default("model") if name is None else name), kind=MODEL)
     config = read_config(place.folder, place.name)  # fails before gigabytes of another model are downloaded
     if takes_items:
         refuse_without_encoder(config, repr(place.name))
+    if top_k is not None:
+        check_top_k(top_k, config, "--top-k")
     if place.is_offline and not has_weights(place.folder):
         raise OSError(unreachable(place.name))
     with without_loading_bar():

@@ -18,7 +18,9 @@ def ask(
     model: Annotated[str | None, typer.Option(help="Model folder or Hub id [default: the embedded model].")] = None,
     bank: Annotated[str | None, typer.Option(help="Bank folder or Hub id [default: the embedded bank].")] = None,
     reader: ReaderOption = "adapter",
-    top_k: Annotated[int, typer.Option(min=1, help="Memory items to retrieve.")] = 3,
+    top_k: Annotated[
+        int | None, typer.Option(min=1, help="Memory items to retrieve. [default: 3, or what the model has slots for]")
+    ] = None,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")] = 32,
     json: JsonOption = False,
 ) -> None:
@@ -48,6 +50,7 @@ def ask(
     from comem_hf.commands.common.questions import piped_questions, typed_questions
     from comem_hf.commands.common.stopwatch import Stopwatch
     from comem_hf.modeling.picture_comem import MAX_ASPECT_RATIO, load_image
+    from comem_hf.modeling.top_k_comem import default_top_k
 
     picture = None if image is None else load_image(image, max_aspect_ratio=MAX_ASPECT_RATIO)
     is_typed = question is None and sys.stdin.isatty()
@@ -57,8 +60,9 @@ def ask(
         questions = [question]
     watch = Stopwatch()
     with watch.step("load the model"):
-        loaded, processor = load_model(model, reader, takes_items=bank is not None)
+        loaded, processor = load_model(model, reader, takes_items=bank is not None, top_k=top_k)
     takes_items = loaded.config.num_memory_tokens > 0
+    top_k = top_k or default_top_k(loaded.config)
     memory = None
     if takes_items:
         with watch.step("open the bank"):

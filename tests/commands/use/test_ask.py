@@ -194,6 +194,16 @@ def test_a_model_without_a_memory_encoder_answers_without_a_bank(comem, default,
     assert error.startswith(f"Error: No memory bank fits {str(tower_folder)!r}: it has no memory encoder, as its")
 
 
+def test_no_more_items_are_retrieved_than_the_model_has_slots_for(comem, default, slots_folder, picture, monkeypatch):
+    arguments = ["ask", "--image", picture, "What?", "--model", slots_folder, "--max-new-tokens", 2]
+    code, output, error = comem(*arguments)
+    assert (code, error) == (0, "")
+    assert [line.split("\t")[1] for line in output.splitlines() if line.startswith("memory")] == ["1", "2"]
+    monkeypatch.setattr("transformers.AutoModelForImageTextToText.from_pretrained", pytest.fail)
+    refusal = "Error: `--top-k` 3 needs 24 slots, but this model has 16, enough for 2 items.\n"
+    assert comem(*arguments, "--top-k", 3) == (2, "", refusal)
+
+
 @pytest.mark.parametrize("command", ["build-bank", "search", "app"])
 def test_commands_that_need_a_memory_encoder_say_so(
     command, comem, tower_folder, items_file, bank_folder, tmp_path, picture
