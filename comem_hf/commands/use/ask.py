@@ -86,7 +86,7 @@ def ask(
             if by_text:
                 with steps.step("retrieve"):
                     hits = memory.search(text=asked, k=top_k)
-            with steps.step("answer without memory"):
+            with steps.step("answer without memory" if takes_items else "answer"):
                 inputs = question_inputs(processor, [asked], [picture])
                 refuse_too_long(loaded, inputs)
                 [without] = generate_answers(loaded, processor, inputs, max_new_tokens)
@@ -103,7 +103,10 @@ def ask(
         answers = {"question": asked, "without_memory": without, "with_memory": answer}
         answered.append({**answers, "memory": hits_for_json(hits), "seconds": dict(steps.steps)})
         if not json:
-            rows = [("without memory", without), *([] if answer is None else [("with memory", answer)])]
+            rows = [
+                ("without memory" if takes_items else "answer", without),
+                *([] if answer is None else [("with memory", answer)]),
+            ]
             if question is None and not on_terminal():  # where the heading of the table is not shown
                 rows.insert(0, ("question", asked))
             print_table("answer", ("", asked), rows)
