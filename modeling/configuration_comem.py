@@ -216,6 +216,11 @@ class CoMemConfig(PreTrainedConfig):
         return None if self.ffn_memory_config is None else self.ffn_memory_config["source"]
 
     @property
+    def max_items(self) -> int | None:
+        """How many memory items the slots of the feed-forward layers hold; `None` where items fill no slots."""
+        return self.ffn_memory_config["num_slots"] // self.num_memory_tokens if self.ffn_source == "memory" else None
+
+    @property
     def vision_config(self) -> PreTrainedConfig:
         """The backbone's vision configuration; tools look for it here."""
         return self.backbone_config.vision_config

@@ -25,12 +25,12 @@ from .pipeline_samples_comem import (
     with_parts,
 )
 from .query_pictures_comem import count_prompt_positions
+from .top_k_comem import check_top_k, default_top_k
 
 
 logger = logging.get_logger(__name__)
 
 TASK = "memory-image-text-to-text"
-TOP_K = 3
 PICTURE_INPUTS = ("pixel_values", "image_grid_thw")
 MEMORY_ARGUMENTS = ("top_k", "where", "text_weight")
 PARENT_ARGUMENTS = (
@@ -141,7 +141,8 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
             )
         memory_params = {name: kwargs.pop(name) for name in MEMORY_ARGUMENTS if name in kwargs}
         if "top_k" in memory_params:
-            _check_top_k(memory_params["top_k"])
+            _check_is_count(memory_params["top_k"])
+            check_top_k(memory_params["top_k"], self.model.config)
         _check_text_weight(memory_params.get("text_weight"))
         if getattr(self, "memory_bank", None) is None:
             _refuse_search(memory_params)
@@ -167,7 +168,8 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
             memories (*optional*): Memory items ([`MemoryItem`] or mappings of its fields) to be used instead of a
                 bank's; for a list of texts, a list of items for each.
             top_k (`int`, *optional*, defaults to 3): Items to retrieve from the bank, by the sample's last picture, or
-                by its last question if it has none; with 0 the bank is not used. A smaller bank gives all its items.
+                by its last question if it has none; with 0 the bank is not used. A smaller bank gives all its items. A
+                model whose slots hold fewer items (`config.max_items`) gets so many by default.
                 A bank that cannot be searched by text is not used for samples without a picture, which a warning says
                 once.
             where (`dict`, *optional*), text_weight (`float`, *optional*): As for the bank's `search`; with
@@ -188,7 +190,7 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
         Raises:
             ValueError: If the input is empty or of a wrong type, if numbers of texts, images and memories differ, if
                 there are both a bank and given memory, if `top_k`, `where` or `text_weight` is given without a bank,
-                or if a prompt is longer than the model can take.
+                if `top_k` is more than the model's slots hold, or if a prompt is longer than the model can take.
         """
         images, text, memories = as_list(images), as_list(text), as_list(memories)
         if text is None and not is_picture(images) or images is None and not isinstance(text, (str, list)):
@@ -234,7 +236,8 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
         }
         return model_inputs
 
-    def _forward(self, model_inputs, generate_kwargs=None, top_k=TOP_K, **search_kwargs):
+    def _forward(self, model_inputs, generate_kwargs=None, top_k=None, **search_kwargs):
+        top_k = default_top_k(self.model.config) if top_k is None else top_k
         samples = model_inputs.pop("sample")
         samples = samples if isinstance(samples, list) else [samples]
         for name in PICTURE_INPUTS:
@@ -327,7 +330,7 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
         self.processor.save_pretrained(save_directory, **kwargs)
 
 
-def _check_top_k(top_k: Any):
+def _check_is_count(top_k: Any):
     if not isinstance(top_k, int) or isinstance(top_k, bool) or top_k < 0:
         raise ValueError(f"`top_k` must be a number of memory items, 0 or more, got {top_k!r}.")
 

@@ -419,6 +419,21 @@ def test_a_bank_whose_vectors_enter_the_layers_answers_as_generate_does(folder, 
     assert expected != ask(images=picture, text=QUESTION)[0]["generated_text"]
 
 
+def test_no_more_items_are_retrieved_than_the_model_has_slots_for(folder, ask, tiny_processor, monkeypatch):
+    model = copy.deepcopy(ask.model)
+    model.add_ffn_memory(**{**SLOTS, "num_slots": 23}, source="memory")
+    options = {"model": model, "processor": tiny_processor, "memory_bank": folder / "bank", "device": "cpu"}
+    in_layers = pipeline(TASK, **options, generate_kwargs=GREEDY)
+    (answer,) = in_layers(images=make_image(2), text=QUESTION)
+    assert len(answer["memories"]) == model.config.max_items == 2
+    monkeypatch.setattr(type(model), "generate", pytest.fail)
+    refusal = "`top_k` 3 needs 24 slots, but this model has 23, enough for 2 items"
+    with pytest.raises(ValueError, match=refusal):
+        in_layers(images=make_image(2), text=QUESTION, top_k=3)
+    with pytest.raises(ValueError, match=refusal):
+        pipeline(TASK, **options, top_k=3)
+
+
 def test_a_pipeline_of_a_model_without_an_encoder_answers_but_takes_no_memory(folder, tiny_processor):
     model = make_model(num_memory_tokens=0, vision_memory_config={})
     alone = pipeline(TASK, model=model, processor=tiny_processor, device="cpu")

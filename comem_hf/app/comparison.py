@@ -7,6 +7,7 @@ from PIL import Image
 
 from comem_hf.answering import count_positions, generate_answers, question_inputs
 from comem_hf.bank import MemoryBank, MemoryHit
+from comem_hf.modeling.top_k_comem import default_top_k
 
 
 @dataclass(frozen=True)
@@ -52,15 +53,15 @@ class Comparer:
         model (`CoMemForConditionalGeneration`): The model.
         processor (`CoMemProcessor`): Its processor.
         bank (`MemoryBank`): A bank of this model, attached to it.
-        top_k (`int`, *optional*, defaults to `3`): Number of items to retrieve.
+        top_k (`int`, *optional*): Number of items to retrieve; defaults to 3, or to what the model has slots for.
         max_new_tokens (`int`, *optional*, defaults to `32`): Longest answer, in tokens.
     """
 
-    def __init__(self, model, processor, bank: MemoryBank, top_k: int = 3, max_new_tokens: int = 32):
+    def __init__(self, model, processor, bank: MemoryBank, top_k: int | None = None, max_new_tokens: int = 32):
         self.model = model
         self.processor = processor
         self.bank = bank
-        self.top_k = top_k
+        self.top_k = default_top_k(model.config) if top_k is None else top_k
         self.max_new_tokens = max_new_tokens
 
     def compare(self, picture: Image.Image | None, question: str) -> Comparison:

@@ -17,6 +17,11 @@ RESULTS_NAME = "evaluation.json"
 METRIC = "exact_match"
 
 
+def summary(questions: int, top_k: int | None, items: int) -> str:
+    """Say how many questions were asked, and how many of a bank's items were retrieved for each, if any."""
+    return f"{questions} questions" + ("" if top_k is None else f", top-{top_k} of {items} items")
+
+
 @dataclass(frozen=True)
 class Results:
     """The scores of a model on a file of questions.
@@ -25,7 +30,7 @@ class Results:
         title (`str`): Summary of the questions.
         command (`str`): Command that measured the scores.
         questions (`dict`): `{"file": str, "sha256": str}`.
-        top_k (`int`): Items that were retrieved per question.
+        top_k (`int`, *optional*): Items that were retrieved per question; `None` if nothing was retrieved.
         scores (`tuple[dict, ...]`): For each way, `{"way": str, "exact_match": float, "positions": float}`.
         memory_fingerprint (`str`): Fingerprint of the measured model.
     """
@@ -33,7 +38,7 @@ class Results:
     title: str
     command: str
     questions: Mapping[str, str]
-    top_k: int
+    top_k: int | None
     scores: tuple[Mapping, ...]
     memory_fingerprint: str
 
@@ -51,10 +56,10 @@ class Results:
                 for score in found["scores"]
             )
             questions = {"file": one_line(found["data"]["file"]), "sha256": str(found["data"]["sha256"])}
-            bank = found["bank"]
-            title = f"{int(found['questions'])} questions, top-{int(found['top_k'])} of {int(bank['items'])} items"
+            top_k = None if found["top_k"] is None else int(found["top_k"])
+            title = summary(int(found["questions"]), top_k, int(found["bank"]["items"]))
             fingerprint = str(found["model"]["memory_fingerprint"])
-            return cls(title, one_line(found["command"]), questions, found["top_k"], scores, fingerprint)
+            return cls(title, one_line(found["command"]), questions, top_k, scores, fingerprint)
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise ValueError(
                 f"{str(path)!r} holds no results of `comem evaluate --output` ({type(error).__name__}: {error})."
@@ -70,7 +75,7 @@ class Results:
                 dataset_type=Path(self.questions["file"]).stem,
                 dataset_name=self.title,
                 dataset_revision=self.questions["sha256"],
-                dataset_args={"top_k": self.top_k, "command": self.command},
+                dataset_args={**({"top_k": self.top_k} if self.top_k else {}), "command": self.command},
                 metric_type=METRIC,
                 metric_name=f"exact match, {score['way']}",
                 metric_value=round(score[METRIC], 4),

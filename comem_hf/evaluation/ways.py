@@ -8,6 +8,7 @@ from tqdm import tqdm
 
 from comem_hf.answering import count_positions, generate_answers, question_inputs
 from comem_hf.bank import MemoryBank, MemoryHit
+from comem_hf.modeling.top_k_comem import check_top_k, default_top_k
 
 from .disturbances import DISTURBANCES
 from .questions import Question, exact_match
@@ -41,7 +42,7 @@ def evaluate(
     bank: MemoryBank,
     questions: Sequence[Question],
     *,
-    top_k: int = 3,
+    top_k: int | None = None,
     batch_size: int = 16,
     max_new_tokens: int = 32,
     ways: Sequence[str] | None = None,
@@ -57,7 +58,8 @@ def evaluate(
         bank (`MemoryBank`): A bank of this model, attached to it; for a model without a memory encoder any bank, whose
             items are used alone.
         questions (`Sequence[Question]`): Questions about items of the bank.
-        top_k (`int`, *optional*, defaults to `3`): Items that the top-k ways retrieve.
+        top_k (`int`, *optional*): Items that the top-k ways retrieve; defaults to 3, or to what the model has
+            slots for.
         batch_size (`int`, *optional*, defaults to `16`): Questions answered at a time.
         max_new_tokens (`int`, *optional*, defaults to `32`): Longest answer, in tokens.
         ways (`Sequence[str]`, *optional*): The ways to score; by default those of [`WAYS`] that model and bank allow
@@ -67,13 +69,16 @@ def evaluate(
         `list[Score]`: The scores, in the order of `ways`.
 
     Raises:
-        ValueError: If a way is unknown, or model and bank do not allow it.
+        ValueError: If a way is unknown, model and bank do not allow it, or the model has no slots for so many items.
     """
     possible = ways_of(model, bank)
     ways = possible if ways is None else ways
     for way in ways:
         if way not in possible:
             raise ValueError(f"`ways` must be among {possible} with this model and bank, got {way!r}.")
+    top_k = default_top_k(model.config) if top_k is None else top_k
+    if "memory, top-k" in ways:
+        check_top_k(top_k, model.config)
     pictures = question_pictures(bank, questions)
     hits = [[] for _ in pictures]
     if any(way.endswith("top-k") for way in ways):
@@ -83,11 +88,12 @@ def evaluate(
     scores = []
     for way in ways:
         answers, positions = [], 0
-        for start in tqdm(range(0, len(questions), batch_size), desc=way, leave=False):
-            part = slice(start, start + batch_size)
-            inputs = _inputs(way, processor, bank, questions[part], pictures[part], hits[part])
-            answers += generate_answers(model, processor, inputs, max_new_tokens)
-            positions += count_positions(inputs, model.config)
+        with tqdm(range(0, len(questions), batch_size), desc=way, leave=False) as starts:  # an error ends the bar
+            for start in starts:
+                part = slice(start, start + batch_size)
+                inputs = _inputs(way, processor, bank, questions[part], pictures[part], hits[part])
+                answers += generate_answers(model, processor, inputs, max_new_tokens)
+                positions += count_positions(inputs, model.config)
         right = sum(exact_match(answer, question.answer) for answer, question in zip(answers, questions, strict=True))
         scores.append(Score(way, right / len(questions), positions / len(questions), tuple(answers)))
     return scores

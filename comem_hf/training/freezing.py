@@ -1,6 +1,6 @@
 """Checks and counts of the trainable and the frozen parameters of a model."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from torch import nn
@@ -61,25 +61,48 @@ def train_only(model: CoMemForConditionalGeneration, *parts: str) -> None:
     ```
     """
     check_parts(parts)
-    own = {name: p for name, p in model.own_parameters().items() if not name.startswith(LANGUAGE_MODEL)}
-    has = {_part(name) for name in own}
+    check_has_parts(model, parts)
+    for name, parameter in _own_parameters(model).items():
+        parameter.requires_grad_(_part(name) in parts)
+
+
+def check_parts(parts: Sequence[str], write: Callable[[str], str] = str) -> None:
+    """Raise a `ValueError` unless there are parts, and all are among [`PARTS`].
+
+    Args:
+        parts (`Sequence[str]`): The parts.
+        write (`Callable`, *optional*): Spelling of a part in the message.
+    """
+    for part in parts or [None]:
+        if part not in PARTS:
+            given = None if part is None else write(part)
+            raise ValueError(f"The parts to train must be among {', '.join(map(write, PARTS))}, got {given!r}.")
+
+
+def check_has_parts(
+    model: CoMemForConditionalGeneration, parts: Sequence[str], write: Callable[[str], str] = str
+) -> None:
+    """Raise a `ValueError` unless a model has all of some parts, and they can be trained.
+
+    Args:
+        model ([`CoMemForConditionalGeneration`]): The model.
+        parts (`Sequence[str]`): The parts, among [`PARTS`].
+        write (`Callable`, *optional*): Spelling of a part in the message.
+    """
+    has = {_part(name) for name in _own_parameters(model)}
     if "reader_adapter" in has and model.config.reader_lora_config["merged"]:
         has.remove("reader_adapter")  # its change is in the backbone's weights
     for part in parts:
         if part not in has:
+            names = " and ".join(write(name) for name in PARTS if name in has)
             raise ValueError(
-                f"The model has no {part!r} to train, but {' and '.join(name for name in PARTS if name in has)}; "
-                "name one of these, or add it to the model first."
+                f"The model has no {write(part)!r} to train, but {names}; name one of these, or add it to the model "
+                "first."
             )
-    for name, parameter in own.items():
-        parameter.requires_grad_(_part(name) in parts)
 
 
-def check_parts(parts: Sequence[str]) -> None:
-    """Raise a `ValueError` unless there are parts, and all are among [`PARTS`]."""
-    for part in parts or [None]:
-        if part not in PARTS:
-            raise ValueError(f"The parts to train must be among {', '.join(PARTS)}, got {part!r}.")
+def _own_parameters(model: CoMemForConditionalGeneration) -> dict[str, nn.Parameter]:
+    return {name: p for name, p in model.own_parameters().items() if not name.startswith(LANGUAGE_MODEL)}
 
 
 def _part(name: str) -> str:

@@ -10,8 +10,10 @@ from comem_hf.training.data.sample import TrainingSample
 from .freezing import trained_parts
 
 
-def check_items(model: CoMemForConditionalGeneration, dataset: Any, items_in_prompt: bool) -> None:
-    """Refuse rows with items for a model that takes none, and items in the prompt where the memory encoder is trained.
+def check_items(
+    model: CoMemForConditionalGeneration, dataset: Any, items_in_prompt: bool, max_memories: int | None = None
+) -> None:
+    """Refuse rows with more items than the model takes, and items in the prompt where the memory encoder is trained.
 
     Rows of other data sets than lists and [`MemoryDataset`]s are not read in advance.
 
@@ -19,6 +21,7 @@ def check_items(model: CoMemForConditionalGeneration, dataset: Any, items_in_pro
         model ([`CoMemForConditionalGeneration`]): The model about to be trained.
         dataset (`Any`): Its rows.
         items_in_prompt (`bool`): Whether the rows' items will be written into the prompts.
+        max_memories (`int`, *optional*): Number of items that will be used per row; all by default.
 
     Raises:
         ValueError: If they do not go together.
@@ -28,13 +31,23 @@ def check_items(model: CoMemForConditionalGeneration, dataset: Any, items_in_pro
             f"`items_in_prompt` leaves no memory items from which {' and '.join(needs_items(model))} could learn: "
             "leave it out, or train only other parts."
         )
-    if model.config.num_memory_tokens or items_in_prompt:
+    config = model.config
+    if items_in_prompt or config.num_memory_tokens and config.max_items is None:
         return
     rows = dataset.samples if isinstance(dataset, MemoryDataset) else dataset if isinstance(dataset, list) else []
     for number, row in enumerate(rows, start=1):
-        has_items = row.memories if isinstance(row, TrainingSample) else isinstance(row, Mapping) and _items_of(row)
-        if has_items:
-            name = row.name if isinstance(row, TrainingSample) else f"row {number}"
+        name = row.name if isinstance(row, TrainingSample) else f"row {number}"
+        count = _count_items(row)
+        if config.max_items is not None:
+            used = count if max_memories is None else min(count, max_memories)
+            if used > config.max_items:
+                raise ValueError(
+                    f"{name}: {used} memory items need {used * config.num_memory_tokens} slots, "
+                    f"but the model has {config.ffn_memory_config['num_slots']}, enough for {config.max_items}: use "
+                    f"only the first of each row (`max_memories={config.max_items}`, `--max-memories "
+                    f"{config.max_items}`), or build the model with a larger `num_slots`."
+                )
+        elif count:
             raise ValueError(
                 f"{name} has memory items, but the model takes none, as its `num_memory_tokens` is 0: leave them out, "
                 "or have them written into the prompt (`items_in_prompt=True`, `--items-in-prompt`)."
@@ -47,5 +60,12 @@ def needs_items(model: CoMemForConditionalGeneration) -> list[str]:
     return [part for part in trained_parts(model) if part in by_items]
 
 
-def _items_of(row: Mapping[str, Any]) -> Any:
-    return row.get("memories") or row.get("knowledge_image") or row.get("knowledge_conversations")
+def _count_items(row: Any) -> int:
+    if isinstance(row, TrainingSample):
+        return len(row.memories)
+    if not isinstance(row, Mapping):
+        return 0
+    items = row.get("memories") or row.get("knowledge_image")
+    if not items:
+        return len(row.get("knowledge_conversations") or ()) // 2  # pairs of turns
+    return len(items) if isinstance(items, list | tuple) else 1

@@ -70,7 +70,7 @@ def train_memory_encoder(
         `TrainOutput`: Steps, mean loss and metrics.
 
     Raises:
-        ValueError: If the backbone is not frozen, the rows have items that the model does not take, label smoothing is
+        ValueError: If the backbone is not frozen, the rows have more items than the model takes, label smoothing is
             combined with memory in the vision tower, or the output folder cannot be used.
         RuntimeError: If the backbone has changed in training.
     """
@@ -88,7 +88,7 @@ def train_memory_encoder(
         )
     refuse_loss_outside(model, args.label_smoothing_factor)
     for rows in (dataset, eval_dataset):
-        check_items(model, rows, items_in_prompt)
+        check_items(model, rows, items_in_prompt, args.max_memories)
     logger.info(str(trainable_share(model)))
     backbone_before = backbone_checksum(model.backbone, exact=True)
     settings = {

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import nn
-from transformers import Trainer
+from transformers import Trainer, TrainerCallback
 from transformers.utils import SAFE_WEIGHTS_NAME
 
 from comem_hf.training.data.chat import IGNORE_INDEX
@@ -40,13 +40,14 @@ class MemoryEncoderTrainer(Trainer):
 
     def train(self, *args: Any, **kwargs: Any):
         """Train as `Trainer` does; with several processes, whatever parts of the model the batch of each one uses."""
-        if self.args.world_size == 1 or self.is_fsdp_enabled or self.is_deepspeed_enabled:
-            return super().train(*args, **kwargs)
-        hook = self.model.register_forward_hook(use_all_trained)
+        several = self.args.world_size > 1 and not self.is_fsdp_enabled and not self.is_deepspeed_enabled
+        hook = self.model.register_forward_hook(use_all_trained) if several else None
         try:
             return super().train(*args, **kwargs)
         finally:
-            hook.remove()
+            if hook is not None:
+                hook.remove()
+            end_progress_bars(self.callback_handler.callbacks)
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         if self.optimizer is None and self.args.muon_learning_rate is not None:
@@ -105,6 +106,15 @@ class MemoryEncoderTrainer(Trainer):
 
     def _load_best_model(self) -> None:
         self._load_from_checkpoint(self.state.best_model_checkpoint)
+
+
+def end_progress_bars(callbacks: list[TrainerCallback]) -> None:
+    """End the line of each progress bar that an error has left open, so that the error stands on a line of its own."""
+    for callback in callbacks:
+        for name in ("training_bar", "prediction_bar"):  # of transformers' `ProgressCallback`
+            bar = getattr(callback, name, None)
+            if bar is not None:
+                bar.close()
 
 
 def use_all_trained(model: nn.Module, inputs: Any, output: Any) -> Any:

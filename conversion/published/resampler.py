@@ -45,7 +45,7 @@ def resampler_config(tensors: dict[str, LazyTensor], given: dict[str, Any] | Non
     if heads * head_dim != inner:
         raise ValueError(
             f"`num_attention_heads` times `head_dim` must be {inner}, the width of this checkpoint's resampler, got "
-            f"{heads} times {head_dim}."
+            f"{heads} times {head_dim} (--resampler-heads, --resampler-head-dim)."
         )
     return {**given, "ff_mult": tensors["layers.1.1.weight"].shape[0] // hidden_size}
 

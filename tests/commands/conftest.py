@@ -40,6 +40,17 @@ def tower_folder(tiny_processor, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def slots_folder(tiny_processor, tmp_path_factory):
+    """The model of `model_folder`, whose bank it takes, with slots for two items."""
+    folder = tmp_path_factory.mktemp("slots")
+    model = make_model()
+    model.add_ffn_memory(source="memory", num_slots=16, projector_hidden=8)
+    model.save_pretrained(folder)
+    tiny_processor.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def items_file(tmp_path_factory):
     """Four items with their pictures beside the file; one field is metadata, one line is empty."""
     folder = tmp_path_factory.mktemp("items")

@@ -36,6 +36,17 @@ def test_help_of_every_command_shows_an_example(comem, name):
     assert f"comem {name}" in output.split("Example", 1)[1]
 
 
+@pytest.mark.parametrize("name", ["search", "train"])
+def test_several_examples_stand_on_lines_of_their_own(comem, name, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    lines = [
+        line
+        for line in comem(name, "--help")[1].splitlines()
+        if f"comem {name} --" in line or "comem search my" in line
+    ]
+    assert len(lines) > 1 and all(line.count(f"comem {name} ") == 1 for line in lines)
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [

@@ -73,6 +73,17 @@ def test_vectors_in_feed_forward_layers_and_pictures_there_take_no_positions(tin
     assert all(positions["vision"][way] < positions["memory"][way] for way in ("no memory", "RAG, true item"))
 
 
+def test_more_items_than_the_model_has_slots_for_are_refused_before_the_first_way(
+    tiny_processor, bank, questions, monkeypatch
+):
+    model = make_model(ffn_memory_config={**SLOTS, "num_slots": 16, "source": "memory"})
+    (score,) = evaluate(model, tiny_processor, bank, questions, ways=["memory, top-k"], max_new_tokens=2)
+    assert len(score.answers) == len(questions)  # of two items each
+    monkeypatch.setattr(type(model), "generate", pytest.fail)
+    with pytest.raises(ValueError, match="`top_k` 3 needs 24 slots, but this model has 16, enough for 2 items"):
+        evaluate(model, tiny_processor, bank, questions, top_k=3)
+
+
 def test_a_model_without_a_memory_encoder_is_scored_on_the_ways_that_it_has(
     tiny_processor, bank, model, questions, tmp_path
 ):

@@ -5,9 +5,11 @@ import json
 
 import pytest
 import torch
+from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from comem_hf import CoMemForConditionalGeneration, CoMemProcessor
-from comem_hf.commands.make.train import train
+from comem_hf.commands.make.train import ONLY, train
+from comem_hf.training.freezing import PARTS
 from tests.training.conftest import needs_muon
 
 
@@ -175,7 +177,12 @@ def test_a_new_place_on_a_trained_model_is_trained_alone(run, tmp_path):
         ),
         ({"ffn_memory": '{"num_slots": 4, "source": "memory"}'}, "must be at least `num_memory_tokens`, 8"),
         ({"num_memory_tokens": 0}, "the model would have no memory"),
-        ({"only": ["slots"]}, "must be among memory_encoder, ffn_memory, .* got 'slots'"),
+        ({"only": ["other_slots"]}, "must be among memory-encoder, ffn-memory, .* got 'other-slots'"),
+        ({"train_reader": True, "only": ["vision-memory"]}, "`--train-reader` trains .* add `--only reader-adapter`"),
+        (
+            {"num_memory_tokens": 0, "vision_memory": "{}", "lora_rank": 4},
+            "`--lora-rank`, .* but `--num-memory-tokens` is 0, so there is no encoder: leave them out",
+        ),
     ],
 )
 def test_wrong_settings_are_refused_before_anything_is_read(options, message, run, data_file, tmp_path, monkeypatch):
@@ -185,6 +192,49 @@ def test_wrong_settings_are_refused_before_anything_is_read(options, message, ru
     with pytest.raises(ValueError, match=message):
         run(**options)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_part_that_the_model_lacks_is_named_as_it_is_typed(run):
+    with pytest.raises(ValueError, match="has no 'vision-memory' to train, but memory-encoder; name one of these"):
+        run(only=["vision-memory"])
+
+
+def test_the_reader_alone_is_trained_on_request(run):
+    model = run(train_reader=True, only=["reader-adapter"], learning_rate=1e-2, lora_rank=2)
+    assert any(name.endswith("/B") and tensor.any() for name, tensor in model.reader_adapter.named_parameters())
+
+
+def test_a_text_only_reader_is_not_trained_by_the_option_for_the_backbone(
+    run, tiny_backbone, tiny_processor, tmp_path
+):
+    torch.manual_seed(0)
+    reader = Qwen2ForCausalLM(
+        Qwen2Config(
+            vocab_size=272,
+            hidden_size=32,
+            intermediate_size=32,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            num_key_value_heads=2,
+        )
+    )
+    model = CoMemForConditionalGeneration.from_backbone(copy.deepcopy(tiny_backbone), reader=reader)
+    model.save_pretrained(tmp_path / "first")
+    tiny_processor.save_pretrained(tmp_path / "first")
+    with pytest.raises(ValueError, match="`--train-reader` is for models whose backbone answers; this one has a text"):
+        run(model=str(tmp_path / "first"), train_reader=True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_backbone_without_a_processor_is_refused(run, backbone_dir, tmp_path):
+    (backbone_dir / "preprocessor_config.json").unlink()
+    with pytest.raises(ValueError, match="backbone' has no processor; save the backbone's beside it"):
+        run()
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_help_names_every_part():
+    assert all(part.replace("_", "-") in ONLY for part in PARTS)
 
 
 def test_a_place_that_a_model_has_is_not_made_again(run, tmp_path):
@@ -198,8 +248,8 @@ def test_rows_without_items_are_refused_only_where_something_learns_from_items(r
     rows = [json.loads(line) for line in data_file.read_text().splitlines()]
     data_file.write_text("\n".join(json.dumps({**row, "memories": []}) for row in rows))
     options = {"ffn_memory": SLOTS % "memory", "vision_memory": "{}"}
-    with pytest.raises(ValueError, match="nothing for memory_encoder and ffn_memory to learn"):
+    with pytest.raises(ValueError, match="nothing for memory-encoder and ffn-memory to learn"):
         run(**options)
-    with pytest.raises(ValueError, match="nothing for ffn_memory to learn"):
+    with pytest.raises(ValueError, match="nothing for ffn-memory to learn"):
         run(**options, only=["ffn-memory", "vision-memory"])
     run(**options, only=["vision-memory"])

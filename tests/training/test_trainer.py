@@ -14,6 +14,16 @@ from comem_hf.training.trainer import answer_divergence
 from tests.training.conftest import Interrupt, assert_equal, state_of
 
 
+def test_an_error_stands_on_a_line_of_its_own_below_the_progress_bar(
+    make_trainable, tiny_processor, rows, make_arguments, capsys
+):
+    rows[0]["image"] = b"no picture"
+    with pytest.raises(ValueError, match="readable picture") as refusal:
+        train_memory_encoder(make_trainable(), tiny_processor, rows, make_arguments(disable_tqdm=False))
+    error = capsys.readouterr().err  # while the traceback keeps the bar, as it does when the command prints the error
+    assert refusal.tb is not None and "0/4" in error and error.endswith("\n")
+
+
 def test_checkpoint_holds_the_trainable_tensors_alone(make_trainable, tiny_processor, rows, make_arguments, tmp_path):
     model = make_trainable()
     train_memory_encoder(model, tiny_processor, rows, make_arguments())

@@ -14,6 +14,20 @@ from comem_hf.commands.common.output import JsonOption
 if TYPE_CHECKING:
     from comem_hf.modeling import CoMemForConditionalGeneration, CoMemProcessor
 
+FFN_MEMORY = (
+    "Add memory in the feed-forward layers: an object of settings (`ffn_memory_config`, see "
+    "docs/how-to/places-of-memory.md), or '{}' for its defaults, by which the prompt's pictures are the source."
+)
+VISION_MEMORY = (
+    "Add memory in the vision tower: an object of settings (`vision_memory_config`, see "
+    "docs/how-to/places-of-memory.md), or '{}' for its defaults."
+)
+# The names of `comem_hf.training.freezing.PARTS`, which takes seconds to import.
+ONLY = (
+    "Train this part alone: memory-encoder, ffn-memory, vision-memory, reader-adapter or reader (the projection of a "
+    "text-only reader); may be repeated. [default: all that is the model's own]"
+)
+
 
 def train(
     model: Annotated[str, typer.Option(help="A backbone (Qwen2-VL, Qwen2.5-VL) or a comem model: folder or Hub id.")],
@@ -40,15 +54,15 @@ def train(
     ] = None,
     ffn_memory: Annotated[
         str | None,
-        typer.Option(metavar="JSON", help="Add memory in the feed-forward layers: `ffn_memory_config`, or '{}'."),
+        typer.Option(metavar="JSON", help=FFN_MEMORY),
     ] = None,
     vision_memory: Annotated[
         str | None,
-        typer.Option(metavar="JSON", help="Add memory in the vision tower: `vision_memory_config`, or '{}'."),
+        typer.Option(metavar="JSON", help=VISION_MEMORY),
     ] = None,
     only: Annotated[
         list[str] | None,
-        typer.Option(help="Train this part alone; may be repeated. [default: all that is the model's own]"),
+        typer.Option(help=ONLY),
     ] = None,
     items_in_prompt: Annotated[
         bool, typer.Option("--items-in-prompt", help="Write items into the prompts, for a model that takes none.")
@@ -82,6 +96,8 @@ def train(
 
     Example:
         comem train --model Qwen/Qwen2-VL-2B-Instruct --data train.jsonl --output-dir my-memory --bf16
+
+    Another place of memory in a trained model:
         comem train --model my-memory --data train.jsonl --output-dir deeper --vision-memory '{}' --only vision-memory
     """
     import torch
@@ -96,7 +112,7 @@ def train(
         trainable_share,
     )
     from comem_hf.training.arguments import ACTIVATION_CHECKPOINTING
-    from comem_hf.training.freezing import check_parts
+    from comem_hf.training.freezing import check_has_parts, check_parts
     from comem_hf.training.items import needs_items
 
     lora_config = _given(r=lora_rank, lora_alpha=lora_alpha, lora_dropout=lora_dropout)
@@ -107,8 +123,18 @@ def train(
     )
     parts = [part.replace("-", "_") for part in only or ()]
     if parts:
-        check_parts(parts)
-    is_new = _check_new_parts(model, new_encoder, new_sites)
+        check_parts(parts, _as_typed)
+    if train_reader and parts and "reader_adapter" not in parts:
+        raise ValueError(
+            "`--train-reader` trains the reader adapter, which `--only` leaves out: leave out the former, or add "
+            "`--only reader-adapter`."
+        )
+    if num_memory_tokens == 0 and lora_config and not train_reader:
+        raise ValueError(
+            "`--lora-rank`, `--lora-alpha` and `--lora-dropout` are for the adapter of a memory encoder or, with "
+            "`--train-reader`, of the reader, but `--num-memory-tokens` is 0, so there is no encoder: leave them out."
+        )
+    is_new = _check_new_parts(model, new_encoder, new_sites, train_reader)
     dataset = MemoryDataset.from_file(data)
     eval_dataset = MemoryDataset.from_file(eval_data) if eval_data else None
     set_seed(seed)
@@ -117,9 +143,10 @@ def train(
     if train_reader and comem_model.reader_adapter is None:
         comem_model.add_reader_adapter(**lora_config)
     if parts:
+        check_has_parts(comem_model, parts, _as_typed)
         train_only(comem_model, *parts)
     if not items_in_prompt and needs_items(comem_model) and not any(sample.memories for sample in dataset.samples):
-        learner = " and ".join(needs_items(comem_model))
+        learner = " and ".join(map(_as_typed, needs_items(comem_model)))
         raise ValueError(f"No row of {data} has memory items (`memories`): there is nothing for {learner} to learn.")
     if attn_implementation:
         comem_model.set_attn_implementation(attn_implementation)
@@ -163,6 +190,10 @@ def _given(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
+def _as_typed(part: str) -> str:
+    return part.replace("_", "-")
+
+
 def _site(option: str, text: str) -> dict[str, Any]:
     try:
         settings = loads(text)
@@ -173,7 +204,9 @@ def _site(option: str, text: str) -> dict[str, Any]:
     return settings
 
 
-def _check_new_parts(name: str, new_encoder: dict[str, Any], new_sites: dict[str, dict[str, Any]]) -> bool:
+def _check_new_parts(
+    name: str, new_encoder: dict[str, Any], new_sites: dict[str, dict[str, Any]], train_reader: bool
+) -> bool:
     """Check what will be new on a model, by its configuration; return whether all of its memory is."""
     from transformers import AutoConfig
 
@@ -184,6 +217,11 @@ def _check_new_parts(name: str, new_encoder: dict[str, Any], new_sites: dict[str
     if not isinstance(config, CoMemConfig):
         CoMemConfig(backbone_config=config, **new_encoder, **new_configs)
         return True
+    if train_reader and config.reader_config is not None:
+        raise ValueError(
+            "`--train-reader` is for models whose backbone answers; this one has a text-only reader, whose projection "
+            "is trained without it."
+        )
     if new_encoder:
         raise ValueError(
             f"{name!r} has a memory encoder already; --lora-rank, --lora-alpha, --lora-dropout and "
@@ -201,9 +239,10 @@ def _check_new_parts(name: str, new_encoder: dict[str, Any], new_sites: dict[str
 def _load(
     name: str, is_new: bool, new_encoder: dict[str, Any], new_sites: dict[str, dict[str, Any]], reader: str
 ) -> "tuple[CoMemForConditionalGeneration, CoMemProcessor]":
-    from comem_hf.modeling import CoMemForConditionalGeneration, CoMemProcessor
+    from comem_hf.commands.common.loading import load_processor
+    from comem_hf.modeling import CoMemForConditionalGeneration
 
-    processor = CoMemProcessor.from_pretrained(name)
+    processor = load_processor(name)
     if is_new:
         new_configs = {f"{site}_config": settings for site, settings in new_sites.items()}
         return CoMemForConditionalGeneration.from_backbone(name, **new_encoder, **new_configs), processor

@@ -14,7 +14,9 @@ def app(
     port: Annotated[
         int | None, typer.Option(min=1, max=65535, help="Port to listen on [default: the first free one from 7860].")
     ] = None,
-    top_k: Annotated[int, typer.Option(min=1, help="Memory items to retrieve.")] = 3,
+    top_k: Annotated[
+        int | None, typer.Option(min=1, help="Memory items to retrieve. [default: 3, or what the model has slots for]")
+    ] = None,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")] = 32,
 ) -> None:
     """Open a page to ask about pictures, with and without memory, in a browser.
@@ -34,7 +36,7 @@ def app(
     from comem_hf.app.server import LOOPBACK
     from comem_hf.commands.common.loading import load_model, open_bank
 
-    loaded, processor = load_model(model, takes_items=True)
+    loaded, processor = load_model(model, takes_items=True, top_k=top_k)
     memory = open_bank(bank).attach(loaded, processor)
     comparer = Comparer(loaded, processor, memory, top_k, max_new_tokens)
     examples = embedded_examples() if bank is None else bank_examples(memory)

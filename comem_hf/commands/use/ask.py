@@ -18,7 +18,9 @@ def ask(
     model: Annotated[str | None, typer.Option(help="Model folder or Hub id [default: the embedded model].")] = None,
     bank: Annotated[str | None, typer.Option(help="Bank folder or Hub id [default: the embedded bank].")] = None,
     reader: ReaderOption = "adapter",
-    top_k: Annotated[int, typer.Option(min=1, help="Memory items to retrieve.")] = 3,
+    top_k: Annotated[
+        int | None, typer.Option(min=1, help="Memory items to retrieve. [default: 3, or what the model has slots for]")
+    ] = None,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")] = 32,
     json: JsonOption = False,
 ) -> None:
@@ -48,6 +50,7 @@ def ask(
     from comem_hf.commands.common.questions import piped_questions, typed_questions
     from comem_hf.commands.common.stopwatch import Stopwatch
     from comem_hf.modeling.picture_comem import MAX_ASPECT_RATIO, load_image
+    from comem_hf.modeling.top_k_comem import default_top_k
 
     picture = None if image is None else load_image(image, max_aspect_ratio=MAX_ASPECT_RATIO)
     is_typed = question is None and sys.stdin.isatty()
@@ -57,8 +60,9 @@ def ask(
         questions = [question]
     watch = Stopwatch()
     with watch.step("load the model"):
-        loaded, processor = load_model(model, reader, takes_items=bank is not None)
+        loaded, processor = load_model(model, reader, takes_items=bank is not None, top_k=top_k)
     takes_items = loaded.config.num_memory_tokens > 0
+    top_k = top_k or default_top_k(loaded.config)
     memory = None
     if takes_items:
         with watch.step("open the bank"):
@@ -82,7 +86,7 @@ def ask(
             if by_text:
                 with steps.step("retrieve"):
                     hits = memory.search(text=asked, k=top_k)
-            with steps.step("answer without memory"):
+            with steps.step("answer without memory" if takes_items else "answer"):
                 inputs = question_inputs(processor, [asked], [picture])
                 refuse_too_long(loaded, inputs)
                 [without] = generate_answers(loaded, processor, inputs, max_new_tokens)
@@ -99,7 +103,10 @@ def ask(
         answers = {"question": asked, "without_memory": without, "with_memory": answer}
         answered.append({**answers, "memory": hits_for_json(hits), "seconds": dict(steps.steps)})
         if not json:
-            rows = [("without memory", without), *([] if answer is None else [("with memory", answer)])]
+            rows = [
+                ("without memory" if takes_items else "answer", without),
+                *([] if answer is None else [("with memory", answer)]),
+            ]
             if question is None and not on_terminal():  # where the heading of the table is not shown
                 rows.insert(0, ("question", asked))
             print_table("answer", ("", asked), rows)

@@ -31,7 +31,11 @@ def search(
 
     Example:
         comem search --image flag.png --top-k 5
+
+    Among the items of one source or another:
         comem search my-bank --model my-model --image flag.png --where source=wikipedia --where source=wit
+
+    Among all others:
         comem search my-bank --model my-model --image flag.png --where 'source!=wit'
     """
     from comem_hf.commands.common.loading import load_model, open_bank

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pty
+import shutil
 import subprocess
 import sys
 
@@ -180,18 +181,36 @@ def test_a_folder_that_is_no_model_is_refused(comem, bank_folder, picture, tmp_p
     assert error.endswith("is no model: it has no config.json.\n")
 
 
+def test_a_model_without_a_processor_is_refused(comem, default, model_folder, picture, tmp_path):
+    shutil.copytree(model_folder, tmp_path / "bare")
+    (tmp_path / "bare" / "processor_config.json").unlink()
+    code, output, error = comem("ask", "--image", picture, "What?", "--model", tmp_path / "bare")
+    assert (code, output, error.count("\n")) == (2, "", 1)
+    assert "bare' has no processor; save the backbone's beside it" in error
+
+
 def test_a_model_without_a_memory_encoder_answers_without_a_bank(comem, default, tower_folder, bank_folder, picture):
     arguments = ["ask", "--image", picture, "What?", "--model", tower_folder, "--max-new-tokens", 2]
     code, output, error = comem(*arguments)
     assert (code, error) == (0, f"{WITHOUT_ENCODER}\n")
     lines = [line.split("\t") for line in output.splitlines()]
-    assert [line[1] for line in lines if line[0] == "answer"] == ["without memory"]
-    assert [line[1] for line in lines if line[0] == "time"] == ["load the model", "answer without memory", "total"]
+    assert [line[1] for line in lines if line[0] == "answer"] == ["answer"]
+    assert [line[1] for line in lines if line[0] == "time"] == ["load the model", "answer", "total"]
     found = json.loads(comem(*arguments, "--json")[1])
     assert (found["with_memory"], found["memory"]) == (None, [])
     code, output, error = comem(*arguments, "--bank", bank_folder)
     assert (code, output) == (2, "")
     assert error.startswith(f"Error: No memory bank fits {str(tower_folder)!r}: it has no memory encoder, as its")
+
+
+def test_no_more_items_are_retrieved_than_the_model_has_slots_for(comem, default, slots_folder, picture, monkeypatch):
+    arguments = ["ask", "--image", picture, "What?", "--model", slots_folder, "--max-new-tokens", 2]
+    code, output, error = comem(*arguments)
+    assert (code, error) == (0, "")
+    assert [line.split("\t")[1] for line in output.splitlines() if line.startswith("memory")] == ["1", "2"]
+    monkeypatch.setattr("transformers.AutoModelForImageTextToText.from_pretrained", pytest.fail)
+    refusal = "Error: `--top-k` 3 needs 24 slots, but this model has 16, enough for 2 items.\n"
+    assert comem(*arguments, "--top-k", 3) == (2, "", refusal)
 
 
 @pytest.mark.parametrize("command", ["build-bank", "search", "app"])

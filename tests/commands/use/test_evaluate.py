@@ -56,6 +56,19 @@ def test_evaluate_prints_a_row_for_every_way_and_writes_the_same_as_json(evaluat
     assert positions["memory, top-k"] - positions["no memory"] == 16
 
 
+def test_by_default_no_more_items_are_retrieved_than_the_model_has_slots_for(
+    comem, slots_folder, bank_folder, questions_file
+):
+    arguments = ["--model", slots_folder, "--bank", bank_folder, "--questions", questions_file]
+    code, output, _ = comem("evaluate", *arguments, "--json")
+    assert code == 0
+    found = json.loads(output)
+    assert (found["top_k"], [score["way"] for score in found["scores"]]) == (2, list(WAYS))
+    assert "--top-k" not in found["command"]
+    refusal = "Error: `--top-k` 3 needs 24 slots, but this model has 16, enough for 2 items.\n"
+    assert comem("evaluate", *arguments, "--top-k", 3) == (2, "", refusal)
+
+
 def test_evaluate_counts_the_right_answers(evaluate, questions_file, tmp_path, monkeypatch):
     def answer(model, processor, inputs, max_new_tokens):
         return [" fact 0. "] * len(inputs["input_ids"])
@@ -102,13 +115,17 @@ def test_a_question_about_an_item_that_the_bank_lacks_is_refused_by_name(evaluat
 
 
 def test_a_model_without_a_memory_encoder_is_scored_without_memory_items(
-    comem, tower_folder, bank_folder, questions_file
+    comem, default, tower_folder, bank_folder, questions_file
 ):
-    arguments = ["evaluate", "--model", tower_folder, "--bank", bank_folder, "--questions", questions_file]
+    arguments = ["evaluate", "--model", tower_folder, "--questions", questions_file]
     code, output, error = comem(*arguments)
     assert code == 0 and WITHOUT_ENCODER in error
     lines = [line.split("\t") for line in output.splitlines()]
-    ways = [line[1] for line in lines if line[0].startswith("2 questions")]
+    ways = [line[1] for line in lines if line[0] == "2 questions"]  # nothing was retrieved
     assert ways == ["no memory", "RAG, true item"] and not any(line[0] == "retrieval recall@1" for line in lines)
     found = json.loads(comem(*arguments, "--json")[1])
-    assert [score["way"] for score in found["scores"]] == ways and found["recall_at_1"] == {}
+    assert [score["way"] for score in found["scores"]] == ways
+    assert (found["recall_at_1"], found["top_k"]) == ({}, None)
+    code, output, error = comem(*arguments, "--bank", bank_folder)
+    assert (code, output) == (2, "")
+    assert error.startswith(f"Error: No memory bank fits {str(tower_folder)!r}: it has no memory encoder, as its")

@@ -7,7 +7,14 @@ import torch
 
 from comem_hf import CoMemForConditionalGeneration
 from comem_hf.modeling.fingerprint_comem import backbone_checksum
-from comem_hf.training import MemoryCollator, MemoryEncoderTrainer, items_in_context, train_memory_encoder, train_only
+from comem_hf.training import (
+    MemoryCollator,
+    MemoryDataset,
+    MemoryEncoderTrainer,
+    items_in_context,
+    train_memory_encoder,
+    train_only,
+)
 from comem_hf.training.arguments import ACTIVATION_CHECKPOINTING
 from comem_hf.training.freezing import PARTS, trained_parts
 from tests.training.conftest import Interrupt, assert_equal, state_of
@@ -234,6 +241,22 @@ def test_items_are_written_into_the_prompt_on_request(make_trainable, tiny_proce
     assert "Item 2 is 4." in tiny_processor.tokenizer.batch_decode(other(rows)["input_ids"])[1]
     model = make_trainable(**PLACES["the tower alone"])
     train_memory_encoder(model, tiny_processor, rows, make_arguments(), items_in_prompt=True)
+
+
+@pytest.mark.parametrize("as_samples", [True, False])
+def test_rows_with_more_items_than_slots_are_refused_before_anything_is_written(
+    as_samples, make_trainable, tiny_processor, rows, make_arguments, tmp_path
+):
+    model = make_trainable(ffn_memory_config={**OF_ITEMS, "num_slots": 8})
+    data = MemoryDataset(rows, name="rows.jsonl") if as_samples else rows
+    name = "rows.jsonl, row 2" if as_samples else "row 2"
+    refusal = f"{name}: 2 memory items need 16 slots, but the model has 8, .*`--max-memories 1`"
+    with pytest.raises(ValueError, match=refusal):
+        train_memory_encoder(model, tiny_processor, data, make_arguments())
+    with pytest.raises(ValueError, match=refusal):
+        train_memory_encoder(model, tiny_processor, rows[:1], make_arguments(), eval_dataset=data)
+    assert not (tmp_path / "run").exists()
+    train_memory_encoder(model, tiny_processor, data, make_arguments(max_memories=1, max_steps=1))
 
 
 def test_items_in_the_prompt_are_refused_where_parts_learn_from_them(
