@@ -95,7 +95,8 @@ def render_model_card(
         num_memory_tokens=config.num_memory_tokens,
         ffn_source=config.ffn_source,
         has_vision_memory=config.vision_memory_config is not None,
-        has_reader=config.reader_config is not None,
+        reader=None if config.reader_config is None else _text_reader(config),
+        fetches_reader=config.memory_only and config.reader_name_or_path is not None,
         hidden_size=config.hidden_size,
         facts=_facts(config, folder, base, fingerprint, bank_id),
         training={name: one_line(value) for name, value in describe_training(folder).items()},
@@ -176,14 +177,29 @@ def describe_reader(config: "CoMemConfig", folder: Path) -> str:
         folder (`Path`): Its folder, where a conversion may have left its report.
     """
     if config.reader_config is not None:
-        name = f", `{config.reader_name_or_path}`," if config.reader_name_or_path else ""
-        return f"a text-only `{config.reader_config.model_type}` model{name} in the backbone's place"
+        reader, name = config.reader_config, config.reader_name_or_path
+        vocabulary = "its own" if config.reader_vocabulary == "reader" else "the backbone's"
+        prompt = "the whole prompt" if config.reader_prompt == "whole" else "the prompt after the first picture"
+        return (
+            f"a text-only `{reader.model_type}` model{f', `{name}`,' if name else ''} in the backbone's place: "
+            f"{reader.num_hidden_layers} layers of width {reader.hidden_size}; vocabulary: {vocabulary}; it reads "
+            f"{prompt}"
+        )
     if config.reader_lora_config:
         return f"trained, too: the backbone with LoRA of rank {config.reader_lora_config['r']}"
     report = Path(folder, "conversion.json")
     if report.is_file() and json.loads(report.read_text(encoding="utf-8")).get("reader_trained", False) is None:
         return "the backbone in this checkpoint; whether the published training changed it is not known"
     return "the backbone, unchanged"
+
+
+def _text_reader(config: "CoMemConfig") -> str:
+    from comem_hf.modeling.local_paths_comem import is_local
+
+    name = config.reader_name_or_path
+    if name and not is_local(name):
+        return f"[{name}](https://huggingface.co/{name})"
+    return f"a `{config.reader_config.model_type}`"
 
 
 def _describe_encoder(config: "CoMemConfig") -> str:
@@ -215,7 +231,7 @@ def _facts(
         "parameters of the memory": f"{own_parameters(parts):,}",
         "parameters in this repository": f"{sum(parts.values()):,}",
     }
-    if fingerprint:
+    if fingerprint and config.num_memory_tokens:
         facts["memory fingerprint"] = f"`{fingerprint}`"
     if bank_id and is_repository_id(bank_id):
         facts[_BANK_ROW] = f"[{bank_id}](https://huggingface.co/datasets/{bank_id})"

@@ -30,7 +30,7 @@ def describe_model(place: Place) -> dict[str, Any]:
         one), `places` (where memory enters, by name, each with a sentence), `reader` (a sentence about the model
         that reads memory and answers), `reader_rank` (`None` without a reader adapter), `memory_tokens` and
         `hidden_size` per item, `parameters`, `memory_parameters` (all but those of the backbone and a text-only
-        reader), `bytes`, `memory_fingerprint` (`None` if it is not known), `commit`.
+        reader), `bytes`, `memory_fingerprint` (`None` if it is not known, or there is no memory encoder), `commit`.
 
     Raises:
         ValueError: If it is no CoMEM model, or its files are damaged.
@@ -59,7 +59,7 @@ def describe_model(place: Place) -> dict[str, Any]:
         "memory_tokens": config.num_memory_tokens,
         "hidden_size": config.hidden_size,
         **(sizes if parts else {}),
-        "memory_fingerprint": fingerprint,
+        "memory_fingerprint": fingerprint if has_encoder else None,
         "commit": place.commit,
     }
 

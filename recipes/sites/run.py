@@ -18,13 +18,13 @@ class Run:
 
     Args:
         work (`Path`): Folder of all stages.
-        steps (`int`, *optional*, defaults to 300): Updates of each trained way.
+        steps (`int`, *optional*, defaults to 200): Updates of each trained way.
         batch_size (`int`, *optional*, defaults to 32): Samples per update.
         seed (`int`, *optional*, defaults to 1): Seed of samples, new weights and dropout.
     """
 
     work: Path
-    steps: int = 300
+    steps: int = 200
     batch_size: int = 32
     seed: int = 1
 

@@ -9,6 +9,7 @@ from comem_hf import CoMemForConditionalGeneration
 from comem_hf.cards import Results, check_card, render_model_card
 from comem_hf.cards.generated import is_generated
 from tests.conftest import make_model
+from tests.modeling.test_reader import make_language_model
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +113,27 @@ def test_the_card_says_where_memory_enters_and_its_example_runs(
             assert rows[f"memory enters the {place}"].endswith(f"; {size:,} parameters")
     takes_items = model.config.num_memory_tokens > 0
     assert ("memories=memories" in text, "its parameters" in rows) == (takes_items, takes_items)
+    assert ("memory fingerprint" in rows) == takes_items
     assert run_example(text.replace('"ann/model"', repr(str(tmp_path / "model")))).startswith("['")
+
+
+@pytest.mark.parametrize("memory_only", [False, True])
+def test_the_card_tells_of_a_text_only_reader(memory_only, tmp_path):
+    model = make_model(reader=make_language_model("llama", width=48))
+    if memory_only:
+        model.config.backbone_name_or_path = "ann/backbone"
+        model.config.reader_name_or_path = "ann/reader"
+    model.save_pretrained(tmp_path, memory_only=memory_only)
+    text = " ".join(render_model_card(tmp_path, "ann/model").split())
+    name = "[ann/reader](https://huggingface.co/ann/reader)" if memory_only else "a `llama`"
+    where = "not in this repository" if memory_only else "in this repository"
+    assert f"reads memory and prompt and answers, {name}, frozen, too, and {where}." in text
+    assert (
+        "The backbone and the text-only reader are fetched by themselves, and refused if their" in text
+    ) == memory_only
+    assert "Those of the backbone and of the text-only reader hold" in text
+    assert "layers of width 48; vocabulary: its own; it reads the whole prompt |" in text
+    assert "Without memory the model is its backbone" not in text
 
 
 def test_results_are_listed_with_their_command(full, results):
@@ -159,7 +180,7 @@ def test_settings_of_a_finished_training_are_told(full, tmp_path):
         "| updates | 1,200 (1.5 epochs) |",
         "| loss | 3 first, 0.5 last logged |",
         "| learning rate | 5e-05 |",
-        "| trained | memory encoder, ffn memory |",
+        "| trained | memory encoder, feed-forward layers |",
     ):
         assert row in text
     assert "| seed | 42 |" in text and "| precision | bf16 mixed |" in text and "items per sample" not in text

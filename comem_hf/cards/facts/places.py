@@ -8,6 +8,15 @@ if TYPE_CHECKING:
     from comem_hf.modeling import CoMemConfig
 
 
+WORDS = {
+    "memory_encoder": "memory encoder",
+    "ffn_memory": "feed-forward layers",
+    "vision_memory": "vision tower",
+    "reader_adapter": "reader adapter",
+    "reader": "projection of the text-only reader",
+}
+"""What the parts of a model's own are called, by their names in checkpoints."""
+
 FROZEN = ("backbone", "reader.language_model")
 """Parts of a checkpoint that are no memory."""
 

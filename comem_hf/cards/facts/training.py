@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from .places import WORDS
+
 
 # Settings that the card shows, by their names in `training_settings.json`.
 _SETTINGS = {
@@ -44,7 +46,7 @@ def describe_training(folder: Path) -> dict[str, str]:
         if losses:
             rows["loss"] = f"{losses[0]:.4g} first, {losses[-1]:.4g} last logged"
     if settings.get("trained_parts"):
-        rows["trained"] = ", ".join(part.replace("_", " ") for part in settings["trained_parts"])
+        rows["trained"] = ", ".join(WORDS.get(part, part) for part in settings["trained_parts"])
     if settings.get("items_in_prompt"):
         rows["memory items of the data"] = "written into the prompt"
     for name, shown in _SETTINGS.items():

@@ -65,9 +65,14 @@ def info(
 
 def fit_of(place, fingerprint: str | None, config, bank: str) -> tuple[bool | None, ValueError | None]:
     """Return whether a bank fits a model (`None`: it cannot be told), and the error that attaching it would raise."""
-    from comem_hf.bank.encoding.fit import expected_settings, refuse_other_model
+    from comem_hf.bank.encoding.fit import expected_settings, refuse_other_model, refuse_without_encoder
+    from comem_hf.hub.checkpoint import read_config
     from comem_hf.hub.describe import read_processor
 
+    try:
+        refuse_without_encoder(read_config(place.folder, place.name), repr(place.name))
+    except ValueError as error:
+        return False, error
     is_same = fingerprint == config.memory_fingerprint
     processor = read_processor(place) if is_same and expected_settings(config) else None
     try:
@@ -123,7 +128,9 @@ def model_rows(facts: dict[str, Any]) -> list[tuple[str, object]]:
         ]
     else:
         rows.append(("size", "unknown: the Hub cannot be reached"))
-    return [*rows, ("memory fingerprint", facts["memory_fingerprint"] or "not noted in config.json"), *_commit(facts)]
+    if facts["encoder"]:  # else no bank has to know the model
+        rows.append(("memory fingerprint", facts["memory_fingerprint"] or "not noted in config.json"))
+    return rows + _commit(facts)
 
 
 def verify_bank(place) -> dict[str, int]:

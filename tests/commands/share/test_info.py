@@ -10,6 +10,7 @@ from comem_hf.hub.describe import describe_bank
 from comem_hf.modeling.picture_pixels_comem import PICTURE_RULES
 from tests.commands.share.conftest import facts, sent
 from tests.conftest import make_backbone, make_model
+from tests.modeling.test_reader import make_language_model
 from tests.process import run_alone
 
 
@@ -174,6 +175,22 @@ def test_info_says_what_is_known_of_how_a_bank_was_made(comem, bank_folder, tmp_
     assert old["processor settings"] == "unknown: an older version made the bank"
     found = json.loads(comem("info", tmp_path / "old", "--json")[1])
     assert (found["precision"], found["picture_rules"], found["processor_known"]) == ("4 bit", 1, False)
+
+
+def test_a_model_without_a_memory_encoder_has_no_fingerprint_and_no_bank_fits_it(comem, tower_folder, bank_folder):
+    code, output, _ = comem("info", tower_folder)
+    assert code == 0 and "memory fingerprint" not in facts(output)
+    assert json.loads(comem("info", tower_folder, "--json")[1])["memory_fingerprint"] is None
+    code, output, error = comem("info", tower_folder, "--bank", bank_folder)
+    assert (code, facts(output)["fits"]) == (2, "no")
+    assert error.startswith(f"Error: No memory bank fits {str(tower_folder)!r}: it has no memory encoder")
+
+
+def test_info_says_what_a_text_only_reader_is(comem, tmp_path):
+    make_model(reader=make_language_model("llama", width=48), reader_prompt="after_vision").save_pretrained(tmp_path)
+    reader = facts(comem("info", tmp_path)[1])["reader"]
+    assert reader.startswith("a text-only `llama` model in the backbone's place: ") and "of width 48" in reader
+    assert reader.endswith("; vocabulary: its own; it reads the prompt after the first picture")
 
 
 def test_info_says_where_memory_enters_and_counts_all_of_it(comem, tmp_path):
