@@ -12,7 +12,7 @@ from .configuration_comem import CoMemConfig
 from .memory_encoder_comem import CoMemMemoryEncoder, mm_token_types
 from .placement_comem import execution_device
 from .prompt_for_reader_comem import PromptForReader, ReadingInCache, left_padded
-from .prompt_with_memory_comem import PromptWithMemory
+from .prompt_with_memory_comem import IGNORE_INDEX, PromptWithMemory
 from .query_pictures_comem import read_after_encoding
 from .reader_comem import LANGUAGE_MODEL, CoMemReader
 
@@ -27,7 +27,8 @@ class CoMemReadingMixin:
     pictures into hidden states. With `M` the memory vectors, `Q` the hidden states and `X` the prompt's embeddings,
     picture features in place, the reader's input is `[M ; Q ; X']`, as in the published text-only model
     (`src_llm` of CoMEM): `X'` is `X` (`reader_prompt="whole"`) or what follows the first picture (`"after_vision"`).
-    The reader counts positions from 0. In decoding, `M` and `Q` stay as they are.
+    With labels and `"whole"`, `Q` ends where the first answer begins. The reader counts positions from 0. In decoding,
+    `M` and `Q` stay as they are.
     """
 
     # Attributes that the model has.
@@ -129,11 +130,17 @@ class CoMemReadingMixin:
         *,
         inputs_embeds: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
+        labels: torch.LongTensor | None = None,
         **pictures,
     ) -> PromptWithMemory:
         if self.reader is None:
             return super()._prepend_memory(
-                memory_inputs, input_ids, inputs_embeds=inputs_embeds, attention_mask=attention_mask, **pictures
+                memory_inputs,
+                input_ids,
+                inputs_embeds=inputs_embeds,
+                attention_mask=attention_mask,
+                labels=labels,
+                **pictures,
             )
         self.config.check_per_call_fields()
         if inputs_embeds is not None:
@@ -149,7 +156,11 @@ class CoMemReadingMixin:
         query, prompt = self._encode_prompt(input_ids, attention_mask, **pictures)
         mask = attention_mask.to(self.reader.device).bool()
         parts = [self.reader.project(memory), self.reader.project(query), prompt]
-        masks = [memory_mask.to(mask.device), mask, mask & read_after_encoding(input_ids, self.config).to(mask.device)]
+        masks = [
+            memory_mask.to(mask.device),
+            mask & self._is_encoded(mask, labels),
+            mask & read_after_encoding(input_ids, self.config).to(mask.device),
+        ]
         inputs_embeds, packed = left_padded(torch.cat(parts, dim=1), torch.cat(masks, dim=1), least=input_ids.shape[1])
         rows = None
         if (mask[:, :-1] > mask[:, 1:]).any():  # padding on the right of a token
@@ -164,6 +175,16 @@ class CoMemReadingMixin:
             vision_outputs={},
             rows=rows,
         )
+
+    def _is_encoded(self, mask: torch.BoolTensor, labels: torch.LongTensor | None) -> torch.BoolTensor:
+        """Return which tokens of the prompt the reader gets as hidden states of the encoder.
+
+        With labels, these are the tokens before the first answer: hidden states from there on would tell the reader,
+        which sees them before it reads the text, what it has to learn. Published training gives it all of them.
+        """
+        if labels is None or self.config.reader_prompt == "after_vision":
+            return torch.ones_like(mask)
+        return (labels != IGNORE_INDEX).to(mask.device).cumsum(dim=1) == 0
 
     def _encode_prompt(
         self,

@@ -239,6 +239,24 @@ def test_decoded_tokens_follow_what_was_read(model, make_inputs, cache, do_sampl
 
 
 @torch.no_grad()
+@torch.no_grad()
+def test_training_shows_the_reader_what_decoding_shows_it_and_no_answer(model, make_inputs):
+    inputs = dict(make_inputs((2,)))
+    length = inputs["input_ids"].shape[1]
+    answer = torch.tensor([[70, 71, 72, 73]])
+    output = model(**inputs, use_cache=True)
+    decoded = [output.logits[:, -1]]
+    for token in answer[0, :-1]:
+        output = model(token[None, None], **{CACHE_NAME: output[CACHE_NAME]})
+        decoded.append(output.logits[:, -1])
+    ids = torch.cat([inputs["input_ids"], answer], dim=1)
+    whole = {**inputs, "input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    del whole["mm_token_type_ids"]
+    labels = torch.full_like(ids, -100).index_copy(1, torch.arange(length, length + 4), answer)
+    trained = model(**whole, labels=labels).logits[:, length - 1 : -1]
+    torch.testing.assert_close(trained, torch.stack(decoded, dim=1), rtol=1e-3, atol=1e-3)
+
+
 def test_sizes_for_decoding_are_those_of_what_decodes(model):
     text, reader = model.config.get_text_config(), model.reader.language_model.config
     assert text.vocab_size == model.get_output_embeddings().out_features
