@@ -4,9 +4,8 @@
 
 A model of Qwen2-VL-2B-Instruct's real shape in bfloat16 with random weights (6 GB of memory, a few minutes), which on
 CPUs that multiply bfloat16 is several times as fast as float32. A prompt of 64 text tokens with a picture of 256: once
-as 320 positions, once as 64 positions and 320 slots in every layer, 256 of them filled. The paper (arXiv:2405.05615,
-its second figure) says that 256 visual tokens before 64 of text make LLaMA-7B 4.8 times as slow; its CLIP tower is not
-in that number, so the vision tower stands in rows of its own here.
+as 320 positions, once as 64 positions and 320 slots in every layer, 256 of them filled. The paper (arXiv:2405.05615)
+reports a ratio of 4.8 for LLaMA-7B with these lengths; the vision tower, which both need, stands in rows of its own.
 """
 
 import argparse
@@ -61,7 +60,9 @@ class Cases:
 
     def ffn(self):
         """Prefill with the picture's features in the slots; making the slots of them is part of it."""
-        mask = torch.ones(1, PICTURE_TOKENS, dtype=torch.bool, device=self.features.device)
+        mask = torch.ones(
+            1, PICTURE_TOKENS, dtype=torch.bool
+        )  # its values are read, so it cannot be on the meta device
         self._read(self.text, ffn_memory=self.memory(self.features, mask))
 
     def text_alone(self):
