@@ -86,7 +86,7 @@ class CoMemSitesMixin:
             if getattr(module, "gradient_checkpointing", False):
                 refuse_reentrant_checkpointing(module._gradient_checkpointing_func)
         new = self._make_site(site, checked).train(self.training)
-        new.to(device=execution_device(self.backbone.get_input_embeddings()), dtype=self.backbone.dtype)
+        self._place_site(new)
         setattr(self, site, new)
         setattr(self.config, field, checked)
 
@@ -110,10 +110,12 @@ class CoMemSitesMixin:
             restore_blocks(self.backbone.model.visual)
 
     def _place_sites(self):
-        """Move the sites' tensors to where the backbone computes, in the backbone's floating-point type."""
-        device = execution_device(self.backbone.get_input_embeddings())
         for site in self._sites().values():
-            site.to(device=device, dtype=self.backbone.dtype)
+            self._place_site(site)
+
+    def _place_site(self, site: nn.Module):
+        """Move a site's tensors to where the backbone computes, in the backbone's floating-point type."""
+        site.to(device=execution_device(self.backbone.get_input_embeddings()), dtype=self.backbone.dtype)
 
     def _sites(self) -> dict[str, nn.Module]:
         return {name: getattr(self, name) for name in SITES if getattr(self, name) is not None}

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import torch
 
-from .cache_name_comem import CACHE_NAME
 from .generation_comem import MemoryInCache
 from .prompt_with_memory_comem import PromptWithMemory
 
@@ -51,24 +50,9 @@ class ReadingInCache(MemoryInCache):
     def continue_after(
         self, attention_mask: torch.Tensor | None, past_length: int, new: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return mask and positions of tokens that continue the text; see [`MemoryInCache`].
-
-        The reader's rows are not those of the prompt, so that only the part of `attention_mask` after the prompt
-        counts. `position_ids` have shape `(batch, new)`.
-        """
-        batch, rows = self.attention_mask.shape
-        expected = (batch, past_length + new.shape[1] - rows + self.prompt_length)
-        if attention_mask is None:
-            attention_mask = self.attention_mask.new_ones(expected)
-        if attention_mask.shape != expected or len(new) != batch:
-            raise ValueError(
-                f"`{CACHE_NAME}` holds {batch} prompts: to go on, `attention_mask` must have shape {expected} (all "
-                f"tokens so far, without memory), got {tuple(attention_mask.shape)} with {len(new)} rows of new "
-                "tokens."
-            )
-        after = attention_mask[:, self.prompt_length :].to(self.attention_mask)
-        position_ids = self.next_position + after.cumsum(dim=1) - 1
-        return torch.cat([self.attention_mask, after], dim=1), position_ids[:, -new.shape[1] :]
+        """Return mask and positions as [`MemoryInCache`] does; `position_ids` have the shape `(batch, new)`."""
+        attention_mask, position_ids = super().continue_after(attention_mask, past_length, new)
+        return attention_mask, position_ids[0]
 
 
 def left_padded(rows: torch.Tensor, mask: torch.Tensor, least: int) -> tuple[torch.Tensor, torch.Tensor]:

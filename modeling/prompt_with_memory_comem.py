@@ -65,7 +65,7 @@ class PromptWithMemory:
         return min(logits_to_keep, self.prompt_length) if logits_to_keep else self.prompt_length
 
     def logits_of_prompt(self, logits: torch.Tensor, logits_to_keep: int | torch.Tensor) -> torch.Tensor:
-        """Return logits at the positions of the prompt that the caller asked for; zero at pictures that left."""
+        """Return logits at the positions of the prompt that the caller asked for (see [`KeptPositions`])."""
         if self.kept is None:
             return logits
         logits = self.kept.put_back(logits)
@@ -131,12 +131,7 @@ class CoMemPromptMixin:
         else:
             input_ids = self._placeholder_ids(inputs_embeds)
         memory, memory_mask = self._memory_vectors(memory_inputs, len(inputs_embeds))
-        if attention_mask is None:
-            attention_mask = torch.ones_like(input_ids)
-        if attention_mask.ndim != 2:
-            raise ValueError(
-                f"`attention_mask` must have shape (batch, length) with memory, got {tuple(attention_mask.shape)}."
-            )
+        attention_mask = mask_of_prompt(attention_mask, input_ids)
         backbone_config = self.config.backbone_config
         if mm_token_type_ids is None:
             mm_token_type_ids = mm_token_types(
@@ -153,11 +148,12 @@ class CoMemPromptMixin:
         )
 
         kept = ffn_memory = None
+        # In the prompt's type at once: else each layer would convert it, at each step.
         if self.config.ffn_source == "vision":
-            ffn_memory = self.ffn_memory(*features)
+            ffn_memory = self.ffn_memory(*features).to(inputs_embeds)
             kept, image_grid_thw = KeptPositions.of(input_ids, backbone_config), None
         elif self.config.ffn_source == "memory" and memory_inputs is not None:
-            ffn_memory = self.ffn_memory(memory, memory_mask)
+            ffn_memory = self.ffn_memory(memory, memory_mask).to(inputs_embeds)
             memory, memory_mask = memory[:, :0], memory_mask[:, :0]
         if kept is not None:
             input_ids, inputs_embeds, mm_token_type_ids = map(kept.take, (input_ids, inputs_embeds, mm_token_type_ids))
@@ -272,6 +268,17 @@ class CoMemPromptMixin:
         return embeds.flatten(1, 2), mask.repeat_interleave(self.config.num_memory_tokens, dim=1)
 
 
+def mask_of_prompt(attention_mask: torch.Tensor | None, input_ids: torch.LongTensor) -> torch.Tensor:
+    """Return the mask of prompts, 1 everywhere if none is given; raise a `ValueError` if it has another shape."""
+    if attention_mask is None:
+        return torch.ones_like(input_ids)
+    if attention_mask.ndim != 2:
+        raise ValueError(
+            f"`attention_mask` must have shape (batch, length) with memory, got {tuple(attention_mask.shape)}."
+        )
+    return attention_mask
+
+
 def without_unknown_seconds(arguments: dict[str, Any], backbone: PreTrainedModel) -> dict[str, Any]:
     """Leave `second_per_grid_ts` out if the backbone does not know it: Qwen2-VL counts frames, Qwen2.5-VL seconds."""
     if "second_per_grid_ts" in arguments and "second_per_grid_ts" not in signature(backbone.forward).parameters:
@@ -279,4 +286,4 @@ def without_unknown_seconds(arguments: dict[str, Any], backbone: PreTrainedModel
     return arguments
 
 
-__all__ = ["CoMemPromptMixin", "PromptWithMemory", "without_unknown_seconds"]
+__all__ = ["CoMemPromptMixin", "PromptWithMemory", "mask_of_prompt", "without_unknown_seconds"]

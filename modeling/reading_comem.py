@@ -12,7 +12,7 @@ from .configuration_comem import CoMemConfig
 from .memory_encoder_comem import CoMemMemoryEncoder, mm_token_types
 from .placement_comem import execution_device
 from .prompt_for_reader_comem import PromptForReader, ReadingInCache, left_padded
-from .prompt_with_memory_comem import IGNORE_INDEX, PromptWithMemory
+from .prompt_with_memory_comem import IGNORE_INDEX, PromptWithMemory, mask_of_prompt
 from .query_pictures_comem import read_after_encoding
 from .reader_comem import LANGUAGE_MODEL, CoMemReader
 
@@ -148,10 +148,7 @@ class CoMemReadingMixin:
                 "A text-only reader needs the prompt's `input_ids`, which its encoder reads, too; `inputs_embeds` "
                 "cannot be combined with `memory_inputs`."
             )
-        if attention_mask is None:
-            attention_mask = torch.ones_like(input_ids)
-        if attention_mask.ndim != 2:
-            raise ValueError(f"`attention_mask` must have shape (batch, length), got {tuple(attention_mask.shape)}.")
+        attention_mask = mask_of_prompt(attention_mask, input_ids)
         memory, memory_mask = self._memory_vectors(memory_inputs, input_ids.shape[0])
         query, prompt = self._encode_prompt(input_ids, attention_mask, **pictures)
         mask = attention_mask.to(self.reader.device).bool()
