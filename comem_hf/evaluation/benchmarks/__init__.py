@@ -1,0 +1,1 @@
+"""The benchmarks of the CoMEM paper, read from the files that their authors publish."""

@@ -1,0 +1,1 @@
+"""Two scorers for each benchmark: the benchmark's own, and that of the CoMEM release."""

@@ -1,0 +1,1 @@
+"""Texts as evaluators read them: answers found in them, normalized, compared."""
