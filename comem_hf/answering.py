@@ -10,7 +10,7 @@ from comem_hf.modeling.memory_item import FOUND_BY_PICTURE, MemoryItem
 from comem_hf.modeling.picture_comem import load_image
 from comem_hf.modeling.query_pictures_comem import count_prompt_positions
 
-from .rag import item_turns
+from .rag import item_content, item_turns
 
 
 WITHOUT_BANK = f"{FOUND_BY_PICTURE}, and there is no picture: answered without the bank."
@@ -36,7 +36,7 @@ def question_inputs(
             without memory), each as a user turn before the question.
         memory_inputs (`MemoryInputs`, *optional*): Memory of the samples.
         picture_first (`bool`, *optional*, defaults to `True`): Whether the picture of a pasted item comes before its
-            text; see [`item_content`].
+            text, and that of the question before the question; see [`item_content`].
 
     Returns:
         `BatchFeature`: The processor's output, with `memory_inputs` if given.
@@ -45,8 +45,7 @@ def question_inputs(
     for question, picture, pasted in zip(questions, pictures, items or [()] * len(questions), strict=True):
         turns, shown = item_turns(pasted, picture_first=picture_first)
         own = [] if picture is None else [picture]
-        content = [*({"type": "image"} for _ in own), {"type": "text", "text": question}]
-        turns.append({"role": "user", "content": content})
+        turns.append({"role": "user", "content": item_content(question, bool(own), picture_first=picture_first)})
         prompts.append(processor.apply_chat_template(turns, add_generation_prompt=True))
         images += [*map(load_image, shown), *own]
     # `verbose=False`: the tokenizer's warning about long prompts would be wrong; see `refuse_too_long`.
@@ -57,7 +56,17 @@ def question_inputs(
 
 
 def count_positions(inputs, config: CoMemConfig) -> int:
-    """Count the positions before the answers of a batch: prompt tokens, image tokens included, and memory vectors.
+    """Count the positions before the answers of a batch, as [`positions_by_question`] does for each.
+
+    Args:
+        inputs (`BatchFeature`): The inputs, as [`question_inputs`] makes them.
+        config ([`CoMemConfig`]): The model's configuration.
+    """
+    return sum(positions_by_question(inputs, config))
+
+
+def positions_by_question(inputs, config: CoMemConfig) -> list[int]:
+    """Count the positions before each answer: prompt tokens, image tokens included, and memory vectors.
 
     What a model takes into its feed-forward layers, pictures or memory vectors, has no positions.
 
@@ -65,11 +74,13 @@ def count_positions(inputs, config: CoMemConfig) -> int:
         inputs (`BatchFeature`): The inputs, as [`question_inputs`] makes them.
         config ([`CoMemConfig`]): The model's configuration.
     """
-    positions = count_prompt_positions(inputs["input_ids"], inputs["attention_mask"], config)
+    prompts = zip(inputs["input_ids"].split(1), inputs["attention_mask"].split(1), strict=True)
+    positions = [count_prompt_positions(ids, mask, config) for ids, mask in prompts]
     memory = inputs.get("memory_inputs")
-    if memory is not None and config.ffn_source != "memory":
-        positions += int(memory["item_mask"].sum()) * memory["memory_embeds"].shape[2]
-    return positions
+    if memory is None or config.ffn_source == "memory":
+        return positions
+    items = memory["item_counts"] if "item_counts" in memory else memory["item_mask"].sum(dim=1)
+    return [count + int(given) * config.num_memory_tokens for count, given in zip(positions, items, strict=True)]
 
 
 def refuse_too_long(model, inputs) -> None:
@@ -91,7 +102,6 @@ def refuse_too_long(model, inputs) -> None:
         )
 
 
-@torch.inference_mode()
 def generate_answers(model, processor, inputs, max_new_tokens: int = 32) -> list[str]:
     """Generate answers greedily, and strip them.
 
@@ -101,7 +111,20 @@ def generate_answers(model, processor, inputs, max_new_tokens: int = 32) -> list
         inputs (`BatchFeature`): The inputs, as [`question_inputs`] makes them.
         max_new_tokens (`int`, *optional*, defaults to `32`): Longest answer, in tokens.
     """
+    texts = generate_texts(model, processor, inputs, max_new_tokens=max_new_tokens, do_sample=False)
+    return [text.strip() for text in texts]
+
+
+@torch.inference_mode()
+def generate_texts(model, processor, inputs, **settings) -> list[str]:
+    """Generate a text for each question.
+
+    Args:
+        model (`CoMemForConditionalGeneration`): The model.
+        processor (`CoMemProcessor`): Its processor.
+        inputs (`BatchFeature`): The inputs, as [`question_inputs`] makes them.
+        **settings: Settings of `generate`, such as `max_new_tokens`.
+    """
     inputs = inputs.to(model.device)
-    output = model.generate(**inputs, max_new_tokens=max_new_tokens, do_sample=False)
-    answers = processor.batch_decode(output[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
-    return [answer.strip() for answer in answers]
+    output = model.generate(**inputs, **settings)
+    return processor.batch_decode(output[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)

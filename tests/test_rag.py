@@ -26,9 +26,10 @@ def test_an_item_is_a_turn_of_what_it_has(picture_first, first):
 
 
 def test_questions_and_training_samples_show_items_in_the_same_words(tiny_processor):
-    question = {"role": "user", "content": [PICTURE, {"type": "text", "text": "What?"}]}
-    sample = TrainingSample([question], [make_image(3)], ITEMS)
+    parts = [PICTURE, {"type": "text", "text": "What?"}]
     for picture_first in (True, False):
+        question = {"role": "user", "content": parts if picture_first else parts[::-1]}
+        sample = TrainingSample([question], [make_image(3)], ITEMS)
         shown = items_in_context(sample, picture_first=picture_first)
         prompt = tiny_processor.apply_chat_template(shown.messages, add_generation_prompt=True)
         expected = tiny_processor(text=[prompt], images=shown.images, return_tensors="pt")
