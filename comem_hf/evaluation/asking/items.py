@@ -80,11 +80,13 @@ class RecordedItems:
 
     def memory_inputs(self, rows: Sequence[Sequence[MemoryItem]]) -> MemoryInputs:
         """Return the items as the model encodes them, with pictures of the size that the protocol says."""
+        if self.protocol.memory_pixels is None:
+            return self.processor.process_memories(rows)
         processor = copy(self.processor)
-        if self.protocol.memory_pixels is not None:
-            processor.memory_min_pixels, processor.memory_max_pixels = self.protocol.memory_pixels
-        shown = [shown_items(row, self.protocol, processor.memory_max_pixels) for row in rows]
-        return processor.process_memories(shown)
+        processor.memory_min_pixels, processor.memory_max_pixels = self.protocol.memory_pixels
+        return processor.process_memories(
+            [shown_items(row, self.protocol, processor.memory_max_pixels) for row in rows]
+        )
 
 
 def shown_items(items: Sequence[MemoryItem], protocol: Protocol, most_pixels: int) -> list[MemoryItem]:
