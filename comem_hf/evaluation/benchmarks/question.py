@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .files.picture_in_table import PictureInTable
+
 
 @dataclass(frozen=True)
 class BenchmarkQuestion:
@@ -13,7 +15,8 @@ class BenchmarkQuestion:
     Args:
         id (`str`): The benchmark's own id of the question.
         question (`str`): The question, as the file has it, without a prompt around it.
-        picture (`Path` or `bytes`, *optional*): The picture's file, or its encoded bytes; `None` if it is missing.
+        picture (`Path`, `bytes` or [`PictureInTable`], *optional*): The picture's file, its encoded bytes, or its place
+            in a table, whose `read()` gives them; `None` if it is missing.
         reference (`Mapping`, *optional*): What the scorers need, by the names of the benchmark's own file; `None` for
             a split without answers. OK-VQA: `answers` (the ten entries as the file has them), `question_type`;
             A-OKVQA: `choices`, `correct_choice_idx`, `direct_answers`, `difficult_direct_answer`; ViQuAE: `answer`
@@ -29,7 +32,7 @@ class BenchmarkQuestion:
 
     id: str
     question: str
-    picture: Path | bytes | None
+    picture: Path | bytes | PictureInTable | None
     reference: Mapping[str, Any] | None
     split: str = ""
     language: str = "en"
