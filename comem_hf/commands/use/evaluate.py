@@ -1,8 +1,5 @@
-"""`comem evaluate`: the same questions without memory, with the items in the prompt, and with memory."""
+"""`comem evaluate`: the same questions without memory, with items in the prompt, and with memory."""
 
-import hashlib
-import shlex
-from json import dumps
 from pathlib import Path
 from typing import Annotated
 
@@ -13,114 +10,121 @@ from comem_hf.commands.common.output import JsonOption
 
 
 def evaluate(
+    benchmarks: Annotated[
+        list[str] | None,
+        typer.Argument(help="Benchmarks, or 'all' [default: questions about the items of the bank].", metavar="NAME"),
+    ] = None,
     model: Annotated[str | None, typer.Option(help="Model folder or Hub id [default: the embedded model].")] = None,
     bank: Annotated[str | None, typer.Option(help="Bank folder or Hub id [default: the embedded bank].")] = None,
     reader: ReaderOption = "adapter",
     questions: Annotated[
         Path | None, typer.Option(help="JSONL of item_id, question, answer [default: the held-out countries].")
     ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Benchmarks: folder of the files, or one with a folder NAME for each.")
+    ] = None,
+    records: Annotated[
+        Path | None, typer.Option(help="Benchmarks: retrieved items of the CoMEM release, in place of a bank.")
+    ] = None,
+    predictions: Annotated[
+        Path | None, typer.Option(help="Benchmarks: score this file of predictions, and ask nothing.")
+    ] = None,
+    way: Annotated[
+        list[str] | None, typer.Option(help="Benchmarks: 'no memory', 'RAG' or 'memory' [default: all three].")
+    ] = None,
     top_k: Annotated[
-        int | None,
-        typer.Option(min=1, help="Items that the top-k ways retrieve. [default: 3, or what the model has slots for]"),
+        list[int] | None,
+        typer.Option(
+            min=1,
+            help="Items that are retrieved; benchmarks take several. "
+            "[default: 3, benchmarks 10, or what the model has slots for]",
+        ),
+    ] = None,
+    protocol: Annotated[
+        str, typer.Option(help="Benchmarks: 'equal' terms for all ways, or the settings of the CoMEM 'release'.")
+    ] = "equal",
+    split: Annotated[str | None, typer.Option(help="Benchmarks: split [default: the one that papers score].")] = None,
+    language: Annotated[list[str] | None, typer.Option(help="Benchmarks: only this language; repeatable.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Benchmarks: only the first so many questions.")] = None,
+    max_new_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Benchmarks: longest answer [default: 512, of the release 1000].")
+    ] = None,
+    vocabulary: Annotated[
+        Path | None, typer.Option(help="OVEN: vocab.txt of bert-base-uncased [default: in the folder, or the Hub's].")
+    ] = None,
+    published: Annotated[
+        Path | None, typer.Option(help="Benchmarks: JSON of published numbers to print beside ours.")
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Questions answered at a time.")] = 16,
     output: Annotated[
         Path | None,
-        typer.Option(help="Also write scores and answers here, as JSON; evaluation.json of a model goes on its card."),
+        typer.Option(
+            help="Also write scores and answers here, as JSON; evaluation.json of a model goes on its card. "
+            "Benchmarks: folder of predictions and report; a run that was interrupted goes on there."
+        ),
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Score a model and its memory bank on questions with known answers.
+    """Score a model, with and without a memory bank, on questions with known answers.
 
-    Exact match after lower-casing and stripping, greedy decoding, the same questions in all rows. Each question's
-    picture is disturbed, so that a search never sees a stored one. A model without a memory encoder takes no bank: it
-    is scored on the held-out countries, alone and with the embedded bank's items in its prompt.
+    Without a benchmark: exact match on questions about items of the bank, greedy decoding, the same questions in all
+    rows. Each question's picture is disturbed, so that a search never sees a stored one. A model without a memory
+    encoder takes no bank: it is scored on the held-out countries, alone and with the embedded bank's items in its
+    prompt.
+
+    With benchmarks (infoseek, oven, mrag, okvqa, aokvqa, viquae, cvqa, infoseek_multilingual): each by its own scorer
+    and by the CoMEM release's, with confidence intervals; several processes share the work under `accelerate launch`.
 
     Example:
         comem evaluate --output evaluation.json
+
+        comem evaluate okvqa viquae --data benchmarks --output runs/mine --top-k 3 --top-k 10
     """
-    from comem_hf.answering import WITHOUT_ENCODER
-    from comem_hf.cards.results import summary
-    from comem_hf.commands.common.loading import load_model, open_bank
-    from comem_hf.commands.common.output import print_json, print_table
-    from comem_hf.default import default_path
-    from comem_hf.evaluation import evaluate as score
-    from comem_hf.evaluation import load_questions, needs_own_model, recall_at_1
-    from comem_hf.modeling.top_k_comem import default_top_k
+    of_benchmarks = {
+        "--data": data,
+        "--records": records,
+        "--predictions": predictions,
+        "--way": way,
+        "--split": split,
+        "--language": language,
+        "--limit": limit,
+        "--max-new-tokens": max_new_tokens,
+        "--vocabulary": vocabulary,
+        "--published": published,
+        "--protocol": None if protocol == "equal" else protocol,
+    }
+    if benchmarks:
+        from comem_hf.commands.use.benchmarks import Choice, evaluate_benchmarks
 
-    if output is not None:  # fails before minutes of work are lost
-        output.parent.mkdir(parents=True, exist_ok=True)
-    file = questions or default_path("questions.jsonl")
-    asked = load_questions(file)
-    loaded, processor = load_model(model, reader, takes_items=bank is not None, top_k=top_k)
-    usual = default_top_k(loaded.config)
-    top_k = top_k or usual
-    memory = open_bank(bank)
-    takes_items = loaded.config.num_memory_tokens > 0
-    if takes_items:
-        memory.attach(loaded, processor)
-    else:
-        typer.echo(WITHOUT_ENCODER, err=True)
-    scores = score(loaded, processor, memory, asked, top_k=top_k, batch_size=batch_size)
-    recall = recall_at_1(memory) if takes_items or not needs_own_model(memory) else {}
-
-    retrieves = any(way.way.endswith("top-k") for way in scores)
-    result = {
-        "command": _command(
+        if questions is not None:
+            raise ValueError("`--questions` are asked without a benchmark; a benchmark has its own.")
+        choice = Choice(
+            names=tuple(benchmarks),
             model=model,
             bank=bank,
-            questions=questions,
-            top_k=None if top_k == usual else top_k,
-            reader=None if reader == "adapter" else reader,
-        ),
-        "model": {"memory_fingerprint": loaded.memory_fingerprint()},
-        "bank": {"items": len(memory)},
-        "data": {"file": file.name, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()},
-        "questions": len(asked),
-        "top_k": top_k if retrieves else None,
-        "scores": [{"way": way.way, "exact_match": way.exact_match, "positions": way.positions} for way in scores],
-        "recall_at_1": recall,
-        "answers": [
-            {"item_id": question.item_id, "question": question.question, "expected": question.answer}
-            | {way.way: way.answers[number] for way in scores}
-            for number, question in enumerate(asked)
-        ],
-    }
-    if output is not None:
-        text = dumps(result, indent=1, ensure_ascii=False) + "\n"
-        output.write_text(text, encoding="utf-8")
-    if json:
-        print_json(result)
+            reader=reader,
+            data=data,
+            records=records,
+            predictions=predictions,
+            ways=tuple(way or ()),
+            top_k=tuple(top_k or ()),
+            protocol=protocol,
+            split=split,
+            languages=tuple(language or ()),
+            limit=limit,
+            max_new_tokens=max_new_tokens,
+            vocabulary=vocabulary,
+            published=published,
+            batch_size=batch_size,
+            output=output,
+        )
+        evaluate_benchmarks(choice, json)
         return
+    from comem_hf.commands.use.own_questions import evaluate_own_questions
 
-    rows = [(way.way, f"{way.exact_match:.3f}", f"{way.positions:.0f}") for way in scores]
-    title = summary(len(asked), result["top_k"], len(memory))
-    print_table(title, ("way", "exact match", "prompt positions"), rows)
-    kinds = sorted({question.kind for question in asked if question.kind})
-    if kinds:
-        rows = [(way.way, *(f"{_share(way, asked, kind):.2f}" for kind in kinds)) for way in scores]
-        print_table("exact match by kind of question", ("way", *kinds), rows)
-    if recall:
-        print_table("retrieval recall@1", ("disturbance", "recall@1"), [(k, f"{v:.3f}") for k, v in recall.items()])
-
-
-def _command(**options: object) -> str:
-    """Return the command line, without defaults and without paths of this machine."""
-    from comem_hf.modeling.local_paths_comem import public_name
-
-    words = ["comem", "evaluate"]
-    for name, value in options.items():
-        if value is not None:
-            words += [f"--{name.replace('_', '-')}", public_name(str(value))]
-    return shlex.join(words)
-
-
-def _share(way, questions, kind: str) -> float:
-    from comem_hf.evaluation import exact_match
-
-    of_kind = [
-        exact_match(answer, question.answer)
-        for answer, question in zip(way.answers, questions, strict=True)
-        if question.kind == kind
-    ]
-    return sum(of_kind) / len(of_kind)
+    given = [name for name, value in of_benchmarks.items() if value]
+    if given:
+        raise ValueError(f"`{given[0]}` is for benchmarks: name one, such as `comem evaluate okvqa {given[0]} ...`.")
+    if top_k and len(top_k) > 1:
+        raise ValueError(f"`--top-k` may be given several times for benchmarks only, got {top_k}.")
+    evaluate_own_questions(model, bank, reader, questions, top_k[0] if top_k else None, batch_size, output, json)

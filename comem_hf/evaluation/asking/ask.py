@@ -8,15 +8,15 @@ from PIL import Image
 from tqdm import tqdm
 
 from comem_hf.answering import generate_texts, positions_by_question, question_inputs
+from comem_hf.evaluation.asking.terms.pictures import question_picture
+from comem_hf.evaluation.asking.terms.prompts import prompt_of
+from comem_hf.evaluation.asking.terms.protocol import Protocol
 from comem_hf.evaluation.benchmarks.question import Benchmark, BenchmarkQuestion
 from comem_hf.modeling.memory_item import MemoryItem
 
 from .items import ItemSource, shown_items
-from .pictures import question_picture
 from .prediction import Prediction
 from .predictions_file import PredictionsFile
-from .prompts import prompt_of
-from .protocol import Protocol
 
 
 NOT_RETRIEVED = "No items were retrieved for the question."

@@ -8,12 +8,11 @@ from typing import Protocol as Interface
 from PIL import Image
 
 from comem_hf.bank import MemoryBank
+from comem_hf.evaluation.asking.terms.pictures import item_picture
+from comem_hf.evaluation.asking.terms.protocol import Protocol
 from comem_hf.evaluation.benchmarks.question import BenchmarkQuestion
 from comem_hf.modeling.memory_inputs import MemoryInputs
 from comem_hf.modeling.memory_item import MemoryItem
-
-from .pictures import item_picture
-from .protocol import Protocol
 
 
 class ItemSource(Interface):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from comem_hf.evaluation.asking.terms.protocol import Protocol
 from comem_hf.evaluation.benchmarks.question import Benchmark
 from comem_hf.files.whole_file import write_durably
 from comem_hf.modeling.top_k_comem import check_top_k
@@ -14,10 +15,9 @@ from .ask import Interview
 from .items import ItemSource
 from .prediction import WAYS, Answers
 from .predictions_file import PredictionsFile
-from .protocol import Protocol
 
 
-RUN_NAME = "run.json"
+RUN_NAME = "settings.json"
 PREDICTIONS = "predictions"
 
 
@@ -33,7 +33,7 @@ class Run:
         settings (`Mapping[str, Any]`): All that the predictions depend on, by name, as JSON holds it; under `"data"`,
             what each benchmark's depend on by its name. A folder with predictions of other settings is refused; other
             benchmarks may be added to it.
-        source (`ItemSource`, *optional*): Where the items come from.
+        source_of (`Callable[[Benchmark], ItemSource]`, *optional*): Gives where the items for a benchmark come from.
         top_k (`Sequence[int]`, *optional*, defaults to `(10,)`): Numbers of items to give.
         batch_size (`int`, *optional*, defaults to `16`): Questions answered at a time.
         max_new_tokens (`int`, *optional*): Longest answer, in tokens; the protocol's if not given.
@@ -49,7 +49,7 @@ class Run:
     folder: Path
     protocol: Protocol
     settings: Mapping[str, Any]
-    source: ItemSource | None = None
+    source_of: Callable[[Benchmark], ItemSource] | None = None
     top_k: Sequence[int] = (10,)
     batch_size: int = 16
     max_new_tokens: int | None = None
@@ -75,7 +75,7 @@ class Run:
             ValueError: If a way is unknown, or the model or the missing items do not allow it.
         """
         has_encoder = self.model.config.num_memory_tokens > 0
-        possible = [WAYS[0]] if self.source is None else [*WAYS[:2], *(WAYS[2:] if has_encoder else ())]
+        possible = [WAYS[0]] if self.source_of is None else [*WAYS[:2], *(WAYS[2:] if has_encoder else ())]
         for way in possible if ways is None else ways:
             if way not in possible:
                 raise ValueError(f"`ways` must be among {possible} with this model and these items, got {way!r}.")
@@ -102,8 +102,8 @@ class Run:
         results = []
         for benchmark in benchmarks:
             answers = []
+            source = None if self.source_of is None else self.source_of(benchmark)
             for way, top_k in chosen:
-                source = None if way == "no memory" else self.source
                 interview = Interview(
                     self.model, self.processor, way, top_k, self.protocol, source, self.max_new_tokens
                 )

@@ -6,9 +6,9 @@ import pytest
 from comem_hf import MemoryItem
 from comem_hf.answering import generate_answers, question_inputs
 from comem_hf.evaluation.asking.items import BankItems, RecordedItems
-from comem_hf.evaluation.asking.prompts import prompt_of
-from comem_hf.evaluation.asking.protocol import EQUAL, RELEASE
 from comem_hf.evaluation.asking.run import RUN_NAME, Run
+from comem_hf.evaluation.asking.terms.prompts import prompt_of
+from comem_hf.evaluation.asking.terms.protocol import EQUAL, RELEASE
 from comem_hf.modeling.picture_comem import load_image
 from tests.conftest import make_image
 from tests.evaluation.asking.conftest import encoded
@@ -22,7 +22,7 @@ def run(model, tiny_processor, bank, tmp_path):
     bank.attach(model, tiny_processor)
 
     def make(folder="run", **options):
-        given = {"settings": SETTINGS, "source": BankItems(bank, 2), "top_k": (1, 2), "batch_size": 2}
+        given = {"settings": SETTINGS, "source_of": lambda _: BankItems(bank, 2), "top_k": (1, 2), "batch_size": 2}
         given |= {"max_new_tokens": 4, "protocol": EQUAL, **options}
         return Run(model, tiny_processor, tmp_path / folder, **given)
 
@@ -63,7 +63,7 @@ def test_predictions_are_the_answers_of_the_published_prompt(run, benchmark_ques
     assert prediction.prediction.strip() == expected and prediction.items == tuple(hit.item.id for hit in hits[0])
 
 
-def test_an_interrupted_run_ends_with_the_files_of_one_that_was_not(run, benchmark_questions, tmp_path):
+def test_an_interrupted_run_ends_with_the_files_of_one_that_was_not(run, bank, benchmark_questions, tmp_path):
     run("whole").answer_all([benchmark_questions])
 
     class StopError(Exception):
@@ -79,7 +79,7 @@ def test_an_interrupted_run_ends_with_the_files_of_one_that_was_not(run, benchma
             return super().memory_inputs(rows)
 
     interrupted = run("parts")
-    interrupted.source = Interrupted(interrupted.source.bank, 2)
+    interrupted.source_of = lambda _: Interrupted(bank, 2)
     with pytest.raises(StopError):
         interrupted.answer_all([benchmark_questions])
     assert any("part0" in name for name in content(tmp_path / "parts"))
@@ -134,7 +134,7 @@ def test_predictions_of_an_unknown_run_are_refused(run, benchmark_questions, tmp
 def test_ways_that_the_items_do_not_allow_are_refused(run):
     assert run().ways(["memory", "no memory"]) == [("no memory", 0), ("memory", 1), ("memory", 2)]
     with pytest.raises(ValueError, match=r"among \['no memory'\] .* got 'RAG'"):
-        run(source=None).ways(["RAG"])
+        run(source_of=None).ways(["RAG"])
     with pytest.raises(ValueError, match="got 'oracle'"):
         run().ways(["oracle"])
 
@@ -163,7 +163,8 @@ def test_recorded_items_are_encoded_as_the_protocol_says(run, benchmark_question
         source = RecordedItems(records, 3, tiny_processor, protocol)
         grids = source.memory_inputs([items])["image_grid_thw"].prod(dim=1) // 4
         assert (grids <= tokens).all() and (grids >= tokens / 2).all()
-        answers = run(protocol.name, protocol=protocol, source=source, top_k=(3,)).answer_all([benchmark_questions])
+        options = {"protocol": protocol, "source_of": lambda _, source=source: source, "top_k": (3,)}
+        answers = run(protocol.name, **options).answer_all([benchmark_questions])
         for answer in answers[0][1][1:]:
             assert [len(prediction.items) for prediction in answer.predictions] == [3, 0, 0, 0, 1]
             assert "No items were retrieved" in answer.predictions[2].problem
@@ -178,5 +179,5 @@ def test_recorded_items_are_read_as_the_same_items_of_a_bank(run, benchmark_ques
     records = {question.id: row for question, row in zip(questions, rows, strict=True)}
     stored = run("stored").answer_all([benchmark_questions])[0][1]
     source = RecordedItems(records, 2, run().processor, EQUAL)
-    encoded_now = run("now", source=source).answer_all([benchmark_questions])[0][1]
+    encoded_now = run("now", source_of=lambda _: source).answer_all([benchmark_questions])[0][1]
     assert [dataclasses.asdict(answer) for answer in encoded_now] == [dataclasses.asdict(answer) for answer in stored]

@@ -1,8 +1,8 @@
 import pytest
 from PIL import Image
 
-from comem_hf.evaluation.asking.pictures import item_picture, question_picture
-from comem_hf.evaluation.asking.protocol import EQUAL, RELEASE
+from comem_hf.evaluation.asking.terms.pictures import item_picture, question_picture
+from comem_hf.evaluation.asking.terms.protocol import EQUAL, RELEASE
 from comem_hf.evaluation.benchmarks.question import BenchmarkQuestion
 from tests.evaluation.asking.conftest import encoded
 

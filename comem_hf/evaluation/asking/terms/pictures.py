@@ -2,6 +2,7 @@
 
 from PIL import Image
 
+from comem_hf.evaluation.benchmarks.files.picture_in_table import PictureInTable
 from comem_hf.evaluation.benchmarks.question import BenchmarkQuestion
 from comem_hf.modeling.picture_comem import load_image
 
@@ -31,7 +32,8 @@ def question_picture(question: BenchmarkQuestion, benchmark: str, way: str, prot
     """
     if question.picture is None:
         raise ValueError("The picture is missing.")
-    image = load_image(question.picture, "the picture")
+    stored = question.picture
+    image = load_image(stored.read() if isinstance(stored, PictureInTable) else stored, "the picture")
     if protocol.name == "equal":
         return _scaled_down(image)
     if benchmark == "viquae":

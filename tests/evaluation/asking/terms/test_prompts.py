@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from comem_hf.evaluation.asking.prompts import CVQA, MULTILINGUAL, prompt_of
+from comem_hf.evaluation.asking.terms.prompts import CVQA, MULTILINGUAL, prompt_of
 from comem_hf.evaluation.benchmarks.question import BenchmarkQuestion
 
 
