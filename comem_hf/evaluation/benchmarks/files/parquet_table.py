@@ -22,7 +22,7 @@ _ROWS_AT_ONCE = 512
 
 
 def parquet_files(folder: Path, names: Sequence[str]) -> list[Path]:
-    """Find the files of a split: `test-00000-of-00010.parquet`, in the folder or `data`, or `default/test/0000.parquet`.
+    """Find the files of a split: `[data/]test-00000-of-00010.parquet` or `default/test/0000.parquet`.
 
     Args:
         folder (`Path`): The folder that was downloaded.

@@ -187,8 +187,8 @@ def whole_json(path: Path) -> Any:
             return json.loads(file.read().decode("utf-8-sig"))
         except json.JSONDecodeError as error:
             raise ValueError(
-                f"{str(path)!r}, line {error.lineno} is no valid JSON ({error.msg} at column {error.colno}); if it was "
-                "cut off, fetch it again."
+                f"{str(path)!r}, line {error.lineno} is no valid JSON ({error.msg} at column {error.colno}); if it "
+                "was cut off, fetch it again."
             ) from error
         except (ValueError, RecursionError) as error:
             raise ValueError(f"{str(path)!r} is no valid JSON ({error}).") from error
