@@ -50,11 +50,8 @@ def read_cvqa(source: Any, split: str, languages: Sequence[str] | None, limit: i
         raise ValueError(f"CVQA in this table has no questions of the language {missing[0]!r}.")
     if missing and len(missing) < len(found):
         logger.warning(f"There are no questions of the languages {missing} in CVQA's table: they are left out.")
-    return [
-        Benchmark("cvqa", language, tuple(questions), table.files)
-        for language, questions in found.items()
-        if questions
-    ]
+    found = {language: tuple(questions) for language, questions in found.items() if questions}
+    return [Benchmark("cvqa", language, questions, table.files) for language, questions in found.items()]
 
 
 def _question(question_id: str, row: Row, subset: str, language: str, picture: Any) -> BenchmarkQuestion:

@@ -77,7 +77,7 @@ def _read(name: str, language: str, path: Path, split: str, places: list[Path], 
     types = _types(types_file) if types_file else None
     if types is None and rows and split != "test":
         logger.warning(
-            f"There is no infoseek_{split}_qtype.jsonl in {str(places[0])!r}: question types are told from the answers."
+            f"{str(places[0])!r} has no infoseek_{split}_qtype.jsonl: question types are told from the answers."
         )
     pictures = oven_pictures(places, (row.filled("image_id") for _, row in rows))
     questions = tuple(

@@ -22,10 +22,10 @@ SETS = {
         )
     },
 }
-"""Splits, and the sets (`oven_{set}.jsonl`) that each is made of; `"val_3k"` is the cut that the CoMEM release scores."""
+"""Splits, and the sets (`oven_{set}.jsonl`) that each is made of; the CoMEM release scores `"val_3k"`."""
 
 TITLES = ("Wiki6M_ver_1_0_title_only.jsonl", "wikipedia_6m.jsonl")
-"""Files of Wikipedia's titles, one of which the scorers search: `wikidata_id`, `wikipedia_title`, or `id`, `content`."""
+"""Files of Wikipedia's titles, of which the scorers search one: `wikidata_id`, `wikipedia_title`; `id`, `content`."""
 
 
 def read_oven(folder: Path, split: str, languages: Sequence[str] | None, limit: int | None) -> list[Benchmark]:

@@ -15,8 +15,8 @@ class BenchmarkQuestion:
     Args:
         id (`str`): The benchmark's own id of the question.
         question (`str`): The question, as the file has it, without a prompt around it.
-        picture (`Path`, `bytes` or [`PictureInTable`], *optional*): The picture's file, its encoded bytes, or its place
-            in a table, whose `read()` gives them; `None` if it is missing.
+        picture (`Path`, `bytes` or [`PictureInTable`], *optional*): The picture's file, its encoded bytes, or its
+            place in a table, whose `read()` gives them; `None` if it is missing.
         reference (`Mapping`, *optional*): What the scorers need, by the names of the benchmark's own file; `None` for
             a split without answers. OK-VQA: `answers` (the ten entries as the file has them), `question_type`;
             A-OKVQA: `choices`, `correct_choice_idx`, `direct_answers`, `difficult_direct_answer`; ViQuAE: `answer`

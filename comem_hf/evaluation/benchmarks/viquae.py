@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from .files.dataset_table import is_saved_dataset
 from .files.picture_files import named_picture
 from .files.rows import Row, UniqueIds, file_of, json_lines
 from .files.tables import no_table, table_of
@@ -15,7 +14,8 @@ def read_viquae(source: Any, split: str, languages: Sequence[str] | None, limit:
     """Read `{split}.jsonl` of `PaulLerner/viquae_dataset`, or the Parquet files that the Hub makes of it.
 
     Args:
-        source (`Path`): A folder with one of these, and the pictures in `images`: the table holds only their names.
+        source (`Path`): A folder with one of these, and the pictures in `images`, in it or beside it: the table
+            holds only their names.
         split (`str`): `"test"`, `"validation"` or `"train"`.
         languages (`Sequence[str]`, *optional*): English only; not read.
         limit (`int`, *optional*): Read so many questions only.
@@ -26,7 +26,7 @@ def read_viquae(source: Any, split: str, languages: Sequence[str] | None, limit:
             f"data set as {split}.jsonl, as Parquet, or as `save_to_disk` writes it."
         )
     rows, files = _rows(source, split)
-    rooms = [source / "images", *([source.parent / "images"] if is_saved_dataset(source) else [])]
+    rooms = [source / "images", source.absolute().parent / "images"]
     ids, questions = UniqueIds("id"), []
     for row in rows:
         if len(questions) == limit:

@@ -22,7 +22,7 @@ _ROWS_AT_ONCE = 512
 
 
 def parquet_files(folder: Path, names: Sequence[str]) -> list[Path]:
-    """Find the files of a split: `test-00000-of-00010.parquet` in the folder or its `data`, `default/test/0000.parquet`.
+    """Find the files of a split: `[data/]test-00000-of-00010.parquet` or `default/test/0000.parquet`.
 
     Args:
         folder (`Path`): The folder that was downloaded.
@@ -135,7 +135,7 @@ def _complete(files: list[Path]) -> list[Path]:
     counts = {int(match[2]) for match in numbered.values() if match and match[2]}
     if counts and max(counts) > len(files):
         logger.warning(
-            f"{str(files[0].parent)!r} has {len(files)} of {max(counts)} files of its split: scores are of a part only."
+            f"{str(files[0].parent)!r} has {len(files)} of the {max(counts)} files of a split: scores are of a part."
         )
     return sorted(files, key=lambda path: (int(numbered[path][1]) if numbered[path] else 0, path.name))
 

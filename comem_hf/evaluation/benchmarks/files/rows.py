@@ -140,7 +140,7 @@ def needed_file(folder: Path, *names: str) -> Path:
     path = file_of([folder], *names)
     if path is None:
         raise ValueError(
-            f"{str(folder)!r} has no {' or '.join(names)}; docs/how-to/benchmarks.md lists the files of each benchmark."
+            f"{str(folder)!r} has no {' or '.join(names)}; docs/how-to/benchmarks.md lists each benchmark's files."
         )
     return path
 
@@ -169,7 +169,7 @@ def json_lines(path: Path) -> Iterator[Row]:
             except (ValueError, RecursionError) as error:
                 reason = f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else error
                 raise ValueError(
-                    f"{str(path)!r}, line {number} is no valid JSON ({reason}); if the file was cut off, fetch it again."
+                    f"{str(path)!r}, line {number} is no valid JSON ({reason}); if it was cut off, fetch it again."
                 ) from error
             if not isinstance(fields, dict):
                 raise ValueError(f"{str(path)!r}, line {number} must be a JSON object, got {_short(fields)}.")
@@ -187,7 +187,7 @@ def whole_json(path: Path) -> Any:
             return json.loads(file.read().decode("utf-8-sig"))
         except json.JSONDecodeError as error:
             raise ValueError(
-                f"{str(path)!r}, line {error.lineno} is no valid JSON ({error.msg} at column {error.colno}); if the file "
+                f"{str(path)!r}, line {error.lineno} is no valid JSON ({error.msg} at column {error.colno}); if it "
                 "was cut off, fetch it again."
             ) from error
         except (ValueError, RecursionError) as error:

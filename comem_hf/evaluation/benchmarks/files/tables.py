@@ -16,8 +16,8 @@ def table_of(source: Any, names: Sequence[str], picture: str | None = "image") -
     """Return the table of a split.
 
     Args:
-        source (`Path`, `datasets.Dataset` or `datasets.DatasetDict`): The data set; or a folder with its Parquet files,
-            or one of `save_to_disk`.
+        source (`Path`, `datasets.Dataset` or `datasets.DatasetDict`): The data set; or a folder with its Parquet
+            files, or one of `save_to_disk`.
         names (`Sequence[str]`): Names that the split goes by.
         picture (`str`, *optional*, defaults to `"image"`): The column of pictures; `None` if there is none.
 
