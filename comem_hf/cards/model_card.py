@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .benchmarks import BENCHMARKS_NAME, BenchmarkResults
 from .check import check_card, read_card
 from .facts.places import describe_places, own_parameters, parameters_by_part
 from .facts.training import describe_training
@@ -28,6 +29,7 @@ def render_model_card(
     repo_id: str,
     *,
     results: Results | None = None,
+    benchmarks: BenchmarkResults | None = None,
     license: str | None = None,
     languages: Sequence[str] = (),
     datasets: Sequence[str] = (),
@@ -39,10 +41,11 @@ def render_model_card(
     """The card of the model in a folder, made from the files there; no weights are read.
 
     Args:
-        folder (`Path`): A full or memory-only checkpoint. The card also reports records of a training, and of an
-            evaluation (`evaluation.json`), in this folder.
+        folder (`Path`): A full or memory-only checkpoint. The card also reports records of a training, of an
+            evaluation (`evaluation.json`) and of benchmarks (`benchmarks.json`), in this folder.
         repo_id (`str`): Name to load the model by.
         results (`Results`, *optional*): Measured results, instead of `evaluation.json` of the folder.
+        benchmarks (`BenchmarkResults`, *optional*): Results of benchmarks, instead of `benchmarks.json` of the folder.
         license (`str`, *optional*): Licence of the weights, by the Hub's identifier.
         languages (`list[str]`, *optional*): ISO 639 codes.
         datasets (`list[str]`, *optional*): Ids of the data sets that it was trained on.
@@ -63,12 +66,16 @@ def render_model_card(
     config = CoMemConfig.from_pretrained(folder)
     if results is None and (folder / RESULTS_NAME).is_file():
         results = Results.load(folder / RESULTS_NAME)
+    if benchmarks is None and (folder / BENCHMARKS_NAME).is_file():
+        benchmarks = BenchmarkResults.load(folder / BENCHMARKS_NAME)
     fingerprint = memory_fingerprint or config.memory_fingerprint
-    if results is not None and fingerprint not in (None, results.memory_fingerprint):
-        raise ValueError(
-            f"The results are of another model: they were measured with the memory fingerprint "
-            f"{results.memory_fingerprint}, and this model has {fingerprint}."
-        )
+    measured = [each for each in (results, benchmarks) if each is not None]
+    for each in measured:
+        if fingerprint not in (None, each.memory_fingerprint):
+            raise ValueError(
+                f"The results are of another model: they were measured with the memory fingerprint "
+                f"{each.memory_fingerprint}, and this model has {fingerprint}."
+            )
     base = config.backbone_name_or_path
     base = None if not base or is_local(base) else base
     name = repo_id.rpartition("/")[2]
@@ -81,8 +88,8 @@ def render_model_card(
         language=list(languages) or None,
         datasets=list(datasets) or None,
         tags=["comem", "memory", config.backbone_config.model_type, *tags],  # duplicates are dropped
-        model_name=name if results else None,
-        eval_results=results.entries() if results else None,
+        model_name=name if measured else None,
+        eval_results=[entry for each in measured for entry in each.entries()] or None,
     )
     text = fill_template(
         "model.md",
@@ -101,6 +108,7 @@ def render_model_card(
         facts=_facts(config, folder, base, fingerprint, bank_id),
         training={name: one_line(value) for name, value in describe_training(folder).items()},
         results=results,
+        benchmarks=benchmarks,
     )
     return mark(text)
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from comem_hf.cards.benchmarks import BENCHMARKS_NAME, BenchmarkResults
 from comem_hf.cards.check import read_card
 from comem_hf.cards.model_card import card_to_publish
 from comem_hf.cards.results import RESULTS_NAME, Results
@@ -22,12 +23,15 @@ COMPANIONS = (
     "generation_config.json",
     "conversion.json",
     RESULTS_NAME,
+    BENCHMARKS_NAME,
     "training_settings.json",
     "LICENSE",
     "LICENSE.md",
     "LICENSE.txt",
     "NOTICE",
 )
+# What `comem evaluate` wrote, and the argument of a card that it becomes.
+_MEASURED = ((RESULTS_NAME, "results", Results), (BENCHMARKS_NAME, "benchmarks", BenchmarkResults))
 _PROCESSOR_FILES = ("processor_config.json", "preprocessor_config.json")
 _WEIGHTS = re.compile(r"model(-\d+-of-\d+)?\.safetensors(\.index\.json)?")
 
@@ -107,13 +111,14 @@ class ModelPublisher:
             target = PushTarget(repo_id, "model", private=private, revision=revision, create_pr=create_pr, token=token)
             stale = [name for name in target.present if _WEIGHTS.fullmatch(name)]
             published = read_card(target.download(CARD_NAME)) if CARD_NAME in target.present else None
-            if RESULTS_NAME in target.present and not (staging / RESULTS_NAME).exists():
-                with suppress(ValueError):  # another file of that name, not written by `comem evaluate`
-                    measured = Results.load(target.download(RESULTS_NAME))
-                    if self.memory_fingerprint in (None, measured.memory_fingerprint):
-                        card["results"] = measured
-                    else:
-                        stale.append(RESULTS_NAME)
+            for name, argument, kind in _MEASURED:
+                if name in target.present and not (staging / name).exists():
+                    with suppress(ValueError):  # another file of that name, not written by `comem evaluate`
+                        measured = kind.load(target.download(name))
+                        if self.memory_fingerprint in (None, measured.memory_fingerprint):
+                            card[argument] = measured
+                        else:
+                            stale.append(name)
             self._write_card(staging, target.address["repo_id"], published, card)
             files = {path.relative_to(staging).as_posix(): path for path in staging.rglob("*") if path.is_file()}
             files |= {name: self.checkpoint.folder / name for name in self.checkpoint.weight_files}

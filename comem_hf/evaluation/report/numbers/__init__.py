@@ -1,0 +1,1 @@
+"""The numbers of a report: scores of answers, and how certain they are."""

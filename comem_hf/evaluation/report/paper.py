@@ -1,0 +1,168 @@
+"""Published numbers beside ours, where they measure the same thing.
+
+The paper is "Towards General Continuous Memory for Vision-Language Models" (arXiv 2505.17670). Its tables are not
+repeated here: a number that nobody can check against its source is worse than none. Who has the paper at hand writes
+the numbers of interest to a JSON file (see [`load_published`]), and the report puts them beside its own.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from .result import ReportSettings
+
+
+PAPER = "https://arxiv.org/abs/2505.17670"
+RELEASE = "https://github.com/WenyiWU0111/CoMEM/tree/65de858"
+
+# Lines of the question files in the release, and so how many questions its numbers are of: folders
+# `CoMEM-inference/infoseek/val_dataset` and `CoMEM-inference/OVEN` (3,000 entity questions and 3,291 query questions).
+# Its scripts ask RAG only the first 2,000 of the translated questions, and drop questions whose picture is missing.
+RELEASE_QUESTIONS = {
+    ("infoseek", "en"): 4708,
+    ("infoseek_multilingual", "zh"): 4708,
+    ("infoseek_multilingual", "ru"): 4708,
+    ("infoseek_multilingual", "es"): 4708,
+    ("infoseek_multilingual", "bg"): 4708,
+    ("infoseek_multilingual", "pt"): 4706,
+    ("oven", "en"): 6291,
+}
+
+
+@dataclass(frozen=True)
+class PublishedNumber:
+    """A number of a published table, with what it was measured on.
+
+    Args:
+        benchmark (`str`): The benchmark, by its name here.
+        language (`str`): Language of the questions.
+        scorer (`str`): The scorer that it was measured with: `"release"` for the paper's own tables.
+        questions (`int`): Number of questions that it is a mean of.
+        protocol (`str`): The protocol: `"release"` for the paper's own tables.
+        model (`str`): Id or name of the model.
+        way (`str`): `"no memory"`, `"RAG"` or `"memory"`.
+        top_k (`int`): Items per question; 0 without items.
+        value (`float`): The number, 0 to 100.
+        source (`str`): Where it stands: an address and the number of the table.
+    """
+
+    benchmark: str
+    language: str
+    scorer: str
+    questions: int
+    protocol: str
+    model: str
+    way: str
+    top_k: int
+    value: float
+    source: str
+
+
+def load_published(path: Path) -> tuple[PublishedNumber, ...]:
+    """Read published numbers from a JSON file: a list of objects with the fields of [`PublishedNumber`].
+
+    Args:
+        path (`Path`): The file.
+
+    Raises:
+        ValueError: If the file cannot be read, or an entry lacks a field, has another one or one of another type.
+    """
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"Cannot read published numbers from {str(path)!r}: {error}.") from error
+    if not isinstance(entries, list):
+        raise ValueError(f"{str(path)!r} must hold a list of published numbers, got a {type(entries).__name__}.")
+    return tuple(_number(entry, f"Published number {at} of {str(path)!r}") for at, entry in enumerate(entries, 1))
+
+
+def _number(entry: Any, what: str) -> PublishedNumber:
+    kinds = {field.name: (int, float) if field.type is float else field.type for field in fields(PublishedNumber)}
+    if not isinstance(entry, dict) or entry.keys() != kinds.keys():
+        raise ValueError(f"{what} must have the fields {', '.join(kinds)} and no other, got {entry!r}.")
+    for name, kind in kinds.items():
+        if not isinstance(entry[name], kind) or isinstance(entry[name], bool):
+            wanted = {str: "a text", int: "a whole number"}.get(kind, "a number")
+            raise ValueError(f"`{name}` of {what[0].lower() + what[1:]} must be {wanted}, got {entry[name]!r}.")
+    if not 0 <= entry["value"] <= 100:
+        raise ValueError(f"`value` of {what[0].lower() + what[1:]} must be from 0 to 100, got {entry['value']!r}.")
+    return PublishedNumber(**entry)
+
+
+def stand_beside(
+    benchmark: dict[str, Any], settings: ReportSettings, published: Sequence[PublishedNumber]
+) -> dict[str, Any]:
+    """Find the published numbers that measure the same as ours, or say why there are none.
+
+    Args:
+        benchmark (`dict`): A benchmark of the report, as in `report.json`.
+        settings (`ReportSettings`): The settings of the run. Without memory, a model is its backbone, so that
+            published numbers of the backbone compare, too.
+        published (`Sequence[PublishedNumber]`): Published numbers.
+
+    Returns:
+        `dict`: `{"numbers": [{"way", "top_k", "scorer", "value", "here", "source"}], "reason": str}`; the reason is
+        empty if there are numbers.
+    """
+    known = [row for row in published if (row.benchmark, row.language) == (benchmark["name"], benchmark["language"])]
+    if not known:
+        return {"numbers": [], "reason": _nothing_known(benchmark, bool(published))}
+    differences = [_differences(row, benchmark, settings) for row in known]
+    numbers = [
+        {
+            "way": row.way,
+            "top_k": row.top_k,
+            "scorer": row.scorer,
+            "value": row.value,
+            "here": _here(row, benchmark),
+            "source": row.source,
+        }
+        for row, different in zip(known, differences, strict=True)
+        if not different
+    ]
+    if numbers:
+        return {"numbers": numbers, "reason": ""}
+    nearest = min(range(len(known)), key=lambda number: len(differences[number]))
+    words = "; ".join(differences[nearest])
+    return {"numbers": [], "reason": f"Not comparable with {known[nearest].source}, which has {words}."}
+
+
+def _here(row: PublishedNumber, benchmark: dict[str, Any]) -> float:
+    way = next(way for way in benchmark["ways"] if (way["way"], way["top_k"]) == (row.way, row.top_k))
+    return next(score["score"] for score in way["scores"] if score["scorer"] == row.scorer)
+
+
+def _nothing_known(benchmark: dict[str, Any], some: bool) -> str:
+    questions = RELEASE_QUESTIONS.get((benchmark["name"], benchmark["language"]))
+    why = "the file of published numbers has none for this benchmark and language" if some else "none were given"
+    reason = f"No published number stands beside these: {why}"
+    if questions not in (None, benchmark["questions"]):
+        reason += (
+            f", and the paper's ({PAPER}) would not compare, because its release asks {questions:,} questions, not "
+            f"{benchmark['questions']:,}"
+        )
+    return f"{reason}."
+
+
+def _differences(row: PublishedNumber, benchmark: dict[str, Any], settings: ReportSettings) -> list[str]:
+    ways = {(way["way"], way["top_k"]) for way in benchmark["ways"]}
+    scorers = {score["scorer"] for score in benchmark["ways"][0]["scores"]}
+    found = []
+    models = [settings.model] if row.way == "memory" else [settings.model, settings.backbone]
+    if _plain(row.model) not in map(_plain, models):
+        found.append(f"the model {row.model} (here {' on '.join(filter(None, models))})")
+    if row.protocol != settings.protocol:
+        found.append(f"the protocol {row.protocol!r} (here {settings.protocol!r})")
+    if row.questions != benchmark["questions"]:
+        found.append(f"{row.questions:,} questions (here {benchmark['questions']:,})")
+    if row.scorer not in scorers:
+        found.append(f"the scorer {row.scorer!r} (not among those here)")
+    if (row.way, row.top_k) not in ways:
+        found.append(f"the way {row.way!r} with {row.top_k} items (not among those here)")
+    return found
+
+
+def _plain(model: str | None) -> str:
+    return (model or "").rpartition("/")[2].lower()

@@ -1,0 +1,171 @@
+"""The report as Markdown: a table for each benchmark and language, made from what `report.json` holds."""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from comem_hf.cards.generated import one_line
+
+from .result import way_title
+
+
+MOST_PARTS = 12  # columns of a break-down that a page still shows; beyond, it is in the JSON alone
+MOST_PROBLEMS = 10
+
+
+def render_markdown(contents: dict[str, Any], plots: Sequence[str] = ()) -> str:
+    """Return the report as Markdown.
+
+    Args:
+        contents (`dict`): What [`report_contents`] gave, or `report.json` holds.
+        plots (`Sequence[str]`, *optional*): File names of plots beside the report.
+    """
+    settings, intervals = contents["settings"], contents["intervals"]
+    blocks = [
+        f"# Benchmarks of {one_line(settings['model'])}",
+        f"Scores from 0 to 100. In brackets: {intervals['level']:.0%} confidence intervals, the percentiles of "
+        f"{intervals['resamples']:,} bootstrap resamples of the questions within each group of a scorer; all ways are "
+        "measured on the same resamples, so that the differences are paired. An interval without width means that all "
+        "answers of a group scored the same, not that the score is certain. A question that could not be asked counts "
+        "as answered wrong. Prompt positions are the mean of the questions that were asked, with picture tokens and "
+        "memory vectors.",
+        *(f"![{name.removesuffix('.png').replace('_', ' ')}]({name})" for name in plots),
+    ]
+    for benchmark in contents["benchmarks"]:
+        blocks += _benchmark(benchmark)
+    blocks += ["## Settings", _table(("setting", "value"), _settings(settings, contents["benchmarks"]))]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _benchmark(benchmark: dict[str, Any]) -> Iterable[str]:
+    ways, scorers = benchmark["ways"], benchmark["ways"][0]["scores"]
+    yield f"## {one_line(benchmark['name'])} ({one_line(benchmark['language'])}), {benchmark['questions']:,} questions"
+    if not scorers:
+        yield "These questions have no published answers: they can be answered, not scored."
+    yield _table(("way", *map(_column, scorers), *_PLAIN_COLUMNS), map(_row, ways))
+    for number, score in enumerate(scorers):
+        notes = [*_left_out(benchmark, number), *_unextractable(ways, number)]
+        if notes:
+            yield f"{_column(score)}: {'; '.join(notes)}."
+    if benchmark["differences"]:
+        yield "Paired differences, in points:"
+        yield _table(("difference", *map(_column, scorers)), map(_difference, benchmark["differences"]))
+    for part in ("split", "kind"):
+        yield from _break_down(benchmark, part)
+    yield from _problems(ways)
+    yield from _published(benchmark["published"])
+
+
+_PLAIN_COLUMNS = ("prompt positions", "problems")
+
+
+def _row(way: dict[str, Any]) -> list[str]:
+    scores = [f"{score['score']:.2f} [{score['low']:.1f}, {score['high']:.1f}]" for score in way["scores"]]
+    positions = "none asked" if way["positions"] is None else f"{way['positions']:,.0f}"
+    return [way_title(way["way"], way["top_k"]), *scores, positions, str(len(way["problems"]))]
+
+
+def _difference(row: dict[str, Any]) -> list[str]:
+    of, to = way_title(row["way"], row["top_k"]), way_title(row["minus"]["way"], row["minus"]["top_k"])
+    cells = [
+        f"{_signed(score['difference'], 2)} [{_signed(score['low'], 1)}, {_signed(score['high'], 1)}]"
+        for score in row["scores"]
+    ]
+    return [f"{of} − {to}", *cells]
+
+
+def _signed(value: float, digits: int) -> str:
+    return f"{round(value, digits) + 0.0:+.{digits}f}".replace("-", "−")
+
+
+def _column(score: dict[str, Any]) -> str:
+    return one_line(f"{score['scorer']}: {score['metric']}")
+
+
+def _left_out(benchmark: dict[str, Any], number: int) -> Iterable[str]:
+    left_out = benchmark["questions"] - benchmark["ways"][0]["scores"][number]["questions"]
+    if left_out:
+        yield f"{left_out:,} questions are left out by this scorer"
+
+
+def _unextractable(ways: Sequence[dict], number: int) -> Iterable[str]:
+    found = [
+        f"{way['scores'][number]['unextractable']:,} ({way_title(way['way'], way['top_k'])})"
+        for way in ways
+        if way["scores"][number]["unextractable"]
+    ]
+    if found:
+        yield f"texts in which no answer was found: {', '.join(found)}"
+
+
+def _break_down(benchmark: dict[str, Any], part: str) -> Iterable[str]:
+    ways = benchmark["ways"]
+    for number, score in enumerate(ways[0]["scores"]):
+        parts = score[f"by_{part}"]
+        if not parts:
+            continue
+        if len(parts) > MOST_PARTS:
+            yield f"{_column(score)}, by {part}: {len(parts)} of them, in `report.json`."
+            continue
+        header = ("way", *(f"{one_line(each[part])} ({each['questions']:,})" for each in parts))
+        rows = (
+            [
+                way_title(way["way"], way["top_k"]),
+                *(f"{each['mean']:.1f}" for each in way["scores"][number][f"by_{part}"]),
+            ]
+            for way in ways
+        )
+        yield f"{_column(score)}, mean by {part} (questions); the intervals are in `report.json`:"
+        yield _table(header, rows)
+
+
+def _problems(ways: Sequence[dict]) -> Iterable[str]:
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for way in ways:
+        for problem in way["problems"]:
+            reasons.setdefault((problem["id"], problem["problem"]), []).append(way_title(way["way"], way["top_k"]))
+    if not reasons:
+        return
+    lines = [
+        f"* {one_line(question)}: {one_line(problem)} ({'; '.join(found) if len(found) < len(ways) else 'all ways'})"
+        for (question, problem), found in list(reasons.items())[:MOST_PROBLEMS]
+    ]
+    if len(reasons) > MOST_PROBLEMS:
+        lines.append(f"* and {len(reasons) - MOST_PROBLEMS:,} more, in `report.json`")
+    yield "Not asked, and so counted wrong:"
+    yield "\n".join(lines)
+
+
+def _published(published: dict[str, Any]) -> Iterable[str]:
+    if published["numbers"]:
+        yield "Published numbers of the same benchmark, scorer, protocol, model and number of questions:"
+        yield _table(
+            ("way", "scorer", "published", "here", "source"),
+            (
+                [way_title(row["way"], row["top_k"]), row["scorer"], f"{row['value']:.2f}", f"{row['here']:.2f}"]
+                + [row["source"]]
+                for row in published["numbers"]
+            ),
+        )
+    else:
+        yield published["reason"]
+
+
+def _settings(settings: dict[str, Any], benchmarks: Sequence[dict]) -> Iterable[list[str]]:
+    for name, value in settings.items():
+        if value in (None, {}, ""):
+            continue
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        yield [name.replace("_", " "), f"`{text}`"]
+    for benchmark in benchmarks:
+        for file in benchmark["files"]:
+            yield [
+                f"data of {benchmark['name']} ({benchmark['language']})",
+                f"`{file['file']}`, sha256 `{file['sha256']}`",
+            ]
+
+
+def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    header = list(header)
+    lines = [header, ["---"] + ["---:"] * (len(header) - 1)] if len(header) > 2 else [header, ["---", "---"]]
+    return "\n".join(f"| {' | '.join(map(one_line, cells))} |" for cells in [*lines, *rows])
