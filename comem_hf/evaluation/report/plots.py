@@ -12,6 +12,8 @@ from typing import Any
 
 from comem_hf.modeling.installation_comem import how_to_install
 
+from .result import shown_score
+
 
 _LOOKS = {
     "no memory": {"color": "#555555", "marker": "D", "linestyle": (0, (4, 3))},
@@ -87,7 +89,7 @@ def _draw(contents: dict[str, Any], path: Path, draw: Callable, label: str) -> N
         drawn = {}
         for axes, benchmark in zip(every, benchmarks, strict=False):
             axes.set_title(_drawable(f"{benchmark['name']} ({benchmark['language']})"))
-            axes.set_ylabel(textwrap.fill(_drawable(_score(benchmark["ways"][0])["metric"]), 30))
+            axes.set_ylabel(textwrap.fill(_drawable(shown_score(benchmark["ways"][0]["scores"])["metric"]), 30))
             axes.set_xlabel(label)
             axes.yaxis.set_major_locator(MaxNLocator(6, steps=(1, 2, 5, 10)))
             axes.spines[["top", "right"]].set_visible(False)
@@ -159,15 +161,10 @@ def _series(benchmark: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
     """For each way its points, by number of items."""
     series: dict[str, list] = {}
     for way in sorted(benchmark["ways"], key=lambda way: way["top_k"]):
-        score = _score(way)
+        score = shown_score(way["scores"])
         point = {"items": way["top_k"], "positions": way["positions"]}
         series.setdefault(way["way"], []).append(point | {key: score[key] for key in ("score", "low", "high")})
     return series
-
-
-def _score(way: dict[str, Any]) -> dict[str, Any]:
-    """The official score where there is one; a plot shows one score."""
-    return next((score for score in way["scores"] if score["scorer"] == "official"), way["scores"][0])
 
 
 def _scores(points: list[dict[str, Any]]) -> list[float]:
