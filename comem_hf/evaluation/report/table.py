@@ -37,9 +37,30 @@ def render_markdown(contents: dict[str, Any], plots: Sequence[str] = ()) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
+def summary_tables(contents: dict[str, Any]) -> list[tuple[str, list[str], list[list[str]]]]:
+    """Return title, names of columns and rows of the table of each benchmark, for a terminal.
+
+    Args:
+        contents (`dict`): As for [`render_markdown`].
+    """
+    return [
+        (
+            _title(benchmark),
+            ["way", *map(_column, benchmark["ways"][0]["scores"]), *_PLAIN_COLUMNS],
+            list(map(_row, benchmark["ways"])),
+        )
+        for benchmark in contents["benchmarks"]
+    ]
+
+
+def _title(benchmark: dict[str, Any]) -> str:
+    name, language = one_line(benchmark["name"]), one_line(benchmark["language"])
+    return f"{name} ({language}), {benchmark['questions']:,} questions"
+
+
 def _benchmark(benchmark: dict[str, Any]) -> Iterable[str]:
     ways, scorers = benchmark["ways"], benchmark["ways"][0]["scores"]
-    yield f"## {one_line(benchmark['name'])} ({one_line(benchmark['language'])}), {benchmark['questions']:,} questions"
+    yield f"## {_title(benchmark)}"
     if not scorers:
         yield "These questions have no published answers: they can be answered, not scored."
     yield _table(("way", *map(_column, scorers), *_PLAIN_COLUMNS), map(_row, ways))
