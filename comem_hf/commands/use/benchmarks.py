@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 ALL = "all"
 TOP_K = 10  # as published
 OTHER_CODE = "predictions"
+VOCABULARY = "google-bert/bert-base-uncased", "vocab.txt"
 NO_PREDICTION = "There is no prediction for the question."
 
 
@@ -62,7 +63,7 @@ def evaluate_benchmarks(choice: Choice, json: bool) -> None:
     from comem_hf.evaluation.report.plots import require_matplotlib
     from comem_hf.evaluation.report.report import write_report
     from comem_hf.evaluation.report.table import summary_tables
-    from comem_hf.evaluation.scoring import extracted_answer
+    from comem_hf.evaluation.scoring import extract_answer
 
     _check(choice)
     require_matplotlib()  # as all that can fail, before the work
@@ -75,7 +76,9 @@ def evaluate_benchmarks(choice: Choice, json: bool) -> None:
         results, settings = _answered(benchmarks, choice, scorers)
     if settings is None:  # another process writes the report
         return
-    contents = write_report(results, settings, choice.output, extract=extracted_answer, published=published)
+    contents = write_report(
+        results, settings, choice.output, extract=lambda text, question: extract_answer(text), published=published
+    )
     if json:
         print_json(contents)
         return
@@ -134,7 +137,27 @@ def _scorers(benchmark: "Benchmark", choice: Choice) -> tuple:
 
     if any(question.reference is None for question in benchmark.questions):
         return ()
-    return tuple(scorers_of(benchmark, vocabulary=choice.vocabulary))
+    vocabulary = _vocabulary(choice) if benchmark.name == "oven" else None
+    return scorers_of(benchmark, vocabulary=vocabulary)
+
+
+def _vocabulary(choice: Choice) -> Path:
+    """The vocabulary that OVEN's titles are cut into pieces with."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError
+
+    if choice.vocabulary is not None:
+        return choice.vocabulary
+    beside = _folder_of("oven", choice.data) / VOCABULARY[1]
+    if beside.is_file():
+        return beside
+    try:
+        return Path(hf_hub_download(*VOCABULARY))
+    except (OSError, HfHubHTTPError) as error:
+        raise ValueError(
+            f"OVEN's titles are searched by word pieces of {VOCABULARY[0]}, whose {VOCABULARY[1]} is neither beside its "
+            f"files nor on the Hub now: name it with `--vocabulary` ({type(error).__name__})."
+        ) from error
 
 
 def _answered(benchmarks, choice: Choice, scorers) -> "tuple[list[BenchmarkResult], ReportSettings | None]":

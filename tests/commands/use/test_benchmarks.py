@@ -1,0 +1,155 @@
+"""`comem evaluate NAME...`, on small files in the benchmarks' own forms."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from comem_hf.evaluation.benchmarks import BENCHMARKS
+
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "benchmarks"
+DATA = GOLDEN / "formats"
+VOCABULARY = ("--vocabulary", GOLDEN / "scorers" / "bert_base_uncased_vocab.txt")
+LANGUAGES = {"cvqa": 5, "infoseek_multilingual": 5}
+SAME = ("report.md", "report.json", "score_by_items.png", "score_by_positions.png", "model-index.yaml")
+
+
+@pytest.fixture
+def evaluate(comem, model_folder, bank_folder, tmp_path):
+    """Runs `comem evaluate` on the tiny model and bank."""
+    common = ["--model", model_folder, "--data", DATA, "--output", tmp_path / "run", "--max-new-tokens", 3]
+
+    def run(*arguments, bank=bank_folder):
+        return comem("evaluate", *arguments, *common, *(["--bank", bank] if bank else []))
+
+    return run
+
+
+def contents(folder: Path, *parts: str) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.joinpath(*parts).iterdir()) if path.is_file()}
+
+
+def test_all_eight_are_answered_in_three_ways_and_an_interrupted_run_ends_with_the_same_report(
+    evaluate, tmp_path, monkeypatch
+):
+    arguments = ["all", "--top-k", 1, "--top-k", 2, *VOCABULARY]
+    code, output, errors = evaluate(*arguments)
+    assert code == 0, errors
+    rows = [line.split("\t") for line in output.splitlines()]
+    assert len(rows) == 5 * sum(LANGUAGES.get(name, 1) for name in BENCHMARKS)
+    assert {row[1] for row in rows} == {"no memory", "RAG, k = 1", "RAG, k = 2", "memory, k = 1", "memory, k = 2"}
+    report = json.loads((tmp_path / "run" / "report.json").read_text(encoding="utf-8"))
+    assert {benchmark["name"] for benchmark in report["benchmarks"]} == {*BENCHMARKS}
+    for benchmark in report["benchmarks"]:
+        assert {score["scorer"] for score in benchmark["ways"][0]["scores"]} == {"official", "release"}
+    assert str(tmp_path) not in json.dumps(report) and str(DATA) not in json.dumps(report)
+
+    whole, predictions = contents(tmp_path / "run"), contents(tmp_path / "run", "predictions")
+    # As if the run had ended in the middle of a line of the last file but one.
+    *_, cut, lost = sorted((tmp_path / "run" / "predictions").iterdir())
+    lost.unlink()
+    cut.rename(cut.with_suffix(".part0.jsonl"))
+    part = cut.with_suffix(".part0.jsonl")
+    part.write_bytes(part.read_bytes()[:-9])
+    assert evaluate(*arguments)[0] == 0
+    assert contents(tmp_path / "run", "predictions") == predictions
+    again = contents(tmp_path / "run")
+    assert {name: again[name] for name in SAME} == {name: whole[name] for name in SAME}
+
+
+def test_items_of_the_release_are_pasted_and_encoded_as_it_did(evaluate, tmp_path):
+    arguments = ["infoseek", "okvqa", "--records", DATA / "comem_release", "--protocol", "release", "--top-k", 2]
+    code, output, errors = evaluate(*arguments, bank=None)
+    assert code == 0, errors
+    predictions = tmp_path / "run" / "predictions"
+    rows = [json.loads(line) for line in (predictions / "infoseek.en.memory-2.jsonl").read_text().splitlines()]
+    assert rows[0]["items"] == ["infoseek_val_00000000/0", "infoseek_val_00000000/1"] and not rows[0]["problem"]
+    assert [row["problem"] for row in rows if not row["items"]] == ["No items were retrieved for the question."] * 2
+    report = json.loads((tmp_path / "run" / "report.json").read_text(encoding="utf-8"))
+    assert report["settings"]["protocol"] == "release"
+    assert report["settings"]["sampling"] == {
+        "memory": {"temperature": 0.1, "top_p": 0.001, "repetition_penalty": 1.05}
+    }
+    assert "--protocol release" in report["settings"]["command"]
+
+
+def test_predictions_of_other_code_are_scored(evaluate):
+    released = DATA / "comem_release" / "predictions"
+    code, output, _ = evaluate("okvqa", "--predictions", released / "okvqa_qwen2.5_baseline.jsonl", bank=None)
+    assert code == 0
+    title, way, official, release, _, problems = output.strip().split("\t")
+    assert (title, way, problems) == ("okvqa (en), 4 questions", "predictions", "0")
+    # chess: 6 of 10 wrote it; pear: 4 of 10; the release takes "dogs bed" for right where "dog's bed" was written.
+    assert official.split()[0] != "0.00" and release.split()[0] != "0.00"
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_predictions_of_one(evaluate, model_folder, bank_folder, tmp_path):
+    assert evaluate("okvqa", "infoseek", "--batch-size", 2, "--top-k", 2)[0] == 0
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0"]
+    command += ["-m", "comem_hf", "evaluate", "okvqa", "infoseek", "--batch-size", "2", "--top-k", "2"]
+    command += ["--model", model_folder, "--bank", bank_folder, "--data", DATA, "--output", tmp_path / "two"]
+    command += ["--max-new-tokens", "3"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    result = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=environment, timeout=300)
+    assert result.returncode == 0, result.stderr
+    assert contents(tmp_path / "two", "predictions") == contents(tmp_path / "run", "predictions")
+    assert len(result.stdout.splitlines()) == 2 * 3  # one process prints
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["vqav2"], "Benchmarks are infoseek, .* and 'all', got 'vqav2'"),
+        (["okvqa", "--data", ""], "`--data` must name the folder"),
+        (["okvqa", "--protocol", "published"], r"`--protocol` must be one of \['equal', 'release'\], got 'published'"),
+        (["okvqa", "--way", "oracle"], "`ways` must be among .*got 'oracle'"),
+        (["okvqa", "--records", DATA], "`--bank` or `--records`, not both"),
+        (["okvqa", "--questions", "q.jsonl"], "`--questions` are asked without a benchmark"),
+        (["okvqa", "--language", "es"], "`--language` of okvqa must be among"),
+        (["okvqa", "--split", "dev"], "`split` of 'okvqa' must be one of"),
+        (["okvqa", "mrag", "--predictions", "x.jsonl"], "`--predictions` are of one benchmark"),
+        (["cvqa", "--predictions", DATA / "comem_release/predictions/cvqa_qwen2.5_baseline.jsonl"], "of one language"),
+        (
+            ["viquae", "--predictions", DATA / "comem_release/predictions/okvqa_qwen2.5_baseline.jsonl"],
+            "no question of",
+        ),
+        (["okvqa", "--published", "missing.json"], "Cannot read published numbers"),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_questions_are_asked(evaluate, tmp_path, arguments, message):
+    code, output, errors = evaluate(*arguments)
+    assert (code, output) == (2, "")
+    assert re.search(message, errors), errors
+    assert not (tmp_path / "run" / "predictions").exists()
+
+
+def test_options_of_benchmarks_need_one(comem):
+    code, _, errors = comem("evaluate", "--data", DATA)
+    assert code == 2 and "`--data` is for benchmarks: name one" in errors
+    code, _, errors = comem("evaluate", "--top-k", 1, "--top-k", 2)
+    assert code == 2 and "`--top-k` may be given several times for benchmarks only" in errors
+
+
+def test_a_folder_of_another_run_is_refused(evaluate):
+    assert evaluate("okvqa", "--way", "no memory", "--limit", 2)[0] == 0
+    code, _, errors = evaluate("okvqa", "--way", "no memory", "--limit", 3)
+    assert code == 2 and "holds predictions of another run: `further` was" in errors
+
+
+def test_a_split_without_answers_is_answered_and_not_scored(evaluate, tmp_path):
+    code, output, errors = evaluate("aokvqa", "--split", "test", "--way", "no memory")
+    assert code == 0, errors
+    assert output.split("\t")[:2] == ["aokvqa (en), 1 questions", "no memory"]
+    assert "not scored" in (tmp_path / "run" / "report.md").read_text(encoding="utf-8")
+
+
+def test_without_items_the_model_is_asked_alone(evaluate):
+    code, output, errors = evaluate("okvqa", bank=None)
+    assert code == 0 and [line.split("\t")[1] for line in output.splitlines()] == ["no memory"]
+    assert "asked without items alone" in errors
