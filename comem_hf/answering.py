@@ -91,7 +91,6 @@ def refuse_too_long(model, inputs) -> None:
         )
 
 
-@torch.inference_mode()
 def generate_answers(model, processor, inputs, max_new_tokens: int = 32) -> list[str]:
     """Generate answers greedily, and strip them.
 
@@ -101,7 +100,29 @@ def generate_answers(model, processor, inputs, max_new_tokens: int = 32) -> list
         inputs (`BatchFeature`): The inputs, as [`question_inputs`] makes them.
         max_new_tokens (`int`, *optional*, defaults to `32`): Longest answer, in tokens.
     """
+    return read_answers(processor, inputs, generate_sequences(model, inputs, max_new_tokens))
+
+
+@torch.inference_mode()
+def generate_sequences(model, inputs, max_new_tokens: int = 32) -> torch.LongTensor:
+    """Generate answers greedily; return the tokens of prompts and answers.
+
+    Args:
+        model (`CoMemForConditionalGeneration`): The model.
+        inputs (`BatchFeature`): The inputs, as [`question_inputs`] makes them; moved to the model's device.
+        max_new_tokens (`int`, *optional*, defaults to `32`): Longest answer, in tokens.
+    """
     inputs = inputs.to(model.device)
-    output = model.generate(**inputs, max_new_tokens=max_new_tokens, do_sample=False)
-    answers = processor.batch_decode(output[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+    return model.generate(**inputs, max_new_tokens=max_new_tokens, do_sample=False)
+
+
+def read_answers(processor, inputs, sequences: torch.LongTensor) -> list[str]:
+    """Return the answers in what [`generate_sequences`] returned, stripped.
+
+    Args:
+        processor (`CoMemProcessor`): The model's processor.
+        inputs (`BatchFeature`): The inputs, as [`question_inputs`] makes them.
+        sequences (`torch.LongTensor` of shape `(batch, length)`): Prompts and answers.
+    """
+    answers = processor.batch_decode(sequences[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
     return [answer.strip() for answer in answers]
