@@ -209,7 +209,7 @@ def _parts(rows: PromptWithMemory, size: int) -> Iterator[PromptWithMemory]:
 
 
 def _of_rows(memory: FfnMemory, rows: list[int]) -> FfnMemory:
-    return memory._replace(keys=memory.keys[rows], values=memory.values[rows])
+    return FfnMemory(memory.keys[rows], memory.values[rows], memory.scale, memory.dropout)
 
 
 def _answer(model, new_tokens: torch.LongTensor, eos_token_id: int | Sequence[int] | None) -> torch.LongTensor:

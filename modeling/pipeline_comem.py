@@ -258,8 +258,8 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
         memory_inputs = generate_kwargs.pop("memory_inputs", None)
         if explain and memory_inputs is not None:
             raise ValueError(
-                "`explain` cannot be combined with `memory_inputs` in `generate_kwargs`, which have no `memories` to be "
-                "shown with the answer: give `memories` or a bank, or call `generate` and `item_influences`."
+                "`explain` cannot be combined with `memory_inputs` in `generate_kwargs`, which have no `memories` to "
+                "be shown with the answer: give `memories` or a bank, or call `generate` and `item_influences`."
             )
         memories, found = self._memories(samples, top_k, search_kwargs, given=memory_inputs is not None)
         if found is not None:
