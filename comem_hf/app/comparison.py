@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from comem_hf.answering import count_positions, generate_answers, question_inputs
+from comem_hf.answering import count_positions, generate_sequences, question_inputs, read_answers
 from comem_hf.bank import MemoryBank, MemoryHit
+from comem_hf.modeling.explanation_comem import item_influences, shares_of
 from comem_hf.modeling.top_k_comem import default_top_k
 
 
@@ -37,6 +38,7 @@ class Comparison:
         hits (`list[MemoryHit]`): The retrieved items, best first.
         pasted_positions (`int`): Positions with the text and picture of the same items in the prompt; counted, not
             run.
+        shares (`list[float]`): Each item's share in the answer with memory, by leaving it out (see [`shares_of`]).
     """
 
     question: str
@@ -44,6 +46,7 @@ class Comparison:
     with_memory: Answer | None
     hits: list[MemoryHit]
     pasted_positions: int
+    shares: list[float]
 
 
 class Comparer:
@@ -66,19 +69,22 @@ class Comparer:
 
     def compare(self, picture: Image.Image | None, question: str) -> Comparison:
         """Answer a question without and with memory; without a picture, the bank is searched by text if it can be."""
-        without = self._answer(picture, question, time.perf_counter())
+        without, *_ = self._answer(picture, question, time.perf_counter())
         if picture is None and not self.bank.embeds_text:
-            return Comparison(question, without, None, [], without.positions)
+            return Comparison(question, without, None, [], without.positions, [])
         start = time.perf_counter()
         query = {"text": question} if picture is None else {"image": picture}
         hits = self.bank.search(**query, k=self.top_k)
-        with_memory = self._answer(picture, question, start, self.bank.memory_inputs([hits]))
+        with_memory, inputs, sequences = self._answer(picture, question, start, self.bank.memory_inputs([hits]))
+        shares = shares_of(item_influences(self.model, inputs, sequences)[0]).tolist()
         pasted = question_inputs(self.processor, [question], [picture], [[hit.item for hit in hits]])
         positions = count_positions(pasted, self.model.config)
-        return Comparison(question, without, with_memory, hits, positions)
+        return Comparison(question, without, with_memory, hits, positions, shares)
 
-    def _answer(self, picture: Image.Image | None, question: str, start: float, memory_inputs=None) -> Answer:
+    def _answer(self, picture: Image.Image | None, question: str, start: float, memory_inputs=None):
+        """Return the answer, the inputs and what `generate` returned for them."""
         inputs = question_inputs(self.processor, [question], [picture], memory_inputs=memory_inputs)
         positions = count_positions(inputs, self.model.config)
-        [text] = generate_answers(self.model, self.processor, inputs, self.max_new_tokens)
-        return Answer(text, positions, time.perf_counter() - start)
+        sequences = generate_sequences(self.model, inputs, self.max_new_tokens)
+        [text] = read_answers(self.processor, inputs, sequences)
+        return Answer(text, positions, time.perf_counter() - start), inputs, sequences

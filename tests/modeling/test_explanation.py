@@ -59,7 +59,7 @@ def test_influences_are_differences_of_passes_with_and_without_an_item(model, ma
     for row, count in enumerate(COUNTS):
         answer = sequences[row, inputs["input_ids"].shape[1] :]
         expected = reference(model, inputs, row, stored["memory_embeds"][row : row + 1, :count], answer)
-        torch.testing.assert_close(found[row, :count], torch.tensor(expected), rtol=1e-5, atol=1e-4)
+        torch.testing.assert_close(found[row, :count], torch.tensor(expected), rtol=1e-5, atol=1e-5)
         assert not found[row, count:].any()
     assert found.abs().max() > 0.1
 
@@ -68,7 +68,7 @@ def test_batches_of_rows_and_of_prompts_and_the_form_of_the_memory_change_nothin
     inputs = make_inputs(COUNTS)
     sequences = model.generate(**inputs, **SETTINGS)
     together = item_influences(model, inputs, sequences)
-    close = {"rtol": 1e-5, "atol": 1e-4}
+    close = {"rtol": 1e-5, "atol": 1e-5}
     torch.testing.assert_close(item_influences(model, inputs, sequences, batch_size=1), together, **close)
     stored = as_stored(model, inputs["memory_inputs"], 4)
     torch.testing.assert_close(
@@ -92,7 +92,7 @@ def test_a_single_item_is_compared_with_the_backbone_alone(make_inputs):
         out[0, length - 1 : -1].log_softmax(-1).gather(1, sequences[0, length:, None]).sum() for out in both
     )
     found = item_influences(model, make_inputs((1,)), sequences)
-    torch.testing.assert_close(found, (with_item - without)[None, None], rtol=1e-5, atol=1e-4)
+    torch.testing.assert_close(found, (with_item - without)[None, None], rtol=1e-5, atol=1e-5)
 
 
 def test_answers_end_where_they_ended_and_several_answers_follow_one_another(make_inputs):
@@ -105,7 +105,7 @@ def test_answers_end_where_they_ended_and_several_answers_follow_one_another(mak
         single, own = make_inputs((2, 3), rows=[prompt]), beams[row : row + 1]
         own = own[:, length - single["input_ids"].shape[1] :]
         torch.testing.assert_close(
-            item_influences(model, single, own)[0], found[row, : 2 + prompt], rtol=1e-5, atol=1e-4
+            item_influences(model, single, own)[0], found[row, : 2 + prompt], rtol=1e-5, atol=1e-5
         )
     ended = beams[[0, 2]].clone()
     ended[:, length + 2] = END
