@@ -38,7 +38,8 @@ class Comparison:
         hits (`list[MemoryHit]`): The retrieved items, best first.
         pasted_positions (`int`): Positions with the text and picture of the same items in the prompt; counted, not
             run.
-        shares (`list[float]`): Each item's share in the answer with memory, by leaving it out (see [`shares_of`]).
+        shares (`list[float]` or `None`): Each item's share in the answer with memory, by leaving it out (see
+            [`shares_of`]); `None` if that was not computed.
     """
 
     question: str
@@ -46,7 +47,7 @@ class Comparison:
     with_memory: Answer | None
     hits: list[MemoryHit]
     pasted_positions: int
-    shares: list[float]
+    shares: list[float] | None = None
 
 
 class Comparer:
@@ -58,25 +59,38 @@ class Comparer:
         bank (`MemoryBank`): A bank of this model, attached to it.
         top_k (`int`, *optional*): Number of items to retrieve; defaults to 3, or to what the model has slots for.
         max_new_tokens (`int`, *optional*, defaults to `32`): Longest answer, in tokens.
+        explain (`bool`, *optional*, defaults to `True`): Whether to compute the items' shares in the answer, which
+            takes another forward pass, of a row for each item and one more.
     """
 
-    def __init__(self, model, processor, bank: MemoryBank, top_k: int | None = None, max_new_tokens: int = 32):
+    def __init__(
+        self,
+        model,
+        processor,
+        bank: MemoryBank,
+        top_k: int | None = None,
+        max_new_tokens: int = 32,
+        explain: bool = True,
+    ):
         self.model = model
         self.processor = processor
         self.bank = bank
         self.top_k = default_top_k(model.config) if top_k is None else top_k
         self.max_new_tokens = max_new_tokens
+        self.explain = explain
 
     def compare(self, picture: Image.Image | None, question: str) -> Comparison:
         """Answer a question without and with memory; without a picture, the bank is searched by text if it can be."""
         without, *_ = self._answer(picture, question, time.perf_counter())
         if picture is None and not self.bank.embeds_text:
-            return Comparison(question, without, None, [], without.positions, [])
+            return Comparison(question, without, None, [], without.positions)
         start = time.perf_counter()
         query = {"text": question} if picture is None else {"image": picture}
         hits = self.bank.search(**query, k=self.top_k)
         with_memory, inputs, sequences = self._answer(picture, question, start, self.bank.memory_inputs([hits]))
-        shares = shares_of(item_influences(self.model, inputs, sequences)[0]).tolist()
+        shares = None
+        if self.explain:
+            shares = shares_of(item_influences(self.model, inputs, sequences)[0]).tolist()
         pasted = question_inputs(self.processor, [question], [picture], [[hit.item for hit in hits]])
         positions = count_positions(pasted, self.model.config)
         return Comparison(question, without, with_memory, hits, positions, shares)

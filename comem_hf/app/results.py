@@ -46,9 +46,7 @@ def results(comparison: Comparison) -> str:
 <div class="answers">{_answer("Without memory", "alone", comparison.without)}
 {_answer("With memory", "memory", comparison.with_memory)}</div>
 {_costs(comparison)}
-<section class="items"><h3>Retrieved items</h3>
-<p class="quiet">{ABOUT_SHARES if any(comparison.shares) else NO_SHARES}</p>
-<ol>{"".join(map(_item, comparison.hits, comparison.shares))}</ol></section>
+{_items(comparison)}
 </article>"""
 
 
@@ -76,7 +74,19 @@ def _costs(comparison: Comparison) -> str:
 <p class="quiet">The last way is counted, not run. The time with memory includes the search.</p></section>"""
 
 
-def _item(hit: MemoryHit, share: float) -> str:
+def _items(comparison: Comparison) -> str:
+    shares = comparison.shares
+    about = "" if shares is None else f'<p class="quiet">{ABOUT_SHARES if any(shares) else NO_SHARES}</p>'
+    items = "".join(map(_item, comparison.hits, [None] * len(comparison.hits) if shares is None else shares))
+    return f'<section class="items"><h3>Retrieved items</h3>{about}<ol>{items}</ol></section>'
+
+
+def _share(share: float) -> str:
+    return f"""<span class="share quiet">decided {share:.0%}
+<span class="bar" aria-hidden="true"><span style="width:{share:.0%}"></span></span></span>"""
+
+
+def _item(hit: MemoryHit, share: float | None) -> str:
     picture = hit.item.load_image()
     name = escape(str(hit.item.id))
     shown = (
@@ -87,6 +97,5 @@ def _item(hit: MemoryHit, share: float) -> str:
     text = hit.item.text or ""
     text = text if len(text) <= MAX_TEXT_CHARACTERS else f"{text[: MAX_TEXT_CHARACTERS - 1]}…"
     return f"""<li><div class="picture">{shown}</div><div><p class="name"><strong>{name}</strong>
-<span class="quiet">score {hit.score:.3f}</span><span class="share quiet">decided {share:.0%}
-<span class="bar" aria-hidden="true"><span style="width:{share:.0%}"></span></span></span></p>
+<span class="quiet">score {hit.score:.3f}</span>{"" if share is None else _share(share)}</p>
 <p>{escape(text)}</p></div></li>"""

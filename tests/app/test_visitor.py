@@ -38,7 +38,7 @@ def test_spaces_around_and_within_a_question_do_not_matter():
 def test_a_question_needs_no_picture_but_one_of_the_two_must_be_there(tmp_path):
     class Asked:
         def compare(self, picture, question):
-            return Comparison(question, Answer(f"{picture}", 9, 0.1), None, [], 9, [])
+            return Comparison(question, Answer(f"{picture}", 9, 0.1), None, [], 9)
 
     message, answers = ask(Asked(), None, "What?", tmp_path)
     assert message == "" and ">None<" in answers
