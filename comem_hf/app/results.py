@@ -11,9 +11,7 @@ from .comparison import Answer, Comparison
 
 MAX_TEXT_CHARACTERS = 400
 
-ABOUT_SHARES = (
-    "Decided: by how much the answer with memory gets less likely without the item, as a share of all items."
-)
+ABOUT_SHARES = "Decided: how much less likely the answer with memory is without the item, as a share of all items."
 NO_SHARES = "No single item decided: without any one of them, the answer with memory is as likely."
 
 EMPTY = """<div class="empty"><p>The two answers appear here: the model alone, and the same model with what its memory
