@@ -1,6 +1,6 @@
 """Questions to a model: their prompts, the positions that these take, and greedy answers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from PIL import Image
@@ -12,6 +12,9 @@ from comem_hf.modeling.query_pictures_comem import count_prompt_positions
 
 from .rag import item_content, item_turns
 
+
+GREEDY: Mapping[str, object] = {"do_sample": False}
+"""Settings of `generate` for the most likely token at each step."""
 
 WITHOUT_BANK = f"{FOUND_BY_PICTURE}, and there is no picture: answered without the bank."
 WITHOUT_ENCODER = "The model has no memory encoder, and so uses no memory bank."
@@ -111,20 +114,37 @@ def generate_answers(model, processor, inputs, max_new_tokens: int = 32) -> list
         inputs (`BatchFeature`): The inputs, as [`question_inputs`] makes them.
         max_new_tokens (`int`, *optional*, defaults to `32`): Longest answer, in tokens.
     """
-    texts = generate_texts(model, processor, inputs, max_new_tokens=max_new_tokens, do_sample=False)
-    return [text.strip() for text in texts]
+    return read_answers(processor, inputs, generate_sequences(model, inputs, max_new_tokens))
 
 
 @torch.inference_mode()
-def generate_texts(model, processor, inputs, **settings) -> list[str]:
-    """Generate a text for each question.
+def generate_sequences(
+    model, inputs, max_new_tokens: int = 32, settings: Mapping[str, object] = GREEDY
+) -> torch.LongTensor:
+    """Generate answers; return the tokens of prompts and answers.
 
     Args:
         model (`CoMemForConditionalGeneration`): The model.
-        processor (`CoMemProcessor`): Its processor.
-        inputs (`BatchFeature`): The inputs, as [`question_inputs`] makes them.
-        **settings: Settings of `generate`, such as `max_new_tokens`.
+        inputs (`BatchFeature`): The inputs, as [`question_inputs`] makes them; moved to the model's device.
+        max_new_tokens (`int`, *optional*, defaults to `32`): Longest answer, in tokens.
+        settings (`Mapping`, *optional*): Other settings of `generate`; greedy if not given, and the checkpoint's own if
+            empty.
     """
     inputs = inputs.to(model.device)
-    output = model.generate(**inputs, **settings)
-    return processor.batch_decode(output[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+    return model.generate(**inputs, max_new_tokens=max_new_tokens, **settings)
+
+
+def read_texts(processor, inputs, sequences: torch.LongTensor) -> list[str]:
+    """Return the texts that [`generate_sequences`] generated, as they are.
+
+    Args:
+        processor (`CoMemProcessor`): The model's processor.
+        inputs (`BatchFeature`): The inputs, as [`question_inputs`] makes them.
+        sequences (`torch.LongTensor` of shape `(batch, length)`): Prompts and answers.
+    """
+    return processor.batch_decode(sequences[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+
+
+def read_answers(processor, inputs, sequences: torch.LongTensor) -> list[str]:
+    """Return the answers that [`generate_sequences`] generated, stripped; arguments are those of [`read_texts`]."""
+    return [text.strip() for text in read_texts(processor, inputs, sequences)]

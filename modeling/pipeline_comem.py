@@ -11,6 +11,7 @@ from transformers import GenerationConfig, ImageTextToTextPipeline, Pipeline
 from transformers.pipelines.image_text_to_text import Chat, ReturnType
 from transformers.utils import logging
 
+from .explanation_comem import as_stored, item_influences, shares_of
 from .installation_comem import how_to_install
 from .memory_item import FOUND_BY_PICTURE, MemoryItem
 from .picture_comem import is_picture, load_image
@@ -33,6 +34,7 @@ logger = logging.get_logger(__name__)
 TASK = "memory-image-text-to-text"
 PICTURE_INPUTS = ("pixel_values", "image_grid_thw")
 MEMORY_ARGUMENTS = ("top_k", "where", "text_weight")
+ANSWER_ARGUMENTS = ("explain",)
 PARENT_ARGUMENTS = (
     "clean_up_tokenization_spaces",
     "continue_final_message",
@@ -130,14 +132,14 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
         return memory_bank
 
     def _sanitize_parameters(self, **kwargs):
-        unknown = [name for name in kwargs if name not in (*PARENT_ARGUMENTS, *MEMORY_ARGUMENTS)]
+        unknown = [name for name in kwargs if name not in (*PARENT_ARGUMENTS, *MEMORY_ARGUMENTS, *ANSWER_ARGUMENTS)]
         if unknown:
             hint = ""
             if any(hasattr(GenerationConfig(), name) or name in ("streamer", "memory_inputs") for name in unknown):
                 hint = " Give arguments of `generate` in `generate_kwargs`."
             raise ValueError(
                 f"The task {TASK!r} has no arguments {unknown}; it takes images, text, memories, "
-                f"{', '.join((*MEMORY_ARGUMENTS, *PARENT_ARGUMENTS))}.{hint}"
+                f"{', '.join((*MEMORY_ARGUMENTS, *ANSWER_ARGUMENTS, *PARENT_ARGUMENTS))}.{hint}"
             )
         memory_params = {name: kwargs.pop(name) for name in MEMORY_ARGUMENTS if name in kwargs}
         if "top_k" in memory_params:
@@ -146,6 +148,8 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
         _check_text_weight(memory_params.get("text_weight"))
         if getattr(self, "memory_bank", None) is None:
             _refuse_search(memory_params)
+        answer_params = {name: kwargs.pop(name) for name in ANSWER_ARGUMENTS if name in kwargs}
+        _check_explain(answer_params.get("explain", False))
         if kwargs.get("generate_kwargs") is not None:
             kwargs["generate_kwargs"] = dict(kwargs["generate_kwargs"])  # the parent adds to it
         preprocess_params, forward_params, postprocess_params = super()._sanitize_parameters(**kwargs)
@@ -153,7 +157,7 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
         own = getattr(self, "_forward_params", {}).get("generate_kwargs")
         if own and "generate_kwargs" in forward_params:
             forward_params["generate_kwargs"] = {**own, **forward_params["generate_kwargs"]}
-        return preprocess_params, {**forward_params, **memory_params}, postprocess_params
+        return preprocess_params, {**forward_params, **memory_params, **answer_params}, postprocess_params
 
     def __call__(self, images=None, text=None, memories=None, **kwargs):
         """Answer one question or several.
@@ -174,6 +178,10 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
                 once.
             where (`dict`, *optional*), text_weight (`float`, *optional*): As for the bank's `search`; with
                 `text_weight` both picture and question are searched for.
+            explain (`bool`, *optional*, defaults to `False`): Also say which item decided: `memories` then have
+                `influence`, by how many nats the answer is less likely without that item, and `share`, from 0 to 1
+                (see [`item_influences`] and [`shares_of`]). It takes one more forward pass over memory, prompt and
+                answer, of a row for each item and one more.
             batch_size (`int`, *optional*, defaults to 1): Number of samples searched for and answered together.
             generate_kwargs (`dict`, *optional*): Arguments of `generate`, `streamer` and `memory_inputs` included, on
                 top of those that were given to the pipeline.
@@ -184,13 +192,15 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
 
         Returns:
             `list[dict]`: `generated_text` and `memories`, a list of `{"id", "score", "text"}` in the order in which
-            the model got them; given items have no score (`None`). A list of such lists for a list of texts, an
+            the model got them; given items have no score (`None`), and with `explain` all have `influence` and
+            `share` too. A list of such lists for a list of texts, an
             iterator of them for a generator or data set.
 
         Raises:
             ValueError: If the input is empty or of a wrong type, if numbers of texts, images and memories differ, if
                 there are both a bank and given memory, if `top_k`, `where` or `text_weight` is given without a bank,
-                if `top_k` is more than the model's slots hold, or if a prompt is longer than the model can take.
+                if `top_k` is more than the model's slots hold, if `explain` is given with `memory_inputs` in
+                `generate_kwargs`, or if a prompt is longer than the model can take.
         """
         images, text, memories = as_list(images), as_list(text), as_list(memories)
         if text is None and not is_picture(images) or images is None and not isinstance(text, (str, list)):
@@ -236,7 +246,7 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
         }
         return model_inputs
 
-    def _forward(self, model_inputs, generate_kwargs=None, top_k=None, **search_kwargs):
+    def _forward(self, model_inputs, generate_kwargs=None, top_k=None, explain=False, **search_kwargs):
         top_k = default_top_k(self.model.config) if top_k is None else top_k
         samples = model_inputs.pop("sample")
         samples = samples if isinstance(samples, list) else [samples]
@@ -246,15 +256,34 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
                 model_inputs[name] = torch.cat(tensors)
         generate_kwargs = dict(generate_kwargs or {})
         memory_inputs = generate_kwargs.pop("memory_inputs", None)
+        if explain and memory_inputs is not None:
+            raise ValueError(
+                "`explain` cannot be combined with `memory_inputs` in `generate_kwargs`, which have no `memories` to "
+                "be shown with the answer: give `memories` or a bank, or call `generate` and `item_influences`."
+            )
         memories, found = self._memories(samples, top_k, search_kwargs, given=memory_inputs is not None)
         if found is not None:
-            memory_inputs = found
+            memory_inputs = as_stored(self.model, found.to(self.device), len(samples)) if explain else found
         if memory_inputs is not None:
             model_inputs["memory_inputs"] = (
                 memory_inputs.to(self.device) if hasattr(memory_inputs, "to") else memory_inputs
             )
         output = super()._forward(model_inputs, generate_kwargs)
-        return {**output, "memories": memories}
+        output = {**output, "memories": memories}
+        if explain:
+            output["influences"] = self._influences(model_inputs, output["generated_sequence"], generate_kwargs)
+        return output
+
+    def _influences(self, model_inputs, sequences: torch.Tensor, generate_kwargs: dict) -> torch.Tensor:
+        """Return the influences of items, `(samples, answers to each, items)`."""
+        count = len(model_inputs["input_ids"])
+        sequences = sequences.reshape(-1, sequences.shape[-1])
+        if "memory_inputs" not in model_inputs:
+            return torch.zeros(count, len(sequences) // count, 0)
+        settings = generate_kwargs.get("generation_config")
+        ends = generate_kwargs.get("eos_token_id", getattr(settings, "eos_token_id", None))
+        influences = item_influences(self.model, model_inputs, sequences, eos_token_id=ends)
+        return influences.reshape(count, -1, influences.shape[-1])
 
     def _memories(self, samples: list[dict], top_k: int, search_kwargs: dict, given: bool):
         """Return the shown fields of each sample's memory items, and their `memory_inputs`, `None` without memory."""
@@ -318,10 +347,11 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
     def postprocess(self, model_outputs, return_type=ReturnType.NEW_TEXT, **kwargs):
         memories = model_outputs.pop("memories")
         memories = memories[0] if memories and isinstance(memories[0], list) else memories
+        influences = model_outputs.pop("influences", None)
         records = super().postprocess(model_outputs, return_type=return_type, **kwargs)
-        for record in records:
+        for number, record in enumerate(records):
             record.pop("input_text", None)  # the caller has it
-            record["memories"] = memories
+            record["memories"] = memories if influences is None else _explained(memories, influences[0, number])
         return records
 
     def save_pretrained(self, save_directory: str | os.PathLike, **kwargs):
@@ -333,6 +363,11 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
 def _check_is_count(top_k: Any):
     if not isinstance(top_k, int) or isinstance(top_k, bool) or top_k < 0:
         raise ValueError(f"`top_k` must be a number of memory items, 0 or more, got {top_k!r}.")
+
+
+def _check_explain(explain: Any):
+    if not isinstance(explain, bool):
+        raise ValueError(f"`explain` must be True or False, got {explain!r}.")
 
 
 def _check_text_weight(text_weight: Any):
@@ -356,6 +391,12 @@ def _refuse_search(memory_params: dict[str, Any]):
 
 def _shown(item: MemoryItem, score: float | None = None) -> dict[str, Any]:
     return {"id": item.id, "score": score, "text": item.text}
+
+
+def _explained(memories: list[dict[str, Any]], influences: torch.Tensor) -> list[dict[str, Any]]:
+    influences = influences[: len(memories)]  # another sample of the batch may have more items
+    rows = zip(memories, influences.tolist(), shares_of(influences).tolist(), strict=True)
+    return [{**memory, "influence": influence, "share": share} for memory, influence, share in rows]
 
 
 __all__ = ["MemoryImageTextToTextPipeline"]

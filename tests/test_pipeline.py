@@ -82,6 +82,16 @@ def test_hits_come_with_the_answer_best_first(ask):
     assert json.loads(json.dumps(answer)) == answer
 
 
+def test_hits_of_a_bank_are_explained(ask):
+    picture = make_image(2, (112, 84))
+    (plain,), (answer,) = (ask(images=picture, text=QUESTION, explain=explain) for explain in (False, True))
+    assert json.loads(json.dumps(answer)) == answer
+    shares = [memory.pop("share") for memory in answer["memories"]]
+    influences = [memory.pop("influence") for memory in answer["memories"]]
+    assert answer == plain and len(set(influences)) == 3 and sum(shares) == pytest.approx(1)
+    assert ask(images=picture, text=QUESTION, top_k=0, explain=True)[0]["memories"] == []
+
+
 @pytest.mark.parametrize("bank", ["object", "folder", "path"])
 def test_a_bank_is_an_object_or_a_name(folder, ask, bank):
     given = {"object": MemoryBank.from_pretrained(folder / "bank"), "folder": str(folder / "bank")}

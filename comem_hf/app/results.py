@@ -11,6 +11,9 @@ from .comparison import Answer, Comparison
 
 MAX_TEXT_CHARACTERS = 400
 
+ABOUT_SHARES = "Decided: how much less likely the answer with memory is without the item, as a share of all items."
+NO_SHARES = "No single item decided: without any one of them, the answer with memory is as likely."
+
 EMPTY = """<div class="empty"><p>The two answers appear here: the model alone, and the same model with what its memory
 bank holds about the picture.</p></div>"""
 
@@ -41,8 +44,7 @@ def results(comparison: Comparison) -> str:
 <div class="answers">{_answer("Without memory", "alone", comparison.without)}
 {_answer("With memory", "memory", comparison.with_memory)}</div>
 {_costs(comparison)}
-<section class="items"><h3>Retrieved items</h3>
-<ol>{"".join(_item(hit) for hit in comparison.hits)}</ol></section>
+{_items(comparison)}
 </article>"""
 
 
@@ -70,7 +72,19 @@ def _costs(comparison: Comparison) -> str:
 <p class="quiet">The last way is counted, not run. The time with memory includes the search.</p></section>"""
 
 
-def _item(hit: MemoryHit) -> str:
+def _items(comparison: Comparison) -> str:
+    shares = comparison.shares
+    about = "" if shares is None else f'<p class="quiet">{ABOUT_SHARES if any(shares) else NO_SHARES}</p>'
+    items = "".join(map(_item, comparison.hits, [None] * len(comparison.hits) if shares is None else shares))
+    return f'<section class="items"><h3>Retrieved items</h3>{about}<ol>{items}</ol></section>'
+
+
+def _share(share: float) -> str:
+    return f"""<span class="share quiet">decided {share:.0%}
+<span class="bar" aria-hidden="true"><span style="width:{share:.0%}"></span></span></span>"""
+
+
+def _item(hit: MemoryHit, share: float | None) -> str:
     picture = hit.item.load_image()
     name = escape(str(hit.item.id))
     shown = (
@@ -81,4 +95,5 @@ def _item(hit: MemoryHit) -> str:
     text = hit.item.text or ""
     text = text if len(text) <= MAX_TEXT_CHARACTERS else f"{text[: MAX_TEXT_CHARACTERS - 1]}…"
     return f"""<li><div class="picture">{shown}</div><div><p class="name"><strong>{name}</strong>
-<span class="quiet">score {hit.score:.3f}</span></p><p>{escape(text)}</p></div></li>"""
+<span class="quiet">score {hit.score:.3f}</span>{"" if share is None else _share(share)}</p>
+<p>{escape(text)}</p></div></li>"""

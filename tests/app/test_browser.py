@@ -119,6 +119,7 @@ def test_an_example_is_asked_about_by_keyboard_alone(page, address):
     assert [name.text for name in page.all(".items strong")][0] == "GR"
     assert "The currency is the Euro" in page.all(".items li")[0].text
     assert len(page.all(".items li")) == 3
+    assert [share.text for share in page.all(".items .share")] == ["decided 100%", "decided 0%", "decided 0%"]
     assert page.complaints() == []
 
 

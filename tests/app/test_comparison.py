@@ -34,10 +34,21 @@ def test_memory_knows_what_the_model_alone_does_not(comparison):
     assert comparison.without.text != "Euro"
 
 
+def test_the_item_of_the_picture_decided(comparison):
+    assert comparison.shares == [1, 0, 0] and comparison.hits[0].item.id == "GR"
+
+
+def test_shares_need_not_be_computed(comparer, greece, monkeypatch):
+    monkeypatch.setattr(comparer, "explain", False)
+    monkeypatch.setattr("comem_hf.app.comparison.item_influences", lambda *inputs: pytest.fail("computed"))
+    found = comparer.compare(load_image(greece), QUESTION)
+    assert found.shares is None and found.with_memory.text == "Euro"
+
+
 def test_without_a_picture_the_model_answers_alone(comparer, monkeypatch):
     monkeypatch.setattr(comparer.bank, "search", lambda **query: pytest.fail(f"searched for {query}"))
     alone = comparer.compare(None, QUESTION)
-    assert alone.with_memory is None and alone.hits == []
+    assert alone.with_memory is None and alone.shares is None and alone.hits == []
     inputs = question_inputs(comparer.processor, [QUESTION], [None])
     assert alone.without.text == generate_answers(comparer.model, comparer.processor, inputs)[0]
     assert alone.without.positions == inputs["input_ids"].shape[1]

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 from comem_hf import MemoryItem
 from comem_hf.answering import WITHOUT_BANK
 from comem_hf.app.comparison import Answer, Comparison
-from comem_hf.app.results import problem, results
+from comem_hf.app.results import ABOUT_SHARES, NO_SHARES, problem, results
 from comem_hf.bank import MemoryHit
 from tests.conftest import make_image
 
@@ -28,9 +28,9 @@ class Page(HTMLParser):
         self.texts.append(data)
 
 
-def compare(*items: MemoryItem, answer: str = "Euro") -> Comparison:
+def compare(*items: MemoryItem, answer: str = "Euro", shares=None) -> Comparison:
     hits = [MemoryHit(item, 0.9 - rank / 10, rank) for rank, item in enumerate(items)]
-    return Comparison("What?", Answer("no idea", 51, 0.1), Answer(answer, 59, 0.2), hits, 101)
+    return Comparison("What?", Answer("no idea", 51, 0.1), Answer(answer, 59, 0.2), hits, 101, shares)
 
 
 def test_answers_positions_times_and_items_are_shown():
@@ -61,6 +61,17 @@ def test_texts_of_strangers_are_text():
 def test_an_item_without_picture_or_text_and_an_empty_answer_say_so():
     page = Page(results(compare(MemoryItem(text="A fact."), MemoryItem(image=make_image(), id="b"), answer="")))
     assert "no picture" in page.texts and "(no words)" in page.texts
+
+
+def test_each_item_has_its_share_in_the_answer_or_no_item_decided():
+    items = [MemoryItem(text="A fact.", id=name) for name in "ab"]
+    html = results(compare(*items, shares=[0.825, 0.175]))
+    text = " ".join(" ".join(Page(html).texts).split())
+    assert text.index("a score 0.900 decided 82%") < text.index("b score 0.800 decided 18%")
+    assert "width:82%" in html and ABOUT_SHARES in text and NO_SHARES not in text
+    text = " ".join(Page(results(compare(*items, shares=[0.0, 0.0]))).texts)
+    assert NO_SHARES in text and ABOUT_SHARES not in text and text.count("decided 0%") == 2
+    assert "decided" not in results(compare(*items))  # as they were not computed
 
 
 def test_a_long_text_is_cut():

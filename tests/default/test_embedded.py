@@ -5,7 +5,7 @@ import re
 import pytest
 from PIL import Image
 
-from comem_hf import CoMemForConditionalGeneration, CoMemProcessor, MemoryBank
+from comem_hf import CoMemForConditionalGeneration, CoMemProcessor, MemoryBank, MemoryImageTextToTextPipeline
 from comem_hf.answering import generate_answers, question_inputs
 from comem_hf.bank.encoding.fit import item_settings
 from comem_hf.default import PARTS, default_path
@@ -51,6 +51,15 @@ def test_the_model_that_encoded_the_bank_is_the_one_it_comes_with(model, bank):
 
 def test_the_bank_says_with_which_settings_its_items_were_prepared(processor, bank):
     assert bank.config.processor == item_settings(processor)
+
+
+def test_the_item_of_the_flag_decides_what_only_memory_knows(model, processor, bank, questions):
+    ask = MemoryImageTextToTextPipeline(model, processor, memory_bank=bank, device="cpu", explain=True)
+    only_here = [question for question in questions if question.kind in ("name", "capital", "code")]
+    for question in only_here[::20]:
+        (answer,) = ask(images=bank[question.item_id].load_image(), text=question.question, top_k=3)
+        assert answer["memories"][0]["id"] == question.item_id
+        assert answer["memories"][0]["share"] > 0.95, (question, answer)
 
 
 def test_questions_are_about_held_out_items_and_their_answers_stand_in_the_items(bank, questions):

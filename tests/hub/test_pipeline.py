@@ -36,8 +36,9 @@ def ask(repository, picture, trust) -> dict:
     greedy = {"max_new_tokens": 8, "min_new_tokens": 8, "do_sample": False}
     conversation, (memories,) = question_about(picture)
     answer = pipeline("memory-image-text-to-text", model=repository, **trust_kwargs)
-    (with_memory,) = answer(text=conversation, memories=memories, generate_kwargs=greedy, return_tensors=True)
-    (plain,) = answer(text=conversation, generate_kwargs=greedy, return_tensors=True)
+    settings = {"generate_kwargs": greedy, "return_tensors": True}
+    (with_memory,) = answer(text=conversation, memories=memories, explain=True, **settings)
+    (plain,) = answer(text=conversation, **settings)
     memory_inputs = answer.processor.process_memories([memories])
     standard = pipeline("image-text-to-text", model=repository, **trust_kwargs)
     (standard_with_memory,), (standard_plain,) = (
@@ -83,6 +84,7 @@ def test_without_the_package_a_repository_brings_its_pipeline(hub, saved, tmp_pa
     assert with_memory == standard_with_memory == saved.answer
     assert plain == standard_plain != saved.answer
     assert [memory["text"] for memory in done["memories"]] == ["The flag of Peru.", "Its capital is Lima."]
+    assert sum(memory["share"] for memory in done["memories"]) == pytest.approx(1)
     named = "`memory_bank='ann/bank'` names a bank, which only comem_hf can open: "
     assert done["refusal"].startswith(named + how_to_install())
 

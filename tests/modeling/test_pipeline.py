@@ -7,11 +7,13 @@ from collections import UserList
 
 import PIL.Image
 import pytest
+import torch
 import transformers
 from packaging.version import Version
 from transformers import GenerationConfig, TextIteratorStreamer
 
 from comem_hf import MemoryItem
+from comem_hf.modeling.explanation_comem import LEAST_INFLUENCE, item_influences, shares_of
 from comem_hf.modeling.installation_comem import how_to_install
 from comem_hf.modeling.pipeline_comem import MemoryImageTextToTextPipeline
 from tests.conftest import make_image
@@ -243,6 +245,55 @@ def test_several_answers_to_a_question_have_the_same_memories(ask):
     assert [len(answer["memories"]) for answer in answers] == [2, 2]
 
 
+@needs_settings
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_explained_answers_are_the_same_with_influence_and_share_of_each_item(ask, batch_size):
+    rows = [MEMORIES, [], MEMORIES[:1], None]
+    samples = [{"images": make_image(n), "text": QUESTION, "memories": row} for n, row in enumerate(rows)]
+    plain = ask(samples, batch_size=batch_size)
+    for (answer,), (expected,), sample in zip(
+        ask(samples, batch_size=batch_size, explain=True), plain, samples, strict=True
+    ):
+        (alone,) = ask(sample, explain=True)
+        influences, shares = ([memory.pop(name) for memory in answer["memories"]] for name in ("influence", "share"))
+        assert answer == expected
+        assert influences == pytest.approx([memory["influence"] for memory in alone["memories"]], abs=1e-5)
+        assert sum(shares) == pytest.approx(float(any(influence > LEAST_INFLUENCE for influence in influences)))
+        inputs = ask.processor(
+            text=ask.processor.apply_chat_template(chat(QUESTION, sample["images"]), add_generation_prompt=True),
+            images=[sample["images"]],
+            memories=[sample["memories"] or []],
+            return_tensors="pt",
+        )
+        if sample["memories"]:
+            sequences = ask.model.generate(**inputs, **GREEDY)
+            assert influences == pytest.approx(item_influences(ask.model, inputs, sequences)[0].tolist(), abs=1e-5)
+            assert shares == pytest.approx(shares_of(torch.tensor(influences)).tolist())
+
+
+@needs_all_answers
+def test_each_of_several_answers_is_explained(ask):
+    beams = {**GREEDY, "num_beams": 3, "num_return_sequences": 2}
+    samples = [{"images": make_image(n), "text": QUESTION, "memories": MEMORIES[n:]} for n in range(2)]
+    for batch_size in (1, 2):
+        answers = ask(samples, generate_kwargs=beams, explain=True, batch_size=batch_size)
+        influences = [[[m["influence"] for m in answer["memories"]] for answer in row] for row in answers]
+        assert [[len(answer) for answer in row] for row in influences] == [[2, 2], [1, 1]]
+        assert all(first != second for first, second in influences)
+
+
+def test_an_explained_answer_can_be_read_while_it_is_written_and_set_for_all_calls(ask, tiny_processor):
+    streamer = TextIteratorStreamer(tiny_processor.tokenizer, skip_prompt=True, skip_special_tokens=True)
+    always = MemoryImageTextToTextPipeline(
+        ask.model, tiny_processor, device="cpu", generate_kwargs=GREEDY, explain=True
+    )
+    (answer,) = always(text=QUESTION, memories=MEMORIES, generate_kwargs={**GREEDY, "streamer": streamer})
+    assert "".join(streamer) == answer["generated_text"] != ""
+    assert {"influence", "share"} < answer["memories"][0].keys()
+    assert "share" not in always(text=QUESTION, memories=MEMORIES, explain=False)[0]["memories"][0]
+    assert always(text=QUESTION) == ask(text=QUESTION)  # no items, nothing to explain
+
+
 def test_a_batch_is_padded_where_answers_do_not_follow_whatever_the_tokenizer_says(ask, tiny_processor, monkeypatch):
     questions, images = [QUESTION, "What?"], [make_image(1), make_image(2)]
     single = texts(ask(images=images, text=questions))
@@ -289,6 +340,11 @@ def test_a_batch_is_padded_where_answers_do_not_follow_whatever_the_tokenizer_sa
         ({"text": ["What?"], "memories": [[], []]}, "`memories` must have one entry for each of the 1 texts, got 2"),
         ({"images": [{"text": "What?"}], "memories": [[]]}, "`memories` need `text`; a sample has its own"),
         ({"text": "What?", "top_k": -1}, "`top_k` must be a number of memory items, 0 or more, got -1"),
+        ({"text": "What?", "explain": 1}, "`explain` must be True or False, got 1"),
+        (
+            {"text": "What?", "explain": True, "generate_kwargs": {"memory_inputs": torch.zeros(1, 1, 8, 64)}},
+            "`explain` cannot be combined with `memory_inputs` in `generate_kwargs`",
+        ),
         ({"text": "What?", "top_k": 1.5}, "`top_k` must be .* got 1.5"),
         ({"text": "What?", "topk": 1}, r"has no arguments \['topk'\]; it takes images, text, memories, top_k, where"),
         (

@@ -10,6 +10,8 @@ from transformers.utils import is_torchvision_available
 from transformers.video_utils import VideoMetadata
 
 from comem_hf import MemoryItem
+from comem_hf.modeling.cache_name_comem import CACHE_NAME
+from comem_hf.modeling.explanation_comem import as_stored, item_influences
 from tests.conftest import make_image
 
 
@@ -156,3 +158,26 @@ def test_videos_are_processed_as_by_the_plain_processor(tiny_processor, family, 
         actual = plain_inputs(processor(text=list(TEXTS), videos=make_videos(), **settings), family)
         assert actual.keys() == expected.keys()
         assert all(torch.equal(actual[name], expected[name]) for name in expected)
+
+
+def test_items_of_prompts_with_videos_are_explained_as_alone(tiny_model, make_video_inputs):
+    inputs = make_video_inputs((2, 1))
+    length, counts = inputs["input_ids"].shape[1], (2, 1)
+    sequences = tiny_model.generate(**inputs, max_new_tokens=4, min_new_tokens=4, do_sample=False)
+    found = item_influences(tiny_model, inputs, sequences)
+    stored = as_stored(tiny_model, inputs["memory_inputs"], 2)["memory_embeds"]
+    for row, count in enumerate(counts):
+        log_probs = []
+        for left_out in (None, *range(count)):
+            mask = torch.arange(2) < torch.tensor(counts)[:, None]
+            if left_out is not None:
+                mask[row, left_out] = False
+            total = torch.zeros(2)
+            with torch.no_grad():  # token by token: Qwen2.5-VL decodes at other positions than it reads texts at
+                memory = {"memory_embeds": stored, "item_mask": mask}
+                output = tiny_model(**{**inputs, "memory_inputs": memory}, use_cache=True)
+                for tokens in sequences[:, length:].T[..., None]:
+                    total += output.logits[:, -1].log_softmax(-1).gather(1, tokens)[:, 0]
+                    output = tiny_model(tokens, **{CACHE_NAME: output[CACHE_NAME]})
+            log_probs.append(total[row])
+        torch.testing.assert_close(found[row, :count], log_probs[0] - torch.stack(log_probs[1:]), rtol=1e-5, atol=1e-5)

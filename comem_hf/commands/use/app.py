@@ -18,6 +18,9 @@ def app(
         int | None, typer.Option(min=1, help="Memory items to retrieve. [default: 3, or what the model has slots for]")
     ] = None,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")] = 32,
+    explain: Annotated[
+        bool, typer.Option(help="Show which item decided, by reading each answer once more without each of them.")
+    ] = True,
 ) -> None:
     """Open a page to ask about pictures, with and without memory, in a browser.
 
@@ -38,7 +41,7 @@ def app(
 
     loaded, processor = load_model(model, takes_items=True, top_k=top_k)
     memory = open_bank(bank).attach(loaded, processor)
-    comparer = Comparer(loaded, processor, memory, top_k, max_new_tokens)
+    comparer = Comparer(loaded, processor, memory, top_k, max_new_tokens, explain)
     examples = embedded_examples() if bank is None else bank_examples(memory)
     questions = questions_for(embedded=bank is None)
     for example in examples[:1]:  # the first answer takes longer: no visitor should wait for it

@@ -22,6 +22,9 @@ def ask(
         int | None, typer.Option(min=1, help="Memory items to retrieve. [default: 3, or what the model has slots for]")
     ] = None,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")] = 32,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Also say which item decided: each one's share, by leaving it out.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Ask about a picture, and see the answers without and with memory.
@@ -37,7 +40,15 @@ def ask(
     if question is not None and not question.strip():
         raise ValueError("The question is empty.")
 
-    from comem_hf.answering import WITHOUT_BANK, WITHOUT_ENCODER, generate_answers, question_inputs, refuse_too_long
+    from comem_hf.answering import (
+        WITHOUT_BANK,
+        WITHOUT_ENCODER,
+        generate_answers,
+        generate_sequences,
+        question_inputs,
+        read_answers,
+        refuse_too_long,
+    )
     from comem_hf.commands.common.loading import load_model, open_bank
     from comem_hf.commands.common.output import (
         HIT_COLUMNS,
@@ -49,6 +60,7 @@ def ask(
     )
     from comem_hf.commands.common.questions import piped_questions, typed_questions
     from comem_hf.commands.common.stopwatch import Stopwatch
+    from comem_hf.modeling.explanation_comem import item_influences, shares_of
     from comem_hf.modeling.picture_comem import MAX_ASPECT_RATIO, load_image
     from comem_hf.modeling.top_k_comem import default_top_k
 
@@ -74,14 +86,14 @@ def ask(
     elif picture is not None:
         with watch.step("retrieve"):
             hits = memory.search(image=picture, k=top_k)
-        if question is None and not json:
+        if question is None and not json and not explain:
             print_table("memory", HIT_COLUMNS, hit_rows(hits))
     elif not by_text:
         typer.echo(WITHOUT_BANK, err=True)
     answered = []
     for asked in questions:
         steps = Stopwatch(watch.steps)
-        answer = None
+        answer, influences, shares = None, [], []
         try:
             if by_text:
                 with steps.step("retrieve"):
@@ -94,14 +106,22 @@ def ask(
                 with steps.step("answer with memory"):
                     inputs = question_inputs(processor, [asked], [picture], memory_inputs=memory.memory_inputs([hits]))
                     refuse_too_long(loaded, inputs)
-                    [answer] = generate_answers(loaded, processor, inputs, max_new_tokens)
+                    sequences = generate_sequences(loaded, inputs, max_new_tokens)
+                    [answer] = read_answers(processor, inputs, sequences)
+                if explain:
+                    with steps.step("explain"):
+                        found = item_influences(loaded, inputs, sequences)[0]
+                        influences, shares = found.tolist(), shares_of(found).tolist()
         except ValueError as error:
             if not is_typed:
                 raise
             typer.echo(f"Error: {error}", err=True)  # the next question may be answered
             continue
         answers = {"question": asked, "without_memory": without, "with_memory": answer}
-        answered.append({**answers, "memory": hits_for_json(hits), "seconds": dict(steps.steps)})
+        shown = hits_for_json(hits)
+        for hit, influence, share in zip(shown[: len(shares)], influences, shares, strict=True):
+            hit |= {"influence": influence, "share": share}
+        answered.append({**answers, "memory": shown, "seconds": dict(steps.steps)})
         if not json:
             rows = [
                 ("without memory" if takes_items else "answer", without),
@@ -110,13 +130,21 @@ def ask(
             if question is None and not on_terminal():  # where the heading of the table is not shown
                 rows.insert(0, ("question", asked))
             print_table("answer", ("", asked), rows)
-            if by_text and question is None:
-                print_table("memory", HIT_COLUMNS, hit_rows(hits))
+            if question is None and (by_text or shares):
+                print_table("memory", *_with_shares(HIT_COLUMNS, hit_rows(hits), shares))
             sys.stdout.flush()
 
     if json:
         print_json(answered if question is None else answered[0])
     elif question is not None:
         if hits:
-            print_table("memory", HIT_COLUMNS, hit_rows(hits))
+            print_table("memory", *_with_shares(HIT_COLUMNS, hit_rows(hits), shares))
         print_table("time", ("step", "time"), steps.rows())
+
+
+def _with_shares(columns: tuple[str, ...], rows: list[tuple], shares: list[float]) -> tuple[tuple, list[tuple]]:
+    """Return columns and rows with each item's share before its text, or as they are if there are no shares."""
+    if not shares:
+        return columns, rows
+    rows = [(*row[:-1], f"{share:.0%}", row[-1]) for row, share in zip(rows, shares, strict=True)]
+    return (*columns[:-1], "share", columns[-1]), rows

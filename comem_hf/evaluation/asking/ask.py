@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
-from comem_hf.answering import generate_texts, positions_by_question, question_inputs
+from comem_hf.answering import generate_sequences, positions_by_question, question_inputs, read_texts
 from comem_hf.evaluation.asking.terms.pictures import question_picture
 from comem_hf.evaluation.asking.terms.prompts import prompt_of
 from comem_hf.evaluation.asking.terms.protocol import Protocol
@@ -99,8 +99,9 @@ class Interview:
             asked = short
             inputs = self._inputs(asked, benchmark) if asked else None
         if asked:
-            settings = {"max_new_tokens": self.max_new_tokens or self.protocol.max_new_tokens, **self._generation()}
-            texts = generate_texts(self.model, self.processor, inputs, **settings)
+            longest = self.max_new_tokens or self.protocol.max_new_tokens
+            sequences = generate_sequences(self.model, inputs, longest, self._generation())
+            texts = read_texts(self.processor, inputs, sequences)
             positions = positions_by_question(inputs, self.model.config)
             for one, text, count in zip(asked, texts, positions, strict=True):
                 answered[one.question.id] = Prediction(one.question.id, text, _ids(one.items), count)

@@ -13,6 +13,7 @@ import pytest
 
 from comem_hf import MemoryBank
 from comem_hf.answering import WITHOUT_BANK, WITHOUT_ENCODER
+from comem_hf.modeling.explanation_comem import LEAST_INFLUENCE
 from tests.conftest import make_image
 
 
@@ -35,6 +36,30 @@ def test_ask_prints_both_answers_the_hits_and_the_times(comem, default, picture)
         "answer with memory",
         "total",
     ]
+
+
+def test_explained_hits_have_shares_by_leaving_them_out(comem, default, picture, monkeypatch):
+    arguments = ["--image", picture, "--max-new-tokens", 5]
+    plain = json.loads(comem("ask", "What is it?", *arguments, "--json")[1])
+    code, output, error = comem("ask", "What is it?", *arguments, "--json", "--explain")
+    found = json.loads(output)
+    assert (code, error, list(found["seconds"])[-1]) == (0, "", "explain")
+    influences = [hit.pop("influence") for hit in found["memory"]]
+    shares = [hit.pop("share") for hit in found["memory"]]
+    assert found.pop("seconds") and plain.pop("seconds") and found == plain
+    positive = [max(influence, 0) if influence > LEAST_INFLUENCE else 0 for influence in influences]
+    assert shares == pytest.approx([share / sum(positive) for share in positive]) and sum(shares) == pytest.approx(1)
+    monkeypatch.setattr("sys.stdin", io.StringIO("What is it?\nOne?\n"))
+    code, output, error = comem("ask", *arguments, "--explain")
+    lines = [line.split("\t") for line in output.splitlines()]
+    assert [line[0] for line in lines] == 2 * ([*["answer"] * 3, *["memory"] * 3])  # each question has its own shares
+    assert [line[4] for line in lines[3:6]] == [f"{share:.0%}" for share in shares]
+    assert [line[3::2] for line in lines[3:6]] == [[hit["id"], hit["text"]] for hit in found["memory"]]
+
+
+def test_without_items_there_is_nothing_to_explain(comem, default, monkeypatch):
+    code, output, error = comem("ask", "What is it?", "--max-new-tokens", 5, "--explain")
+    assert (code, error) == (0, f"{WITHOUT_BANK}\n") and "\nmemory\t" not in output and "explain" not in output
 
 
 def test_ask_uses_the_model_and_bank_it_is_told_to(comem, model_folder, bank_folder, picture):

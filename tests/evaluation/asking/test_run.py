@@ -89,7 +89,7 @@ def test_an_interrupted_run_ends_with_the_files_of_one_that_was_not(run, bank, b
 
 def test_a_finished_run_asks_nothing_again(run, benchmark_questions, monkeypatch):
     first = run().answer_all([benchmark_questions])
-    monkeypatch.setattr("comem_hf.evaluation.asking.ask.generate_texts", None)
+    monkeypatch.setattr("comem_hf.evaluation.asking.ask.generate_sequences", None)
     assert run().answer_all([benchmark_questions]) == first
 
 

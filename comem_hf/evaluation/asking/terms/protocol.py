@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-
-GREEDY = MappingProxyType({"do_sample": False})
+from comem_hf.answering import GREEDY
 
 
 @dataclass(frozen=True)
