@@ -9,8 +9,8 @@ def index_of(texts: list[list[int]]) -> Bm25Index:
     return Bm25Index(words, np.array([len(text) for text in texts], dtype=np.int32))
 
 
-@pytest.mark.parametrize("words", [2, 6, 40])
-@pytest.mark.parametrize("count", [1, 2, 7, 60])
+@pytest.mark.parametrize("words", [2, 6, 40, 3000])  # the last: so rare that only the texts that have them are scored
+@pytest.mark.parametrize("count", [1, 2, 7, 60, 400])
 def test_scores_are_those_of_rank_bm25_to_the_last_bit(words, count):
     rank_bm25 = pytest.importorskip("rank_bm25", reason="the extra `eval` is not installed")
     random = np.random.default_rng(count * words)
