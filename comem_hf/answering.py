@@ -127,8 +127,8 @@ def generate_sequences(
         model (`CoMemForConditionalGeneration`): The model.
         inputs (`BatchFeature`): The inputs, as [`question_inputs`] makes them; moved to the model's device.
         max_new_tokens (`int`, *optional*, defaults to `32`): Longest answer, in tokens.
-        settings (`Mapping`, *optional*): Other settings of `generate`; greedy if not given, and the checkpoint's own if
-            empty.
+        settings (`Mapping`, *optional*): Other settings of `generate`; greedy if not given, and the checkpoint's own
+            if empty.
     """
     inputs = inputs.to(model.device)
     return model.generate(**inputs, max_new_tokens=max_new_tokens, **settings)

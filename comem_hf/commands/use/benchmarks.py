@@ -138,7 +138,11 @@ def _scorers(benchmark: "Benchmark", choice: Choice) -> tuple:
     if any(question.reference is None for question in benchmark.questions):
         return ()
     vocabulary = _vocabulary(choice) if benchmark.name == "oven" else None
-    return scorers_of(benchmark, vocabulary=vocabulary)
+    scorers = scorers_of(benchmark, vocabulary=vocabulary)
+    for scorer in scorers:  # fails before the work if these questions are too few for the benchmark's number
+        groups = {scorer.group(question) for question in benchmark.questions} - {None}
+        scorer.headline(dict.fromkeys(groups, 0.0))
+    return scorers
 
 
 def _vocabulary(choice: Choice) -> Path:
@@ -155,8 +159,8 @@ def _vocabulary(choice: Choice) -> Path:
         return Path(hf_hub_download(*VOCABULARY))
     except (OSError, HfHubHTTPError) as error:
         raise ValueError(
-            f"OVEN's titles are searched by word pieces of {VOCABULARY[0]}, whose {VOCABULARY[1]} is neither beside its "
-            f"files nor on the Hub now: name it with `--vocabulary` ({type(error).__name__})."
+            f"OVEN's titles are searched by word pieces of {VOCABULARY[0]}, whose {VOCABULARY[1]} is neither beside "
+            f"its files nor on the Hub now: name it with `--vocabulary` ({type(error).__name__})."
         ) from error
 
 

@@ -24,7 +24,8 @@ def this_process() -> Processes:
     """Return which process this is; where several run, each also chooses its device."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return Processes()
+    import torch
     from accelerate import PartialState
 
-    state = PartialState()
+    state = PartialState(cpu=not torch.cuda.is_available())
     return Processes(state.process_index, state.num_processes, state.wait_for_everyone)

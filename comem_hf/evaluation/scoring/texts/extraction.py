@@ -21,7 +21,10 @@ FINAL_ANSWER = (
 # A colon of either width; English models also write "The final answer is". Emphasis may stand around.
 MARKER = re.compile(rf"(?:{'|'.join(FINAL_ANSWER)})[*_\s]*(?:[:：]|is\b\s*:?|是\s*[:：]?)[*_]*", re.IGNORECASE)
 BOX = re.compile(r"\\+boxed\s*\{")
-WRAPPER = re.compile(r"\\(?:text|textbf|textit|textrm|textsf|mathrm|mathbf|mathit|mathsf|operatorname|emph|mbox)\s*\{")
+WRAPPER = re.compile(
+    r"\\(?:boxed|text|textbf|textit|textrm|textsf|mathrm|mathbf|mathit|mathsf|operatorname|emph|mbox)\s*\{"
+)
+BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 ESCAPED = re.compile(r"\\([%$&#_{}])")
 SPACE = re.compile(r"\\[ ,;:!]|~")
 PAIRS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"), ("__", "__"), ("`", "`"), ("*", "*"))
@@ -64,20 +67,23 @@ def boxed(text: str) -> list[str]:
         `list[str]`: What stands between the brace behind each `\boxed` and the one that closes it, or to the end of
         the line where none does. A box in a box comes by itself, too.
     """
-    return [braced(text, box.end()) for box in BOX.finditer(text)]
+    ends = closing_braces(text)
+    contents = []
+    for box in BOX.finditer(text):
+        end = ends.get(box.end() - 1)
+        contents.append(text[box.end() : end] if end is not None else text[box.end() :].partition("\n")[0])
+    return contents
 
 
-def braced(text: str, start: int) -> str:
-    """Return the text from `start` to the brace that closes the one before it, or to the end of the line."""
-    depth, escaped = 1, False
-    for place in range(start, len(text)):
-        letter = text[place]
-        if letter in "{}" and not escaped:
-            depth += 1 if letter == "{" else -1
-            if not depth:
-                return text[start:place]
-        escaped = letter == "\\" and not escaped
-    return text[start:].partition("\n")[0]
+def closing_braces(text: str) -> dict[int, int]:
+    r"""Return where each brace of a text is closed, by where it stands; `\{` and `\}` are no braces."""
+    opened, ends = [], {}
+    for brace in BRACE.finditer(text):
+        if brace[0] == "{":
+            opened.append(brace.start())
+        elif brace[0] == "}" and opened:
+            ends[opened.pop()] = brace.start()
+    return ends
 
 
 def bare(text: str) -> str:
@@ -90,10 +96,12 @@ def bare(text: str) -> str:
         `str`: `\text{x}` and its like as `x`, wherever they stand; `\%` as `%`; without the `$`, `**` or backquotes
         around all of it.
     """
-    while wrapper := WRAPPER.search(text):
-        content = braced(text, wrapper.end())
-        text = text[: wrapper.start()] + content + text[wrapper.end() + len(content) + 1 :]
     if "\\" in text:
+        ends = closing_braces(text)
+        wrappers = list(WRAPPER.finditer(text))
+        dropped = {place for wrapper in wrappers for place in range(*wrapper.span())}
+        dropped |= {ends[wrapper.end() - 1] for wrapper in wrappers if wrapper.end() - 1 in ends}
+        text = "".join(letter for place, letter in enumerate(text) if place not in dropped)
         text = ESCAPED.sub(r"\1", SPACE.sub(" ", text))
     text = text.strip()
     for start, end in PAIRS:

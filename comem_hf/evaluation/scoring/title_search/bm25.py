@@ -13,6 +13,7 @@ import numpy as np
 
 
 K1, B, EPSILON = 1.5, 0.75, 0.25
+RARE = 20  # a query whose words have fewer than one in so many texts: only these are scored
 
 
 @dataclass(frozen=True)
@@ -72,20 +73,25 @@ class Bm25Index:
         """Whether a text has a word."""
         return word + 1 < len(self.starts) and bool(self.starts[word] < self.starts[word + 1])
 
-    def scores(self, query: Sequence[int]) -> np.ndarray:
-        """Return the score of every text.
+    def holders(self, word: int) -> slice:
+        """Where the texts stand that have a word."""
+        return slice(self.starts[word], self.starts[word + 1])
+
+    def scores(self, query: Sequence[int], rows: np.ndarray | None = None) -> np.ndarray:
+        """Return the score of every text, or of some.
 
         Args:
             query (`Sequence[int]`): Numbers of the query's words; one that stands there twice counts twice.
+            rows (`np.ndarray`, *optional*): The texts to score, in ascending order, all that have one of the words.
 
         Returns:
             `np.ndarray`: Of shape (texts,), float64.
         """
-        scores = np.zeros(self.count)
+        scores = np.zeros(self.count if rows is None else len(rows))
         for word in filter(self.knows, query):
-            holders = slice(self.starts[word], self.starts[word + 1])
-            rows, frequency = self.rows[holders], self.frequencies[holders].astype(np.int64)
-            scores[rows] += self.idf[word] * (frequency * (K1 + 1) / (frequency + self.penalties[self.lengths[rows]]))
+            having, frequency = self.rows[self.holders(word)], self.frequencies[self.holders(word)].astype(np.int64)
+            gain = self.idf[word] * (frequency * (K1 + 1) / (frequency + self.penalties[self.lengths[having]]))
+            scores[having if rows is None else np.searchsorted(rows, having)] += gain
         return scores
 
     def best(self, query: Sequence[int], count: int = 1) -> list[Ranked]:
@@ -99,13 +105,23 @@ class Bm25Index:
             `list[Ranked]`: The texts, best first; of equal scores, the lowest row first. A text without any of the
             words scores 0, and so may be among them.
         """
-        scores = self.scores(query)
         count = min(count, self.count)
-        if count == 1:
-            rows = [int(scores.argmax())]
-        else:
-            least = np.partition(scores, self.count - count)[self.count - count]
-            better, equal = np.flatnonzero(scores > least), np.flatnonzero(scores == least)
-            better = better[np.argsort(-scores[better], kind="stable")]
-            rows = np.concatenate([better, equal[: count - len(better)]]).tolist()
-        return [Ranked(row, float(scores[row]), int(np.count_nonzero(scores == scores[row])) > 1) for row in rows]
+        words = {*filter(self.knows, query)}
+        if sum(int(self.starts[word + 1] - self.starts[word]) for word in words) * RARE < self.count:
+            rows = np.unique(np.concatenate([self.rows[self.holders(word)] for word in words] or [self.rows[:0]]))
+            scores = self.scores(query, rows)
+            if np.count_nonzero(scores > 0) >= count:  # so that no text without a word is among the best
+                return [Ranked(int(rows[hit.row]), hit.score, hit.tied) for hit in highest(scores, count)]
+        return highest(self.scores(query), count)
+
+
+def highest(scores: np.ndarray, count: int) -> list[Ranked]:
+    """Return the highest scores and where they stand; of equal ones, the lowest place first."""
+    if count == 1:
+        places = [int(scores.argmax())]
+    else:
+        least = np.partition(scores, len(scores) - count)[len(scores) - count]
+        better, equal = np.flatnonzero(scores > least), np.flatnonzero(scores == least)
+        better = better[np.argsort(-scores[better], kind="stable")]
+        places = np.concatenate([better, equal[: count - len(better)]]).tolist()
+    return [Ranked(place, float(scores[place]), bool((scores == scores[place]).sum() > 1)) for place in places]

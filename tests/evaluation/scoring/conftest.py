@@ -1,0 +1,16 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from comem_hf.evaluation.benchmarks.question import BenchmarkQuestion
+
+
+@pytest.fixture
+def asked() -> Callable[..., BenchmarkQuestion]:
+    """Makes a question of its reference's entries."""
+
+    def make(id: str = "q", split: str = "", options: tuple[str, ...] = (), **reference: Any) -> BenchmarkQuestion:
+        return BenchmarkQuestion(id, "q", None, reference or None, split=split, options=options)
+
+    return make
