@@ -234,7 +234,6 @@ def _source(
 def _settings(choice: Choice, model, protocol: "Protocol", items: dict[str, Any]) -> "ReportSettings":
     from importlib.metadata import version
 
-    from comem_hf import __version__
     from comem_hf.evaluation.report.result import ReportSettings
     from comem_hf.modeling.local_paths_comem import public_name
 
@@ -247,7 +246,7 @@ def _settings(choice: Choice, model, protocol: "Protocol", items: dict[str, Any]
         bank=items,
         protocol=protocol.name,
         sampling={way: dict(values) for way, values in protocol.generation.items()},
-        versions={"comem_hf": __version__, **{name: version(name) for name in ("torch", "transformers")}},
+        versions={name: version(name) for name in ("comem_hf", "torch", "transformers")},
         device=f"{model.device.type}, {str(model.dtype).removeprefix('torch.')}",
         further={
             "reader": choice.reader,
