@@ -5,36 +5,29 @@ from typing import Any
 
 from comem_hf.bank import MemoryBank
 from comem_hf.default import default_path
-from comem_hf.evaluation import exact_match, load_questions, question_pictures
+from comem_hf.evaluation import Question, exact_match, question_pictures
+from comem_hf.modeling.picture_comem import load_image
 
 
 def documents(rows: Any) -> Any:
-    """Return the questions that `comem evaluate` asks, with the same disturbed pictures.
+    """Return the questions with their pictures, disturbed as `comem evaluate` does.
 
     Args:
-        rows (`datasets.Dataset`): What the task's file of questions holds; of the installed package, so not read.
+        rows (`datasets.Dataset`): The questions of the embedded default: `item_id`, `question`, `answer`, `kind`.
 
     Returns:
-        `datasets.Dataset`: Columns `question`, `answer`, `kind` and `picture` (an undecoded PNG).
+        `datasets.Dataset`: The same, with the column `picture`, undecoded PNG files.
     """
-    from datasets import Dataset, Features, Image, Value
+    from datasets import Image
 
-    questions = load_questions(default_path("questions.jsonl"))
+    questions = [Question(**row) for row in rows]
     pictures = question_pictures(MemoryBank.from_pretrained(default_path("bank")), questions)
-    columns = {
-        "question": [question.question for question in questions],
-        "answer": [question.answer for question in questions],
-        "kind": [question.kind for question in questions],
-        "picture": [{"bytes": _png(picture), "path": None} for picture in pictures],
-    }
-    texts = dict.fromkeys(("question", "answer", "kind"), Value("string"))
-    return Dataset.from_dict(columns, features=Features({**texts, "picture": Image(decode=False)}), split=rows.split)
+    files = [{"bytes": _png(picture), "path": None} for picture in pictures]
+    return rows.add_column("picture", files).cast_column("picture", Image(decode=False))
 
 
 def pictures_of(document: dict[str, Any]) -> list[Any]:
     """Return the picture of a question."""
-    from comem_hf.modeling.picture_comem import load_image
-
     return [load_image(document["picture"])]
 
 

@@ -18,7 +18,7 @@ from comem_hf.answering import WITHOUT_BANK, conversation_inputs, generate_texts
 from comem_hf.bank import MemoryBank, MemoryHit
 from comem_hf.default import default_path
 from comem_hf.evaluation.asking.items import shown_items
-from comem_hf.evaluation.asking.protocol import EQUAL
+from comem_hf.evaluation.asking.terms.protocol import EQUAL
 from comem_hf.modeling.top_k_comem import check_top_k, default_top_k
 
 from .generation import cut_at, generation_settings, stop_strings
