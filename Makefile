@@ -116,10 +116,10 @@ $(INSTALLED_RECIPES): setup.cfg setup.py constraints.txt | $(BIN)/python
 	@touch $@ $(INSTALLED)
 
 # An environment of its own: lmms-eval brings 70 packages, some of them at one exact version. PyPI's torchvision cannot be
-# imported beside a build of torch for the CPU, and then transformers cannot either; nothing here needs it.
+# imported beside a build of torch for the CPU, and then transformers cannot either; nothing here needs it, nor timm.
 $(INSTALLED_LMMS): setup.cfg setup.py constraints-lmms.txt
 	@echo "Installing into $(LMMS_VENV), with lmms-eval; this takes some minutes."
 	$(PYTHON) -m venv $(LMMS_VENV)
 	PIP_USE_PEP517=1 PIP_DISABLE_PIP_VERSION_CHECK=1 $(LMMS_VENV)/bin/python -m pip install --quiet -c constraints-lmms.txt -e ".[lmms]" pytest
-	$(LMMS_VENV)/bin/python -c "import torchvision" 2>/dev/null || $(LMMS_VENV)/bin/python -m pip uninstall --quiet --yes torchvision
+	$(LMMS_VENV)/bin/python -c "import torchvision" 2>/dev/null || $(LMMS_VENV)/bin/python -m pip uninstall --quiet --yes torchvision timm
 	@touch $@

@@ -11,7 +11,7 @@ from lmms_eval.api.model import lmms
 from lmms_eval.models.model_utils.gen_metrics import log_metrics
 from lmms_eval.utils import Collator
 from tqdm import tqdm
-from transformers import AutoModelForImageTextToText, AutoProcessor
+from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 from transformers.utils import logging
 
 from comem_hf.answering import WITHOUT_BANK, conversation_inputs, generate_texts, positions_by_question
@@ -19,6 +19,7 @@ from comem_hf.bank import MemoryBank, MemoryHit
 from comem_hf.default import default_path
 from comem_hf.evaluation.asking.items import shown_items
 from comem_hf.evaluation.asking.terms.protocol import EQUAL
+from comem_hf.modeling.configuration_comem import CoMemConfig
 from comem_hf.modeling.top_k_comem import check_top_k, default_top_k
 
 from .generation import cut_at, generation_settings, stop_strings
@@ -158,7 +159,11 @@ class CoMem(lmms):
         ]
         inputs = self._inputs(conversations)
         positions = positions_by_question(inputs, self.model.config)
-        self._warn_of_long_prompts(batch, positions)
+        short = self._short_enough(batch, positions)
+        if len(short) < len(batch):
+            answered = dict(zip(short, self._answer([batch[n] for n in short]) if short else (), strict=True))
+            unasked = [GenerationResult("", TokenCounts(input_tokens=count, output_tokens=0)) for count in positions]
+            return [answered.get(number, nothing) for number, nothing in enumerate(unasked)]
         task = batch[0][2]
         settings, stops = generation_settings(task, self.max_new_tokens), stop_strings(task)
         if stops:
@@ -202,25 +207,29 @@ class CoMem(lmms):
                 hits[number] = row
         return hits
 
-    def _warn_of_long_prompts(self, batch: Sequence[tuple], positions: list[int]) -> None:
+    def _short_enough(self, batch: Sequence[tuple], positions: list[int]) -> list[int]:
+        """Return the places in a batch of the requests that the model has positions for, and name the others."""
         limit = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
-        for (_, _, _, number, task, _), count in zip(batch, positions, strict=True):
-            if limit is not None and count > limit:
-                logger.warning(
-                    f"{task}, document {number}: question, pictures and items take {count:,} positions, but the model "
-                    f"has {limit:,}, so its answer is worth little."
-                )
+        short = [place for place, count in enumerate(positions) if limit is None or count <= limit]
+        for place in sorted({*range(len(batch))} - {*short}):
+            _, _, _, number, task, _ = batch[place]
+            logger.warning(
+                f"{task}, document {number}: question, pictures and items take {positions[place]:,} positions, but "
+                f"the model has {limit:,}. It is not asked, and its answer is empty."
+            )
+        return short
 
 
 def _load(name: str | None, revision: str | None, reader: str, dtype: str, device: torch.device) -> tuple[Any, Any]:
     place = str(default_path("model")) if name is None else name
     of_hub = {} if revision is None else {"revision": revision}
-    model = AutoModelForImageTextToText.from_pretrained(place, dtype=dtype, reader=reader, **of_hub).eval()
-    if not hasattr(model, "encode_memory"):
+    config = AutoConfig.from_pretrained(place, **of_hub)
+    if not isinstance(config, CoMemConfig):  # before gigabytes of it are loaded
         raise ValueError(
-            f"`pretrained` must be a CoMEM model, but {place!r} is a {type(model).__name__}: lmms-eval has a model of "
-            "its own for it."
+            f"`pretrained` must be a CoMEM model, but {place!r} is a {config.model_type!r}, for which lmms-eval "
+            "has a model of its own."
         )
+    model = AutoModelForImageTextToText.from_pretrained(place, dtype=dtype, reader=reader, **of_hub).eval()
     return model.to(device), AutoProcessor.from_pretrained(place, **of_hub)
 
 
