@@ -102,7 +102,7 @@ class BenchmarkResults:
             [
                 f"{row['benchmark']} ({row['language']}), {row['questions']:,} questions",
                 _way(row),
-                f"{row['scorer']}: {row['metric']}",
+                f"{row['scorer']}, {row['metric']}",
                 f"{row['score']:.2f} [{row['low']:.1f}, {row['high']:.1f}]",
                 "" if row["positions"] is None else f"{row['positions']:,.0f}",
             ]

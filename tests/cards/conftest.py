@@ -1,10 +1,18 @@
-"""Python examples of cards, run as a reader would run them."""
+"""A model in a folder, and Python examples of cards, run as a reader would run them."""
 
 import re
 
 import pytest
 
-from tests.conftest import make_image
+from tests.conftest import make_image, make_model
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory, tiny_processor):
+    folder = tmp_path_factory.mktemp("full")
+    make_model().save_pretrained(folder)
+    tiny_processor.save_pretrained(folder)
+    return folder
 
 
 @pytest.fixture

@@ -13,14 +13,6 @@ from tests.modeling.test_reader import make_language_model
 
 
 @pytest.fixture(scope="module")
-def full(tmp_path_factory, tiny_processor):
-    folder = tmp_path_factory.mktemp("full")
-    make_model().save_pretrained(folder)
-    tiny_processor.save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def memory_only(tmp_path_factory):
     model = make_model()
     model.config.backbone_name_or_path, model.config.backbone_revision = "ann/backbone", "a" * 40

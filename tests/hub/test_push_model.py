@@ -181,6 +181,26 @@ def test_results_and_bank_stay_on_the_card_as_long_as_the_weights_are_the_same(h
     assert files_of(hub)["evaluation.json"] == b"mine"
 
 
+def test_benchmarks_are_pushed_and_stay_on_the_card_as_long_as_the_weights_are_the_same(
+    hub, folder, tmp_path, tiny_processor
+):
+    publisher = ModelPublisher(folder)
+    row = {"benchmark": "okvqa", "language": "en", "questions": 5, "sha256": "f" * 64, "scorer": "official"}
+    row |= {"metric": "accuracy", "way": "memory", "top_k": 3, "score": 40, "low": 20, "high": 60, "positions": 9}
+    found = {"command": "comem evaluate", "protocol": "release", "results": [row]}
+    found["model"] = {"memory_fingerprint": publisher.memory_fingerprint}
+    (folder / "benchmarks.json").write_text(json.dumps(found))
+    publisher.push("ann/model")
+    (folder / "benchmarks.json").unlink()
+    ModelPublisher(folder).push("ann/model")
+    assert json.loads(files_of(hub)["benchmarks.json"]) == found
+    assert ModelCard(files_of(hub)["README.md"].decode()).data.eval_results[0].metric_value == 40
+    make_model(seed=5).save_pretrained(tmp_path / "other")
+    tiny_processor.save_pretrained(tmp_path / "other")
+    ModelPublisher(tmp_path / "other").push("ann/model")
+    assert "benchmarks.json" not in files_of(hub) and "model-index" not in files_of(hub)["README.md"].decode()
+
+
 def test_revision_private_and_results_are_as_asked(hub, folder, tmp_path):
     publisher = ModelPublisher(folder)
     found = results_of(publisher.memory_fingerprint)

@@ -1,7 +1,6 @@
 """`comem evaluate` without a benchmark: questions about items of the bank."""
 
 import hashlib
-import shlex
 from json import dumps
 from pathlib import Path
 
@@ -37,6 +36,7 @@ def evaluate_own_questions(
     from comem_hf.cards.results import summary
     from comem_hf.commands.common.loading import load_model, open_bank
     from comem_hf.commands.common.output import print_json, print_table
+    from comem_hf.commands.common.written_command import written_command
     from comem_hf.default import default_path
     from comem_hf.evaluation import evaluate as score
     from comem_hf.evaluation import load_questions, needs_own_model, recall_at_1
@@ -60,7 +60,8 @@ def evaluate_own_questions(
 
     retrieves = any(way.way.endswith("top-k") for way in scores)
     result = {
-        "command": _command(
+        "command": written_command(
+            "evaluate",
             model=model,
             bank=bank,
             questions=questions,
@@ -96,17 +97,6 @@ def evaluate_own_questions(
         print_table("exact match by kind of question", ("way", *kinds), rows)
     if recall:
         print_table("retrieval recall@1", ("disturbance", "recall@1"), [(k, f"{v:.3f}") for k, v in recall.items()])
-
-
-def _command(**options: object) -> str:
-    """Return the command line, without defaults and without paths of this machine."""
-    from comem_hf.modeling.local_paths_comem import public_name
-
-    words = ["comem", "evaluate"]
-    for name, value in options.items():
-        if value is not None:
-            words += [f"--{name.replace('_', '-')}", public_name(str(value))]
-    return shlex.join(words)
 
 
 def _share(way, questions, kind: str) -> float:

@@ -1,7 +1,9 @@
 """The benchmarks of the CoMEM paper, read from the files that their authors publish."""
 
+import gc
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,7 +101,8 @@ def load_benchmark(
             raise ValueError(f"`folder` must be the folder with the files of {name!r}; {str(folder)!r} is no folder.")
     elif not reader.is_table:
         raise ValueError(f"{name!r} is read from its files: pass their folder, got {type(folder).__name__}.")
-    benchmarks = reader.read(folder, split, languages, limit)
+    with _collector_paused():
+        benchmarks = reader.read(folder, split, languages, limit)
     if not any(benchmark.questions for benchmark in benchmarks):
         raise ValueError(f"There are no questions of {name!r}, split {split!r}, in {_shown(folder, benchmarks)}.")
     for benchmark in benchmarks:
@@ -116,6 +119,18 @@ def splits_of(name: str) -> tuple[str, ...]:
 def languages_of(name: str) -> tuple[str, ...]:
     """Return the languages of a benchmark, in the order in which they are read."""
     return _reader(name).languages
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Pause the search for circles: going through a million rows again and again takes longer than reading them."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _reader(name: str) -> _Reader:

@@ -15,6 +15,12 @@ from typing import Any, BinaryIO
 from comem_hf.evaluation.benchmarks.files.rows import whole_json
 
 
+_NUMBERS = {
+    **{"int": "q", "int8": "b", "int16": "h", "int32": "i", "int64": "q"},
+    **{"uint8": "B", "uint16": "H", "uint32": "I", "uint64": "Q"},
+    **{"float16": "e", "float32": "f", "float64": "d"},
+}
+
 _DECODERS: dict[str, Callable[[bytes], Any]] = {
     "bytes": bytes,
     "jpeg": bytes,
@@ -23,18 +29,7 @@ _DECODERS: dict[str, Callable[[bytes], Any]] = {
     "json": lambda data: json.loads(data.decode("utf-8")),
     "str_int": lambda data: int(data.decode("utf-8")),
     "str_float": lambda data: float(data.decode("utf-8")),
-    **{
-        name: lambda data, form=form: struct.unpack(f"<{form}", data)[0]
-        for name, form in {"int": "q", "int8": "b", "int16": "h", "int32": "i", "int64": "q"}.items()
-    },
-    **{
-        name: lambda data, form=form: struct.unpack(f"<{form}", data)[0]
-        for name, form in {"uint8": "B", "uint16": "H", "uint32": "I", "uint64": "Q"}.items()
-    },
-    **{
-        name: lambda data, form=form: struct.unpack(f"<{form}", data)[0]
-        for name, form in {"float16": "e", "float32": "f", "float64": "d"}.items()
-    },
+    **{name: lambda data, form=form: struct.unpack(f"<{form}", data)[0] for name, form in _NUMBERS.items()},
 }
 """Encodings of columns that are read; pictures stay encoded."""
 
@@ -123,7 +118,7 @@ class MdsFolder:
                 "again."
             )
         for column, encoding in zip(columns, encodings, strict=True):
-            if encoding == "pkl" or encoding.startswith("pkl"):
+            if str(encoding).startswith("pkl"):
                 raise ValueError(
                     f"{str(path)!r}: the column `{column}` is pickled, and pickles can run code: they are never read. "
                     "Write it as `json`, `str` or `bytes`."

@@ -12,6 +12,8 @@ from typing import Any
 
 from comem_hf.modeling.installation_comem import how_to_install
 
+from .result import shown_score
+
 
 _LOOKS = {
     "no memory": {"color": "#555555", "marker": "D", "linestyle": (0, (4, 3))},
@@ -27,7 +29,7 @@ _FURTHER_FONTS = (
     "PingFang SC",
 )
 _COLUMNS = 3
-_LEAST_SPAN = 4.0  # points of a score that an axis shows at least
+_LEAST_SPAN = 5.0  # points of a score that an axis shows at least
 _WIDTH, _HEIGHT, _DPI = 3.2, 2.6, 160  # inches of a small plot; three of them are twice as wide as a page shows them
 
 
@@ -87,21 +89,26 @@ def _draw(contents: dict[str, Any], path: Path, draw: Callable, label: str) -> N
         drawn = {}
         for axes, benchmark in zip(every, benchmarks, strict=False):
             axes.set_title(_drawable(f"{benchmark['name']} ({benchmark['language']})"))
-            axes.set_ylabel(textwrap.fill(_drawable(_score(benchmark["ways"][0])["metric"]), 30))
+            axes.set_ylabel(textwrap.fill(_drawable(shown_score(benchmark["ways"][0]["scores"])["metric"]), 30))
             axes.set_xlabel(label)
             axes.yaxis.set_major_locator(MaxNLocator(6, steps=(1, 2, 5, 10)))
             axes.spines[["top", "right"]].set_visible(False)
             axes.grid(axis="y", color="#dddddd", linewidth=0.7)
             drawn |= draw(axes, _series(benchmark))
-            low, high = axes.get_ylim()
-            if high - low < _LEAST_SPAN:  # all scores are the same: an axis of millionths says nothing
-                axes.set_ylim((low + high - _LEAST_SPAN) / 2, (low + high + _LEAST_SPAN) / 2)
+            axes.set_ylim(_limits(*axes.get_ylim()))
         for axes in every[len(benchmarks) :]:
             axes.set_visible(False)
         ways = [*(way for way in _LOOKS if way in drawn), *(way for way in drawn if way not in _LOOKS)]
         handles, titles = [drawn[way] for way in ways], [_drawable(way) for way in ways]
         figure.legend(handles, titles, loc="outside upper center", ncols=len(ways), frameon=False)
         figure.savefig(path, format="png", metadata={"Software": None})
+
+
+def _limits(low: float, high: float) -> tuple[float, float]:
+    """Ends of the score axis: not far outside of 0 to 100, nor so close that equal scores stand on noise."""
+    spare = max(0.0, _LEAST_SPAN - (high - low)) / 2
+    low, high = low - spare, min(high + spare, 103.0)
+    return max(low, -0.03 * high), high
 
 
 def _by_items(axes, series: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
@@ -159,15 +166,10 @@ def _series(benchmark: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
     """For each way its points, by number of items."""
     series: dict[str, list] = {}
     for way in sorted(benchmark["ways"], key=lambda way: way["top_k"]):
-        score = _score(way)
+        score = shown_score(way["scores"])
         point = {"items": way["top_k"], "positions": way["positions"]}
         series.setdefault(way["way"], []).append(point | {key: score[key] for key in ("score", "low", "high")})
     return series
-
-
-def _score(way: dict[str, Any]) -> dict[str, Any]:
-    """The official score where there is one; a plot shows one score."""
-    return next((score for score in way["scores"] if score["scorer"] == "official"), way["scores"][0])
 
 
 def _scores(points: list[dict[str, Any]]) -> list[float]:

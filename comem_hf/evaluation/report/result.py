@@ -1,6 +1,6 @@
 """What a report is made of: the answers to a benchmark, and the settings that they were made with."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -12,6 +12,11 @@ from comem_hf.evaluation.scoring.scorer import Scorer
 def way_title(way: str, top_k: int) -> str:
     """Return the title of a way, such as "RAG, k = 10"."""
     return f"{way}, k = {top_k}" if top_k else way
+
+
+def shown_score(scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the score that is shown where there is room for one: the official one, if there is one."""
+    return next((score for score in scores if score["scorer"] == "official"), scores[0])
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 from comem_hf.cards.generated import one_line
 
-from .result import way_title
+from .result import shown_score, way_title
 
 
 MOST_PARTS = 12  # columns of a break-down that a page still shows; beyond, it is in the JSON alone
@@ -37,16 +37,37 @@ def render_markdown(contents: dict[str, Any], plots: Sequence[str] = ()) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
+def summary_tables(contents: dict[str, Any]) -> list[tuple[str, list[str], list[list[str]]]]:
+    """Return title, names of columns and rows of the table of each benchmark, for a terminal.
+
+    Args:
+        contents (`dict`): As for [`render_markdown`].
+    """
+    return [
+        (
+            _title(benchmark),
+            ["way", *map(_column, benchmark["ways"][0]["scores"]), *_PLAIN_COLUMNS],
+            list(map(_row, benchmark["ways"])),
+        )
+        for benchmark in contents["benchmarks"]
+    ]
+
+
+def _title(benchmark: dict[str, Any]) -> str:
+    name, language = one_line(benchmark["name"]), one_line(benchmark["language"])
+    return f"{name} ({language}), {benchmark['questions']:,} questions"
+
+
 def _benchmark(benchmark: dict[str, Any]) -> Iterable[str]:
     ways, scorers = benchmark["ways"], benchmark["ways"][0]["scores"]
-    yield f"## {one_line(benchmark['name'])} ({one_line(benchmark['language'])}), {benchmark['questions']:,} questions"
+    yield f"## {_title(benchmark)}"
     if not scorers:
         yield "These questions have no published answers: they can be answered, not scored."
     yield _table(("way", *map(_column, scorers), *_PLAIN_COLUMNS), map(_row, ways))
     for number, score in enumerate(scorers):
         notes = [*_left_out(benchmark, number), *_unextractable(ways, number)]
         if notes:
-            yield f"{_column(score)}: {'; '.join(notes)}."
+            yield one_line(f"{_column(score)}: {'; '.join(notes)}.")
     if benchmark["differences"]:
         yield "Paired differences, in points:"
         yield _table(("difference", *map(_column, scorers)), map(_difference, benchmark["differences"]))
@@ -79,13 +100,13 @@ def _signed(value: float, digits: int) -> str:
 
 
 def _column(score: dict[str, Any]) -> str:
-    return one_line(f"{score['scorer']}: {score['metric']}")
+    return f"{score['scorer']}, {score['metric']}"
 
 
 def _left_out(benchmark: dict[str, Any], number: int) -> Iterable[str]:
     left_out = benchmark["questions"] - benchmark["ways"][0]["scores"][number]["questions"]
     if left_out:
-        yield f"{left_out:,} questions are left out by this scorer"
+        yield f"questions that this scorer leaves out: {left_out:,}"
 
 
 def _unextractable(ways: Sequence[dict], number: int) -> Iterable[str]:
@@ -99,24 +120,23 @@ def _unextractable(ways: Sequence[dict], number: int) -> Iterable[str]:
 
 
 def _break_down(benchmark: dict[str, Any], part: str) -> Iterable[str]:
-    ways = benchmark["ways"]
-    for number, score in enumerate(ways[0]["scores"]):
-        parts = score[f"by_{part}"]
-        if not parts:
-            continue
-        if len(parts) > MOST_PARTS:
-            yield f"{_column(score)}, by {part}: {len(parts)} of them, in `report.json`."
-            continue
-        header = ("way", *(f"{one_line(each[part])} ({each['questions']:,})" for each in parts))
-        rows = (
-            [
-                way_title(way["way"], way["top_k"]),
-                *(f"{each['mean']:.1f}" for each in way["scores"][number][f"by_{part}"]),
-            ]
-            for way in ways
-        )
-        yield f"{_column(score)}, mean by {part} (questions); the intervals are in `report.json`:"
-        yield _table(header, rows)
+    ways, scores = benchmark["ways"], benchmark["ways"][0]["scores"]
+    if not scores or not shown_score(scores)[f"by_{part}"]:
+        return
+    title = one_line(f"{_column(shown_score(scores))}, mean by {part}")
+    parts = shown_score(scores)[f"by_{part}"]
+    if len(parts) > MOST_PARTS:
+        yield f"{title}: there are {len(parts)}, see `report.json`."
+        return
+    yield f"{title} (questions); intervals and other scorers are in `report.json`:"
+    means = {
+        way_title(way["way"], way["top_k"]): [
+            f"{each['mean']:.1f}" for each in shown_score(way["scores"])[f"by_{part}"]
+        ]
+        for way in ways
+    }
+    header = (f"{each[part]} ({each['questions']:,})" for each in parts)
+    yield _table(("way", *header), ([way, *cells] for way, cells in means.items()))
 
 
 def _problems(ways: Sequence[dict]) -> Iterable[str]:

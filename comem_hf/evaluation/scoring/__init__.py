@@ -3,11 +3,10 @@
 from pathlib import Path
 
 from comem_hf.evaluation.benchmarks.question import Benchmark
+from comem_hf.evaluation.scoring.texts.extraction import extract_answer
 
 from . import aokvqa, cvqa, infoseek, mrag, okvqa, oven, viquae
-from .scorer import Scorer
-from .sets import SetScores, score_set
-from .texts.extraction import extract_answer
+from .scorer import Scorer, SetScores, score_set
 
 
 __all__ = ["Scorer", "SetScores", "extract_answer", "score_set", "scorers_of"]

@@ -8,12 +8,13 @@ import ast
 from collections.abc import Iterable, Sequence
 
 from comem_hf.evaluation.benchmarks.question import BenchmarkQuestion
+from comem_hf.evaluation.scoring.sets.answered import answered_questions, reference_of
+from comem_hf.evaluation.scoring.sets.means import everything, percent, rounded_percent
+from comem_hf.evaluation.scoring.texts.given import text_of, texts_of
+from comem_hf.evaluation.scoring.texts.options import option_named
+from comem_hf.evaluation.scoring.texts.release_text import first_prediction, release_answer
 
-from .scorer import Scorer
-from .sets import SetScores, answered_questions, everything, percent, reference_of, rounded_percent, score_set
-from .texts.given import text_of, texts_of
-from .texts.options import option_named
-from .texts.release_text import first_prediction, release_answer
+from .scorer import Scorer, SetScores, score_set
 
 
 def direct_answers_of(answers: str | Iterable[str]) -> tuple[str, ...]:
@@ -27,15 +28,17 @@ def direct_answers_of(answers: str | Iterable[str]) -> tuple[str, ...]:
         `tuple[str, ...]`: The references; the letters of a literal that is a single text, as the release has it.
 
     Raises:
-        `ValueError`: If the text is no literal, or something is no text.
+        `ValueError`: If the text is not the literal of a list.
     """
     if isinstance(answers, str):
         try:
             read = ast.literal_eval(answers)
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
             raise ValueError(f"`direct_answers` must be a list of texts, got {answers!r}.") from error
-        answers = read if isinstance(read, Iterable) else (read,)
-    return tuple(text_of(answer, "reference answer") for answer in answers)
+        if not isinstance(read, Iterable):
+            raise ValueError(f"`direct_answers` must be a list of texts, got {answers!r}.")
+        answers = read
+    return tuple(answers)
 
 
 def official_score(prediction: str, answers: str | Iterable[str]) -> float:
@@ -47,12 +50,8 @@ def official_score(prediction: str, answers: str | Iterable[str]) -> float:
 
     Returns:
         `float`: min(1, matches / 3), each letter the same; 0 without references.
-
-    Raises:
-        `ValueError`: If the prediction or a reference is no text.
     """
-    text = text_of(prediction, "prediction")
-    return min(1.0, direct_answers_of(answers).count(text) / 3)
+    return min(1.0, direct_answers_of(answers).count(prediction) / 3)
 
 
 def choice_score(prediction: str, choices: Sequence[str], correct: int, *, strict: bool = False) -> float:
@@ -68,12 +67,11 @@ def choice_score(prediction: str, choices: Sequence[str], correct: int, *, stric
         `float`: 1 or 0.
 
     Raises:
-        `ValueError`: If the prediction is no text, or none of the choices although `strict`.
+        `ValueError`: If the prediction is none of the choices although `strict`.
     """
-    text = text_of(prediction, "prediction")
-    if strict and text not in choices:
-        raise ValueError(f"The prediction must be one of the choices {', '.join(choices)}, got {text!r}.")
-    return float(text == choices[correct])
+    if strict and prediction not in choices:
+        raise ValueError(f"The prediction must be one of the choices {', '.join(choices)}, got {prediction!r}.")
+    return float(prediction == choices[correct])
 
 
 def chosen(text: str, question: BenchmarkQuestion) -> float:
@@ -98,7 +96,7 @@ def release_score(prediction: str | Sequence[str], answers: str | Iterable[str])
         `ValueError`: If the prediction is no text or no reference is left, where the release crashes.
     """
     answer = release_answer(text_of(first_prediction(prediction), "prediction"))
-    references = (reference.strip() for reference in direct_answers_of(answers))
+    references = (text_of(reference, "reference answer").strip() for reference in direct_answers_of(answers))
     return float(answer in texts_of(filter(None, references), "reference answer"))
 
 

@@ -9,12 +9,13 @@ import re
 from collections.abc import Sequence
 
 from comem_hf.evaluation.benchmarks.question import BenchmarkQuestion
+from comem_hf.evaluation.scoring.sets.answered import reference_of
+from comem_hf.evaluation.scoring.sets.means import everything, percent
+from comem_hf.evaluation.scoring.texts.given import text_of
+from comem_hf.evaluation.scoring.texts.options import LETTERS, option_named
+from comem_hf.evaluation.scoring.texts.release_text import release_extracted
 
 from .scorer import Scorer
-from .sets import everything, percent, reference_of
-from .texts.given import text_of
-from .texts.options import LETTERS, option_named
-from .texts.release_text import release_extracted
 
 
 MARKS = str.maketrans(dict.fromkeys(".()[],:;!*#{}", " "))

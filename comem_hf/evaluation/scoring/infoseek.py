@@ -8,13 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from comem_hf.evaluation.benchmarks.question import BenchmarkQuestion
+from comem_hf.evaluation.scoring.sets.answered import answered_questions, reference_of
+from comem_hf.evaluation.scoring.sets.means import harmonic_mean, means_by, rounded_percent
+from comem_hf.evaluation.scoring.texts.given import text_of, texts_of
+from comem_hf.evaluation.scoring.texts.numbers import in_range, numbers_in
+from comem_hf.evaluation.scoring.texts.release_text import after_last_colon, release_answer
+from comem_hf.evaluation.scoring.texts.squad import exact_match
 
-from .scorer import Scorer
-from .sets import SetScores, answered_questions, harmonic_mean, means_by, reference_of, rounded_percent, score_set
-from .texts.given import text_of, texts_of
-from .texts.numbers import in_range, numbers_in
-from .texts.release_text import after_last_colon, release_answer
-from .texts.squad import exact_match
+from .scorer import Scorer, SetScores, score_set
 
 
 UNSEEN_QUESTION, UNSEEN_ENTITY = "unseen_question", "unseen_entity"
@@ -37,7 +38,7 @@ def official_score(prediction: str, answer_eval: Any, question_type: str) -> flo
         `ValueError`: If one is no text, there is no reference, or a number has no range.
     """
     text = text_of(prediction, "prediction")
-    if question_type.lower() == "numerical":
+    if text_of(question_type, "question type").lower() == "numerical":
         return in_range(numbers_in(text), range_of(answer_eval))
     return max(exact_match(text, answer) for answer in texts_of(answer_eval, "reference answer"))
 
@@ -58,7 +59,7 @@ def release_score(prediction: str, answer_eval: Any, question_type: str) -> floa
         `ValueError`: If one is no text, there is no reference, or a number has no range.
     """
     text = after_last_colon(text_of(prediction, "prediction"))
-    kind = question_type.lower()
+    kind = text_of(question_type, "question type").lower()
     if kind == "numerical":
         return in_range(numbers_in(text), range_of(answer_eval))
     answer = release_answer(text)

@@ -8,12 +8,13 @@ is asked: the scorers then read the answer as [`option_named`] does, and it is w
 from collections.abc import Callable
 
 from comem_hf.evaluation.benchmarks.question import BenchmarkQuestion
+from comem_hf.evaluation.scoring.sets.answered import reference_of
+from comem_hf.evaluation.scoring.sets.means import everything, rounded_percent
+from comem_hf.evaluation.scoring.texts.extraction import extract_answer
+from comem_hf.evaluation.scoring.texts.given import text_of
+from comem_hf.evaluation.scoring.texts.options import option_named
 
 from .scorer import Scorer
-from .sets import everything, reference_of, rounded_percent
-from .texts.extraction import extract_answer
-from .texts.given import text_of
-from .texts.options import option_named
 
 
 LETTERS = "ABCD"

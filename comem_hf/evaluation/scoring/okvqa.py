@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from comem_hf.evaluation.benchmarks.question import BenchmarkQuestion
+from comem_hf.evaluation.scoring.sets.answered import answered_questions, reference_of
+from comem_hf.evaluation.scoring.sets.means import everything, percent, rounded_percent
+from comem_hf.evaluation.scoring.texts.given import text_of, texts_of
+from comem_hf.evaluation.scoring.texts.release_text import release_answer
+from comem_hf.evaluation.scoring.texts.vqa_text import vqa_normalized, vqa_trimmed
 
-from .scorer import Scorer
-from .sets import SetScores, answered_questions, everything, percent, reference_of, rounded_percent, score_set
-from .texts.given import text_of, texts_of
-from .texts.release_text import release_answer
-from .texts.vqa_text import vqa_normalized, vqa_trimmed
+from .scorer import Scorer, SetScores, score_set
 
 
 def official_score(prediction: str, answers: Sequence[str | Mapping[str, Any]]) -> float:

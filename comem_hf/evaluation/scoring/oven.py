@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from comem_hf.evaluation.benchmarks.question import BenchmarkQuestion
+from comem_hf.evaluation.scoring.sets.answered import reference_of
+from comem_hf.evaluation.scoring.sets.means import harmonic_mean, means_by
+from comem_hf.evaluation.scoring.texts.given import text_of
+from comem_hf.evaluation.scoring.texts.release_text import release_answer
+from comem_hf.evaluation.scoring.title_search import TitleSearch
 
 from .scorer import Scorer
-from .sets import harmonic_mean, means_by, reference_of
-from .texts.given import text_of
-from .texts.release_text import release_answer
-from .title_search import TitleSearch
 
 
 LONGEST_QUERY = 50  # of the release, in characters

@@ -1,9 +1,11 @@
 """What every scorer of a benchmark has: the score of an answer, and the number for all of them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from comem_hf.evaluation.benchmarks.question import BenchmarkQuestion
+from comem_hf.evaluation.scoring.sets.answered import Answered
+from comem_hf.evaluation.scoring.sets.means import means_by
 
 
 @dataclass(frozen=True)
@@ -31,3 +33,40 @@ class Scorer:
     score: Callable[[str, BenchmarkQuestion], float]
     group: Callable[[BenchmarkQuestion], str | None]
     headline: Callable[[Mapping[str, float]], float]
+
+
+@dataclass(frozen=True)
+class SetScores:
+    """The scores of a set of answers.
+
+    Args:
+        score (`float`): The number of the set, 0 to 100, from the scorer's `headline`.
+        groups (`Mapping[str, float]`): Mean score, 0 to 1, of each group that has questions.
+        items (`tuple[float, ...]`): Score of each answer, 0 to 1, in order; of those that the scorer leaves out, too.
+    """
+
+    score: float
+    groups: Mapping[str, float]
+    items: tuple[float, ...]
+
+
+def score_set(scorer: Scorer, answered: Sequence[Answered]) -> SetScores:
+    """Score answers, and the set of them.
+
+    Args:
+        scorer (`Scorer`): The scorer.
+        answered (`Sequence[tuple[str, BenchmarkQuestion]]`): Texts as the scorer wants them, with their questions;
+            `None` for a question without an answer, which scores 0.
+
+    Returns:
+        `SetScores`: The number, the means that it was made of, and the score of each answer.
+
+    Raises:
+        `ValueError`: If no question is left to score, a question has no reference, or the scorer's number is not
+            defined for these groups.
+    """
+    items = tuple(0.0 if text is None else scorer.score(text, question) for text, question in answered)
+    groups = means_by(scorer.group, answered, items)
+    if not groups:
+        raise ValueError(f"There is no question left to score by {scorer.name} {scorer.metric}; a mean needs one.")
+    return SetScores(scorer.headline(groups), groups, items)

@@ -6,11 +6,13 @@ WenyiWU0111/CoMEM (commit 65de858).
 
 from collections.abc import Iterable, Sequence
 
+from comem_hf.evaluation.scoring.sets.answered import reference_of
+from comem_hf.evaluation.scoring.sets.means import everything, percent
+from comem_hf.evaluation.scoring.texts import squad
+from comem_hf.evaluation.scoring.texts.given import text_of, texts_of
+from comem_hf.evaluation.scoring.texts.release_text import after_last_colon, first_prediction, release_answer
+
 from .scorer import Scorer
-from .sets import everything, percent, reference_of
-from .texts import squad
-from .texts.given import text_of, texts_of
-from .texts.release_text import after_last_colon, first_prediction, release_answer
 
 
 def exact_match(prediction: str, aliases: Iterable[str]) -> float:

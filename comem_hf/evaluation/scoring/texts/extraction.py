@@ -36,8 +36,8 @@ def extract_answer(text: str) -> str:
     Returns:
         `str`: The content of the last `\boxed{...}` that holds something, its braces balanced (the last,
         because reasoning may box results on its way; the CoMEM release takes the first, up to the first closing
-        brace); a box that is cut off counts up to the end of its line. Else the first line that is not empty behind the
-        last "Final answer:" (in six languages) that anything follows. Else the whole text if it has neither, and
+        brace); a box that is cut off counts up to the end of its line. Else the first line that is not empty behind
+        the last "Final answer:" (in six languages) that anything follows. Else the whole text if it has neither, and
         an empty text if it has one of them, empty. LaTeX around words (`\text{...}`, `$...$`), emphasis and blanks
         around the answer are taken off.
     """

@@ -1,0 +1,288 @@
+"""`comem evaluate NAME...`: benchmarks, answered in three ways and scored, with a report."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from comem_hf.commands.common.written_command import written_command
+
+
+if TYPE_CHECKING:
+    from comem_hf.evaluation.asking.items import ItemSource
+    from comem_hf.evaluation.asking.terms.protocol import Protocol
+    from comem_hf.evaluation.benchmarks import Benchmark
+    from comem_hf.evaluation.report.result import BenchmarkResult, ReportSettings
+
+
+ALL = "all"
+TOP_K = 10  # as published
+OTHER_CODE = "predictions"
+NO_PREDICTION = "There is no prediction for the question."
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the command line asks for; see its help for each."""
+
+    names: tuple[str, ...]
+    model: str | None = None
+    bank: str | None = None
+    reader: str = "adapter"
+    data: Path | None = None
+    records: Path | None = None
+    predictions: Path | None = None
+    ways: tuple[str, ...] = ()
+    top_k: tuple[int, ...] = ()
+    protocol: str = "equal"
+    split: str | None = None
+    languages: tuple[str, ...] = ()
+    limit: int | None = None
+    max_new_tokens: int | None = None
+    vocabulary: Path | None = None
+    published: Path | None = None
+    batch_size: int = 16
+    output: Path | None = None
+
+
+def evaluate_benchmarks(choice: Choice, json: bool) -> None:
+    """Answer and score benchmarks, write the report, and print its tables.
+
+    Args:
+        choice (`Choice`): What to do.
+        json (`bool`): Whether to print the report as JSON.
+
+    Raises:
+        ValueError: If anything that was given does not fit; before questions are asked.
+    """
+    from comem_hf.commands.common.output import print_json, print_table
+    from comem_hf.evaluation.report.paper import load_published
+    from comem_hf.evaluation.report.plots import require_matplotlib
+    from comem_hf.evaluation.report.report import write_report
+    from comem_hf.evaluation.report.table import summary_tables
+    from comem_hf.evaluation.scoring import extracted_answer
+
+    _check(choice)
+    require_matplotlib()  # as all that can fail, before the work
+    published = () if choice.published is None else load_published(choice.published)
+    benchmarks = _load(choice)
+    scorers = {benchmark.name: _scorers(benchmark, choice) for benchmark in benchmarks}
+    if choice.predictions is not None:
+        results, settings = _of_other_code(benchmarks, choice, scorers)
+    else:
+        results, settings = _answered(benchmarks, choice, scorers)
+    if settings is None:  # another process writes the report
+        return
+    contents = write_report(results, settings, choice.output, extract=extracted_answer, published=published)
+    if json:
+        print_json(contents)
+        return
+    for title, columns, rows in summary_tables(contents):
+        print_table(title, columns, rows)
+    typer.echo(f"Report: {choice.output / 'report.md'}", err=True)
+
+
+def _check(choice: Choice) -> None:
+    from comem_hf.evaluation.asking.terms.protocol import PROTOCOLS
+
+    if choice.data is None:
+        raise ValueError(
+            "`--data` must name the folder with the benchmarks' files; docs/how-to/benchmarks.md lists them."
+        )
+    if choice.output is None:
+        raise ValueError("`--output` must name a folder for the predictions and the report.")
+    if choice.output.is_file():
+        raise ValueError(f"`--output` must be a folder for benchmarks, but {str(choice.output)!r} is a file.")
+    if choice.protocol not in PROTOCOLS:
+        raise ValueError(f"`--protocol` must be one of {list(PROTOCOLS)}, got {choice.protocol!r}.")
+    if choice.bank is not None and choice.records is not None:
+        raise ValueError("Give `--bank` or `--records`, not both: items come from one of them.")
+    if choice.predictions is not None and len(choice.names) > 1:
+        raise ValueError("`--predictions` are of one benchmark; name that one alone.")
+
+
+def _load(choice: Choice) -> "list[Benchmark]":
+    """Read the questions of all benchmarks."""
+    from comem_hf.evaluation.benchmarks import BENCHMARKS, languages_of, load_benchmark
+
+    names = list(dict.fromkeys(BENCHMARKS if ALL in choice.names else choice.names))
+    unknown = [name for name in names if name not in BENCHMARKS]
+    if unknown:
+        raise ValueError(f"Benchmarks are {', '.join(BENCHMARKS)} and '{ALL}', got {unknown[0]!r}.")
+    loaded = []
+    for name in names:
+        languages = [language for language in choice.languages if language in languages_of(name)] or None
+        if choice.languages and languages is None:
+            raise ValueError(
+                f"`--language` of {name} must be among {list(languages_of(name))}, got {list(choice.languages)}."
+            )
+        loaded += load_benchmark(
+            name, _folder_of(name, choice.data), split=choice.split, languages=languages, limit=choice.limit
+        )
+    return loaded
+
+
+def _folder_of(name: str, folder: Path) -> Path:
+    """The folder of one benchmark in a folder of several, or the folder itself."""
+    return folder / name if (folder / name).is_dir() else folder
+
+
+def _scorers(benchmark: "Benchmark", choice: Choice) -> tuple:
+    from comem_hf.evaluation.scoring import scorers_of
+
+    if any(question.reference is None for question in benchmark.questions):
+        return ()
+    return tuple(scorers_of(benchmark, vocabulary=choice.vocabulary))
+
+
+def _answered(benchmarks, choice: Choice, scorers) -> "tuple[list[BenchmarkResult], ReportSettings | None]":
+    from comem_hf.answering import WITHOUT_ENCODER
+    from comem_hf.commands.common.loading import load_model
+    from comem_hf.evaluation.asking.processes import this_process
+    from comem_hf.evaluation.asking.run import Run
+    from comem_hf.evaluation.asking.terms.protocol import PROTOCOLS
+    from comem_hf.evaluation.report.result import BenchmarkResult
+
+    processes = this_process()  # before the model is put on a device
+    protocol = PROTOCOLS[choice.protocol]
+    model, processor = load_model(choice.model, choice.reader, takes_items=choice.bank is not None)
+    if not model.config.num_memory_tokens:
+        typer.echo(WITHOUT_ENCODER, err=True)
+    top_k = choice.top_k or (min(TOP_K, model.config.max_items or TOP_K),)
+    source_of, items = _source(choice, benchmarks, model, processor, protocol, max(top_k))
+    settings = _settings(choice, model, protocol, items)
+    data = {f"{benchmark.name} ({benchmark.language})": _digest(benchmark) for benchmark in benchmarks}
+    run = Run(
+        model,
+        processor,
+        choice.output,
+        protocol,
+        {**settings.record(), "command": None, "data": data},
+        source_of,
+        top_k,
+        choice.batch_size,
+        choice.max_new_tokens,
+        processes.index,
+        processes.count,
+    )
+    answered = run.answer_all(benchmarks, choice.ways or None, processes.wait)
+    if processes.index:
+        return [], None
+    return [BenchmarkResult(benchmark, scorers[benchmark.name], answers) for benchmark, answers in answered], settings
+
+
+def _source(
+    choice: Choice, benchmarks: "Sequence[Benchmark]", model, processor, protocol: "Protocol", depth: int
+) -> "tuple[Callable[[Benchmark], ItemSource] | None, dict[str, Any]]":
+    """Where the items of each benchmark come from, and what is recorded of that."""
+    from comem_hf.commands.common.loading import open_bank
+    from comem_hf.evaluation.asking.items import BankItems, RecordedItems
+    from comem_hf.evaluation.records import load_records
+    from comem_hf.modeling.local_paths_comem import public_name
+
+    if choice.records is not None:
+        records = {}
+        for name in {benchmark.name for benchmark in benchmarks}:
+            stored = f"{name.removesuffix('_multilingual')}_record_base"
+            folder = choice.records / stored if (choice.records / stored).is_dir() else choice.records
+            records[name] = load_records(folder)
+        recorded = {"records": public_name(str(choice.records))}
+        return lambda benchmark: RecordedItems(records[benchmark.name], depth, processor, protocol), recorded
+    if choice.bank is None and choice.model is not None:
+        typer.echo("Without `--bank` or `--records`, the model is asked without items alone.", err=True)
+        return None, {}
+    bank = open_bank(choice.bank)
+    if model.config.num_memory_tokens:
+        bank.attach(model, processor)
+    recorded = {
+        "name": public_name(choice.bank or "embedded"),
+        "items": len(bank),
+        "embedder": dict(bank.config.embedder),
+    }
+    return lambda benchmark: BankItems(bank, depth), recorded
+
+
+def _settings(choice: Choice, model, protocol: "Protocol", items: dict[str, Any]) -> "ReportSettings":
+    from importlib.metadata import version
+
+    from comem_hf import __version__
+    from comem_hf.evaluation.report.result import ReportSettings
+    from comem_hf.modeling.local_paths_comem import public_name
+
+    has_encoder = model.config.num_memory_tokens > 0
+    return ReportSettings(
+        command=_command(choice),
+        model=public_name(choice.model or "embedded"),
+        backbone=None,
+        memory_fingerprint=model.memory_fingerprint() if has_encoder else None,
+        bank=items,
+        protocol=protocol.name,
+        sampling={way: dict(values) for way, values in protocol.generation.items()},
+        versions={"comem_hf": __version__, **{name: version(name) for name in ("torch", "transformers")}},
+        device=f"{model.device.type}, {str(model.dtype).removeprefix('torch.')}",
+        further={
+            "reader": choice.reader,
+            "max_new_tokens": choice.max_new_tokens or protocol.max_new_tokens,
+            "batch_size": choice.batch_size,
+            "split": choice.split,
+            "limit": choice.limit,
+        },
+    )
+
+
+def _of_other_code(benchmarks, choice: Choice, scorers) -> "tuple[list[BenchmarkResult], ReportSettings]":
+    """Predictions of a file, by whatever code, in place of our own."""
+    from comem_hf.evaluation.asking.prediction import Answers, Prediction
+    from comem_hf.evaluation.records import load_predictions
+    from comem_hf.evaluation.report.result import BenchmarkResult, ReportSettings
+    from comem_hf.modeling.local_paths_comem import public_name
+
+    texts = load_predictions(choice.predictions, benchmarks[0].name)
+    if len(benchmarks) > 1:
+        languages = [benchmark.language for benchmark in benchmarks]
+        raise ValueError(f"`--predictions` are of one language; choose one of {languages} with `--language`.")
+    (benchmark,) = benchmarks
+    known = {question.id for question in benchmark.questions}
+    unknown = [question_id for question_id in texts if question_id not in known]
+    if unknown:
+        raise ValueError(
+            f"{str(choice.predictions)!r} answers {unknown[0]!r}, which is no question of {benchmark.name} "
+            f"({len(unknown)} such ids): another split or language?"
+        )
+    predictions = tuple(
+        Prediction(question.id, texts[question.id], (), 0)
+        if question.id in texts
+        else Prediction(question.id, "", (), 0, NO_PREDICTION)
+        for question in benchmark.questions
+    )
+    result = BenchmarkResult(benchmark, scorers[benchmark.name], (Answers(OTHER_CODE, 0, predictions),))
+    settings = ReportSettings(
+        command=_command(choice),
+        model=public_name(str(choice.predictions)),
+        backbone=None,
+        memory_fingerprint=None,
+        bank={},
+        protocol="of other code",
+        sampling={},
+        versions={},
+        device="",
+    )
+    return [result], settings
+
+
+def _digest(benchmark: "Benchmark") -> dict[str, str]:
+    from comem_hf.files.whole_file import file_entry
+
+    return {path.name: file_entry(path)["sha256"] for path in benchmark.files}
+
+
+def _command(choice: Choice) -> str:
+    """The command line, without what is as usual."""
+    usual = Choice(()).__dict__
+    given = {name: value for name, value in choice.__dict__.items() if name != "names" and value != usual[name]}
+    singular = {"ways": "way", "languages": "language"}
+    return written_command(
+        "evaluate", *choice.names, **{singular.get(name, name): value for name, value in given.items()}
+    )

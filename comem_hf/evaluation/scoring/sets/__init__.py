@@ -1,0 +1,1 @@
+"""A set of answers: paired with their questions, and averaged."""

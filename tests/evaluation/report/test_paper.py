@@ -1,0 +1,97 @@
+import dataclasses
+import json
+
+import pytest
+
+from comem_hf.evaluation.report.contents import report_contents
+from comem_hf.evaluation.report.paper import load_published
+from tests.evaluation.report.conftest import extract
+
+
+ROW = {
+    "benchmark": "made_up",
+    "language": "en",
+    "scorer": "release",
+    "questions": 6,
+    "protocol": "release",
+    "model": "Ann/Memory",
+    "way": "memory",
+    "top_k": 3,
+    "value": 71.5,
+    "source": "a paper, table 2",
+}
+
+
+@pytest.fixture
+def beside(result, settings, tmp_path):
+    def beside(*rows: dict) -> dict:
+        path = tmp_path / "published.json"
+        path.write_text(json.dumps(rows))
+        return report_contents([result], settings, extract, load_published(path))["benchmarks"][0]["published"]
+
+    return beside
+
+
+def test_a_number_of_the_same_measurement_stands_beside_ours(beside):
+    (number,) = beside(ROW, ROW | {"model": "another"})["numbers"]
+    assert number == {
+        "way": "memory",
+        "top_k": 3,
+        "scorer": "release",
+        "value": 71.5,
+        "here": 80.0,
+        "source": "a paper, table 2",
+    }
+
+
+def test_without_memory_a_number_of_the_backbone_compares(beside):
+    backbone = ROW | {"model": "backbone-7b", "way": "no memory", "top_k": 0}
+    assert beside(backbone)["numbers"][0]["here"] == 50.0
+    assert beside(ROW | {"model": "backbone-7b"})["numbers"] == []
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"model": "other"}, "the model other (here ann/memory)"),
+        ({"protocol": "default"}, "the protocol 'default' (here 'release')"),
+        ({"questions": 4708}, "4,708 questions (here 6)"),
+        ({"scorer": "judge"}, "the scorer 'judge' (not among those here)"),
+        ({"top_k": 10}, "the way 'memory' with 10 items (not among those here)"),
+    ],
+)
+def test_otherwise_one_sentence_says_why_not(beside, change, words):
+    found = beside(ROW | change, ROW | {"questions": 1, "scorer": "judge", "protocol": "x"})
+    assert found == {"numbers": [], "reason": f"Not comparable with a paper, table 2, which has {words}."}
+
+
+def test_a_benchmark_without_published_numbers_says_so(beside, result, settings):
+    assert "has none for this benchmark and language" in beside(ROW | {"language": "zh"})["reason"]
+    assert beside()["reason"] == "No published number stands beside these: none were given."
+
+
+def test_the_number_of_questions_of_the_release_is_told(result, settings):
+    named = dataclasses.replace(result.benchmark, name="infoseek")
+    contents = report_contents([dataclasses.replace(result, benchmark=named)], settings, extract)
+    assert "its release asks 4,708 questions, not 6" in contents["benchmarks"][0]["published"]["reason"]
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        ("{", "Cannot read published numbers from '.*published.json'"),
+        ("{}", "must hold a list of published numbers, got a dict"),
+        ('[{"benchmark": "okvqa"}]', "Published number 1 of .* must have the fields benchmark, language, .*, source"),
+        (
+            json.dumps([ROW, ROW | {"questions": "6"}]),
+            "`questions` of published number 2 of .* a whole number, got '6'",
+        ),
+        (json.dumps([ROW | {"top_k": True}]), "`top_k` of published number 1 of .* must be a whole number, got True"),
+        (json.dumps([ROW | {"value": 0.715e4}]), "`value` of published number 1 of .* from 0 to 100, got 7150.0"),
+    ],
+)
+def test_a_damaged_file_is_refused(tmp_path, content, message):
+    path = tmp_path / "published.json"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=message):
+        load_published(path)
