@@ -97,3 +97,24 @@ def test_missing_files_are_named_with_the_way_out(benchmarks, monkeypatch, tmp_p
             documents_of("comem_oven")
     finally:
         away.rename(vocabulary)
+
+
+@pytest.mark.parametrize(
+    "task, repository, folder",
+    [
+        ("comem_aokvqa", "HuggingFaceM4/A-OKVQA", "aokvqa/hf_m4"),
+        ("comem_mrag_bench", "uclanlp/MRAG-Bench", "mrag"),
+        ("comem_cvqa_zh", "afaji/cvqa", "cvqa"),
+    ],
+)
+def test_without_a_folder_the_files_come_from_the_hub(benchmarks, monkeypatch, task, repository, folder):
+    asked = []
+
+    def snapshot_download(name: str, *, repo_type: str, allow_patterns: str) -> str:
+        asked.append((name, repo_type))
+        assert [path for path in (benchmarks / folder).rglob("*") if path.match(allow_patterns)]
+        return str(benchmarks / folder)
+
+    monkeypatch.delenv(FOLDER)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot_download)
+    assert len(documents_of(task)) and set(asked) == {(repository, "dataset")}
