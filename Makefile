@@ -1,6 +1,7 @@
 # `make` or `make help` lists the targets. Everything runs in .venv, which the first target that needs it creates.
 PYTHON ?= python3
 VENV   ?= .venv
+LMMS_VENV ?= .venv-lmms
 CONSTRAINTS ?= constraints.txt
 EXTRAS ?= app,docs,train,test
 IMAGE  ?= comem_hf/default/atlas-small/examples/gr.png
@@ -17,9 +18,10 @@ INSTALLED_APP := $(VENV)/.installed-app
 INSTALLED_TEST := $(VENV)/.installed-test
 INSTALLED_DOCS := $(VENV)/.installed-docs
 INSTALLED_RECIPES := $(VENV)/.installed-recipes
+INSTALLED_LMMS := $(LMMS_VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo app test test-fast test-floors peer-tests odd-pictures docs check format bench bench-bank trainable-share evaluate-default default-checkpoint sites screenshot clean
+.PHONY: help demo app test test-fast test-floors test-lmms peer-tests odd-pictures docs check format bench bench-bank trainable-share evaluate-default default-checkpoint sites screenshot clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-20s %s\n", $$1, $$2}'
@@ -40,6 +42,9 @@ test-floors: ## The fast tests on the lowest versions that setup.cfg allows, in 
 	@mkdir -p build
 	sed -nE 's/^ +([a-zA-Z_-]+)>=([0-9.]+).*/\1==\2/p' setup.cfg > build/floors.txt
 	@$(MAKE) --no-print-directory test-fast VENV=.venv-floors CONSTRAINTS=build/floors.txt EXTRAS=train,test-floors
+
+test-lmms: $(INSTALLED_LMMS) ## The plugin for lmms-eval, tested with the real lmms-eval in .venv-lmms (3 GB)
+	OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(LMMS_VENV)/bin/python -m pytest tests/lmms
 
 peer-tests: $(INSTALLED_TEST) ## Transformers' own tests of models and processors, over Qwen2-VL's and ours (tests/peer/README.md)
 	$(BIN)/python tests/peer/fetch.py build/peer
@@ -109,3 +114,12 @@ $(INSTALLED_DOCS): setup.cfg setup.py constraints.txt | $(BIN)/python
 $(INSTALLED_RECIPES): setup.cfg setup.py constraints.txt | $(BIN)/python
 	$(PIP) -e ".[recipes]"
 	@touch $@ $(INSTALLED)
+
+# An environment of its own: lmms-eval brings 70 packages, some of them at one exact version. PyPI's torchvision cannot be
+# imported beside a build of torch for the CPU, and then transformers cannot either; nothing here needs it, nor timm.
+$(INSTALLED_LMMS): setup.cfg setup.py constraints-lmms.txt
+	@echo "Installing into $(LMMS_VENV), with lmms-eval; this takes some minutes."
+	$(PYTHON) -m venv $(LMMS_VENV)
+	PIP_USE_PEP517=1 PIP_DISABLE_PIP_VERSION_CHECK=1 $(LMMS_VENV)/bin/python -m pip install --quiet -c constraints-lmms.txt -e ".[lmms]" pytest
+	$(LMMS_VENV)/bin/python -c "import torchvision" 2>/dev/null || $(LMMS_VENV)/bin/python -m pip uninstall --quiet --yes torchvision timm
+	@touch $@

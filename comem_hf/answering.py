@@ -1,6 +1,7 @@
 """Questions to a model: their prompts, the positions that these take, and greedy answers."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from PIL import Image
@@ -44,12 +45,46 @@ def question_inputs(
     Returns:
         `BatchFeature`: The processor's output, with `memory_inputs` if given.
     """
+    contents = [
+        item_content(question, picture is not None, picture_first=picture_first)
+        for question, picture in zip(questions, pictures, strict=True)
+    ]
+    conversations = [[{"role": "user", "content": content}] for content in contents]
+    shown = [[] if picture is None else [picture] for picture in pictures]
+    return conversation_inputs(processor, conversations, shown, items, memory_inputs, picture_first=picture_first)
+
+
+def conversation_inputs(
+    processor,
+    conversations: Sequence[list[dict[str, Any]]],
+    pictures: Sequence[Sequence[Image.Image]],
+    items: Sequence[Sequence[MemoryItem]] | None = None,
+    memory_inputs=None,
+    *,
+    picture_first: bool = True,
+):
+    """Make the inputs of `generate` for conversations, as [`question_inputs`] does for single questions.
+
+    Args:
+        processor (`CoMemProcessor`): The model's processor.
+        conversations (`Sequence[list[dict]]`): The messages of each sample, `{"role", "content"}`, whose content is a
+            list of parts; `{"type": "image"}` stands where a picture is.
+        pictures (`Sequence[Sequence[PIL.Image.Image]]`): The pictures of each conversation, in its order.
+        items (`Sequence[Sequence[MemoryItem]]`, *optional*): Items to paste into the prompt, each as a user turn
+            before the conversation, but after its system message.
+        memory_inputs (`MemoryInputs`, *optional*): Memory of the samples.
+        picture_first (`bool`, *optional*, defaults to `True`): Whether the picture of a pasted item comes before its
+            text.
+
+    Returns:
+        `BatchFeature`: The processor's output, with `memory_inputs` if given.
+    """
     prompts, images = [], []
-    for question, picture, pasted in zip(questions, pictures, items or [()] * len(questions), strict=True):
+    for messages, own, pasted in zip(conversations, pictures, items or [()] * len(conversations), strict=True):
         turns, shown = item_turns(pasted, picture_first=picture_first)
-        own = [] if picture is None else [picture]
-        turns.append({"role": "user", "content": item_content(question, bool(own), picture_first=picture_first)})
-        prompts.append(processor.apply_chat_template(turns, add_generation_prompt=True))
+        begin = 1 if messages[0]["role"] == "system" else 0
+        messages = [*messages[:begin], *turns, *messages[begin:]]
+        prompts.append(processor.apply_chat_template(messages, add_generation_prompt=True))
         images += [*map(load_image, shown), *own]
     # `verbose=False`: the tokenizer's warning about long prompts would be wrong; see `refuse_too_long`.
     inputs = processor(text=prompts, images=images or None, padding=True, return_tensors="pt", verbose=False)
