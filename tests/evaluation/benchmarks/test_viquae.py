@@ -32,6 +32,15 @@ def test_a_picture_is_found_whichever_way_its_accents_are_encoded(tmp_path, form
     assert load_benchmark("viquae", folder)[0].questions[1].picture.is_file()
 
 
+@pytest.mark.parametrize("place", ["viquae/images", "images", "viquae_images/images"])
+def test_the_pictures_may_lie_in_the_folder_or_beside_it(tmp_path, place):
+    folder = copied("viquae", tmp_path)
+    (tmp_path / place).parent.mkdir(exist_ok=True)
+    (folder / "images").rename(tmp_path / place)
+    found = [question.picture for question in load_benchmark("viquae", folder)[0].questions]
+    assert {picture.parent for picture in found} == {tmp_path / place}
+
+
 def test_a_picture_is_never_taken_from_outside_the_folder(tmp_path):
     folder = copied("viquae", tmp_path)
     (tmp_path / "secret.png").write_bytes(b"x")

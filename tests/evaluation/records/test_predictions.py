@@ -6,6 +6,7 @@ import pytest
 from comem_hf.evaluation.asking.prediction import Prediction
 from comem_hf.evaluation.benchmarks import load_benchmark
 from comem_hf.evaluation.records import load_predictions
+from comem_hf.evaluation.records.predictions import SETTINGS
 from tests.evaluation.benchmark_formats import FORMATS
 
 
@@ -41,6 +42,12 @@ def test_a_okvqas_own_form_has_a_prediction_for_each_setting():
     path = FORMATS / "aokvqa/predictions_val.json"
     assert list(load_predictions(path, "aokvqa", setting="multiple_choice").values()) == ["boat", "money"]
     assert list(load_predictions(path, "aokvqa").values()) == ["boat", "guard"]
+
+
+def test_a_okvqas_form_for_one_setting_is_read_whole_whatever_the_setting(tmp_path):
+    (tmp_path / "p.json").write_text(json.dumps({"22a": "boat", "33b": ""}))
+    for setting in SETTINGS:
+        assert load_predictions(tmp_path / "p.json", "aokvqa", setting=setting) == {"22a": "boat", "33b": ""}
 
 
 def test_our_own_predictions_are_read_empty_ones_too(tmp_path):
