@@ -94,6 +94,12 @@ def test_a_sample_that_is_damaged_is_named(folder):
         MdsFolder(folder).sample(1, 0)
 
 
+def test_shards_of_different_columns_are_refused(folder):
+    change_json(folder / "index.json", lambda index: index["shards"][1]["column_names"].__setitem__(0, "other"))
+    with pytest.raises(ValueError, match="shard.00001.mds' has the columns .*'other'"):
+        MdsFolder(folder)
+
+
 def test_no_folder_or_no_index_is_refused(tmp_path):
     with pytest.raises(ValueError, match="is no MDS folder: it has no index.json"):
         MdsFolder(tmp_path)
