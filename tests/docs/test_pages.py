@@ -18,9 +18,10 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "how-to").glob("*.md"))]
 
 @pytest.fixture
 def folder(tmp_path) -> Path:
-    """What the pages take as given: a published checkpoint, with small weights, and a picture."""
+    """What the pages take as given: a published checkpoint, with small weights, a picture, and small benchmarks."""
     shutil.copytree(ROOT / "tests" / "golden" / "qwen2_5_vl" / "merged_full", tmp_path / "CoMEM-small")
     shutil.copy(default_path("examples") / "gr.png", tmp_path / "flag.png")
+    shutil.copytree(ROOT / "tests" / "golden" / "benchmarks" / "formats", tmp_path / "benchmarks")
     return tmp_path
 
 

@@ -14,8 +14,8 @@ def read_viquae(source: Any, split: str, languages: Sequence[str] | None, limit:
     """Read `{split}.jsonl` of `PaulLerner/viquae_dataset`, or the Parquet files that the Hub makes of it.
 
     Args:
-        source (`Path`): A folder with one of these, and the pictures in `images`, in it or beside it: the table
-            holds only their names.
+        source (`Path`): A folder with one of these, and the pictures in `images`, in it or beside it, or in
+            `viquae_images/images` beside it, where the authors' repository has them.
         split (`str`): `"test"`, `"validation"` or `"train"`.
         languages (`Sequence[str]`, *optional*): English only; not read.
         limit (`int`, *optional*): Read so many questions only.
@@ -26,7 +26,8 @@ def read_viquae(source: Any, split: str, languages: Sequence[str] | None, limit:
             f"data set as {split}.jsonl, as Parquet, or as `save_to_disk` writes it."
         )
     rows, files = _rows(source, split)
-    rooms = [source / "images", source.absolute().parent / "images"]
+    beside = source.absolute().parent
+    rooms = [source / "images", beside / "images", beside / "viquae_images/images"]
     ids, questions = UniqueIds("id"), []
     for row in rows:
         if len(questions) == limit:

@@ -117,6 +117,10 @@ class MdsFolder:
                 f"{str(path)!r} has {path.stat().st_size} bytes, but should have {size}; if it was cut off, fetch it "
                 "again."
             )
+        with path.open("rb") as file:
+            held = int.from_bytes(file.read(4), "little")
+        if held != samples:
+            raise ValueError(f"{str(path)!r} holds {held} samples, but should hold {samples}.")
         for column, encoding in zip(columns, encodings, strict=True):
             if str(encoding).startswith("pkl"):
                 raise ValueError(

@@ -29,13 +29,14 @@ def load_predictions(
 
     JSONL: `id` or `data_id` and `prediction` (ours; InfoSeek, OVEN with or without `bm25`, the release's), `qs_id` and
     `output` (MRAG-Bench). JSON: a list of `question_id` and `answer` (OK-VQA), or `{id: {"direct_answer": ...,
-    "multiple_choice": ...}}` (A-OKVQA). Other fields are not read: the references come from the benchmark itself.
+    "multiple_choice": ...}}` or, for one setting, `{id: text}` (A-OKVQA).
+    Other fields are not read: the references come from the benchmark itself.
 
     Args:
         path (`str` or `os.PathLike`): The file, `.jsonl` or `.json`.
         benchmark_name (`str`): One of [`BENCHMARKS`].
-        setting (`str`, *optional*, defaults to `"direct_answer"`): Which prediction to take of A-OKVQA's own form,
-            `"direct_answer"` or `"multiple_choice"`; a question without it has none.
+        setting (`str`, *optional*, defaults to `"direct_answer"`): Which prediction to take of A-OKVQA's form for both
+            settings, `"direct_answer"` or `"multiple_choice"`; a question without it has none.
 
     Returns:
         `dict[str, str]`: Text by the id of the question, in the order of the file.
@@ -74,6 +75,8 @@ def _of_rows(rows: Iterator[Row]) -> dict[str, str]:
 
 
 def _of_aokvqa(path: Path, content: dict[str, Any], setting: str) -> dict[str, str]:
+    if all(isinstance(text, str) for text in content.values()):
+        return content
     found = {}
     for question_id, fields in content.items():
         row = Row(path, f"entry {question_id!r}", fields if isinstance(fields, dict) else {})

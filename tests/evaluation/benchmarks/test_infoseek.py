@@ -33,6 +33,17 @@ def test_without_the_file_of_types_they_are_told_from_the_answers(tmp_path):
     assert [path.name for path in benchmark.files] == ["infoseek_val.jsonl"]
 
 
+@pytest.mark.parametrize(
+    ("answers", "kind"),
+    [(["1931", "987"], "Time"), (["1931", "about 1931"], "String"), (["12"], "String"), (["20500"], "String")],
+)
+def test_answers_that_are_all_years_tell_a_question_about_time(tmp_path, answers, kind):
+    folder = copied("infoseek", tmp_path)
+    (folder / "infoseek_val_qtype.jsonl").unlink()
+    change_line(folder / "infoseek_val.jsonl", 1, lambda row: row.update(answer_eval=answers))
+    assert load_benchmark("infoseek", folder)[0].questions[0].kind == kind
+
+
 def test_a_split_without_answers_can_be_read_and_one_with_answers_too():
     (test,) = load_benchmark("infoseek", FORMATS / "infoseek", split="test")
     assert [(question.reference, question.split) for question in test.questions] == [(None, "test_unseen_entity")]

@@ -1,3 +1,5 @@
+import csv
+
 import pytest
 
 from comem_hf.evaluation.benchmarks import load_benchmark
@@ -40,6 +42,26 @@ def test_a_csv_file_that_was_cut_off_is_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:-300])
     with pytest.raises(ValueError, match="line 5 is no valid CSV .*cut off"):
         load_benchmark("mrag", path.parent)
+
+
+def test_a_large_picture_in_any_column_of_a_csv_file_is_read(tmp_path):
+    content = bytes(range(256)) * 600
+    with (tmp_path / "questions.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, ["image", "id", "scenario", "question", *"ABCD", "answer_choice", "answer"])
+        writer.writeheader()
+        row = {
+            "scenario": "Angle",
+            "question": "What?",
+            **dict.fromkeys("ABCD", "x"),
+            "answer_choice": "A",
+            "answer": "x",
+        }
+        for number in range(2):
+            writer.writerow({**row, "id": number, "image": {"bytes": bytes([number]) + content, "path": None}})
+    limit = csv.field_size_limit()
+    (benchmark,) = load_benchmark("mrag", tmp_path)
+    assert [question.picture.read() for question in benchmark.questions] == [b"\0" + content, b"\1" + content]
+    assert csv.field_size_limit() == limit
 
 
 def test_a_csv_row_without_a_picture_is_a_question_without_one_and_a_damaged_picture_names_its_line(tmp_path):

@@ -19,6 +19,7 @@ def test_the_form_of_vqa_and_the_parquet_files_give_the_same_questions():
     assert own.questions[0].picture.read_bytes() == hub.questions[0].picture.read()
     assert own.questions[0].reference["answers"][0]["answer_id"] == 1
     assert own.questions[0].reference["question_type"] == "four"
+    assert len(load_benchmark("okvqa", FORMATS / "okvqa/hf_lmms_lab", limit=3)[0].questions) == 3
     assert [path.name for path in hub.files] == ["val2014-00000-of-00002.parquet", "val2014-00001-of-00002.parquet"]
 
 

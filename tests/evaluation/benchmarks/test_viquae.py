@@ -24,12 +24,23 @@ def test_another_split_is_read_by_either_name(split):
     assert len(benchmark.questions) == 1 and benchmark.files[0].name == "validation.jsonl"
 
 
-@pytest.mark.parametrize("form", ["NFC", "NFD"])
-def test_a_picture_is_found_whichever_way_its_accents_are_encoded(tmp_path, form):
+@pytest.mark.parametrize(("on_disk", "in_row"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_a_picture_is_found_whichever_way_its_accents_are_encoded(tmp_path, on_disk, in_row):
     folder = copied("viquae", tmp_path)
     (picture,) = (folder / "images").glob("512px-Bo_*")
-    picture.rename(picture.with_name(unicodedata.normalize(form, picture.name)))
+    picture.rename(picture.with_name(unicodedata.normalize(on_disk, picture.name)))
+    name = unicodedata.normalize(in_row, picture.name)
+    change_line(folder / "test.jsonl", 2, lambda row: row.update(image=name))
     assert load_benchmark("viquae", folder)[0].questions[1].picture.is_file()
+
+
+@pytest.mark.parametrize("place", ["viquae/images", "images", "viquae_images/images"])
+def test_the_pictures_may_lie_in_the_folder_or_beside_it(tmp_path, place):
+    folder = copied("viquae", tmp_path)
+    (tmp_path / place).parent.mkdir(exist_ok=True)
+    (folder / "images").rename(tmp_path / place)
+    found = [question.picture for question in load_benchmark("viquae", folder)[0].questions]
+    assert {picture.parent for picture in found} == {tmp_path / place}
 
 
 def test_a_picture_is_never_taken_from_outside_the_folder(tmp_path):

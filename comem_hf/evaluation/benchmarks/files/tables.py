@@ -4,12 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .csv_table import CsvTable
 from .dataset_table import DatasetTable, is_saved_dataset, split_of
 from .parquet_table import ParquetTable, parquet_files
-
-
-Table = ParquetTable | DatasetTable | CsvTable
 
 
 def table_of(source: Any, names: Sequence[str], picture: str | None = "image") -> ParquetTable | DatasetTable | None:
