@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -173,12 +174,15 @@ def _answered(benchmarks, choice: Choice, scorers) -> "tuple[list[BenchmarkResul
     from comem_hf.evaluation.report.result import BenchmarkResult
 
     processes = this_process()  # before the model is put on a device
+    say = partial(typer.echo, err=True) if processes.index == 0 else lambda text: None
     protocol = PROTOCOLS[choice.protocol]
     model, processor = load_model(choice.model, choice.reader, takes_items=choice.bank is not None)
     if not model.config.num_memory_tokens:
-        typer.echo(WITHOUT_ENCODER, err=True)
+        say(WITHOUT_ENCODER)
     top_k = choice.top_k or (min(TOP_K, model.config.max_items or TOP_K),)
     source_of, items = _source(choice, benchmarks, model, processor, protocol, max(top_k))
+    if source_of is None:
+        say("Without `--bank` or `--records`, the model is asked without items alone.")
     settings = _settings(choice, model, protocol, items)
     data = {f"{benchmark.name} ({benchmark.language})": _digest(benchmark) for benchmark in benchmarks}
     run = Run(
@@ -218,7 +222,6 @@ def _source(
         recorded = {"records": public_name(str(choice.records))}
         return lambda benchmark: RecordedItems(records[benchmark.name], depth, processor, protocol), recorded
     if choice.bank is None and choice.model is not None:
-        typer.echo("Without `--bank` or `--records`, the model is asked without items alone.", err=True)
         return None, {}
     bank = open_bank(choice.bank)
     if model.config.num_memory_tokens:

@@ -59,11 +59,7 @@ class Run:
     def __post_init__(self):
         for top_k in self.top_k:
             check_top_k(top_k, self.model.config)
-        settings = joined_settings(self.folder, self.settings)
-        if self.process == 0:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            text = json.dumps(settings, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
-            write_durably(self.folder / RUN_NAME, lambda place: place.write_text(text, encoding="utf-8"))
+        self._joined = joined_settings(self.folder, self.settings)
 
     def ways(self, ways: Sequence[str] | None = None) -> list[tuple[str, int]]:
         """Return the ways to ask, with the number of items of each.
@@ -99,6 +95,11 @@ class Run:
             `list`: Each benchmark with the answers of each way; empty in all processes but the first.
         """
         chosen = self.ways(ways)
+        wait()  # until all processes have seen the folder as it was
+        if self.process == 0:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            text = json.dumps(self._joined, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+            write_durably(self.folder / RUN_NAME, lambda place: place.write_text(text, encoding="utf-8"))
         results = []
         for benchmark in benchmarks:
             answers = []

@@ -91,12 +91,12 @@ def test_predictions_of_other_code_are_scored(evaluate):
 @pytest.mark.slow
 def test_two_processes_give_the_predictions_of_one(evaluate, model_folder, bank_folder, tmp_path):
     assert evaluate("okvqa", "infoseek", "--batch-size", 2, "--top-k", 2)[0] == 0
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0"]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command += ["-m", "comem_hf", "evaluate", "okvqa", "infoseek", "--batch-size", "2", "--top-k", "2"]
     command += ["--model", model_folder, "--bank", bank_folder, "--data", DATA, "--output", tmp_path / "two"]
     command += ["--max-new-tokens", "3"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    result = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=environment, timeout=300)
+    result = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=environment, timeout=180)
     assert result.returncode == 0, result.stderr
     assert contents(tmp_path / "two", "predictions") == contents(tmp_path / "run", "predictions")
     assert len(result.stdout.splitlines()) == 2 * 3  # one process prints
@@ -106,7 +106,6 @@ def test_two_processes_give_the_predictions_of_one(evaluate, model_folder, bank_
     "arguments, message",
     [
         (["vqav2"], "Benchmarks are infoseek, .* and 'all', got 'vqav2'"),
-        (["okvqa", "--data", ""], "`--data` must name the folder"),
         (["okvqa", "--protocol", "published"], r"`--protocol` must be one of \['equal', 'release'\], got 'published'"),
         (["okvqa", "--way", "oracle"], "`ways` must be among .*got 'oracle'"),
         (["okvqa", "--records", DATA], "`--bank` or `--records`, not both"),
@@ -129,7 +128,11 @@ def test_what_does_not_fit_is_refused_before_questions_are_asked(evaluate, tmp_p
     assert not (tmp_path / "run" / "predictions").exists()
 
 
-def test_options_of_benchmarks_need_one(comem):
+def test_benchmarks_need_data_and_a_folder_and_options_of_benchmarks_need_one(comem, tmp_path):
+    assert "`--data` must name the folder" in comem("evaluate", "okvqa")[2]
+    assert "`--output` must name a folder" in comem("evaluate", "okvqa", "--data", DATA)[2]
+    (tmp_path / "file").touch()
+    assert "is a file" in comem("evaluate", "okvqa", "--data", DATA, "--output", tmp_path / "file")[2]
     code, _, errors = comem("evaluate", "--data", DATA)
     assert code == 2 and "`--data` is for benchmarks: name one" in errors
     code, _, errors = comem("evaluate", "--top-k", 1, "--top-k", 2)

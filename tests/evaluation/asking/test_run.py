@@ -110,14 +110,14 @@ def test_processes_share_the_batches_and_give_the_same_files(run, benchmark_ques
     ],
 )
 def test_a_folder_of_another_run_is_refused(run, change, message):
-    run()
+    run().answer_all([])
     with pytest.raises(ValueError, match=message):
         run(**change)
 
 
 def test_another_benchmark_may_join_a_run(run, tmp_path):
-    run()
-    run(settings={"model": "tiny", "data": {"viquae": "3"}})
+    run().answer_all([])
+    run(settings={"model": "tiny", "data": {"viquae": "3"}}).answer_all([])
     assert json.loads((tmp_path / "run" / RUN_NAME).read_text())["data"] == {"okvqa": "1", "viquae": "3"}
 
 
