@@ -10,9 +10,9 @@ import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor, pipeline
 
 from comem_hf import CoMemConfig, MemoryBank, MemoryImageTextToTextPipeline, MemoryItem
+from comem_hf.bank.scores.disturbances import DISTURBANCES
 from comem_hf.default import default_path
 from comem_hf.evaluation import load_questions
-from comem_hf.evaluation.disturbances import DISTURBANCES
 from tests.conftest import make_image, make_model
 
 
