@@ -14,6 +14,7 @@ from .rag import item_turns
 
 
 WITHOUT_BANK = f"{FOUND_BY_PICTURE}, and there is no picture: answered without the bank."
+NOTHING_FOUND = "Nothing found: no item of the bank shows the same thing with a probability of at least {:g}."
 WITHOUT_ENCODER = "The model has no memory encoder, and so uses no memory bank."
 
 

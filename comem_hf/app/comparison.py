@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from comem_hf.answering import count_positions, generate_answers, question_inputs
+from comem_hf.answering import NOTHING_FOUND, WITHOUT_BANK, count_positions, generate_answers, question_inputs
 from comem_hf.bank import MemoryBank, MemoryHit
 from comem_hf.modeling.top_k_comem import default_top_k
 
@@ -33,10 +33,11 @@ class Comparison:
         question (`str`): The question.
         without (`Answer`): The answer of the model alone.
         with_memory (`Answer` or `None`): The answer with the memory of the hits; `None` if the bank could not be
-            searched, because there is no picture.
+            searched, because there is no picture, or nothing was found.
         hits (`list[MemoryHit]`): The retrieved items, best first.
         pasted_positions (`int`): Positions with the text and picture of the same items in the prompt; counted, not
             run.
+        why_alone (`str`): Why there is no answer with memory.
     """
 
     question: str
@@ -44,6 +45,7 @@ class Comparison:
     with_memory: Answer | None
     hits: list[MemoryHit]
     pasted_positions: int
+    why_alone: str = WITHOUT_BANK
 
 
 class Comparer:
@@ -64,14 +66,23 @@ class Comparer:
         self.top_k = default_top_k(model.config) if top_k is None else top_k
         self.max_new_tokens = max_new_tokens
 
-    def compare(self, picture: Image.Image | None, question: str) -> Comparison:
-        """Answer a question without and with memory; without a picture, the bank is searched by text if it can be."""
+    def compare(self, picture: Image.Image | None, question: str, min_score: float | None = None) -> Comparison:
+        """Answer a question without and with memory; without a picture, the bank is searched by text if it can be.
+
+        Args:
+            picture (`PIL.Image.Image`, *optional*): The picture.
+            question (`str`): The question.
+            min_score (`float`, *optional*): Least probability of items; used only where a picture is searched for.
+        """
         without = self._answer(picture, question, time.perf_counter())
         if picture is None and not self.bank.embeds_text:
             return Comparison(question, without, None, [], without.positions)
         start = time.perf_counter()
         query = {"text": question} if picture is None else {"image": picture}
-        hits = self.bank.search(**query, k=self.top_k)
+        min_score = min_score if picture is not None else None
+        hits = self.bank.search(**query, k=self.top_k, min_score=min_score)
+        if min_score is not None and not hits:
+            return Comparison(question, without, None, [], without.positions, NOTHING_FOUND.format(min_score))
         with_memory = self._answer(picture, question, start, self.bank.memory_inputs([hits]))
         pasted = question_inputs(self.processor, [question], [picture], [[hit.item for hit in hits]])
         positions = count_positions(pasted, self.model.config)

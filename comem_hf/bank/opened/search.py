@@ -134,7 +134,7 @@ class BankSearch:
         return scores, rows, self.calibration.probabilities(self.config.metric, scores, rows, *near, moved)
 
     def _moved(self, pictures: Sequence, embeddings: np.ndarray, needed: bool) -> np.ndarray | None:
-        """Distances of queries from their second views; `None` for queries that only the user's own embedder can read."""
+        """Distances of queries from their second views; `None` where only the user's own embedder can read them."""
         try:
             opened = [picture if isinstance(picture, Image) else load_image(picture, QUERY) for picture in pictures]
         except ValueError:

@@ -99,8 +99,8 @@ class Calibration:
         numbers = [*self.weights, self.floor, self.brier, self.auc] if isinstance(self.weights, (list, tuple)) else []
         if len(numbers) != NUM_FEATURES + 4 or not all(map(_is_number, numbers)) or self.floor <= 0:
             raise ValueError(
-                f"`calibration` must have {NUM_FEATURES + 1} finite `weights` and a positive `floor`, got {self.weights!r} "
-                f"and {self.floor!r}."
+                f"`calibration` must have {NUM_FEATURES + 1} finite `weights` and a positive `floor`, got "
+                f"{self.weights!r} and {self.floor!r}."
             )
         counts = [self.num_items, self.pictures, self.nothing]
         if not all(isinstance(count, int) and not isinstance(count, bool) and count >= 0 for count in counts):

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from comem_hf.commands.common.loading import ReaderOption
-from comem_hf.commands.common.output import JsonOption
+from comem_hf.commands.common.output import JsonOption, MinScoreOption
 
 
 def ask(
@@ -21,6 +21,7 @@ def ask(
     top_k: Annotated[
         int | None, typer.Option(min=1, help="Memory items to retrieve. [default: 3, or what the model has slots for]")
     ] = None,
+    min_score: MinScoreOption = None,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")] = 32,
     json: JsonOption = False,
 ) -> None:
@@ -28,8 +29,9 @@ def ask(
 
     Finds the items of a memory bank that look like the picture and gives their stored memory vectors to the model.
     Without a picture, the bank is searched for the question if its embedder has a text side; else it is not used. A
-    model without a memory encoder takes no items and answers without a bank. Without a question, it asks for questions
-    until an empty line or Ctrl-D; from a pipe, it reads one question per line.
+    model without a memory encoder takes no items and answers without a bank. With `--min-score`, items that probably
+    show another thing are not used; if none is left, there is only the answer without memory. Without a question, it
+    asks for questions until an empty line or Ctrl-D; from a pipe, it reads one question per line.
 
     Example:
         comem ask --image flag.png "What is the currency of this country?"
@@ -37,7 +39,14 @@ def ask(
     if question is not None and not question.strip():
         raise ValueError("The question is empty.")
 
-    from comem_hf.answering import WITHOUT_BANK, WITHOUT_ENCODER, generate_answers, question_inputs, refuse_too_long
+    from comem_hf.answering import (
+        NOTHING_FOUND,
+        WITHOUT_BANK,
+        WITHOUT_ENCODER,
+        generate_answers,
+        question_inputs,
+        refuse_too_long,
+    )
     from comem_hf.commands.common.loading import load_model, open_bank
     from comem_hf.commands.common.output import (
         HIT_COLUMNS,
@@ -67,14 +76,17 @@ def ask(
     if takes_items:
         with watch.step("open the bank"):
             memory = open_bank(bank).attach(loaded, processor)
+        memory.check_min_score(min_score)
     by_text = takes_items and picture is None and memory.embeds_text
     hits = []
     if not takes_items:
         typer.echo(WITHOUT_ENCODER, err=True)
     elif picture is not None:
         with watch.step("retrieve"):
-            hits = memory.search(image=picture, k=top_k)
-        if question is None and not json:
+            hits = memory.search(image=picture, k=top_k, min_score=min_score)
+        if min_score is not None and not hits:
+            typer.echo(NOTHING_FOUND.format(min_score), err=True)
+        elif question is None and not json:
             print_table("memory", HIT_COLUMNS, hit_rows(hits))
     elif not by_text:
         typer.echo(WITHOUT_BANK, err=True)
@@ -85,7 +97,7 @@ def ask(
         try:
             if by_text:
                 with steps.step("retrieve"):
-                    hits = memory.search(text=asked, k=top_k)
+                    hits = memory.search(text=asked, k=top_k, min_score=min_score)
             with steps.step("answer without memory" if takes_items else "answer"):
                 inputs = question_inputs(processor, [asked], [picture])
                 refuse_too_long(loaded, inputs)
