@@ -187,9 +187,9 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
             **kwargs: As for [`~transformers.ImageTextToTextPipeline`].
 
         Returns:
-            `list[dict]`: `generated_text` and `memories`, a list of `{"id", "score", "probability", "text"}` in the order
-            in which the model got them; given items have no score (`None`), and they and hits of a bank that is not
-            calibrated have no probability. A list of such lists for a list of texts, an iterator of them for a
+            `list[dict]`: `generated_text` and `memories`, a list of `{"id", "score", "probability", "text"}` in the
+            order in which the model got them; given items have no score (`None`), and they and hits of a bank that is
+            not calibrated have no probability. A list of such lists for a list of texts, an iterator of them for a
             generator or data set.
 
         Raises:

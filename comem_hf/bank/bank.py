@@ -378,20 +378,23 @@ class MemoryBank:
         self._check_attached()
         return self._state.search.search(image, text, k, text_weight, where, min_score)
 
-    def calibrate(self, *, model=None, processor=None, batch_size: int = 32) -> None:
+    def calibrate(self, *, model=None, processor=None, pictures: int | None = None, batch_size: int = 32) -> None:
         """Fit the probabilities of hits to the bank's own pictures, and write them into `bank_config.json`.
 
         [`MemoryBank.build`] does this, so it is for banks of older versions, merged ones, and those that have grown or
         shrunk a lot: [`MemoryBank.add`] and [`MemoryBank.remove`] keep the fit.
 
-        At most 384 items are sampled. Their pictures are made smaller, compressed or cropped, and searched for twice:
-        in the bank, and as if the bank did not hold their item; then pictures of noise, of one colour and of blurred
-        colours are. A logistic regression tells hits on the same thing from the others, by how much nearer a hit is
-        than the query's other neighbours (see [`closeness`]). So a probability is about copies of a picture, where the
-        bank holds one in two of those that are searched for: another photograph of the same thing may get a low one.
+        Pictures of some items are made smaller, compressed or cropped, and searched for twice: in the bank, and as if
+        the bank did not hold their item; and so are pictures of noise, of one colour and of blurred colours. A
+        logistic regression tells hits on the same thing from the others, by how near they are beside the nearest
+        other item, and beside the same picture framed closer (see [`closeness`]). So a probability is about copies of
+        a picture, where the bank holds one in two of those that are searched for: another photograph of the same thing
+        may get a low one.
 
         Args:
             model, processor (*optional*): Passed to [`MemoryBank.attach`] when given.
+            pictures (`int`, *optional*): Items to sample, at least 8; if not given, a quarter of them, but from 64 to
+                256.
             batch_size (`int`, defaults to 32): Pictures per pass of the embedder.
 
         Raises:
@@ -400,7 +403,7 @@ class MemoryBank:
         """
         if model is not None or processor is not None:
             self.attach(model, processor)
-        calibrate_bank(self._state, self._model, batch_size)
+        calibrate_bank(self._state, self._model, pictures, batch_size)
         self.reload()
 
     def plot_calibration(self, path: str | os.PathLike) -> None:

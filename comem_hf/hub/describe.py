@@ -93,7 +93,8 @@ def describe_bank(config: "BankConfig", commit: str | None = None) -> dict[str, 
         `dict`: Counts, sizes in bytes, index, embedder, model and fingerprint; `precision` of the memory encoder when
         it made the vectors (`"float32"`: exact), the number of its `picture_rules`, and `processor_known`, whether it
         says with which settings its items were prepared; `calibration`: how many `items` the bank had and how many
-        `pictures` were searched for when the probabilities of its hits were fitted, and their `brier` score, or `None`.
+        `pictures` were searched for when the probabilities of its hits were fitted, and their `brier` score, or
+        `None`.
     """
     calibration = Calibration.of_block(config.calibration)
     sizes = {"memory": 0, "items": 0, "index": 0}

@@ -9,16 +9,25 @@ from comem_hf.bank.index.index import Index, Selection
 from comem_hf.bank.scores.calibration import KINDS, MIN_ITEMS, Calibration
 from comem_hf.bank.scores.logistic import fit_logistic, logistic
 
-from .pictures import PICTURES, embed_queries
+from .pictures import embed_queries
 from .search_outcomes import Samples, search_outcomes
 
 
+LEAST_PICTURES = 64
+MOST_PICTURES = 256  # three numbers are fitted, which gain little by more
+ITEMS_PER_PICTURE = 4  # else the fit would take as long as a small part of the build
 FOLDS = 5
 BINS = 20
 
 
 def fit_calibration(
-    index: Index, items: StoredItems, live: np.ndarray | None, embedder: Embedder, metric: str, batch_size: int
+    index: Index,
+    items: StoredItems,
+    live: np.ndarray | None,
+    embedder: Embedder,
+    metric: str,
+    batch_size: int,
+    pictures: int | None = None,
 ) -> Calibration:
     """Fit the probability that a hit shows the same thing as the picture that was searched for.
 
@@ -33,6 +42,7 @@ def fit_calibration(
         embedder (`Embedder`): The bank's embedder, its model in eval mode.
         metric (`str`): The bank's metric.
         batch_size (`int`): Pictures per pass of the embedder.
+        pictures (`int`, *optional*): Items to sample; if not given, a quarter, but from 64 to 256.
 
     Raises:
         ValueError: If there are too few items with pictures, or the embedder does not tell them apart; a part of a
@@ -41,14 +51,15 @@ def fit_calibration(
     rows = np.arange(len(index)) if live is None else np.flatnonzero(live)
     if len(rows) < MIN_ITEMS:
         raise ValueError(f"the bank has {len(rows)} items, and at least {MIN_ITEMS} with pictures are needed")
-    total = min(PICTURES, len(rows))
-    with logging.tqdm(total=total, unit="item", desc="Calibrating scores") as progress:
-        queries = embed_queries(items, rows, embedder, batch_size, progress.update)
+    wanted = min(max(LEAST_PICTURES, len(rows) // ITEMS_PER_PICTURE), MOST_PICTURES) if pictures is None else pictures
+    wanted = min(wanted, len(rows))
+    with logging.tqdm(total=wanted, unit="item", desc="Calibrating scores") as progress:
+        queries = embed_queries(items, rows, wanted, embedder, batch_size, progress.update)
         among = None if live is None else Selection.of(live)
         samples, floor = search_outcomes(queries, index, among, items, metric)
-    pictures = len(np.unique(samples.queries[~samples.nothing]))
-    if pictures < MIN_ITEMS:
-        raise ValueError(f"the bank has {pictures} items with pictures, and at least {MIN_ITEMS} are needed")
+    found_pictures = len(np.unique(samples.queries[~samples.nothing]))
+    if found_pictures < MIN_ITEMS:
+        raise ValueError(f"{found_pictures} items with pictures were found, and at least {MIN_ITEMS} are needed")
     is_other = ~samples.same & ~samples.nothing & samples.first
     if not (samples.same & samples.first).any() or not is_other.any():
         raise ValueError("the embedder does not tell the items' pictures apart")
@@ -61,7 +72,7 @@ def fit_calibration(
         weights=tuple(weights.tolist()),
         floor=floor,
         num_items=len(rows),
-        pictures=pictures,
+        pictures=found_pictures,
         nothing=len(np.unique(samples.queries[samples.nothing])),
         brier=brier(found[of_things], kinds["same"][of_things]),
         auc=auc(found[kinds["same"]], found[kinds["other"]]),

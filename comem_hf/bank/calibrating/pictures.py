@@ -15,7 +15,6 @@ from comem_hf.bank.scores.disturbances import DISTURBANCES
 from comem_hf.bank.scores.nothing import picture_of_nothing
 
 
-PICTURES = 384  # of items at most, 128 for each disturbance: a fit of three numbers gains little by more
 _READ_PER_PICTURE = 4  # rows at most, where items without a picture are among them
 _PICTURES_PER_NOTHING = 3
 _MOST_PIXELS = 1024  # per side: a picture of a camera would take a second to disturb, and is reduced anyway
@@ -39,7 +38,7 @@ class EmbeddedQueries:
 
 
 def embed_queries(
-    items: StoredItems, rows: np.ndarray, embedder: Embedder, batch_size: int, progress
+    items: StoredItems, rows: np.ndarray, pictures: int, embedder: Embedder, batch_size: int, progress
 ) -> Iterator[EmbeddedQueries]:
     """Embed disturbed pictures of a random sample of items, the disturbances in turn, and pictures of nothing.
 
@@ -48,11 +47,12 @@ def embed_queries(
     Args:
         items (`StoredItems`): The bank's items.
         rows (`np.ndarray`): Rows that may be sampled.
+        pictures (`int`): Items to sample; of fewer, if not so many have a picture.
         embedder (`Embedder`): The bank's embedder.
         batch_size (`int`): Items at a time; queries per pass of the embedder.
         progress (`Callable[[int], object]`): Called with the number of items after each part.
     """
-    order = np.random.default_rng(_SEED).permutation(rows)[: _READ_PER_PICTURE * PICTURES].tolist()
+    order = np.random.default_rng(_SEED).permutation(rows)[: _READ_PER_PICTURE * pictures].tolist()
     disturbances = list(DISTURBANCES.values())
     batches = ShrinkingBatch(batch_size)
     count = 0
@@ -60,21 +60,21 @@ def embed_queries(
         queries: list[tuple[int, Image.Image]] = []
         before = count
         for row, picture in _read(items, order[start : start + batch_size]):
-            if count == PICTURES:
+            if count == pictures:
                 break
             queries.append((row, disturbances[count % len(disturbances)](picture)))
             if count % _PICTURES_PER_NOTHING == 0:
                 queries.append((-1, picture_of_nothing(count // _PICTURES_PER_NOTHING, picture.size)))
             count += 1
-        pictures = [picture for _, picture in queries] + [second_view(picture) for _, picture in queries]
-        parts = batches.apply(lambda part: _embed(embedder, part), pictures)
+        views = [picture for _, picture in queries] + [second_view(picture) for _, picture in queries]
+        parts = batches.apply(lambda part: _embed(embedder, part), views)
         vectors = [vector for part in parts for vector in part]
         pairs = zip(vectors[: len(queries)], vectors[len(queries) :], strict=True)
         good = [(row, *pair) for (row, _), pair in zip(queries, pairs, strict=True) if _is_finite(pair)]
         if good:
             yield EmbeddedQueries(*map(np.stack, zip(*good, strict=True)))
         progress(count - before)
-        if count == PICTURES:
+        if count == pictures:
             return
 
 

@@ -12,6 +12,9 @@ def calibrate(
     model: Annotated[
         str | None, typer.Option(help="Folder or Hub id of the bank's model [default: the embedded model].")
     ] = None,
+    pictures: Annotated[
+        int | None, typer.Option(min=8, help="Items to sample. [default: a quarter, from 64 to 256]")
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures per pass of the embedder.")] = 32,
     json: JsonOption = False,
 ) -> None:
@@ -30,7 +33,7 @@ def calibrate(
     opened = open_bank(bank)
     if opened.config.embedder["type"] == "backbone":
         opened.attach(*load_model(model, takes_items=True))
-    opened.calibrate(batch_size=batch_size)
+    opened.calibrate(pictures=pictures, batch_size=batch_size)
     fitted = describe_bank(opened.config)["calibration"]
     if json:
         print_json({"folder": str(opened.folder), **fitted})
