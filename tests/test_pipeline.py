@@ -76,7 +76,7 @@ def test_hits_come_with_the_answer_best_first(ask):
     picture = make_image(2, (112, 84))
     (answer,) = ask(images=picture, text=QUESTION, top_k=2)
     hits = ask.memory_bank.search(image=picture, k=2)
-    shown = [{"id": hit.item.id, "score": hit.score, "text": hit.item.text} for hit in hits]
+    shown = [{"id": hit.item.id, "score": hit.score, "probability": None, "text": hit.item.text} for hit in hits]
     assert answer["memories"] == shown
     assert shown[0]["id"] == "item-2"
     assert json.loads(json.dumps(answer)) == answer
@@ -133,7 +133,7 @@ def test_given_memories_and_the_bank_are_not_mixed(ask):
     ):
         ask(images=make_image(1), text=QUESTION, memories=items)
     (answer,) = ask(images=make_image(1), text=QUESTION, memories=items, top_k=0)
-    assert answer["memories"] == [{"id": None, "score": None, "text": "Its capital is Lima."}]
+    assert answer["memories"] == [{"id": None, "score": None, "probability": None, "text": "Its capital is Lima."}]
 
 
 @pytest.fixture

@@ -79,9 +79,10 @@ class Comparer:
             return Comparison(question, without, None, [], without.positions)
         start = time.perf_counter()
         query = {"text": question} if picture is None else {"image": picture}
-        min_score = min_score if picture is not None else None
-        hits = self.bank.search(**query, k=self.top_k, min_score=min_score)
-        if min_score is not None and not hits:
+        if picture is not None and min_score is not None:
+            query["min_score"] = min_score
+        hits = self.bank.search(**query, k=self.top_k)
+        if "min_score" in query and not hits:
             return Comparison(question, without, None, [], without.positions, NOTHING_FOUND.format(min_score))
         with_memory = self._answer(picture, question, start, self.bank.memory_inputs([hits]))
         pasted = question_inputs(self.processor, [question], [picture], [[hit.item for hit in hits]])

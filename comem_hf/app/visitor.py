@@ -36,7 +36,7 @@ def ask(
     except ValueError as error:
         return problem(str(error)), EMPTY
     try:
-        return "", results(comparer.compare(opened, asked, least))
+        return "", results(comparer.compare(opened, asked, **least))
     except Exception:  # in the model or the bank: the visitor gets a sentence, the log the traceback
         logger.exception("A question could not be answered.")
         return problem("The question could not be answered; the server's log says why."), EMPTY
@@ -56,17 +56,17 @@ def is_text(value: object) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
-def read_min_score(value: object) -> float | None:
-    """Return the least probability, `None` if all items may be used.
+def read_min_score(value: object) -> dict[str, float]:
+    """Return the least probability as an argument of `compare`; there is none if all items may be used.
 
     Raises:
         ValueError: If it is no number from 0 to 1; the message is for the visitor.
     """
-    if value is None:
-        return None
+    if value is None or value == 0:
+        return {}
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
         raise ValueError("The least probability must be a number from 0 to 1.")
-    return float(value) or None
+    return {"min_score": float(value)}
 
 
 def read_question(value: object) -> str:

@@ -26,7 +26,7 @@ def test_the_answers_and_hits_are_those_of_comem_ask(comparison, greece, capsys)
         "with memory": comparison.with_memory.text,
     }
     shown = [(hit.item.id, f"{hit.score:.3f}") for hit in comparison.hits]
-    assert shown == [(line[3], line[2]) for line in lines if line[0] == "memory"]
+    assert shown == [(line[4], line[2]) for line in lines if line[0] == "memory"]
 
 
 def test_memory_knows_what_the_model_alone_does_not(comparison):

@@ -14,12 +14,13 @@ from comem_hf.bank.encoding.input_rows import read_rows
 from comem_hf.bank.encoding.item_encoder import ItemEncoder, eval_mode
 from comem_hf.bank.encoding.shrinking_batch import ends_build
 from comem_hf.bank.encoding.skipped import SKIPPED_NAME, LeftOut, is_other_file, labelled, write_skipped
-from comem_hf.bank.format.config import FIRST_PICTURE_RULES, INDEX_NAME, BankConfig
+from comem_hf.bank.format.config import CONFIG_NAME, FIRST_PICTURE_RULES, INDEX_NAME, BankConfig
 from comem_hf.bank.format.items import StoredItems
 from comem_hf.bank.format.precision import EXACT, check_precision, coarsest
 from comem_hf.bank.index.build_index import StoredEmbeddings, build_index
 from comem_hf.bank.index.index import Index
 from comem_hf.bank.pictures.decoder_warnings import decoder_warnings_logged
+from comem_hf.bank.scores.calibration import MIN_ITEMS
 from comem_hf.cards.bank_card import write_card
 from comem_hf.cards.template import CARD_NAME
 from comem_hf.files.whole_file import write_durably
@@ -173,6 +174,7 @@ class BankBuilder:
             precision=coarsest(shard.get("precision", EXACT) for shard in shards),
             processor=staging.settings["processor"],
         )
+        (staging.bank / CONFIG_NAME).write_text(config.to_json(), encoding="utf-8")  # else no items are read
         config.calibration = self._calibrate(config, index, staging.bank)
         config.files[CARD_NAME] = write_card(staging.bank, config)
         write_skipped(staging.bank, left_out)
@@ -190,7 +192,8 @@ class BankBuilder:
         except Exception as error:  # an embedder of the user's own may raise anything at a picture of noise
             if ends_build(error):
                 raise
-            logger.info(f"Hits of this bank have no probability: {error}")
+            say = logger.info if config.num_items < MIN_ITEMS else logger.warning
+            say(f"Hits of this bank have no probability, and `min_score` cannot be used with it: {error}.")
             return None
 
 

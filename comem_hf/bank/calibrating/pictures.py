@@ -10,9 +10,9 @@ from comem_hf.bank.encoding.embedder import Embedder
 from comem_hf.bank.encoding.item_encoder import load_record
 from comem_hf.bank.encoding.shrinking_batch import ShrinkingBatch, ends_build
 from comem_hf.bank.format.items import StoredItems
-from comem_hf.bank.scores.closeness import second_view
 from comem_hf.bank.scores.disturbances import DISTURBANCES
 from comem_hf.bank.scores.nothing import picture_of_nothing
+from comem_hf.bank.scores.second_view import second_view
 
 
 _READ_PER_PICTURE = 4  # rows at most, where items without a picture are among them

@@ -14,8 +14,9 @@ from comem_hf.bank.format.items import StoredItems
 from comem_hf.bank.index.index import Index, Selection, unit_rows
 from comem_hf.bank.pictures.decoder_warnings import decoder_warnings_logged
 from comem_hf.bank.scores.calibration import Calibration
-from comem_hf.bank.scores.closeness import NEIGHBOURS, second_view, view_distances
+from comem_hf.bank.scores.closeness import NEIGHBOURS, view_distances
 from comem_hf.bank.scores.min_score import check_min_score
+from comem_hf.bank.scores.second_view import second_view
 from comem_hf.modeling.picture_comem import MAX_ASPECT_RATIO, load_image
 
 from .hit import MemoryHit

@@ -1,29 +1,10 @@
 """How near a hit is to its query, beside what else is near to it."""
 
 import numpy as np
-from PIL import Image
-
-from comem_hf.modeling.picture_comem import MAX_ASPECT_RATIO
-
-from .disturbances import crop
 
 
 NEIGHBOURS = 2  # of a query: the nearest item, and for that one the next
 NUM_FEATURES = 2
-_MOST_PIXELS = 1024  # per side of a second view, which embedders make smaller anyway
-
-
-def second_view(picture: Image.Image) -> Image.Image:
-    """Return the same picture as if it had been framed a little closer.
-
-    Args:
-        picture (`PIL.Image.Image`): The picture of a query.
-    """
-    view = crop(picture)
-    if max(view.size) > MAX_ASPECT_RATIO * min(view.size):  # of a strip that is just wide enough to be read
-        view = picture.copy()
-    view.thumbnail((_MOST_PIXELS, _MOST_PIXELS), reducing_gap=2.0)
-    return view
 
 
 def distances(scores: np.ndarray, metric: str) -> np.ndarray:

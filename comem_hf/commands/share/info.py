@@ -34,8 +34,6 @@ def info(
         comem info my-bank --plot scores.png
     """
     from comem_hf.bank.format.config import BankConfig
-    from comem_hf.bank.scores.calibration import Calibration
-    from comem_hf.bank.scores.plot_calibration import plot_calibration
     from comem_hf.commands.common.output import print_json, print_table
     from comem_hf.hub.describe import describe_bank, describe_model
     from comem_hf.hub.place import BANK, find_place
@@ -52,6 +50,9 @@ def info(
             facts["verified"] = verify_bank(place)
             rows.append(("verified", "{files} files, all {rows} rows".format(**facts["verified"])))
         if plot is not None:
+            from comem_hf.bank.scores.calibration import Calibration
+            from comem_hf.bank.scores.plot_calibration import plot_calibration
+
             plot_calibration(Calibration.of_block(described.calibration), described.metric, plot)
         found |= facts
     elif verify or plot is not None:

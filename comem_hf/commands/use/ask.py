@@ -77,14 +77,15 @@ def ask(
         with watch.step("open the bank"):
             memory = open_bank(bank).attach(loaded, processor)
         memory.check_min_score(min_score)
+    least = {} if min_score is None else {"min_score": min_score}
     by_text = takes_items and picture is None and memory.embeds_text
     hits = []
     if not takes_items:
         typer.echo(WITHOUT_ENCODER, err=True)
     elif picture is not None:
         with watch.step("retrieve"):
-            hits = memory.search(image=picture, k=top_k, min_score=min_score)
-        if min_score is not None and not hits:
+            hits = memory.search(image=picture, k=top_k, **least)
+        if least and not hits:
             typer.echo(NOTHING_FOUND.format(min_score), err=True)
         elif question is None and not json:
             print_table("memory", HIT_COLUMNS, hit_rows(hits))
@@ -97,7 +98,7 @@ def ask(
         try:
             if by_text:
                 with steps.step("retrieve"):
-                    hits = memory.search(text=asked, k=top_k, min_score=min_score)
+                    hits = memory.search(text=asked, k=top_k, **least)
             with steps.step("answer without memory" if takes_items else "answer"):
                 inputs = question_inputs(processor, [asked], [picture])
                 refuse_too_long(loaded, inputs)

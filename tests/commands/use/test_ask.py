@@ -25,7 +25,7 @@ def test_ask_prints_both_answers_the_hits_and_the_times(comem, default, picture)
     assert answers["without memory"] != answers["with memory"]
     hits = [line[1:] for line in lines if line[0] == "memory"]
     assert [hit[0] for hit in hits] == ["1", "2", "3"]
-    assert hits[0][2:] == ["item-2", "Fact 2."]
+    assert hits[0][3:] == ["item-2", "Fact 2."]
     steps = [line[1] for line in lines if line[0] == "time"]
     assert steps == [
         "load the model",
@@ -41,7 +41,7 @@ def test_ask_uses_the_model_and_bank_it_is_told_to(comem, model_folder, bank_fol
     arguments = ["ask", "--image", picture, "What?", "--model", model_folder, "--bank", bank_folder, "--top-k", 1]
     code, output, _ = comem(*arguments, "--max-new-tokens", 2)
     assert code == 0
-    assert [line.split("\t")[3] for line in output.splitlines() if line.startswith("memory\t")] == ["item-2"]
+    assert [line.split("\t")[4] for line in output.splitlines() if line.startswith("memory\t")] == ["item-2"]
 
 
 def test_ask_draws_tables_on_a_terminal(comem, default, picture, monkeypatch):
@@ -77,7 +77,7 @@ def test_a_bank_that_can_be_searched_by_text_is_searched_by_each_question(comem,
     monkeypatch.setattr("sys.stdin", io.StringIO("One?\nTwo?\n"))
     code, output, error = comem("ask", "--max-new-tokens", 2, "--top-k", 1)
     assert (code, error, asked) == (0, "", ["One?", "Two?"])
-    assert [line.split("\t")[3] for line in output.splitlines() if line.startswith("memory")] == ["item-1", "item-2"]
+    assert [line.split("\t")[4] for line in output.splitlines() if line.startswith("memory")] == ["item-1", "item-2"]
     assert output.count("answer\twith memory") == 2
 
 
@@ -99,7 +99,7 @@ def test_questions_of_a_pipe_are_answered_one_a_line(comem, default, picture, mo
     code, output, error = comem("ask", *arguments)
     assert (code, error) == (0, "")
     lines = [line.split("\t") for line in output.splitlines()]
-    assert [line[3] for line in lines if line[0] == "memory"] == [hit["id"] for hit in alone[0]["memory"]]
+    assert [line[4] for line in lines if line[0] == "memory"] == [hit["id"] for hit in alone[0]["memory"]]
     assert [line[1:] for line in lines if line[0] == "answer"] == [
         [name.replace("_", " "), found[name]]
         for found in alone
