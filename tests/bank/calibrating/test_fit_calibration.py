@@ -76,7 +76,7 @@ def test_a_bank_of_a_few_items_has_no_probabilities_and_says_why(build, dozen, t
         bank.search(image=dozen[0].image, min_score=0.5)
 
 
-def test_pictures_that_the_embedder_cannot_tell_apart_are_not_calibrated(build, dozen, tmp_path, caplog):
+def test_pictures_that_the_embedder_cannot_tell_apart_get_low_probabilities(build, dozen, tmp_path):
     class Blind(Embedder):
         settings = {"type": "blind"}
 
@@ -84,8 +84,8 @@ def test_pictures_that_the_embedder_cannot_tell_apart_are_not_calibrated(build, 
             return np.ones((len(images), 4), dtype=np.float32)
 
     bank = build(dozen, output_dir=tmp_path / "bank", embedder=Blind())
-    if bank.is_calibrated:  # by chance some find themselves first among equals
-        assert max(hit.probability for hit in bank.search(image=dozen[0].image)) < 0.9
+    hits = bank.search(image=dozen[0].image, k=12)  # by chance, some find themselves among equals
+    assert max((hit.probability or 0) for hit in hits) < 0.5
 
 
 def test_brier_score_and_auc_are_what_their_definitions_say():

@@ -16,11 +16,7 @@ class Items:
     """Stands for stored items of which rows 0 and 1 have the same picture."""
 
     def read_records(self, rows):
-        pictures = [make_image(max(row, 1)) for row in rows]
-        return [
-            ItemRecord.from_item(MemoryItem(image=picture, id=str(row)))
-            for row, picture in zip(rows, pictures, strict=True)
-        ]
+        return [ItemRecord.from_item(MemoryItem(image=make_image(max(row, 1)), id=str(row))) for row in rows]
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ def test_what_is_no_probability_is_refused(least):
             None,
             20,
             False,
-            r"the bank 'bank' has none for its hits: `bank.calibrate\(\)` or `comem calibrate` fits them",
+            r"'bank' has none for its hits: `bank.calibrate\(\)` or `comem calibrate` fits",
         ),
         (None, 3, False, "needs at least 8 items, and it has 3"),
     ],
