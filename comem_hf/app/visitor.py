@@ -62,7 +62,7 @@ def read_min_score(value: object) -> dict[str, float]:
     Raises:
         ValueError: If it is no number from 0 to 1; the message is for the visitor.
     """
-    if value is None or value == 0:
+    if value is None or value == 0 and not isinstance(value, bool):
         return {}
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
         raise ValueError("The least probability must be a number from 0 to 1.")

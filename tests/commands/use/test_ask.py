@@ -13,6 +13,7 @@ import pytest
 
 from comem_hf import MemoryBank
 from comem_hf.answering import WITHOUT_BANK, WITHOUT_ENCODER
+from comem_hf.default import default_path
 from tests.conftest import make_image
 
 
@@ -227,3 +228,23 @@ def test_commands_that_need_a_memory_encoder_say_so(
     code, _, error = comem(command, *arguments[command], "--model", tower_folder)
     assert code == 2 and "it has no memory encoder, as its `num_memory_tokens` is 0, and takes no items" in error
     assert not (tmp_path / "bank").exists()
+
+
+def test_with_min_score_a_picture_that_the_bank_does_not_know_is_answered_without_memory(comem, tmp_path):
+    make_image(3, (250, 140)).save(tmp_path / "unknown.png")
+    arguments = ("ask", "--min-score", 0.5, "What is the capital?", "--image")
+    code, output, error = comem(*arguments, tmp_path / "unknown.png")
+    assert code == 0 and "Nothing found: no item of the bank shows the same thing with a prob" in error
+    assert {line.split("\t")[0] for line in output.splitlines()} == {"answer", "time"} and "with memory" not in output
+    answer = json.loads(comem(*arguments, tmp_path / "unknown.png", "--json")[1])
+    assert answer["memory"] == [] and answer["with_memory"] is None
+    known = json.loads(comem(*arguments, default_path("examples") / "am.png", "--json")[1])
+    assert [hit["id"] for hit in known["memory"]] == ["AM"] and known["with_memory"] == "Yerevan"
+    assert known["memory"][0]["probability"] > 0.9
+
+
+def test_a_min_score_is_refused_before_anything_is_answered(comem, model_folder, bank_folder, picture):
+    of_bank = ("ask", "What?", "--image", picture, "--model", model_folder, "--bank", bank_folder, "--min-score")
+    code, output, error = comem(*of_bank, 0.5)
+    assert (code, output) == (2, "") and error.endswith("that needs at least 8 items, and it has 4.\n")
+    assert comem(*of_bank, 2)[0] == 2
