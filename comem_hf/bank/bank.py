@@ -90,7 +90,7 @@ class MemoryBank:
         made from its content. Items with the same id, text, picture and metadata are stored once, and `skipped.jsonl`
         lists the others as repetitions; of different items with the same id, only the first can be used. A batch that
         runs out of memory is halved. Texts of which the memory encoder reads only the beginning are counted in
-        `config.cut_texts`.
+        `config.cut_texts`. The bank is calibrated at the end (see [`MemoryBank.calibrate`]).
 
         Args:
             items (`Iterable[MemoryItem]`): The items, or mappings of their fields, read one after the other; see
@@ -291,7 +291,7 @@ class MemoryBank:
 
         Nothing is encoded: memory vectors are copied, and embeddings are taken from the indexes, where `Flat` and
         `HNSW` keep them exactly. The index is trained anew for the number of items. The licence is kept if all banks
-        have the same one.
+        have the same one. Hits in the merged bank have no probability until [`MemoryBank.calibrate`] is called.
 
         Args:
             banks (`list[MemoryBank]`): The banks, or their folders or Hub ids. They are not changed.
