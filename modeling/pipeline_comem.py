@@ -33,7 +33,7 @@ logger = logging.get_logger(__name__)
 
 TASK = "memory-image-text-to-text"
 PICTURE_INPUTS = ("pixel_values", "image_grid_thw")
-MEMORY_ARGUMENTS = ("top_k", "where", "text_weight")
+MEMORY_ARGUMENTS = ("top_k", "where", "text_weight", "min_score")
 ANSWER_ARGUMENTS = ("explain",)
 PARENT_ARGUMENTS = (
     "clean_up_tokenization_spaces",
@@ -75,7 +75,7 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
     ```python
     ask = pipeline("memory-image-text-to-text", model="me/my-memory", memory_bank="me/my-bank")
     ask(images="flag.png", text="What is the capital of this country?", top_k=3)
-    # => [{"generated_text": "Athens", "memories": [{"id": "GR", "score": 0.95, "text": "..."}, ...]}]
+    # => [{"generated_text": "Athens", "memories": [{"id": "GR", "score": 0.95, "probability": 0.15, ...}, ...]}]
     ```
     """
 
@@ -145,7 +145,8 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
         if "top_k" in memory_params:
             _check_is_count(memory_params["top_k"])
             check_top_k(memory_params["top_k"], self.model.config)
-        _check_text_weight(memory_params.get("text_weight"))
+        _check_share("text_weight", memory_params.get("text_weight"))
+        _check_share("min_score", memory_params.get("min_score"))
         if getattr(self, "memory_bank", None) is None:
             _refuse_search(memory_params)
         answer_params = {name: kwargs.pop(name) for name in ANSWER_ARGUMENTS if name in kwargs}
@@ -178,6 +179,9 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
                 once.
             where (`dict`, *optional*), text_weight (`float`, *optional*): As for the bank's `search`; with
                 `text_weight` both picture and question are searched for.
+            min_score (`float`, *optional*): As for the bank's `search`, by pictures: the least probability of items
+                that they show the same thing. A sample for which nothing is found is answered without memory, and its
+                `memories` are an empty list.
             explain (`bool`, *optional*, defaults to `False`): Also say which item decided: `memories` then have
                 `influence`, by how many nats the answer is less likely without that item, and `share`, from 0 to 1
                 (see [`item_influences`] and [`shares_of`]). It takes one more forward pass over memory, prompt and
@@ -191,16 +195,17 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
             **kwargs: As for [`~transformers.ImageTextToTextPipeline`].
 
         Returns:
-            `list[dict]`: `generated_text` and `memories`, a list of `{"id", "score", "text"}` in the order in which
-            the model got them; given items have no score (`None`), and with `explain` all have `influence` and
-            `share` too. A list of such lists for a list of texts, an
-            iterator of them for a generator or data set.
+            `list[dict]`: `generated_text` and `memories`, a list of `{"id", "score", "probability", "text"}` in the
+            order in which the model got them; given items have no score (`None`), and they and hits of a bank that is
+            not calibrated have no probability; with `explain` all have `influence` and `share` too. A list of such
+            lists for a list of texts, an iterator of them for a generator or data set.
 
         Raises:
             ValueError: If the input is empty or of a wrong type, if numbers of texts, images and memories differ, if
-                there are both a bank and given memory, if `top_k`, `where` or `text_weight` is given without a bank,
-                if `top_k` is more than the model's slots hold, if `explain` is given with `memory_inputs` in
-                `generate_kwargs`, or if a prompt is longer than the model can take.
+                there are both a bank and given memory, if `top_k`, `where`, `text_weight` or `min_score` is given
+                without a bank, if the bank has no probabilities for `min_score`, if `top_k` is more than the model's
+                slots hold, if `explain` is given with `memory_inputs` in `generate_kwargs`, or if a prompt is longer
+                than the model can take.
         """
         images, text, memories = as_list(images), as_list(text), as_list(memories)
         if text is None and not is_picture(images) or images is None and not isinstance(text, (str, list)):
@@ -300,7 +305,7 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
             raise ValueError(f"{' and '.join(used)} were both given, but memory comes from one of them{way_out}.")
         if uses_bank:
             hits = self._search(samples, top_k, search_kwargs)
-            memories = [[_shown(hit.item, float(hit.score)) for hit in row] for row in hits]
+            memories = [[_shown(hit.item, hit) for hit in row] for row in hits]
             return memories, self.memory_bank.memory_inputs(hits) if any(hits) else None
         rows = [row or [] for row in rows]
         memories = [[_shown(item) for item in row] for row in rows]
@@ -312,6 +317,8 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
         by_text = getattr(self.memory_bank, "embeds_text", True)
         if search_kwargs.get("text_weight") and not by_text:
             raise ValueError(f"{FOUND_BY_PICTURE}: leave out `text_weight={search_kwargs['text_weight']!r}`.")
+        if search_kwargs.get("min_score") is not None and hasattr(self.memory_bank, "check_min_score"):
+            self.memory_bank.check_min_score(search_kwargs["min_score"])
         for has_picture in (True, False):
             chosen = [n for n, sample in enumerate(samples) if (sample["picture"] is not None) == has_picture]
             if not chosen:
@@ -370,10 +377,10 @@ def _check_explain(explain: Any):
         raise ValueError(f"`explain` must be True or False, got {explain!r}.")
 
 
-def _check_text_weight(text_weight: Any):
-    is_number = isinstance(text_weight, numbers.Real) and not isinstance(text_weight, bool)
-    if text_weight is not None and not (is_number and 0 <= text_weight <= 1):
-        raise ValueError(f"`text_weight` must be a number from 0 to 1, got {text_weight!r}.")
+def _check_share(name: str, value: Any):
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if value is not None and not (is_number and 0 <= value <= 1):
+        raise ValueError(f"`{name}` must be a number from 0 to 1, got {value!r}.")
 
 
 def _refuse_search(memory_params: dict[str, Any]):
@@ -389,8 +396,10 @@ def _refuse_search(memory_params: dict[str, Any]):
         )
 
 
-def _shown(item: MemoryItem, score: float | None = None) -> dict[str, Any]:
-    return {"id": item.id, "score": score, "text": item.text}
+def _shown(item: MemoryItem, hit=None) -> dict[str, Any]:
+    score = None if hit is None else float(hit.score)
+    # A bank of another kind may have hits without it.
+    return {"id": item.id, "score": score, "probability": getattr(hit, "probability", None), "text": item.text}
 
 
 def _explained(memories: list[dict[str, Any]], influences: torch.Tensor) -> list[dict[str, Any]]:

@@ -10,9 +10,9 @@ import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor, pipeline
 
 from comem_hf import CoMemConfig, MemoryBank, MemoryImageTextToTextPipeline, MemoryItem
+from comem_hf.bank.scores.disturbances import DISTURBANCES
 from comem_hf.default import default_path
 from comem_hf.evaluation import load_questions
-from comem_hf.evaluation.disturbances import DISTURBANCES
 from tests.conftest import make_image, make_model
 
 
@@ -76,7 +76,7 @@ def test_hits_come_with_the_answer_best_first(ask):
     picture = make_image(2, (112, 84))
     (answer,) = ask(images=picture, text=QUESTION, top_k=2)
     hits = ask.memory_bank.search(image=picture, k=2)
-    shown = [{"id": hit.item.id, "score": hit.score, "text": hit.item.text} for hit in hits]
+    shown = [{"id": hit.item.id, "score": hit.score, "probability": None, "text": hit.item.text} for hit in hits]
     assert answer["memories"] == shown
     assert shown[0]["id"] == "item-2"
     assert json.loads(json.dumps(answer)) == answer
@@ -143,7 +143,7 @@ def test_given_memories_and_the_bank_are_not_mixed(ask):
     ):
         ask(images=make_image(1), text=QUESTION, memories=items)
     (answer,) = ask(images=make_image(1), text=QUESTION, memories=items, top_k=0)
-    assert answer["memories"] == [{"id": None, "score": None, "text": "Its capital is Lima."}]
+    assert answer["memories"] == [{"id": None, "score": None, "probability": None, "text": "Its capital is Lima."}]
 
 
 @pytest.fixture
@@ -465,3 +465,52 @@ def test_pictures_that_leave_the_sequence_do_not_make_a_prompt_too_long(tiny_pro
                 ask(**options)
         else:
             assert ask(**options)[0]["generated_text"]
+
+
+@pytest.fixture(scope="module")
+def ask_a_dozen(folder, ask):
+    """A pipeline whose bank of twelve items gives probabilities."""
+    items = [MemoryItem(image=make_image(n, (112, 84)), text=f"Fact {n}.", id=f"item-{n}") for n in range(12)]
+    bank = MemoryBank.build(items, model=ask.model, processor=ask.processor, output_dir=folder / "dozen")
+    return pipeline(
+        TASK, model=ask.model, processor=ask.processor, memory_bank=bank, device="cpu", generate_kwargs=GREEDY
+    )
+
+
+def test_with_min_score_what_probably_is_another_thing_is_not_used(ask_a_dozen, ask):
+    known, unknown = make_image(5, (112, 84)), make_image(99, (112, 84))
+    (answer,) = ask_a_dozen(images=known, text=QUESTION, min_score=0.5)
+    (memory,) = answer["memories"]
+    assert list(memory) == ["id", "score", "probability", "text"]
+    assert memory["id"] == "item-5" and 0.5 <= memory["probability"] <= 1
+    (alone,) = ask_a_dozen(images=unknown, text=QUESTION, min_score=0.5)
+    assert alone == ask_a_dozen(images=unknown, text=QUESTION, top_k=0)[0] and alone["memories"] == []
+    assert len(ask_a_dozen(images=unknown, text=QUESTION)[0]["memories"]) == 3
+
+
+def test_a_batch_of_known_and_unknown_pictures_is_answered_as_each_alone(ask_a_dozen):
+    pictures = [make_image(n, (112, 84)) for n in (99, 5, 98)]
+    texts = [QUESTION] * 3
+    together = ask_a_dozen(images=pictures, text=texts, min_score=0.5, batch_size=3)
+    alone = [ask_a_dozen(images=picture, text=QUESTION, min_score=0.5) for picture in pictures]
+    assert [len(answers[0]["memories"]) for answers in together] == [0, 1, 0]
+    assert [answers[0]["generated_text"] for answers in together] == [each[0]["generated_text"] for each in alone]
+    mixed = ask_a_dozen(images=[pictures[1], None], text=texts[:2], min_score=0.5, batch_size=2)
+    assert [len(answers[0]["memories"]) for answers in mixed] == [1, 0]
+
+
+def test_a_min_score_that_cannot_be_used_is_refused_with_the_reason(ask_a_dozen, ask, folder):
+    picture = make_image(5, (112, 84))
+    for value in (-0.1, 1.1, "0.5", True):
+        with pytest.raises(ValueError, match="`min_score` must be a number from 0 to 1, got"):
+            ask_a_dozen(images=picture, text=QUESTION, min_score=value)
+    for images in (picture, None):
+        with pytest.raises(ValueError, match="needs at least 8 items, and it has 4"):
+            ask(images=images, text=QUESTION, min_score=0.5)
+    plain = pipeline(TASK, model=ask.model, processor=ask.processor, device="cpu")
+    with pytest.raises(ValueError, match="takes `min_score` only with a bank"):
+        plain(images=picture, text=QUESTION, min_score=0.5)
+    strict = pipeline(
+        TASK, model=ask.model, processor=ask.processor, memory_bank=folder / "dozen", device="cpu", min_score=1
+    )
+    assert strict(images=make_image(99), text=QUESTION, max_new_tokens=2)[0]["memories"] == []

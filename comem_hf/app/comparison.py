@@ -5,7 +5,14 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from comem_hf.answering import count_positions, generate_sequences, question_inputs, read_answers
+from comem_hf.answering import (
+    NOTHING_FOUND,
+    WITHOUT_BANK,
+    count_positions,
+    generate_sequences,
+    question_inputs,
+    read_answers,
+)
 from comem_hf.bank import MemoryBank, MemoryHit
 from comem_hf.modeling.explanation_comem import item_influences, shares_of
 from comem_hf.modeling.top_k_comem import default_top_k
@@ -34,10 +41,11 @@ class Comparison:
         question (`str`): The question.
         without (`Answer`): The answer of the model alone.
         with_memory (`Answer` or `None`): The answer with the memory of the hits; `None` if the bank could not be
-            searched, because there is no picture.
+            searched, because there is no picture, or nothing was found.
         hits (`list[MemoryHit]`): The retrieved items, best first.
         pasted_positions (`int`): Positions with the text and picture of the same items in the prompt; counted, not
             run.
+        why_alone (`str`): Why there is no answer with memory.
         shares (`list[float]` or `None`): Each item's share in the answer with memory, by leaving it out (see
             [`shares_of`]); `None` if that was not computed.
     """
@@ -47,6 +55,7 @@ class Comparison:
     with_memory: Answer | None
     hits: list[MemoryHit]
     pasted_positions: int
+    why_alone: str = WITHOUT_BANK
     shares: list[float] | None = None
 
 
@@ -79,21 +88,31 @@ class Comparer:
         self.max_new_tokens = max_new_tokens
         self.explain = explain
 
-    def compare(self, picture: Image.Image | None, question: str) -> Comparison:
-        """Answer a question without and with memory; without a picture, the bank is searched by text if it can be."""
+    def compare(self, picture: Image.Image | None, question: str, min_score: float | None = None) -> Comparison:
+        """Answer a question without and with memory; without a picture, the bank is searched by text if it can be.
+
+        Args:
+            picture (`PIL.Image.Image`, *optional*): The picture.
+            question (`str`): The question.
+            min_score (`float`, *optional*): Least probability of items; used only where a picture is searched for.
+        """
         without, *_ = self._answer(picture, question, time.perf_counter())
         if picture is None and not self.bank.embeds_text:
             return Comparison(question, without, None, [], without.positions)
         start = time.perf_counter()
         query = {"text": question} if picture is None else {"image": picture}
+        if picture is not None and min_score is not None:
+            query["min_score"] = min_score
         hits = self.bank.search(**query, k=self.top_k)
+        if "min_score" in query and not hits:
+            return Comparison(question, without, None, [], without.positions, NOTHING_FOUND.format(min_score))
         with_memory, inputs, sequences = self._answer(picture, question, start, self.bank.memory_inputs([hits]))
         shares = None
         if self.explain:
             shares = shares_of(item_influences(self.model, inputs, sequences)[0]).tolist()
         pasted = question_inputs(self.processor, [question], [picture], [[hit.item for hit in hits]])
         positions = count_positions(pasted, self.model.config)
-        return Comparison(question, without, with_memory, hits, positions, shares)
+        return Comparison(question, without, with_memory, hits, positions, shares=shares)
 
     def _answer(self, picture: Image.Image | None, question: str, start: float, memory_inputs=None):
         """Return the answer, the inputs and what `generate` returned for them."""

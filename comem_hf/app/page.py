@@ -50,14 +50,26 @@ def build_page(comparer: Comparer, examples: Sequence[Example], questions: Seque
                 )
                 with gr.Row(elem_id="questions", elem_classes="choices"):
                     suggestions = [gr.Button(text, size="sm", min_width=0) for text in questions]
+                # 0 uses all items. Without probabilities there is nothing to choose.
+                min_score = gr.Slider(
+                    0,
+                    1,
+                    value=0,
+                    step=0.05,
+                    label="min_score",
+                    info="Least probability that an item shows the same thing as the picture",
+                    buttons=[],
+                    visible=comparer.bank.is_calibrated,
+                    elem_id="min-score",
+                )
                 button = gr.Button("Ask", variant="primary", elem_id="ask")
                 message = gr.HTML("", elem_id="problem")
             with gr.Column(scale=3, min_width=300):
                 answers = gr.HTML(EMPTY, elem_id="answers")
 
         # Gradio decodes pictures before it calls a function, without limits; `preprocess=False` turns that off.
-        def answer(sent_picture: object, sent_question: object) -> tuple[str, str]:
-            return ask(comparer, sent_picture, sent_question, uploads)
+        def answer(sent_picture: object, sent_question: object, sent_min_score: object) -> tuple[str, str]:
+            return ask(comparer, sent_picture, sent_question, uploads, sent_min_score)
 
         def check_upload(sent_picture: object):
             said = check_picture(sent_picture, uploads)
@@ -72,7 +84,7 @@ def build_page(comparer: Comparer, examples: Sequence[Example], questions: Seque
         asked = gr.on(
             [button.click, question.submit],
             answer,
-            [picture, question],
+            [picture, question, min_score],
             [message, answers],
             preprocess=False,
             api_visibility="private",

@@ -2,7 +2,6 @@
 
 from html import escape
 
-from comem_hf.answering import WITHOUT_BANK
 from comem_hf.app.incoming.picture import data_uri
 from comem_hf.bank import MemoryHit
 
@@ -37,7 +36,7 @@ def results(comparison: Comparison) -> str:
         return f"""<article class="results" aria-label="Results">
 <h2>{escape(comparison.question)}</h2>
 <div class="answers">{_answer("Without memory", "alone", comparison.without)}</div>
-<p class="note">{escape(WITHOUT_BANK)}</p>
+<p class="note">{escape(comparison.why_alone)}</p>
 </article>"""
     return f"""<article class="results" aria-label="Results">
 <h2>{escape(comparison.question)}</h2>
@@ -94,6 +93,7 @@ def _item(hit: MemoryHit, share: float | None) -> str:
     )
     text = hit.item.text or ""
     text = text if len(text) <= MAX_TEXT_CHARACTERS else f"{text[: MAX_TEXT_CHARACTERS - 1]}…"
+    probability = "" if hit.probability is None else f", probability {hit.probability:.2f}"
     return f"""<li><div class="picture">{shown}</div><div><p class="name"><strong>{name}</strong>
-<span class="quiet">score {hit.score:.3f}</span>{"" if share is None else _share(share)}</p>
+<span class="quiet">score {hit.score:.3f}{probability}</span>{"" if share is None else _share(share)}</p>
 <p>{escape(text)}</p></div></li>"""

@@ -11,6 +11,7 @@ from comem_hf.bank.building.build_settings import SHARD_SIZE, BuildSettings
 from comem_hf.bank.building.builder import BankBuilder
 from comem_hf.bank.building.processes import Processes
 from comem_hf.bank.changing.add_and_remove import add_items, remove_items
+from comem_hf.bank.changing.calibrate_bank import calibrate_bank
 from comem_hf.bank.changing.copy_bank import copy_bank
 from comem_hf.bank.changing.merge_banks import merge_banks
 from comem_hf.bank.encoding.embedder import Embedder, resolve_embedder
@@ -24,6 +25,7 @@ from comem_hf.bank.opened.stored_memory_inputs import stored_memory_inputs
 from comem_hf.bank.opened.verify import verify_bank
 from comem_hf.bank.pictures.decoder_warnings import decoder_warnings_logged
 from comem_hf.bank.pictures.older_pictures import warn_of_other_picture_rules
+from comem_hf.bank.scores.plot_calibration import plot_calibration
 from comem_hf.modeling.memory_inputs import MemoryInputs
 from comem_hf.modeling.memory_item import MemoryItem
 
@@ -88,7 +90,7 @@ class MemoryBank:
         made from its content. Items with the same id, text, picture and metadata are stored once, and `skipped.jsonl`
         lists the others as repetitions; of different items with the same id, only the first can be used. A batch that
         runs out of memory is halved. Texts of which the memory encoder reads only the beginning are counted in
-        `config.cut_texts`.
+        `config.cut_texts`. The bank is calibrated at the end (see [`MemoryBank.calibrate`]).
 
         Args:
             items (`Iterable[MemoryItem]`): The items, or mappings of their fields, read one after the other; see
@@ -289,7 +291,7 @@ class MemoryBank:
 
         Nothing is encoded: memory vectors are copied, and embeddings are taken from the indexes, where `Flat` and
         `HNSW` keep them exactly. The index is trained anew for the number of items. The licence is kept if all banks
-        have the same one.
+        have the same one. Hits in the merged bank have no probability until [`MemoryBank.calibrate`] is called.
 
         Args:
             banks (`list[MemoryBank]`): The banks, or their folders or Hub ids. They are not changed.
@@ -344,6 +346,7 @@ class MemoryBank:
         *,
         text_weight: float = 0.5,
         where: Mapping[str, object] | None = None,
+        min_score: float | None = None,
     ) -> list[MemoryHit] | list[list[MemoryHit]]:
         """Find the items nearest to a query.
 
@@ -360,17 +363,59 @@ class MemoryBank:
                 of a string) and `$not`; `$and`, `$or` and `$not` combine filters. Numbers compare with numbers (10
                 equals 10.0), never with strings. A missing field and null match `$ne`, `$nin` and `$exists: False`
                 alone. For the cost, see [`MetadataFilter`].
+            min_score (`float`, *optional*): Least probability of hits that they show the same thing as the picture, 0
+                to 1 (see [`MemoryBank.calibrate`]). Of the `k` nearest items those below it are left out.
 
         Returns:
-            `list[MemoryHit]`: The hits, best first; if the query was a list, a list of such lists.
+            `list[MemoryHit]`: The hits, best first; if the query was a list, a list of such lists. With `min_score`,
+            lists may be empty: the bank holds nothing like the picture.
 
         Raises:
             ValueError: If there is no query, an image is unreadable, the embedder is missing or has no text side, `k`,
-                `text_weight` or `where` is not valid, `where` names a field that no item has, or the attached model
-                was changed since.
+                `text_weight`, `where` or `min_score` is not valid, `where` names a field that no item has,
+                `min_score` is given for a text or the bank is not calibrated, or the attached model was changed since.
         """
         self._check_attached()
-        return self._state.search.search(image, text, k, text_weight, where)
+        return self._state.search.search(image, text, k, text_weight, where, min_score)
+
+    def calibrate(self, *, model=None, processor=None, pictures: int | None = None, batch_size: int = 32) -> None:
+        """Fit the probabilities of hits to the bank's own pictures, and write them into `bank_config.json`.
+
+        [`MemoryBank.build`] does this, so it is for banks of older versions, merged ones, and those that have grown or
+        shrunk a lot: [`MemoryBank.add`] and [`MemoryBank.remove`] keep the fit.
+
+        Pictures of some items are made smaller, compressed or cropped, and searched for twice: in the bank, and as if
+        the bank did not hold their item; and so are pictures of noise, of one colour and of blurred colours. A
+        logistic regression tells hits on the same thing from the others, by how near they are beside the nearest
+        other item, and beside the same picture framed closer (see [`closeness`]). So a probability is about copies of
+        a picture, where the bank holds one in two of those that are searched for: another photograph of the same thing
+        may get a low one.
+
+        Args:
+            model, processor (*optional*): Passed to [`MemoryBank.attach`] when given.
+            pictures (`int`, *optional*): Items to sample, at least 8; if not given, a quarter of them, but from 64 to
+                256.
+            batch_size (`int`, defaults to 32): Pictures per pass of the embedder.
+
+        Raises:
+            ValueError: If there are fewer than 8 items with pictures, the embedder does not tell them apart, no
+                embedder is attached, or another process is changing the bank.
+        """
+        if model is not None or processor is not None:
+            self.attach(model, processor)
+        calibrate_bank(self._state, self._model, pictures, batch_size)
+        self.reload()
+
+    def plot_calibration(self, path: str | os.PathLike) -> None:
+        """Draw the scores and the probabilities of true and of false hits, as the calibration found them.
+
+        Args:
+            path (`str` or `os.PathLike`): File of the picture, PNG, SVG or PDF by its ending.
+
+        Raises:
+            ValueError: If the bank is not calibrated, matplotlib is not installed, or it knows no such ending.
+        """
+        plot_calibration(self._state.search.calibration, self.config.metric, Path(path))
 
     def memory_inputs(
         self, hits: Sequence[Sequence["MemoryHit | str"]], dtype: torch.dtype | None = None
@@ -409,6 +454,22 @@ class MemoryBank:
             ValueError: If it is no filter, or it names a field that no item has.
         """
         self._state.search.check_where(where)
+
+    def check_min_score(self, min_score: float | None) -> None:
+        """Check a least probability without searching.
+
+        Args:
+            min_score (`float`, *optional*): As for [`MemoryBank.search`], by a picture.
+
+        Raises:
+            ValueError: If it is no number from 0 to 1, or the bank is not calibrated.
+        """
+        self._state.search.check_min_score(min_score)
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether hits on pictures have a probability, and `min_score` can be used."""
+        return self._state.search.calibration is not None
 
     def metadata_kinds(self, field: str) -> frozenset[str]:
         """Return the kinds of values that a field of the items' metadata has.

@@ -51,6 +51,11 @@ def render_card(
         "index": _index(config.index),
         "size": ", ".join(f"{part} {_bytes(size)}" for part, size in sizes.items()),
     }
+    if config.calibration and "brier" in config.calibration:
+        facts["scores"] = (
+            f"hits have a probability, with a Brier score of {config.calibration['brier']:.3f} on disturbed pictures "
+            f"of {config.calibration['pictures']} items"
+        )
     if config.cut_texts:
         facts["long texts"] = f"{config.cut_texts:,} items have a longer text than the memory encoder reads"
     if config.precision != "float32":

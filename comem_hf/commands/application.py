@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from comem_hf.commands.make.build_bank import build_bank
+from comem_hf.commands.make.calibrate import calibrate
 from comem_hf.commands.make.convert import convert
 from comem_hf.commands.make.merge import merge
 from comem_hf.commands.make.train import train
@@ -52,5 +53,5 @@ def _clean_up_when_terminated(context: typer.Context) -> None:
             context.call_on_close(lambda number=number: signal.signal(number, signal.SIG_DFL))
 
 
-for _command in (ask, build_bank, search, train, convert, merge, push, pull, evaluate, info, app):
+for _command in (ask, build_bank, calibrate, search, train, convert, merge, push, pull, evaluate, info, app):
     application.command(name=_command.__name__.replace("_", "-"))(_command)

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from tqdm import tqdm
 
 from comem_hf.bank import MemoryBank
-
-from .disturbances import DISTURBANCES
+from comem_hf.bank.scores.disturbances import DISTURBANCES
 
 
 def recall_at_1(bank: MemoryBank, item_ids: Sequence[str] | None = None, batch_size: int = 64) -> dict[str, float]:

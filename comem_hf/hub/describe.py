@@ -3,6 +3,7 @@
 import math
 from typing import TYPE_CHECKING, Any
 
+from comem_hf.bank.scores.calibration import Calibration
 from comem_hf.cards.facts.places import describe_places, own_parameters, parameters_by_part
 from comem_hf.cards.model_card import describe_reader
 from comem_hf.repository.errors import plain_errors
@@ -91,8 +92,11 @@ def describe_bank(config: "BankConfig", commit: str | None = None) -> dict[str, 
     Returns:
         `dict`: Counts, sizes in bytes, index, embedder, model and fingerprint; `precision` of the memory encoder when
         it made the vectors (`"float32"`: exact), the number of its `picture_rules`, and `processor_known`, whether it
-        says with which settings its items were prepared.
+        says with which settings its items were prepared; `calibration`: how many `items` the bank had and how many
+        `pictures` were searched for when the probabilities of its hits were fitted, and their `brier` score, or
+        `None`.
     """
+    calibration = Calibration.of_block(config.calibration)
     sizes = {"memory": 0, "items": 0, "index": 0}
     for name in config.data_files():
         part = next((part for part in ("memory", "items") if name.startswith(f"{part}-")), "index")
@@ -112,6 +116,8 @@ def describe_bank(config: "BankConfig", commit: str | None = None) -> dict[str, 
         "index": config.index["factory"],
         "metric": config.metric,
         "recall": config.index.get("recall"),
+        "calibration": calibration
+        and {"items": calibration.num_items, "pictures": calibration.pictures, "brier": calibration.brier},
         "bytes": sum(sizes.values()),
         **{f"bytes_of_{part}": size for part, size in sizes.items()},
         "embedder": config.embedder.get("id") or config.embedder["type"],

@@ -52,7 +52,8 @@ def make_default(
         ]
         # Flags differ in the places of their colours, and similar ones in details: a fine grid, an early layer.
         embedder = BackboneEmbedder(model, processor, grid=4, layer=0)
-        MemoryBank.build(items, model=model, processor=processor, output_dir=folder / "bank", embedder=embedder)
+        bank = MemoryBank.build(items, model=model, processor=processor, output_dir=folder / "bank", embedder=embedder)
+        bank.calibrate(pictures=len(items))  # a build samples fewer
 
         rng = random.Random(seed)
         with (folder / "questions.jsonl").open("w", encoding="utf-8") as file:

@@ -5,7 +5,9 @@ import pytest
 from comem_hf import MemoryBank
 from comem_hf.answering import generate_answers, question_inputs
 from comem_hf.commands import main
+from comem_hf.default import default_path
 from comem_hf.modeling.picture_comem import load_image
+from tests.conftest import make_image
 
 
 QUESTION = "What is the currency of this country?"
@@ -26,7 +28,7 @@ def test_the_answers_and_hits_are_those_of_comem_ask(comparison, greece, capsys)
         "with memory": comparison.with_memory.text,
     }
     shown = [(hit.item.id, f"{hit.score:.3f}") for hit in comparison.hits]
-    assert shown == [(line[3], line[2]) for line in lines if line[0] == "memory"]
+    assert shown == [(line[4], line[2]) for line in lines if line[0] == "memory"]
 
 
 def test_memory_knows_what_the_model_alone_does_not(comparison):
@@ -71,3 +73,13 @@ def test_positions_are_the_prompt_then_the_memory_then_what_pasting_would_take(c
     assert comparison.with_memory.positions == alone + 3 * comparer.model.config.num_memory_tokens
     texts = [len(comparer.processor.tokenizer(hit.item.text)["input_ids"]) for hit in comparison.hits]
     assert comparison.pasted_positions > alone + sum(texts)
+
+
+def test_with_a_least_probability_a_picture_that_the_bank_lacks_is_answered_alone(comparer):
+    alone = comparer.compare(make_image(3, (250, 140)), QUESTION, min_score=0.5)
+    assert alone.with_memory is None and alone.hits == []
+    assert alone.why_alone.startswith("Nothing found: no item of the bank shows the same thing")
+    flag = load_image(default_path("examples") / "am.png")
+    found = comparer.compare(flag, QUESTION, min_score=0.5)
+    assert [hit.item.id for hit in found.hits] == ["AM"] and found.with_memory.text == "Armenian Dram"
+    assert len(comparer.compare(flag, QUESTION).hits) == 3

@@ -48,6 +48,14 @@ def test_an_answer_without_the_bank_stands_alone_and_says_why():
     assert "no idea" in text and WITHOUT_BANK in text and "With memory" not in text and "Retrieved" not in text
 
 
+def test_a_probability_is_shown_and_nothing_found_is_said():
+    hit = MemoryHit(MemoryItem(text="A fact.", id="a"), 0.9, 0, probability=0.256)
+    text = " ".join(Page(results(Comparison("What?", Answer("a", 5, 0.1), Answer("b", 6, 0.1), [hit], 7))).texts)
+    assert "score 0.900, probability 0.26" in text
+    text = " ".join(Page(results(Comparison("What?", Answer("a", 5, 0.1), None, [], 5, "Nothing <found>."))).texts)
+    assert "Nothing <found>." in text and WITHOUT_BANK not in text
+
+
 def test_texts_of_strangers_are_text():
     evil = '<script>alert(1)</script><img src=x onerror="alert(2)">'
     page = Page(

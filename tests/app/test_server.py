@@ -24,8 +24,8 @@ def client(address):
 
 @pytest.fixture(scope="module")
 def function(client):
-    """Number of the function that answers: the only one with two inputs."""
-    return next(each["id"] for each in client.get("/config").json()["dependencies"] if len(each["inputs"]) == 2)
+    """Number of the function that answers: the only one with three inputs."""
+    return next(each["id"] for each in client.get("/config").json()["dependencies"] if len(each["inputs"]) == 3)
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +41,8 @@ def file(path, **more) -> dict:
     return {"path": path, "meta": {"_type": "gradio.FileData"}, **more}
 
 
-def join(client, function, picture, question, session="a"):
-    body = {"data": [picture, question], "fn_index": function, "session_hash": session}
+def join(client, function, picture, question, session="a", min_score=0):
+    body = {"data": [picture, question, min_score], "fn_index": function, "session_hash": session}
     return client.post("/gradio_api/queue/join", json=body)
 
 
@@ -55,8 +55,8 @@ def outputs(client, session="a"):
                 return event["output"]["data"] if event["success"] else None
 
 
-def ask(client, function, picture, question, session="a"):
-    answer = join(client, function, picture, question, session)
+def ask(client, function, picture, question, session="a", min_score=0):
+    answer = join(client, function, picture, question, session, min_score)
     assert answer.status_code == 200, answer.text
     return outputs(client, session)
 
@@ -186,3 +186,13 @@ def test_more_questions_than_the_queue_holds_are_refused_and_the_others_answered
     for number, answer in enumerate(answers):
         if answer.status_code == 200:
             assert ">Euro<" in outputs(client, f"s{number}")[1]
+
+
+def test_a_least_probability_leaves_out_items_and_a_bad_one_is_one_sentence(client, function, uploaded):
+    message, answers = ask(client, function, file(uploaded), QUESTION, min_score=0.1)
+    assert message == "" and ">GR<" in answers and ">FM<" not in answers and "probability 0.15" in answers
+    answers = ask(client, function, file(uploaded), QUESTION, min_score=0.9)[1]
+    assert "Nothing found: no item of the bank shows the same thing" in answers and "With memory" not in answers
+    for value in ("0.5", -1, {"a": 1}):
+        message, _ = ask(client, function, file(uploaded), QUESTION, min_score=value)
+        assert message == '<p class="problem">The least probability must be a number from 0 to 1.</p>'

@@ -4,7 +4,7 @@ import pytest
 
 from comem_hf.app.comparison import Answer, Comparison
 from comem_hf.app.results import EMPTY
-from comem_hf.app.visitor import MAX_QUESTION_CHARACTERS, ask, check_picture, read_question
+from comem_hf.app.visitor import MAX_QUESTION_CHARACTERS, ask, check_picture, read_min_score, read_question
 from tests.conftest import make_image
 
 
@@ -64,3 +64,16 @@ def test_a_good_picture_needs_no_message(picture, tmp_path):
     assert check_picture(picture, tmp_path) == ""
     (tmp_path / "a.png").write_bytes(b"no picture")
     assert "This file is no picture" in check_picture(picture, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "sent, used", [(None, {}), (0, {}), (0.0, {}), (0.5, {"min_score": 0.5}), (1, {"min_score": 1})]
+)
+def test_the_least_probability_is_used_unless_it_is_0(sent, used):
+    assert read_min_score(sent) == used
+
+
+@pytest.mark.parametrize("sent", [-0.1, 1.5, "0.5", True, [0.5], float("nan"), {"a": 1}])
+def test_a_least_probability_that_is_none_is_refused_in_a_sentence(sent, picture, tmp_path):
+    message, answers = ask(None, picture, "What?", tmp_path, sent)
+    assert "The least probability must be a number from 0 to 1." in message and answers == EMPTY

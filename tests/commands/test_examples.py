@@ -57,6 +57,13 @@ def workplace(tmp_path, monkeypatch, hub, comem, model_folder, bank_folder, item
 def prepare(name: str, place: Path, comem, make_published, tiny_processor) -> None:  # noqa: F811
     if name == "pull":
         assert comem("push", "my-model", "me/my-model")[0] == 0
+    if name in ("calibrate", "info", "search"):  # of which four items are too few
+        rows = [{"image": f"{number}.png", "text": f"Fact {number}.", "source": "test"} for number in range(12)]
+        for number, row in enumerate(rows):
+            make_image(number).save(place / row["image"])
+        (place / "dozen.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        shutil.rmtree(place / "my-bank")
+        assert comem("build-bank", "dozen.jsonl", "my-bank", "--model", "my-model")[0] == 0
     if name == "build-bank":
         shutil.rmtree(place / "my-bank")
     if name == "convert":

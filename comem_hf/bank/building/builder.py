@@ -7,15 +7,20 @@ from pathlib import Path
 
 from transformers.utils import logging
 
+from comem_hf.bank.calibrating.fit_calibration import fit_calibration
 from comem_hf.bank.encoding.embedder import Embedder
 from comem_hf.bank.encoding.fit import item_settings
 from comem_hf.bank.encoding.input_rows import read_rows
 from comem_hf.bank.encoding.item_encoder import ItemEncoder, eval_mode
+from comem_hf.bank.encoding.shrinking_batch import ends_build
 from comem_hf.bank.encoding.skipped import SKIPPED_NAME, LeftOut, is_other_file, labelled, write_skipped
-from comem_hf.bank.format.config import FIRST_PICTURE_RULES, INDEX_NAME, BankConfig
+from comem_hf.bank.format.config import CONFIG_NAME, FIRST_PICTURE_RULES, INDEX_NAME, BankConfig
+from comem_hf.bank.format.items import StoredItems
 from comem_hf.bank.format.precision import EXACT, check_precision, coarsest
 from comem_hf.bank.index.build_index import StoredEmbeddings, build_index
+from comem_hf.bank.index.index import Index
 from comem_hf.bank.pictures.decoder_warnings import decoder_warnings_logged
+from comem_hf.bank.scores.calibration import MIN_ITEMS
 from comem_hf.cards.bank_card import write_card
 from comem_hf.cards.template import CARD_NAME
 from comem_hf.files.whole_file import write_durably
@@ -169,11 +174,27 @@ class BankBuilder:
             precision=coarsest(shard.get("precision", EXACT) for shard in shards),
             processor=staging.settings["processor"],
         )
+        (staging.bank / CONFIG_NAME).write_text(config.to_json(), encoding="utf-8")  # else no items are read
+        config.calibration = self._calibrate(config, index, staging.bank)
         config.files[CARD_NAME] = write_card(staging.bank, config)
         write_skipped(staging.bank, left_out)
         config.save(staging.bank)
         if left_out:
             logger.warning(f"{counts.sentence()}; {str(staging.output / SKIPPED_NAME)!r} says why.")
+
+    def _calibrate(self, config: BankConfig, index: Index, folder: Path) -> dict | None:
+        """Fit the probabilities of hits; a bank for which that is not possible is a good bank without them."""
+        try:
+            with eval_mode(self.model), decoder_warnings_logged():
+                items = StoredItems(folder, config)
+                batch_size = self.settings.batch_size
+                return fit_calibration(index, items, None, self.embedder, config.metric, batch_size).to_block()
+        except Exception as error:  # an embedder of the user's own may raise anything at a picture of noise
+            if ends_build(error):
+                raise
+            say = logger.info if config.num_items < MIN_ITEMS else logger.warning
+            say(f"Hits of this bank have no probability, and `min_score` cannot be used with it: {error}.")
+            return None
 
 
 def _model_reference(model) -> dict:

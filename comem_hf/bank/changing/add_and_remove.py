@@ -54,7 +54,7 @@ def add_items(
             repetitions and `"other_file": True` for files that were not read.
     """
     check_on_error(on_error)
-    _check_writable(bank)
+    check_writable(bank)
     if model is None or processor is None:
         raise ValueError(
             "`add` encodes items with the model that made this bank: call `bank.attach(model, processor)` first."
@@ -94,7 +94,7 @@ def remove_items(bank: BankState, ids: Sequence[str]) -> None:
     """Remove items from a bank; see [`MemoryBank.remove`]."""
     if isinstance(ids, str):
         raise ValueError(f"`ids` must be a list of ids, got {ids!r}.")
-    _check_writable(bank)
+    check_writable(bank)
     with BankWriter(bank.folder) as writer:
         writer.remove([writer.before.rows.row(item_id) for item_id in ids])
         writer.commit()
@@ -111,7 +111,8 @@ def _check_index_fits(before: BankConfig, after: BankConfig) -> None:
         )
 
 
-def _check_writable(bank: BankState) -> None:
+def check_writable(bank: BankState) -> None:
+    """Refuse to change a bank of the Hub's cache, or of the installed package."""
     if bank.fetch is not None:
         raise ValueError(
             f"The bank {str(bank.folder)!r} is a commit of a Hub repository and cannot be changed; `save_pretrained` "

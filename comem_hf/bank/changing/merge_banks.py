@@ -133,6 +133,7 @@ def _write(banks, chosen, folder: Path, shard_size: int, index_factory: str | No
         picture_rules=min(bank.config.picture_rules for bank in banks),
         precision=coarsest(bank.config.precision for bank in banks),
         processor=config.processor if all(bank.config.processor is not None for bank in banks) else None,
+        calibration=None,  # of another index, and of other neighbours
     )
     merged.files[CARD_NAME] = write_card(folder, merged)
     merged.save(folder)

@@ -26,6 +26,7 @@ from comem_hf.bank.format.writer_lock import lock_bank
 from comem_hf.bank.index.faiss_index import open_index
 from comem_hf.bank.opened.integrity import check_files
 from comem_hf.bank.opened.state import BankState
+from comem_hf.bank.scores.calibration import Calibration
 from comem_hf.cards.bank_card import card_entry, is_edited, write_card
 from comem_hf.cards.template import CARD_NAME
 from comem_hf.files.whole_file import write_durably
@@ -68,6 +69,7 @@ class BankWriter:
         self._cut_texts = self.before.config.cut_texts
         self._picture_rules = self.before.config.picture_rules
         self._precision = self.before.config.precision
+        self._calibration = self.before.config.calibration
         self._index = None
         self._files = {}
         return self
@@ -116,6 +118,10 @@ class BankWriter:
             self._cut_texts = max(0, self._cut_texts - sum(record.is_cut for record in gone))
         self._removed = removed
 
+    def calibrate(self, calibration: Calibration) -> None:
+        """Replace the calibration of scores, which changes no file but the configuration and the card."""
+        self._calibration = calibration.to_block()
+
     def commit(self) -> BankConfig:
         """Make the change part of the bank, if there is one; nothing can be changed after that.
 
@@ -127,7 +133,8 @@ class BankWriter:
             OSError: If no space is left.
         """
         before = self.before.config
-        if self._index is None and len(self._removed) == len(self.before.removed):
+        changes_items = self._index is not None or len(self._removed) != len(self.before.removed)
+        if not changes_items and self._calibration == before.calibration:
             return before
         num_items = sum(self._shard_sizes) - len(self._removed)
         if num_items < 1:
@@ -145,10 +152,11 @@ class BankWriter:
             shard_sizes=self._shard_sizes,
             index=index,
             removed=removed,
-            generation=self._generation,
+            generation=self._generation if changes_items else before.generation,
             cut_texts=self._cut_texts,
             picture_rules=self._picture_rules,
             precision=self._precision,
+            calibration=self._calibration,
         )
         needed = {*after.data_files(), CARD_NAME}
         after.files = {name: entry for name, entry in (before.files | self._files).items() if name in needed}

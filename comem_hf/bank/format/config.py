@@ -11,6 +11,7 @@ from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 
+from comem_hf.bank.scores.calibration import Calibration
 from comem_hf.cards.template import CARD_NAME
 from comem_hf.files.whole_file import write_durably
 
@@ -91,6 +92,8 @@ class BankConfig:
             `"few bits"`. `bank_config.json` has it only if it is not exact.
         processor (`dict`, *optional*): Settings of the processor that decide the vectors of items (see
             [`item_settings`]); banks of older versions have none.
+        calibration (`dict`, *optional*): How scores become probabilities (see [`Calibration`]); banks of older
+            versions and those of a few items have none.
         format_version (`int`): Version of the layout; newer ones are refused.
     """
 
@@ -113,6 +116,7 @@ class BankConfig:
     cut_texts: int = 0
     precision: str = EXACT
     processor: dict | None = None
+    calibration: dict | None = None
     format_version: int = FORMAT_VERSION
 
     def __post_init__(self):
@@ -154,6 +158,7 @@ class BankConfig:
             raise ValueError(f"`license` must be an identifier such as 'cc-by-sa-4.0', got {self.license!r}.")
         if not isinstance(self.processor, dict | None):
             raise ValueError(f"`processor` must be a mapping or null, got {self.processor!r}.")
+        Calibration.of_block(self.calibration)
         for name, entry in self.files.items():
             if not FILE_NAME.fullmatch(name):
                 raise ValueError(f"`files` names {name!r}, which is not a file of a memory bank.")
@@ -238,8 +243,9 @@ class BankConfig:
     def to_json(self) -> str:
         """The text of `bank_config.json`."""
         values = asdict(self)
-        if self.processor is None:  # a bank of an older version stays as it is
-            del values["processor"]
+        for name in ("processor", "calibration"):
+            if values[name] is None:  # a bank of an older version stays as it is
+                del values[name]
         if self.precision == EXACT:
             del values["precision"]
         return json.dumps(values, indent=2, sort_keys=True, ensure_ascii=False) + "\n"

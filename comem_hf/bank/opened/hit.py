@@ -18,6 +18,8 @@ class MemoryHit:
         bank (`str`, *optional*): Digest of the item's shard and its place there (see [`BankConfig.row_digests`]); a
             bank with another item there refuses the hit. A hit without `row` or `bank` stands for the item with
             the same id.
+        probability (`float`, *optional*): That the item shows the same thing as the picture that was searched for,
+            0 to 1; `None` if texts were searched for, or the bank is not calibrated (see [`MemoryBank.calibrate`]).
     """
 
     item: MemoryItem
@@ -25,3 +27,4 @@ class MemoryHit:
     rank: int
     row: int | None = field(default=None, repr=False)
     bank: str | None = field(default=None, repr=False)
+    probability: float | None = None

@@ -5,6 +5,7 @@ import operator
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from PIL.Image import Image
 
 from comem_hf.bank.encoding.embedder import BackboneEmbedder, Embedder, ModelEmbedder
 from comem_hf.bank.encoding.fit import refuse_other_processor
@@ -12,6 +13,10 @@ from comem_hf.bank.format.config import BankConfig
 from comem_hf.bank.format.items import StoredItems
 from comem_hf.bank.index.index import Index, Selection, unit_rows
 from comem_hf.bank.pictures.decoder_warnings import decoder_warnings_logged
+from comem_hf.bank.scores.calibration import Calibration
+from comem_hf.bank.scores.closeness import NEIGHBOURS, view_distances
+from comem_hf.bank.scores.min_score import check_min_score
+from comem_hf.bank.scores.second_view import second_view
 from comem_hf.modeling.picture_comem import MAX_ASPECT_RATIO, load_image
 
 from .hit import MemoryHit
@@ -37,6 +42,7 @@ class BankSearch:
         self.items = items
         self._live = None if live is None else Selection.of(live)
         self._filter = MetadataFilter(items, live)
+        self.calibration = Calibration.of_block(config.calibration)
         self._embedder: Embedder | None = None
         self._processor = None
         self._device = None
@@ -79,30 +85,69 @@ class BankSearch:
         k: int,
         text_weight: float,
         where: Mapping[str, object] | None,
+        min_score: float | None = None,
     ) -> list[MemoryHit] | list[list[MemoryHit]]:
         """See [`MemoryBank.search`]."""
         k = _positive_integer(k)
         if isinstance(text_weight, bool) or not isinstance(text_weight, numbers.Real) or not 0 <= text_weight <= 1:
             raise ValueError(f"`text_weight` must be a number from 0 to 1, got {text_weight!r}.")
         queries, single = _as_lists(image, text)
+        self.check_min_score(min_score, by_text="text" in queries)
         if not next(iter(queries.values())):
             return []
         if self._processor is not None:  # its settings may have been changed since it was attached
             refuse_other_processor(self.config, self._processor, "this model", str(self.items.folder), True)
         among = self._live if where is None else self._filter.select(where)
         with decoder_warnings_logged(once=True):
-            scores, rows = self.index.search(self._embed(queries, text_weight), k, among)
+            if "image" in queries:
+                queries["image"] = self._opened(queries["image"])
+            embeddings = self._embed(queries, text_weight)
+            moved = None
+            if "text" not in queries and self.calibration is not None:
+                moved = self._moved(queries["image"], embeddings, min_score is not None)
+            if moved is None:
+                scores, rows = self.index.search(embeddings, k, among)
+                certain = np.full(rows.shape, np.nan)
+            else:
+                scores, rows, certain = self._search_and_compare(embeddings, moved, k, among, where is not None)
+            if min_score is not None:
+                rows = np.where(certain >= min_score, rows, -1)
             found_rows = rows[rows >= 0].tolist()
             found, digests = iter(self.items.read(found_rows)), iter(self.config.row_digests(found_rows))
         hits = [
             [
-                MemoryHit(next(found), float(score), rank, int(row), next(digests))
-                for rank, (score, row) in enumerate(zip(query_scores, query_rows, strict=True))
+                MemoryHit(next(found), float(score), rank, int(row), next(digests), _number(probability))
+                for rank, (score, row, probability) in enumerate(zip(*of_query, strict=True))
                 if row >= 0
             ]
-            for query_scores, query_rows in zip(scores, rows, strict=True)
+            for of_query in zip(scores, rows, certain, strict=True)
         ]
         return hits[0] if single else hits
+
+    def _search_and_compare(
+        self, embeddings: np.ndarray, moved: np.ndarray, k: int, among: Selection | None, is_filtered: bool
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Scores, rows and probabilities of hits, which are compared with the query's neighbours in the whole bank."""
+        scores, rows = self.index.search(embeddings, k if is_filtered else max(k, NEIGHBOURS), among)
+        near = self.index.search(embeddings, NEIGHBOURS, self._live) if is_filtered else (scores, rows)
+        near = [part[:, :NEIGHBOURS] for part in near]
+        scores, rows = scores[:, :k], rows[:, :k]
+        return scores, rows, self.calibration.probabilities(self.config.metric, scores, rows, *near, moved)
+
+    def _moved(self, pictures: Sequence, embeddings: np.ndarray, needed: bool) -> np.ndarray | None:
+        """Distances of queries from their second views; `None` where only the user's own embedder can read them."""
+        try:
+            opened = [picture if isinstance(picture, Image) else load_image(picture, QUERY) for picture in pictures]
+        except ValueError:
+            if needed:
+                raise
+            return None
+        views = self.embedder().embed_images([second_view(picture) for picture in opened])
+        return view_distances(embeddings, views, self.config.metric)
+
+    def check_min_score(self, min_score: float | None, by_text: bool = False) -> None:
+        """See [`MemoryBank.check_min_score`]."""
+        check_min_score(min_score, self.calibration, self.config.num_items, str(self.items.folder), by_text)
 
     def check_where(self, where: Mapping[str, object]) -> None:
         """See [`MemoryBank.check_where`]."""
@@ -112,15 +157,18 @@ class BankSearch:
         """See [`MemoryBank.metadata_kinds`]."""
         return self._filter.kinds(field)
 
+    def _opened(self, pictures: Sequence) -> Sequence:
+        embedder = self.embedder()
+        if not isinstance(embedder, (BackboneEmbedder, ModelEmbedder)):  # others may take other queries
+            return pictures
+        limit = MAX_ASPECT_RATIO if isinstance(embedder, BackboneEmbedder) else None
+        return [load_image(image, QUERY, max_aspect_ratio=limit) for image in pictures]
+
     def _embed(self, queries: dict[str, Sequence], text_weight: float) -> np.ndarray:
         embedder = self.embedder()
         parts = []
         if "image" in queries:
-            pictures = queries["image"]
-            if isinstance(embedder, (BackboneEmbedder, ModelEmbedder)):  # others may take other queries
-                limit = MAX_ASPECT_RATIO if isinstance(embedder, BackboneEmbedder) else None
-                pictures = [load_image(image, QUERY, max_aspect_ratio=limit) for image in pictures]
-            parts.append(embedder.embed_images(pictures))
+            parts.append(embedder.embed_images(queries["image"]))
         if "text" in queries:
             parts.append(embedder.embed_texts(queries["text"]))
         if not all(np.isfinite(part).all() for part in parts):  # else there would be no hits and no reason
@@ -167,6 +215,10 @@ class BankSearch:
                 f"This bank's embedder {name!r}{at} cannot be loaded: give it by `bank.attach(embedder=...)`. {error}"
             ) from error
         return self._embedder
+
+
+def _number(probability: float) -> float | None:
+    return None if np.isnan(probability) else float(probability)
 
 
 def _positive_integer(k) -> int:

@@ -10,7 +10,16 @@ import typer
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document, for machines.")]
 
-HIT_COLUMNS = ("rank", "score", "id", "text")
+HIT_COLUMNS = ("rank", "score", "probability", "id", "text")
+
+MinScoreOption = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        max=1,
+        help="Least probability that an item shows the same thing as the picture. [default: any]",
+    ),
+]
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -51,20 +60,23 @@ def on_terminal() -> bool:
 
 
 def hit_rows(hits) -> list[tuple]:
-    """Return rank, score, id and beginning of the text of memory hits, as rows for `print_table`."""
+    """Return rank, score, probability, id and beginning of the text of memory hits, as rows for `print_table`."""
     rows = []
     for hit in hits:
         text = _one_line(hit.item.text or "")
-        rows.append((hit.rank + 1, f"{hit.score:.3f}", hit.item.id, text if len(text) <= 100 else f"{text[:97]}..."))
+        probability = "" if hit.probability is None else f"{hit.probability:.3f}"
+        shown = text if len(text) <= 100 else f"{text[:97]}..."
+        rows.append((hit.rank + 1, f"{hit.score:.3f}", probability, hit.item.id, shown))
     return rows
 
 
 def hits_for_json(hits) -> list[dict[str, Any]]:
-    """Return rank, score, id, text and metadata of memory hits, without pictures, for `print_json`."""
+    """Return rank, score, probability, id, text and metadata of memory hits, without pictures, for `print_json`."""
     return [
         {
             "rank": hit.rank + 1,
             "score": hit.score,
+            "probability": hit.probability,
             "id": hit.item.id,
             "text": hit.item.text,
             "metadata": hit.item.metadata,

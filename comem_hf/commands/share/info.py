@@ -1,5 +1,6 @@
 """`comem info`: what a model or a memory bank is, in a folder or on the Hub."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,6 +12,10 @@ def info(
     name: Annotated[str, typer.Argument(help="Folder or Hub id of a model or a memory bank.")],
     bank: Annotated[
         str | None, typer.Option(help="Folder or Hub id of a bank: say whether it fits the model.")
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Draw scores and probabilities of a bank's hits, true and false, into this file."),
     ] = None,
     verify: Annotated[bool, typer.Option("--verify", help="Read the whole bank and check it.")] = False,
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a repository.")] = None,
@@ -26,6 +31,7 @@ def info(
 
     Example:
         comem info my-model --bank my-bank
+        comem info my-bank --plot scores.png
     """
     from comem_hf.bank.format.config import BankConfig
     from comem_hf.commands.common.output import print_json, print_table
@@ -37,14 +43,20 @@ def info(
     if place.kind == BANK:
         if bank is not None:
             raise ValueError(f"--bank is for models, but {name!r} is a memory bank.")
-        facts = describe_bank(BankConfig.load(place.folder), place.commit)
+        described = BankConfig.load(place.folder)
+        facts = describe_bank(described, place.commit)
         rows = bank_rows(facts)
         if verify:
             facts["verified"] = verify_bank(place)
             rows.append(("verified", "{files} files, all {rows} rows".format(**facts["verified"])))
+        if plot is not None:
+            from comem_hf.bank.scores.calibration import Calibration
+            from comem_hf.bank.scores.plot_calibration import plot_calibration
+
+            plot_calibration(Calibration.of_block(described.calibration), described.metric, plot)
         found |= facts
-    elif verify:
-        raise ValueError(f"{name!r} is no memory bank: only banks can be verified.")
+    elif verify or plot is not None:
+        raise ValueError(f"{name!r} is no memory bank: only banks can be {'verified' if verify else 'plotted'}.")
     else:
         facts = describe_model(place)
         rows = model_rows(facts)
@@ -85,6 +97,8 @@ def fit_of(place, fingerprint: str | None, config, bank: str) -> tuple[bool | No
 
 def bank_rows(facts: dict[str, Any]) -> list[tuple[str, object]]:
     """Turn the facts of `describe_bank` into rows for `print_table`."""
+    fit = facts["calibration"]
+    probabilities = "none" if fit is None else "Brier score {brier:.3f}, fitted to {pictures} pictures".format(**fit)
     recall = "" if facts["recall"] is None else f", recall {facts['recall']:.3f}"
     rows = [
         ("items", facts["items"]),
@@ -97,6 +111,7 @@ def bank_rows(facts: dict[str, Any]) -> list[tuple[str, object]]:
         ("processor settings", "known" if facts["processor_known"] else "unknown: an older version made the bank"),
         ("shards", facts["shards"]),
         ("index", f"{facts['index']}, {facts['metric']}{recall}"),
+        ("probabilities of hits", probabilities),
         ("size on disk", _mebibytes(facts["bytes"])),
         *((f"size of {part}", _mebibytes(facts[f"bytes_of_{part}"])) for part in ("memory", "items", "index")),
         ("embedder", facts["embedder"]),

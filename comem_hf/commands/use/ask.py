@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from comem_hf.commands.common.loading import ReaderOption
-from comem_hf.commands.common.output import JsonOption
+from comem_hf.commands.common.output import JsonOption, MinScoreOption
 
 
 def ask(
@@ -21,6 +21,7 @@ def ask(
     top_k: Annotated[
         int | None, typer.Option(min=1, help="Memory items to retrieve. [default: 3, or what the model has slots for]")
     ] = None,
+    min_score: MinScoreOption = None,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")] = 32,
     explain: Annotated[
         bool, typer.Option("--explain", help="Also say which item decided: each one's share, by leaving it out.")
@@ -31,8 +32,9 @@ def ask(
 
     Finds the items of a memory bank that look like the picture and gives their stored memory vectors to the model.
     Without a picture, the bank is searched for the question if its embedder has a text side; else it is not used. A
-    model without a memory encoder takes no items and answers without a bank. Without a question, it asks for questions
-    until an empty line or Ctrl-D; from a pipe, it reads one question per line.
+    model without a memory encoder takes no items and answers without a bank. With `--min-score`, items that probably
+    show another thing are not used; if none is left, there is only the answer without memory. Without a question, it
+    asks for questions until an empty line or Ctrl-D; from a pipe, it reads one question per line.
 
     Example:
         comem ask --image flag.png "What is the currency of this country?"
@@ -41,6 +43,7 @@ def ask(
         raise ValueError("The question is empty.")
 
     from comem_hf.answering import (
+        NOTHING_FOUND,
         WITHOUT_BANK,
         WITHOUT_ENCODER,
         generate_answers,
@@ -79,14 +82,18 @@ def ask(
     if takes_items:
         with watch.step("open the bank"):
             memory = open_bank(bank).attach(loaded, processor)
+        memory.check_min_score(min_score)
+    least = {} if min_score is None else {"min_score": min_score}
     by_text = takes_items and picture is None and memory.embeds_text
     hits = []
     if not takes_items:
         typer.echo(WITHOUT_ENCODER, err=True)
     elif picture is not None:
         with watch.step("retrieve"):
-            hits = memory.search(image=picture, k=top_k)
-        if question is None and not json and not explain:
+            hits = memory.search(image=picture, k=top_k, **least)
+        if least and not hits:
+            typer.echo(NOTHING_FOUND.format(min_score), err=True)
+        elif question is None and not json and not explain:
             print_table("memory", HIT_COLUMNS, hit_rows(hits))
     elif not by_text:
         typer.echo(WITHOUT_BANK, err=True)
@@ -97,7 +104,7 @@ def ask(
         try:
             if by_text:
                 with steps.step("retrieve"):
-                    hits = memory.search(text=asked, k=top_k)
+                    hits = memory.search(text=asked, k=top_k, **least)
             with steps.step("answer without memory" if takes_items else "answer"):
                 inputs = question_inputs(processor, [asked], [picture])
                 refuse_too_long(loaded, inputs)

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from comem_hf.commands.common.conditions import WHERE_HELP, read_conditions
-from comem_hf.commands.common.output import JsonOption
+from comem_hf.commands.common.output import JsonOption, MinScoreOption
 
 
 def search(
@@ -25,6 +25,7 @@ def search(
         list[str] | None,
         typer.Option(help=WHERE_HELP),
     ] = None,
+    min_score: MinScoreOption = None,
     json: JsonOption = False,
 ) -> None:
     """Find the items of a memory bank that are nearest to a picture.
@@ -37,7 +38,11 @@ def search(
 
     Among all others:
         comem search my-bank --model my-model --image flag.png --where 'source!=wit'
+
+    Only what probably is the same thing:
+        comem search --image flag.png --min-score 0.5
     """
+    from comem_hf.answering import NOTHING_FOUND
     from comem_hf.commands.common.loading import load_model, open_bank
     from comem_hf.commands.common.output import HIT_COLUMNS, hit_rows, hits_for_json, print_json, print_table
     from comem_hf.modeling.memory_item import FOUND_BY_PICTURE
@@ -50,8 +55,11 @@ def search(
     if text is not None and not opened.embeds_text:
         raise ValueError(f"{FOUND_BY_PICTURE}: give `--image` instead of `--text`.")
     conditions = read_conditions(where, opened.metadata_kinds)
-    hits = opened.search(image=image, text=text, k=top_k, text_weight=text_weight, where=conditions)
+    options = {"text_weight": text_weight, "where": conditions, "min_score": min_score}
+    hits = opened.search(image=image, text=text, k=top_k, **options)
+    if min_score is not None and not hits:
+        typer.echo(NOTHING_FOUND.format(min_score), err=True)
     if json:
         print_json(hits_for_json(hits))
-    else:
+    elif hits or min_score is None:
         print_table("memory", HIT_COLUMNS, hit_rows(hits))

@@ -1,5 +1,6 @@
 """Building a bank: what is stored, and what is refused."""
 
+import errno
 import json
 
 import PIL.Image
@@ -7,6 +8,7 @@ import pytest
 import torch
 
 from comem_hf import CoMemForConditionalGeneration, MemoryBank, MemoryItem
+from tests.bank.conftest import contents
 from tests.conftest import make_image
 
 
@@ -179,3 +181,24 @@ def test_a_bank_names_the_repository_and_commit_of_its_model(hub, model, items, 
     assert MemoryBank.build(
         items[:1], model=model, processor=tiny_processor, output_dir=tmp_path / "of-a-model-without-a-name"
     ).config.model == {"id": None, "revision": None}
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt, OSError(errno.ENOSPC, "No space left on device"), MemoryError])
+def test_a_build_that_ends_while_it_calibrates_goes_on_and_makes_the_same_bank(build, tmp_path, monkeypatch, end):
+    items = [MemoryItem(image=make_image(seed), text=f"Fact {seed}.", id=f"item-{seed}") for seed in range(12)]
+    expected = build(items, output_dir=tmp_path / "undisturbed")
+    with monkeypatch.context() as patch:
+        patch.setattr("comem_hf.bank.building.builder.fit_calibration", lambda *_: raise_(end))
+        with pytest.raises(end if isinstance(end, type) else type(end)):
+            build(items, output_dir=tmp_path / "bank")
+    assert not (tmp_path / "bank").exists()
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "comem_hf.bank.encoding.item_encoder.ItemEncoder.encode", lambda *_: pytest.fail("encoded again")
+        )
+        bank = build(items, output_dir=tmp_path / "bank")
+    assert bank.is_calibrated and contents(bank.folder) == contents(expected.folder)
+
+
+def raise_(error):
+    raise error

@@ -224,3 +224,83 @@ def test_an_unknown_metric_is_refused_before_the_work(build, tmp_path):
     with pytest.raises(ValueError, match="`metric` must be one of cosine, l2, got 'dot'"):
         build([MemoryItem(text="a")], output_dir=tmp_path / "bank", embedder=Corners(), metric="dot")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture(scope="module")
+def calibrated(build, tmp_path_factory) -> MemoryBank:
+    """A dozen items, of which each has a probability when it is found."""
+    items = [MemoryItem(image=make_image(n), text=f"Fact {n}.", id=str(n), metadata={"n": n}) for n in range(12)]
+    return build(items, output_dir=tmp_path_factory.mktemp("banks") / "calibrated")
+
+
+def test_min_score_keeps_the_hits_that_probably_are_the_same_thing(calibrated):
+    hits = calibrated.search(image=make_image(4), k=12)
+    kept = calibrated.search(image=make_image(4), k=12, min_score=0.5)
+    assert [hit.item.id for hit in kept] == ["4"] and kept[0] == hits[0]
+    assert all(hit.probability < 0.5 for hit in hits[1:])
+    assert calibrated.search(image=make_image(4), k=12, min_score=0) == hits
+    assert calibrated.search(image=make_image(4), min_score=1) == []
+
+
+def test_a_batch_may_find_something_for_some_queries_and_nothing_for_others(calibrated):
+    queries = [PIL.Image.new("RGB", (56, 56), "grey"), make_image(4), make_image(77)]
+    hits = calibrated.search(image=queries, min_score=0.5)
+    assert [[hit.item.id for hit in row] for row in hits] == [[], ["4"], []]
+    memory = calibrated.memory_inputs(hits)
+    assert memory["item_mask"].sum(dim=1).tolist() == [0, 1, 0]
+    assert calibrated.memory_inputs([[], []])["item_mask"].sum() == 0
+
+
+def test_probabilities_do_not_change_which_items_are_found(calibrated, tmp_path):
+    plain = MemoryBank.merge([calibrated], tmp_path / "plain")  # which has none
+    for k in (1, 3, 20):
+        found, expected = (bank.search(image=make_image(50), k=k) for bank in (calibrated, plain))
+        assert [(hit.item.id, hit.rank) for hit in found] == [(hit.item.id, hit.rank) for hit in expected]
+        assert [hit.score for hit in found] == pytest.approx([hit.score for hit in expected], abs=1e-6)
+    assert all(hit.probability is None for hit in plain.search(image=make_image(50)))
+
+
+def test_what_a_filter_hides_still_counts_as_a_neighbour(calibrated):
+    every = calibrated.search(image=make_image(4), k=12)
+    others = calibrated.search(image=make_image(4), k=12, where={"n": {"$ne": 4}})
+    expected = {hit.item.id: hit.probability for hit in every[1:]}
+    assert {hit.item.id: hit.probability for hit in others} == pytest.approx(expected)
+    assert calibrated.search(image=make_image(4), where={"n": {"$ne": 4}}, min_score=0.5) == []
+    assert calibrated.search(image=make_image(4), where={"n": 4}, min_score=0.5)[0].item.id == "4"
+
+
+def test_what_texts_find_has_no_probability(build, tmp_path):
+    class Both(Embedder):
+        settings = {"type": "both"}
+        embeds_text = True
+
+        def embed_images(self, images):
+            small = [np.asarray(image.convert("RGB").resize((4, 4)), np.float32).ravel() for image in images]
+            return np.stack(small)
+
+        def embed_texts(self, texts):
+            return np.ones((len(texts), 48), np.float32)
+
+    items = [MemoryItem(image=make_image(n), text=f"Fact {n}.", id=str(n)) for n in range(12)]
+    bank = build(items, output_dir=tmp_path / "bank", embedder=Both())
+    assert bank.search(image=make_image(4))[0].probability > 0.5
+    for query in ({"text": "Fact 4."}, {"text": "Fact 4.", "image": make_image(4)}):
+        assert bank.search(**query)[0].probability is None
+        with pytest.raises(ValueError, match="`min_score` 0.5 is for searches by pictures alone"):
+            bank.search(**query, min_score=0.5)
+
+
+def test_queries_that_only_the_users_own_embedder_can_read_have_no_probability(build, tmp_path):
+    class Named(Embedder):
+        settings = {"type": "named"}
+
+        def embed_images(self, images):
+            pictures = [make_image(int(image)) if isinstance(image, str) else image for image in images]
+            return np.stack([np.asarray(each.convert("RGB").resize((4, 4)), np.float32).ravel() for each in pictures])
+
+    items = [MemoryItem(image=make_image(n), text=f"Fact {n}.", id=str(n)) for n in range(12)]
+    bank = build(items, output_dir=tmp_path / "bank", embedder=Named())
+    assert bank.search(image=make_image(4))[0].probability > 0.5
+    assert (bank.search(image="4")[0].item.id, bank.search(image="4")[0].probability) == ("4", None)
+    with pytest.raises(ValueError, match="'4' does not exist"):
+        bank.search(image="4", min_score=0.5)

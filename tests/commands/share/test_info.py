@@ -3,9 +3,12 @@
 import json
 import shutil
 
+import pytest
+
 from comem_hf import CoMemProcessor, MemoryBank
 from comem_hf.bank.format.config import BankConfig
 from comem_hf.commands.share.info import bank_rows
+from comem_hf.default import default_path
 from comem_hf.hub.describe import describe_bank
 from comem_hf.modeling.picture_pixels_comem import PICTURE_RULES
 from tests.commands.share.conftest import facts, sent
@@ -205,3 +208,19 @@ def test_info_says_where_memory_enters_and_counts_all_of_it(comem, tmp_path):
     found = json.loads(comem("info", tmp_path, "--json")[1])
     assert (list(found["places"]), found["encoder"]) == (["feed-forward layers", "vision tower"], None)
     assert (found["memory_parameters"], found["parameters"]) == (own, model.num_parameters())
+
+
+def test_info_tells_and_draws_the_probabilities_of_a_bank(comem, bank_folder, model_folder, tmp_path):
+    pytest.importorskip("matplotlib")
+    code, output, _ = comem("info", default_path("bank"), "--plot", tmp_path / "scores.png")
+    facts = dict(line.split("\t")[1:] for line in output.splitlines())
+    assert code == 0 and (tmp_path / "scores.png").read_bytes()[:4] == b"\x89PNG"
+    assert facts["probabilities of hits"] == "Brier score 0.032, fitted to 225 pictures"
+    assert json.loads(comem("info", default_path("bank"), "--json")[1])["calibration"]["pictures"] == 225
+    assert (
+        dict(line.split("\t")[1:] for line in comem("info", bank_folder)[1].splitlines())["probabilities of hits"]
+        == "none"
+    )
+    for name, message in ((bank_folder, "not calibrated"), (model_folder, "only banks can be plotted")):
+        code, output, error = comem("info", name, "--plot", tmp_path / "none.png")
+        assert (code, output) == (2, "") and message in error

@@ -13,6 +13,7 @@ import pytest
 
 from comem_hf import MemoryBank
 from comem_hf.answering import WITHOUT_BANK, WITHOUT_ENCODER
+from comem_hf.default import default_path
 from comem_hf.modeling.explanation_comem import LEAST_INFLUENCE
 from tests.conftest import make_image
 
@@ -26,7 +27,7 @@ def test_ask_prints_both_answers_the_hits_and_the_times(comem, default, picture)
     assert answers["without memory"] != answers["with memory"]
     hits = [line[1:] for line in lines if line[0] == "memory"]
     assert [hit[0] for hit in hits] == ["1", "2", "3"]
-    assert hits[0][2:] == ["item-2", "Fact 2."]
+    assert hits[0][3:] == ["item-2", "Fact 2."]
     steps = [line[1] for line in lines if line[0] == "time"]
     assert steps == [
         "load the model",
@@ -66,7 +67,7 @@ def test_ask_uses_the_model_and_bank_it_is_told_to(comem, model_folder, bank_fol
     arguments = ["ask", "--image", picture, "What?", "--model", model_folder, "--bank", bank_folder, "--top-k", 1]
     code, output, _ = comem(*arguments, "--max-new-tokens", 2)
     assert code == 0
-    assert [line.split("\t")[3] for line in output.splitlines() if line.startswith("memory\t")] == ["item-2"]
+    assert [line.split("\t")[4] for line in output.splitlines() if line.startswith("memory\t")] == ["item-2"]
 
 
 def test_ask_draws_tables_on_a_terminal(comem, default, picture, monkeypatch):
@@ -102,7 +103,7 @@ def test_a_bank_that_can_be_searched_by_text_is_searched_by_each_question(comem,
     monkeypatch.setattr("sys.stdin", io.StringIO("One?\nTwo?\n"))
     code, output, error = comem("ask", "--max-new-tokens", 2, "--top-k", 1)
     assert (code, error, asked) == (0, "", ["One?", "Two?"])
-    assert [line.split("\t")[3] for line in output.splitlines() if line.startswith("memory")] == ["item-1", "item-2"]
+    assert [line.split("\t")[4] for line in output.splitlines() if line.startswith("memory")] == ["item-1", "item-2"]
     assert output.count("answer\twith memory") == 2
 
 
@@ -124,7 +125,7 @@ def test_questions_of_a_pipe_are_answered_one_a_line(comem, default, picture, mo
     code, output, error = comem("ask", *arguments)
     assert (code, error) == (0, "")
     lines = [line.split("\t") for line in output.splitlines()]
-    assert [line[3] for line in lines if line[0] == "memory"] == [hit["id"] for hit in alone[0]["memory"]]
+    assert [line[4] for line in lines if line[0] == "memory"] == [hit["id"] for hit in alone[0]["memory"]]
     assert [line[1:] for line in lines if line[0] == "answer"] == [
         [name.replace("_", " "), found[name]]
         for found in alone
@@ -252,3 +253,23 @@ def test_commands_that_need_a_memory_encoder_say_so(
     code, _, error = comem(command, *arguments[command], "--model", tower_folder)
     assert code == 2 and "it has no memory encoder, as its `num_memory_tokens` is 0, and takes no items" in error
     assert not (tmp_path / "bank").exists()
+
+
+def test_with_min_score_a_picture_that_the_bank_does_not_know_is_answered_without_memory(comem, tmp_path):
+    make_image(3, (250, 140)).save(tmp_path / "unknown.png")
+    arguments = ("ask", "--min-score", 0.5, "What is the capital?", "--image")
+    code, output, error = comem(*arguments, tmp_path / "unknown.png")
+    assert code == 0 and "Nothing found: no item of the bank shows the same thing with a prob" in error
+    assert {line.split("\t")[0] for line in output.splitlines()} == {"answer", "time"} and "with memory" not in output
+    answer = json.loads(comem(*arguments, tmp_path / "unknown.png", "--json")[1])
+    assert answer["memory"] == [] and answer["with_memory"] is None
+    known = json.loads(comem(*arguments, default_path("examples") / "am.png", "--json")[1])
+    assert [hit["id"] for hit in known["memory"]] == ["AM"] and known["with_memory"] == "Yerevan"
+    assert known["memory"][0]["probability"] > 0.9
+
+
+def test_a_min_score_is_refused_before_anything_is_answered(comem, model_folder, bank_folder, picture):
+    of_bank = ("ask", "What?", "--image", picture, "--model", model_folder, "--bank", bank_folder, "--min-score")
+    code, output, error = comem(*of_bank, 0.5)
+    assert (code, output) == (2, "") and error.endswith("that needs at least 8 items, and it has 4.\n")
+    assert comem(*of_bank, 2)[0] == 2

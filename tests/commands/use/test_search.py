@@ -26,7 +26,7 @@ def test_search_prints_the_hits(comem, default, picture, model_folder, bank_fold
     assert expected == comem("search", "--image", picture, "--top-k", 2)
     code, output, _ = expected
     assert code == 0
-    rank, score, item_id, text = output.splitlines()[0].split("\t")[1:]
+    rank, score, _, item_id, text = output.splitlines()[0].split("\t")[1:]
     assert (rank, item_id, text) == ("1", "item-2", "Fact 2.")
     assert 0.9 < float(score) <= 1.0
     assert len(output.splitlines()) == 2
@@ -119,3 +119,23 @@ def test_an_address_on_the_web_and_a_narrow_picture_are_named_as_they_were_given
         assert code == 2 and "'http://a.org/b.png' is an address on the web" in error
         code, _, error = comem(*command, "--image", tmp_path / "narrow.png")
         assert code == 2 and f"Error: '{tmp_path / 'narrow.png'}' is 4000 x 10 pixels" in error
+
+
+def test_min_score_leaves_out_what_probably_is_another_thing_and_says_when_nothing_is_left(
+    comem, model, tiny_processor, model_folder, bank_folder, picture, tmp_path
+):
+    items = [MemoryItem(image=make_image(n), text=f"Fact {n}.", id=str(n)) for n in range(12)]
+    MemoryBank.build(items, model=model, processor=tiny_processor, output_dir=tmp_path / "bank")
+    make_image(99).save(tmp_path / "unknown.png")
+    arguments = ("search", tmp_path / "bank", "--model", model_folder, "--min-score", "0.5", "--image")
+    code, output, error = comem(*arguments, picture)
+    (line,) = output.splitlines()
+    assert (code, error) == (0, "") and line.split("\t")[4] == "2" and float(line.split("\t")[3]) >= 0.5
+    (hit,) = json.loads(comem(*arguments, picture, "--json")[1])
+    assert hit["id"] == "2" and 0.5 <= hit["probability"] <= 1
+    sentence = "Nothing found: no item of the bank shows the same thing with a probability of at least 0.5.\n"
+    assert comem(*arguments, tmp_path / "unknown.png") == (0, "", sentence)
+    assert comem(*arguments, tmp_path / "unknown.png", "--json") == (0, "[]\n", sentence)
+    code, output, error = comem("search", bank_folder, "--model", model_folder, "--image", picture, "--min-score", 0.5)
+    assert (code, output) == (2, "") and error.endswith("that needs at least 8 items, and it has 4.\n")
+    assert comem(*arguments[:-2], "1.5", "--image", picture)[0] == 2

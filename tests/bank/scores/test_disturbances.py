@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from comem_hf.evaluation import DISTURBANCES
+from comem_hf.bank.scores.disturbances import DISTURBANCES
 from tests.conftest import make_image
 
 

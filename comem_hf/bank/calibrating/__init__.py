@@ -1,0 +1,1 @@
+"""Fitting the probabilities of hits to the pictures of a bank."""
