@@ -30,7 +30,7 @@ class Page(HTMLParser):
 
 def compare(*items: MemoryItem, answer: str = "Euro", shares=None) -> Comparison:
     hits = [MemoryHit(item, 0.9 - rank / 10, rank) for rank, item in enumerate(items)]
-    return Comparison("What?", Answer("no idea", 51, 0.1), Answer(answer, 59, 0.2), hits, 101, shares)
+    return Comparison("What?", Answer("no idea", 51, 0.1), Answer(answer, 59, 0.2), hits, 101, shares=shares)
 
 
 def test_answers_positions_times_and_items_are_shown():

@@ -19,14 +19,19 @@ COMMANDS = {command.name: command.callback for command in application.registered
 NEEDED = {
     "convert": ["--resampler-heads", "4", "--resampler-head-dim", "16"],
     "train": ["--max-steps", "2", "--batch-size", "1", "--gradient-accumulation", "1"],
+    "evaluate okvqa": ["--max-new-tokens", "3"],
 }
+BENCHMARKS = Path(__file__).parents[1] / "golden" / "benchmarks" / "formats"
 ELSEWHERE = {"app"}  # serves until it is stopped: tests/app
 
 
 def examples(name: str) -> list[list[str]]:
     """The command lines under `Example:`, as words after `comem`."""
     lines = re.findall(r"^ +comem (.*)$", COMMANDS[name].__doc__.split("Example:")[1], re.MULTILINE)
-    return [shlex.split(line) + NEEDED.get(name, []) for line in lines]
+    return [
+        shlex.split(line) + next((more for start, more in NEEDED.items() if line.startswith(start)), [])
+        for line in lines
+    ]
 
 
 @pytest.fixture
@@ -38,6 +43,7 @@ def workplace(tmp_path, monkeypatch, hub, comem, model_folder, bank_folder, item
     shutil.copytree(items_file.parent, place)
     shutil.copytree(model_folder, place / "my-model")
     shutil.copytree(bank_folder, place / "my-bank")
+    shutil.copytree(BENCHMARKS, place / "benchmarks")
     make_image(2).save(place / "flag.png")
     rows = [json.loads(line) for line in items_file.read_text().splitlines() if line]
     with (place / "questions.jsonl").open("w") as file:

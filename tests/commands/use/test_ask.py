@@ -54,8 +54,8 @@ def test_explained_hits_have_shares_by_leaving_them_out(comem, default, picture,
     code, output, error = comem("ask", *arguments, "--explain")
     lines = [line.split("\t") for line in output.splitlines()]
     assert [line[0] for line in lines] == 2 * ([*["answer"] * 3, *["memory"] * 3])  # each question has its own shares
-    assert [line[4] for line in lines[3:6]] == [f"{share:.0%}" for share in shares]
-    assert [line[3::2] for line in lines[3:6]] == [[hit["id"], hit["text"]] for hit in found["memory"]]
+    assert [line[5] for line in lines[3:6]] == [f"{share:.0%}" for share in shares]
+    assert [line[4::2] for line in lines[3:6]] == [[hit["id"], hit["text"]] for hit in found["memory"]]
 
 
 def test_without_items_there_is_nothing_to_explain(comem, default, monkeypatch):
