@@ -39,7 +39,9 @@ class CoMemAdapter(nn.Module):
             rank = _of_layer(config["rank_pattern"], name, config["r"])
             self.scales[name] = _of_layer(config["alpha_pattern"], name, config["lora_alpha"]) / rank
             # Nothing is changed at the start, as with PEFT: B is zero.
-            a = nn.init.kaiming_uniform_(torch.empty(rank, layer.in_features), a=5**0.5)
+            a = torch.empty(rank, layer.in_features)
+            if not a.is_meta:  # torch draws nothing there, but takes its time
+                nn.init.kaiming_uniform_(a, a=5**0.5)
             self.factors[f"{_flat(name)}/A"] = nn.Parameter(a)
             self.factors[f"{_flat(name)}/B"] = nn.Parameter(torch.zeros(layer.out_features, rank))
 
@@ -56,8 +58,13 @@ class CoMemAdapter(nn.Module):
         """Move each layer's factors to where the layer of `model` computes, in the type `dtype`."""
         for name in self.scales:
             device = execution_device(base_layer(model.get_submodule(name)))
-            for factor in self.pair(name):
-                factor.data = factor.data.to(device=device, dtype=dtype)
+            for key in (f"{_flat(name)}/A", f"{_flat(name)}/B"):
+                factor = self.factors[key]
+                if factor.is_meta:  # its numbers are loaded later
+                    empty = torch.empty_like(factor, device=device, dtype=dtype)
+                    self.factors[key] = nn.Parameter(empty, requires_grad=factor.requires_grad)
+                else:
+                    factor.data = factor.data.to(device=device, dtype=dtype)
 
     def extra_repr(self) -> str:
         return f"layers={len(self.scales)}, dropout={self.dropout}"

@@ -12,7 +12,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 from .adapter_comem import base_layer
 from .cache_name_comem import CACHE_NAME
 from .configuration_comem import CoMemConfig
-from .placement_comem import execution_device
+from .placement_comem import execution_device, place_module
 from .resampler_comem import Projection
 from .site_configuration_comem import as_reader_config
 
@@ -77,7 +77,7 @@ class CoMemReader(nn.Module):
     def place(self):
         """Move the projection to where the language model computes, in its floating-point type."""
         if self.projection is not None:
-            self.projection.to(device=self.device, dtype=self.language_model.dtype)
+            place_module(self.projection, self.device, self.language_model.dtype)
 
     @torch.no_grad()
     def start(self):

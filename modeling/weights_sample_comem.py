@@ -35,10 +35,12 @@ class WeightsSample:
         )
         numbers: dict[torch.device, list[torch.Tensor]] = {}
         for value in present:
-            few = value.detach().reshape(-1)[:: max(1, value.numel() // SAMPLES)][:SAMPLES]
+            step = max(1, value.numel() // SAMPLES)
+            few = value.detach().reshape(-1)[: step * SAMPLES : step]
             numbers.setdefault(value.device, []).append(few.float())
         # One transfer from each device.
-        return cls(written, torch.cat([torch.empty(0), *(torch.cat(few).cpu() for few in numbers.values())]))
+        parts = [torch.empty(0, device="cpu"), *(torch.cat(few).cpu() for few in numbers.values())]
+        return cls(written, torch.cat(parts))
 
     def is_same(self, before: "WeightsSample") -> bool:
         """Whether nothing was written in between."""

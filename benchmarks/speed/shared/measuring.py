@@ -74,7 +74,7 @@ def take_turns(
         if limits[name] > 1:
             run()
     seconds = {name: [] for name in cases}
-    for number in tqdm(range(rounds), desc="Rounds", leave=False):
+    for number in tqdm(range(rounds), desc="Rounds", leave=False, disable=None):
         names = [name for name in cases if number < limits[name]]
         for name in reversed(names) if number % 2 else names:
             seconds[name].append(seconds_of(cases[name], device))

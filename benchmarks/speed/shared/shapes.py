@@ -1,6 +1,7 @@
 """The models that are measured: real shapes with random weights, so that nothing has to be downloaded."""
 
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 import torch
@@ -9,6 +10,8 @@ from transformers import AutoModelForImageTextToText, Qwen2VLConfig
 from comem_hf import CoMemConfig, CoMemForConditionalGeneration
 from comem_hf.default import default_path
 
+
+SPECIAL_TOKENS = ("image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id")
 
 # config.json of Qwen/Qwen2-VL-2B-Instruct
 BACKBONE_2B = {
@@ -86,12 +89,20 @@ class Shape:
         """Return the backbone's configuration."""
         text = {**self.backbone["text_config"], "num_hidden_layers": self.text_layers, "layer_types": None}
         vision = {**self.backbone["vision_config"], "depth": self.vision_layers}
-        return Qwen2VLConfig(**{**self.backbone, "text_config": text, "vision_config": vision})
+        # With the embedded default's special tokens, so that its processor fits every shape.
+        ids = {name: getattr(default_config().backbone_config, name) for name in SPECIAL_TOKENS}
+        return Qwen2VLConfig(**{**self.backbone, **ids, "text_config": text, "vision_config": vision})
+
+
+@cache
+def default_config() -> CoMemConfig:
+    """Return the embedded default's configuration."""
+    return CoMemConfig.from_pretrained(default_path("model"))
 
 
 def embedded_default() -> Shape:
     """Return the shape of the embedded default, with the sizes of its own questions."""
-    config = CoMemConfig.from_pretrained(default_path("model"))
+    config = default_config()
     backbone = config.backbone_config.to_dict()
     fields = ("lora_config", "resampler_config", "num_memory_tokens")
     return Shape(
@@ -133,11 +144,26 @@ def random_backbone(shape: Shape, device: str = "cpu") -> torch.nn.Module:
     return model.eval()
 
 
-def random_model(shape: Shape, device: str = "cpu", **config: Any) -> CoMemForConditionalGeneration:
-    """Put a memory encoder on a random backbone; its adapter is not zero."""
-    model = CoMemForConditionalGeneration.from_backbone(random_backbone(shape, device), **{**shape.memory, **config})
+def random_model(
+    shape: Shape,
+    device: str = "cpu",
+    trainable: bool = False,
+    backbone: torch.nn.Module | None = None,
+    **config: Any,
+) -> CoMemForConditionalGeneration:
+    """Put a memory encoder whose adapter is not zero on a random backbone.
+
+    Args:
+        shape ([`Shape`]): The shape.
+        device (`str`, *optional*): Where the weights are.
+        trainable (`bool`, *optional*): Whether the memory encoder can be trained; otherwise all is frozen.
+        backbone (`torch.nn.Module`, *optional*): The backbone to use, instead of a new one.
+        **config: Fields of [`CoMemConfig`].
+    """
+    backbone = random_backbone(shape, device) if backbone is None else backbone
+    model = CoMemForConditionalGeneration.from_backbone(backbone, **{**shape.memory, **config})
     with torch.no_grad():
-        for parameter in model.memory_encoder_parameters().values():
-            if not parameter.any():
+        for name, parameter in model.memory_encoder_parameters().items():
+            if name.endswith("/B"):  # of the adapter
                 parameter.normal_(std=0.02)
-    return model.eval()
+    return model.eval() if trainable else model.eval().requires_grad_(False)
