@@ -83,9 +83,7 @@ def decode(model, inputs: Mapping[str, Mapping], tokens: int, device: str) -> tu
         baton.wait(name)
         settings = {"do_sample": False, "max_new_tokens": tokens + 1, "pad_token_id": 0, "eos_token_id": None}
         criteria = StoppingCriteriaList([clock])
-        output = model.generate(
-            **inputs[name], **settings, return_dict_in_generate=True, stopping_criteria=criteria
-        )
+        output = model.generate(**inputs[name], **settings, return_dict_in_generate=True, stopping_criteria=criteria)
         baton.hand_over(name)
         cache = output.get("cache", output.get("past_key_values"))
         return clock.seconds, cache

@@ -5,15 +5,20 @@
 Every way answers the same question about a picture of 512 x 512 pixels; items are such pictures with texts of 150
 tokens, as in the published release. Stored memory is 8 vectors an item. An item that is encoded at once has its
 picture scaled to 64 tokens, as the processor does it by default; in the prompt it has all 324. Time is that of
-`generate` with one new token. Operations are counted on models of one and two layers, and computed for any depth.
+`generate` with one new token; *from the picture*, also of the processor and of searching a bank of twelve items by it.
+Operations are counted on models of one and two layers, and computed for any depth.
 """
 
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
+from pathlib import Path
 
 from benchmarks.speed.shared.arguments import parse
 from benchmarks.speed.shared.measuring import Spread, count_flops, flops_by_depth, ratio, take_turns
 from benchmarks.speed.shared.prompts import Prompts
 from benchmarks.speed.shared.recording import Goal, record
+from benchmarks.speed.shared.retrieval import PLAIN, SEARCHED, from_picture
 from benchmarks.speed.shared.shapes import Shape, random_model
 
 
@@ -56,13 +61,19 @@ def positions(shape: Shape) -> dict[str, int]:
     return found | {RAG.format(count): prompts.question(1, count)["input_ids"].shape[1] for count in COUNTS}
 
 
-def count_ways(shape: Shape) -> dict[str, int]:
-    """Count the operations of every way on a model of this shape, for one question."""
-    model = random_model(shape)
-    counts = {name: count_flops(run) for name, run in ways(model, Prompts(shape)).items()}
-    # Attention grows with the square of the items, the rest with their number: three counts give all others.
-    ends = [counts[NONE], *(counts[RAG.format(count)] for count in COUNTS if count <= LONG)]
-    counts[RAG.format(COUNTS[-1])] = _quadratic([0, *COUNTS[:2]], ends, COUNTS[-1])
+def count_ways(shape: Shape, names: Collection[str] | None = None) -> dict[str, int]:
+    """Count the operations of ways on a model of this shape, for one question.
+
+    Args:
+        shape ([`Shape`]): The shape.
+        names (`Collection[str]`, *optional*): The ways; all of them, if not given.
+    """
+    cases = ways(random_model(shape), Prompts(shape))
+    counts = {name: count_flops(run) for name, run in cases.items() if names is None or name in names}
+    if names is None:
+        # Attention grows with the square of the items, the rest with their number: three counts give all others.
+        ends = [counts[NONE], *(counts[RAG.format(count)] for count in COUNTS if count <= LONG)]
+        counts[RAG.format(COUNTS[-1])] = _quadratic([0, *COUNTS[:2]], ends, COUNTS[-1])
     return counts
 
 
@@ -78,18 +89,22 @@ def main() -> None:
     """Count, measure, record."""
     options = parse(__doc__, batch={"type": int, "default": 1, "help": "questions at once"})
     shape, batch = options.measured, options.batch
-    flops = flops_by_depth(count_ways, options.whole)
-    measured, whole, taken = flops.at(shape), flops.at(options.whole), positions(shape)
-
+    taken = positions(shape)
     model = random_model(shape, options.device)
-    cases = ways(model, Prompts(shape, options.device), batch)
+    cases, names = ways(model, Prompts(shape, options.device), batch), None
     del cases[WHOLE_PICTURES.format(LONG)]
     if batch > 1 and options.device == "cpu" and options.shape != "atlas-small":  # the others take minutes
-        cases = {name: cases[name] for name in (NONE, STORED.format(LONG))}
+        names = (NONE, STORED.format(LONG))
+        cases = {name: cases[name] for name in names}
+    flops = flops_by_depth(partial(count_ways, names=names), options.whole)
+    measured, whole = flops.at(shape), flops.at(options.whole)
     at_most = {}
     if options.device == "cpu" and options.shape != "atlas-small":
-        at_most = {AT_ONCE.format(LONG): 2, RAG.format(COUNTS[0]): 1, RAG.format(LONG): 1}
-    seconds = take_turns(cases, options.rounds, options.device, at_most)
+        at_most = {AT_ONCE.format(LONG): 2, RAG.format(COUNTS[0]): 1, RAG.format(LONG): 1, PLAIN: 3, SEARCHED: 3}
+    with tempfile.TemporaryDirectory() as folder:
+        if batch == 1:
+            cases |= from_picture(model, shape, Path(folder), FIRST_TOKEN)
+        seconds = take_turns(cases, options.rounds, options.device, at_most)
 
     rows = []
     for name in whole:
@@ -105,6 +120,11 @@ def main() -> None:
         row["ms"] = Spread.of(seconds[name]).median * 1e3 if timed else None
         row["x in time"] = ratio(seconds, name, NONE) if timed else None
         rows.append(row)
+    rows += [
+        {"way": name, "ms": Spread.of(seconds[name]).median * 1e3, "x in time": ratio(seconds, name, PLAIN)}
+        for name in (PLAIN, SEARCHED)
+        if name in seconds
+    ]
     about = f"Time to the first token, batch {batch}; medians and quartiles of ratios within a round;"
     goals = goals_of(seconds, measured, batch) if options.shape != "atlas-small" else []
     record("first_token", about, options, rows, goals, part=f"batch {batch}")

@@ -9,12 +9,21 @@ from .measuring import use_one_thread
 from .shapes import SHAPES, Shape
 
 
-def parse(description: str, *, shape: str = "qwen2-vl-2b", depth_share: float = 0.25, rounds: int = 5, **more):
+def parse(
+    description: str,
+    *,
+    shape: str = "qwen2-vl-2b",
+    depth_share: float = 0.25,
+    rounds: int = 5,
+    counts_only: bool = False,
+    **more,
+):
     """Parse the command line, and prepare torch for measuring.
 
     Args:
         description (`str`): The script's docstring.
         shape (`str`), depth_share (`float`), rounds (`int`): Defaults.
+        counts_only (`bool`): Whether there is such an argument, for shapes that are too large to be measured.
         **more: Further arguments by name, as keywords of `add_argument`.
 
     Returns:
@@ -25,6 +34,8 @@ def parse(description: str, *, shape: str = "qwen2-vl-2b", depth_share: float = 
     parser.add_argument("--depth-share", type=float, default=None, help=f"share of the layers (default {depth_share})")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--rounds", type=int, default=rounds, help="rounds that count")
+    if counts_only:
+        parser.add_argument("--counts-only", action="store_true", help="count, and measure nothing")
     for name, settings in more.items():
         parser.add_argument(f"--{name.replace('_', '-')}", **settings)
     options = parser.parse_args()

@@ -116,9 +116,7 @@ def flops_by_depth(count: Callable[[Shape], Mapping[str, int]], shape: Shape) ->
         shape ([`Shape`]): The whole shape.
     """
     least, text, vision = (count(shape.with_layers(*layers)) for layers in ((1, 1), (2, 1), (1, 2)))
-    return FlopsByDepth(
-        {name: (value, text[name] - value, vision[name] - value) for name, value in least.items()}
-    )
+    return FlopsByDepth({name: (value, text[name] - value, vision[name] - value) for name, value in least.items()})
 
 
 @dataclass(frozen=True)
