@@ -50,8 +50,13 @@ def record(
         notes (`Sequence[str]`, *optional*): Sentences below the table.
         part (`str`, *optional*): Tells tables of one benchmark apart.
     """
-    share = "" if options.depth_share == 1 else f", {options.depth_share:g} of the depth"
-    key = f"{options.shape}{share}, {options.device}{part and ', '}{part}"
+    if getattr(options, "counts_only", False):
+        measured = "counted only"
+    elif options.depth_share == 1:
+        measured = options.device
+    else:
+        measured = f"{options.depth_share:g} of the depth, {options.device}"
+    key = f"{options.shape}, {measured}{part and ', '}{part}"
     command = f"python -m benchmarks.speed.{name} {' '.join(sys.argv[1:])}".strip()
     run = {
         "about": about,
