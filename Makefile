@@ -74,7 +74,7 @@ bench: bench-speed ## Run all of benchmarks/ but bench-bank's (an hour, 20 GB of
 
 # Two lanes of one thread each, for two cores; a colon stands between a script and its arguments.
 bench-speed: $(INSTALLED_TEST) ## Measure time and memory, write benchmarks/RESULTS.md and docs/speed.png (12 minutes, 10 GB of disk)
-	@$(MAKE) --no-print-directory -j 2 --output-sync=target $(SPEED_LANES)
+	@$(MAKE) --no-print-directory -j 2 $(SPEED_LANES)
 	$(BIN)/python -m benchmarks.speed.results
 
 $(SPEED_LANES):

@@ -8,7 +8,7 @@ COLOURS = {"no memory": "#9aa5b1", "stored memory, 10 items": "#2a7f62", "RAG, 1
 
 
 def draw(run: dict[str, Any], path: Path) -> None:
-    """Draw time, operations and positions of three ways, as multiples of those without memory.
+    """Draw time, operations and positions of three ways, as multiples of those without memory, from zero on.
 
     Args:
         run (`dict`): A run of `first_token`, as it is recorded.
@@ -17,28 +17,27 @@ def draw(run: dict[str, Any], path: Path) -> None:
     from matplotlib.figure import Figure
 
     rows = {row["way"]: row for row in run["rows"]}
-    plain = rows["no memory"]
-    measures = {
-        "time to the\nfirst token": {way: rows[way]["x in time"]["median"] for way in COLOURS},
-        "floating-point\noperations": {way: rows[way]["x in FLOP"] for way in COLOURS},
-        "positions of\nthe prompt": {way: rows[way]["positions"] / plain["positions"] for way in COLOURS},
-    }
-    figure = Figure(figsize=(7.6, 3.3), dpi=150, layout="constrained")
+    plain = rows["no memory"]["positions"]
+    measures = ("time to the\nfirst token", "floating-point\noperations", "positions of\nthe prompt")
+    figure = Figure(figsize=(7.6, 3.5), dpi=150, layout="constrained")
     axes = figure.subplots()
     for number, (way, colour) in enumerate(COLOURS.items()):
+        row = rows[way]
+        values = [row["x in time"]["median"], row["x in FLOP"], row["positions"] / plain]
+        more = ["", f" ({row['GFLOP'] / 1000:.1f} TFLOP)", f" ({row['positions']:,})"]
         places = [group + (number - 1) * 0.27 for group in range(len(measures))]
-        values = [of[way] for of in measures.values()]
         bars = axes.barh(places, values, height=0.25, color=colour, label=way)
-        axes.bar_label(bars, [f"{value:.2f} ×" for value in values], padding=4, fontsize=9, color="#333333")
+        labels = [f"{value:.2f} ×{text}" for value, text in zip(values, more, strict=True)]
+        axes.bar_label(bars, labels, padding=4, fontsize=9, color="#333333")
     axes.set_yticks(range(len(measures)), measures, fontsize=10)
     axes.invert_yaxis()
-    axes.set_xlim(0, max(max(of.values()) for of in measures.values()) * 1.12)
+    axes.set_xlim(0, axes.get_xlim()[1] * 1.2)
     axes.set_xlabel("times the same question without memory", fontsize=9)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", color="#e3e6ea")
     axes.set_axisbelow(True)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
-    axes.legend(loc="lower right", fontsize=9, frameon=False)
-    axes.set_title("A question about a picture, at the widths of Qwen2-VL-2B", fontsize=11, loc="left")
+    figure.suptitle("A question about a picture, at the widths of Qwen2-VL-2B", fontsize=11)
+    figure.legend(loc="outside lower center", ncols=len(COLOURS), fontsize=9, frameon=False)
     figure.savefig(path)
