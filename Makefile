@@ -23,13 +23,13 @@ OTHER_BENCHMARKS := $(subst /,.,$(basename $(filter-out benchmarks/bank/scale.py
 SPEED_LANES := speed-lane-1 speed-lane-2
 SMALL := --shape:atlas-small
 LARGE := --shape:qwen2-vl-7b:--counts-only
-speed-lane-1 := first_token first_token:--batch:8:--depth-share:0.07 first_token:$(SMALL) first_token:$(SMALL):--batch:8 \
+speed-lane-1 := first_token first_token:--batch:8:--depth-share:0.07:--rounds:3 first_token:$(SMALL) first_token:$(SMALL):--batch:8 \
 	decoding decoding:$(SMALL)
 speed-lane-2 := start_up:--rounds:3 encoding encoding:$(SMALL) encoding:$(LARGE):--items:1 training_step:--rounds:2 \
 	training_step:$(SMALL) memory memory:$(SMALL) memory:$(LARGE) bank
 
 .DEFAULT_GOAL := help
-.PHONY: help demo app test test-fast test-floors peer-tests odd-pictures docs check format bench bench-speed bench-quick bench-bank trainable-share evaluate-default default-checkpoint sites screenshot clean
+.PHONY: $(SPEED_LANES) help demo app test test-fast test-floors peer-tests odd-pictures docs check format bench bench-speed bench-quick bench-bank trainable-share evaluate-default default-checkpoint sites screenshot clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-20s %s\n", $$1, $$2}'

@@ -13,7 +13,7 @@ from .adapter_comem import base_layer
 from .cache_name_comem import CACHE_NAME
 from .configuration_comem import CoMemConfig
 from .placement_comem import execution_device, place_module
-from .resampler_comem import Projection
+from .resampler_comem import Projection, root_mean_square
 from .site_configuration_comem import as_reader_config
 
 
@@ -84,7 +84,7 @@ class CoMemReader(nn.Module):
         """Let a new projection give rows of the size of the reader's own embeddings."""
         if self.projection is not None:
             embeddings = self.language_model.get_input_embeddings().weight
-            self.projection.start(embeddings.float().pow(2).mean().sqrt().item())
+            self.projection.start(root_mean_square(embeddings))
 
     def project(self, states: torch.Tensor) -> torch.Tensor:
         """Return memory vectors, hidden states or picture features as rows of the reader's input.
