@@ -81,7 +81,7 @@ $(SPEED_LANES):
 	@$(foreach run,$($@),echo "== $(subst :, ,$(run))" && OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.speed.$(subst :, ,$(run)) &&) true
 
 bench-quick: $(INSTALLED_TEST) ## Compare operations and positions with benchmarks/recorded.json, print time ratios (3 minutes)
-	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.speed.quick
+	$(BIN)/python -m benchmarks.speed.quick
 
 bench-bank: $(INSTALLED) ## A bank of a million items: opening, searching, recall (15 minutes, 8 GB of disk, 2 GB of memory)
 	$(BIN)/python benchmarks/bank/scale.py

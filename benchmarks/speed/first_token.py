@@ -125,9 +125,11 @@ def main() -> None:
         for name in (PLAIN, SEARCHED)
         if name in seconds
     ]
+    fewer = [f"{way} ({rounds})" for way, rounds in at_most.items() if way in seconds]
+    notes = [f"In fewer than {options.rounds} rounds: {'; '.join(fewer)}."] if fewer else []
     about = f"Time to the first token, batch {batch}; medians and quartiles of ratios within a round;"
     goals = goals_of(seconds, measured, batch) if options.shape != "atlas-small" else []
-    record("first_token", about, options, rows, goals, part=f"batch {batch}")
+    record("first_token", about, options, rows, goals, notes, part=f"batch {batch}")
 
 
 def goals_of(seconds: Mapping[str, list[float]], flops: Mapping[str, int], batch: int) -> list[Goal]:
