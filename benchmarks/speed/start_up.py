@@ -115,9 +115,9 @@ def main() -> None:
     in_time = next(row["x of plain, processor"].median for row in rows if row["what"] == f"loading, {FULL}")
     goals = [Goal("loading a full checkpoint, nothing hashed / plain `from_pretrained`", in_time, 1.5)]
     notes = [
-        "A plain backbone's tensors stay in the mapped file until they are used. So do those of the backbone here; the "
-        "memory encoder's own are copied, because with safetensors before 0.8 saving into the same folder would change "
-        "mapped ones. That copy, the encoder's layers beside the backbone's, and the looks at its weights by which "
+        "A plain backbone's tensors stay in the mapped file until they are used. So do those of the backbone here; "
+        "the memory encoder's own are copied, because with safetensors before 0.8 saving into the same folder would "
+        "change mapped ones. That copy, the encoder's layers beside the backbone's, and the looks at weights by which "
         "later changes are noticed are what loading takes beyond the plain backbone."
     ]
     about = "Start-up in new processes;"
