@@ -20,8 +20,18 @@ INSTALLED_DOCS := $(VENV)/.installed-docs
 INSTALLED_RECIPES := $(VENV)/.installed-recipes
 INSTALLED_LMMS := $(LMMS_VENV)/.installed
 
+# Scripts lie in benchmarks/*/, what they share one level deeper.
+OTHER_BENCHMARKS := $(subst /,.,$(basename $(filter-out benchmarks/bank/scale.py,$(wildcard benchmarks/bank/*.py benchmarks/model/*.py))))
+SPEED_LANES := speed-lane-1 speed-lane-2
+SMALL := --shape:atlas-small
+LARGE := --shape:qwen2-vl-7b:--counts-only
+speed-lane-1 := first_token first_token:--batch:8:--depth-share:0.07:--rounds:3 first_token:$(SMALL) first_token:$(SMALL):--batch:8 \
+	decoding decoding:$(SMALL)
+speed-lane-2 := start_up:--rounds:3 encoding encoding:$(SMALL) encoding:$(LARGE):--items:1 training_step:--rounds:2 \
+	training_step:$(SMALL) memory memory:$(SMALL) memory:$(LARGE) bank
+
 .DEFAULT_GOAL := help
-.PHONY: help demo app test test-fast test-floors test-lmms peer-tests odd-pictures docs check format bench bench-bank trainable-share evaluate-default default-checkpoint sites screenshot clean
+.PHONY: $(SPEED_LANES) help demo app test test-fast test-floors test-lmms peer-tests odd-pictures docs check format bench bench-speed bench-quick bench-bank trainable-share evaluate-default default-checkpoint sites screenshot clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-20s %s\n", $$1, $$2}'
@@ -64,14 +74,25 @@ format: $(INSTALLED_TEST) ## Apply the formatter and the linter's own repairs
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(INSTALLED) ## Run every script of benchmarks/ but bench-bank's (45 minutes, 20 GB of disk, 6 GB of memory)
-	@for script in $(filter-out benchmarks/bank/scale.py,$(wildcard benchmarks/*/*.py)); do echo "== $$script" && $(BIN)/python $$script || exit 1; done
+bench: bench-speed ## Run all of benchmarks/ but bench-bank's (an hour, 20 GB of disk, 6 GB of memory)
+	@for name in $(OTHER_BENCHMARKS); do echo "== $$name" && $(BIN)/python -m $$name || exit 1; done
+
+# Two lanes of one thread each, for two cores; a colon stands between a script and its arguments.
+bench-speed: $(INSTALLED_TEST) ## Measure time and memory, write benchmarks/RESULTS.md and docs/speed.png (12 minutes, 10 GB of disk)
+	@$(MAKE) --no-print-directory -j 2 $(SPEED_LANES)
+	$(BIN)/python -m benchmarks.speed.results
+
+$(SPEED_LANES):
+	@$(foreach run,$($@),echo "== $(subst :, ,$(run))" && OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.speed.$(subst :, ,$(run)) &&) true
+
+bench-quick: $(INSTALLED_TEST) ## Compare operations and positions with benchmarks/recorded.json, print time ratios (3 minutes)
+	$(BIN)/python -m benchmarks.speed.quick
 
 bench-bank: $(INSTALLED) ## A bank of a million items: opening, searching, recall (15 minutes, 8 GB of disk, 2 GB of memory)
 	$(BIN)/python benchmarks/bank/scale.py
 
 trainable-share: $(INSTALLED) ## Count what would be trained on Qwen2-VL-7B-Instruct's shape, against the published 1.2 %
-	$(BIN)/python benchmarks/model/trainable_share.py
+	$(BIN)/python -m benchmarks.model.trainable_share
 
 evaluate-default: $(INSTALLED) ## Score the embedded default on the held-out countries
 	$(BIN)/comem evaluate

@@ -39,7 +39,9 @@ class CoMemAdapter(nn.Module):
             rank = _of_layer(config["rank_pattern"], name, config["r"])
             self.scales[name] = _of_layer(config["alpha_pattern"], name, config["lora_alpha"]) / rank
             # Nothing is changed at the start, as with PEFT: B is zero.
-            a = nn.init.kaiming_uniform_(torch.empty(rank, layer.in_features), a=5**0.5)
+            a = torch.empty(rank, layer.in_features)
+            if not a.is_meta:  # torch draws nothing there, but takes its time
+                nn.init.kaiming_uniform_(a, a=5**0.5)
             self.factors[f"{_flat(name)}/A"] = nn.Parameter(a)
             self.factors[f"{_flat(name)}/B"] = nn.Parameter(torch.zeros(layer.out_features, rank))
 
@@ -56,8 +58,13 @@ class CoMemAdapter(nn.Module):
         """Move each layer's factors to where the layer of `model` computes, in the type `dtype`."""
         for name in self.scales:
             device = execution_device(base_layer(model.get_submodule(name)))
-            for factor in self.pair(name):
-                factor.data = factor.data.to(device=device, dtype=dtype)
+            for key in (f"{_flat(name)}/A", f"{_flat(name)}/B"):
+                factor = self.factors[key]
+                if factor.is_meta:  # its numbers are loaded later
+                    empty = torch.empty_like(factor, device=device, dtype=dtype)
+                    self.factors[key] = nn.Parameter(empty, requires_grad=factor.requires_grad)
+                else:
+                    factor.data = factor.data.to(device=device, dtype=dtype)
 
     def extra_repr(self) -> str:
         return f"layers={len(self.scales)}, dropout={self.dropout}"
@@ -76,11 +83,27 @@ class LoraTerm(NamedTuple):
     name: str
     sign: int
 
-    def __call__(self, states: torch.Tensor, training: bool) -> torch.Tensor:
+    def add_to(self, result: torch.Tensor, states: torch.Tensor, training: bool) -> torch.Tensor:
+        """Return `result` with the change that this term makes for `states`; without gradients, it is changed itself.
+
+        Args:
+            result (`torch.Tensor` of shape `(..., out)`): Output of the layer for the same states.
+            states (`torch.Tensor` of shape `(..., in)`): Input of the layer.
+            training (`bool`): Whether the layer is in training mode.
+        """
         a, b = self.adapter.pair(self.name)
         # Dropout is for a change that is being learned.
         states = F.dropout(states, self.adapter.dropout, training and a.requires_grad)
-        return F.linear(F.linear(states.to(a.dtype), a), b) * (self.sign * self.adapter.scales[self.name])
+        low = F.linear(states.to(a.dtype), a) * (self.sign * self.adapter.scales[self.name])
+        if not low.dtype == b.dtype == result.dtype:  # mixed precision
+            return result + F.linear(low, b)
+        # Product and sum in one pass over the output: as passes of their own, the sum and the memory for it take as
+        # long as half of a wide layer.
+        rows = result.reshape(-1, result.shape[-1])
+        low = low.reshape(-1, low.shape[-1])
+        is_learned = torch.is_grad_enabled() and (rows.requires_grad or low.requires_grad or b.requires_grad)
+        rows = torch.addmm(rows, low, b.t()) if is_learned else rows.addmm_(low, b.t())
+        return rows.view(result.shape)
 
 
 class CoMemLoraLinear(nn.Module):
@@ -95,7 +118,7 @@ class CoMemLoraLinear(nn.Module):
         result = self.base_layer(states)
         dtype = result.dtype
         for term in self.terms:
-            result = result + term(states, self.training)
+            result = term.add_to(result, states, self.training)
         return result.to(dtype)
 
 

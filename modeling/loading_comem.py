@@ -87,7 +87,8 @@ def load_onto_backbone(
     config.name_or_path = "" if path is None else str(path)
     config.memory_only, config.dtype, config.backbone_config = False, backbone.dtype, backbone.config
     config._attn_implementation_internal = backbone.config._attn_implementation
-    model = model_class(config, backbone=backbone, reader=text_reader)
+    with torch.device("meta"):  # of what is loaded below, nothing is drawn before
+        model = model_class(config, backbone=backbone, reader=text_reader)
     model.memory_encoder.place(backbone)
     model._place_sites()
     if text_reader is not None:

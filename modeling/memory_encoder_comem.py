@@ -11,7 +11,7 @@ from .adapter_comem import CoMemAdapter, add_terms, share_weights, target_layers
 from .configuration_comem import CoMemConfig
 from .key_names_comem import to_checkpoint_keys
 from .memory_inputs import MemoryInputs
-from .placement_comem import execution_device, fetch_offloaded, is_quantized
+from .placement_comem import execution_device, fetch_offloaded, is_quantized, place_module
 from .resampler_comem import CoMemResampler
 from .weights_sample_comem import WeightsSample
 
@@ -55,7 +55,7 @@ class CoMemMemoryEncoder(nn.Module):
         if self.shares_weights:
             self.adapter.place(self.model, backbone.dtype)
         if self.resampler is not None:
-            self.resampler.to(device=execution_device(backbone.get_input_embeddings()), dtype=backbone.dtype)
+            place_module(self.resampler, execution_device(backbone.get_input_embeddings()), backbone.dtype)
 
     def train(self, mode: bool = True) -> "CoMemMemoryEncoder":
         super().train(mode)
@@ -109,7 +109,7 @@ class CoMemMemoryEncoder(nn.Module):
 
     def note_weights(self):
         """Take the present weights for right in the next check."""
-        if self.shares_weights:
+        if self.shares_weights and not any(parameter.is_meta for parameter in self.parameters()):
             self._seen = WeightsSample.of(self.model.parameters())
 
     def forward(self, items: MemoryInputs) -> torch.Tensor:

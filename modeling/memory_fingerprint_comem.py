@@ -131,7 +131,8 @@ class CoMemFingerprintMixin:
             fingerprint (`str`, *optional*): The fingerprint of that checkpoint, if it is known.
             was_rounded (`bool`, defaults to `False`): Whether these weights, or those in the files, are rounded ones.
         """
-        self._base_seen = self._sample_of_base()
+        # Without a reader adapter, nobody asks whether the shared weights are still those.
+        self._base_seen = None if self.config.reader_lora_config is None else self._sample_of_base()
         if fingerprint is not None:
             settings = copy.deepcopy(settings_of_memory(self.config))
             rounded = was_rounded or self.is_rounded()

@@ -10,7 +10,7 @@ from transformers.utils import logging
 from .alignment_loss_comem import alignment_loss, answer_mean, question_mean
 from .configuration_comem import CoMemConfig
 from .ffn_memory_comem import CoMemFfnMemory, FfnMemoryLayerMixin, compose_layers, restore_layers
-from .placement_comem import execution_device
+from .placement_comem import execution_device, place_module
 from .query_pictures_comem import rows_of_pictures
 from .vision_blocks_comem import VisionBlockMixin, VisionSites, compose_blocks, restore_blocks
 from .vision_memory_comem import CoMemVisionMemory
@@ -115,7 +115,7 @@ class CoMemSitesMixin:
 
     def _place_site(self, site: nn.Module):
         """Move a site's tensors to where the backbone computes, in the backbone's floating-point type."""
-        site.to(device=execution_device(self.backbone.get_input_embeddings()), dtype=self.backbone.dtype)
+        place_module(site, execution_device(self.backbone.get_input_embeddings()), self.backbone.dtype)
 
     def _sites(self) -> dict[str, nn.Module]:
         return {name: getattr(self, name) for name in SITES if getattr(self, name) is not None}

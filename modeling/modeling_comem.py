@@ -27,7 +27,7 @@ from .reader_adapter_comem import CoMemReaderMixin
 from .reader_comem import CoMemReader
 from .reader_loading_comem import load_reader
 from .reading_comem import CoMemReadingMixin
-from .resampler_comem import Projection
+from .resampler_comem import Projection, root_mean_square
 
 
 class CoMemForConditionalGeneration(
@@ -152,7 +152,7 @@ class CoMemForConditionalGeneration(
         if model.memory_encoder.resampler is not None:
             with torch.no_grad():
                 embeddings = backbone.get_input_embeddings().weight
-                model.memory_encoder.resampler.start(size=embeddings.float().pow(2).mean().sqrt().item())
+                model.memory_encoder.resampler.start(size=root_mean_square(embeddings))
         if model.reader is not None:
             model.reader.place()
             model.reader.start()

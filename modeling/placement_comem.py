@@ -31,6 +31,14 @@ def execution_device(module: nn.Module) -> torch.device:
     return module.weight.device if device is None else torch.device(device)
 
 
+def place_module(module: nn.Module, device: torch.device, dtype: torch.dtype):
+    """Move a module and cast it; one that is on the meta device gets memory instead, for numbers that are loaded."""
+    if any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers())):
+        module.to(dtype=dtype).to_empty(device=device)
+    else:
+        module.to(device=device, dtype=dtype)
+
+
 def fetch_offloaded(
     model: nn.Module, tensors: dict[str, torch.Tensor]
 ) -> dict[str, torch.Tensor | Callable[[], torch.Tensor]]:
@@ -68,5 +76,6 @@ __all__ = [
     "is_offloaded",
     "is_quantized",
     "part_of_device_map",
+    "place_module",
     "readers_part_of_device_map",
 ]

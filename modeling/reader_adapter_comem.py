@@ -110,7 +110,7 @@ class CoMemReaderMixin(CoMemFingerprintMixin):
             return
         layers = target_layers(self.backbone.model, config["target_modules"], inside=TEXT_MODEL)
         self.reader_adapter = CoMemAdapter(layers, config)
-        self.reader_adapter.register_buffer("merged", torch.tensor(config["merged"]))
+        self.reader_adapter.register_buffer("merged", torch.tensor(config["merged"], device="cpu"))
         if config["merged"]:
             self._take_out_of_encoder()
         else:

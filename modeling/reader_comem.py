@@ -12,8 +12,8 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 from .adapter_comem import base_layer
 from .cache_name_comem import CACHE_NAME
 from .configuration_comem import CoMemConfig
-from .placement_comem import execution_device
-from .resampler_comem import Projection
+from .placement_comem import execution_device, place_module
+from .resampler_comem import Projection, root_mean_square
 from .site_configuration_comem import as_reader_config
 
 
@@ -77,14 +77,14 @@ class CoMemReader(nn.Module):
     def place(self):
         """Move the projection to where the language model computes, in its floating-point type."""
         if self.projection is not None:
-            self.projection.to(device=self.device, dtype=self.language_model.dtype)
+            place_module(self.projection, self.device, self.language_model.dtype)
 
     @torch.no_grad()
     def start(self):
         """Let a new projection give rows of the size of the reader's own embeddings."""
         if self.projection is not None:
             embeddings = self.language_model.get_input_embeddings().weight
-            self.projection.start(embeddings.float().pow(2).mean().sqrt().item())
+            self.projection.start(root_mean_square(embeddings))
 
     def project(self, states: torch.Tensor) -> torch.Tensor:
         """Return memory vectors, hidden states or picture features as rows of the reader's input.

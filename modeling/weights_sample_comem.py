@@ -27,18 +27,22 @@ class WeightsSample:
     numbers: torch.Tensor
 
     @classmethod
+    @torch.no_grad()
     def of(cls, tensors: Iterable[torch.Tensor]) -> "WeightsSample":
         """Look at all tensors that are in memory and hold floating-point numbers."""
         present = [value for value in tensors if value.is_floating_point() and not value.is_meta]
         written = tuple(
             (value.dtype, value.data_ptr(), 0 if value.is_inference() else value._version) for value in present
         )
+        is_one_type = len({dtype for dtype, *_ in written}) == 1
         numbers: dict[torch.device, list[torch.Tensor]] = {}
         for value in present:
-            few = value.detach().reshape(-1)[:: max(1, value.numel() // SAMPLES)][:SAMPLES]
-            numbers.setdefault(value.device, []).append(few.float())
+            step = max(1, value.numel() // SAMPLES)
+            few = value.reshape(-1)[: step * SAMPLES : step]
+            numbers.setdefault(value.device, []).append(few if is_one_type else few.float())
         # One transfer from each device.
-        return cls(written, torch.cat([torch.empty(0), *(torch.cat(few).cpu() for few in numbers.values())]))
+        parts = [torch.empty(0, device="cpu"), *(torch.cat(few).float().cpu() for few in numbers.values())]
+        return cls(written, torch.cat(parts))
 
     def is_same(self, before: "WeightsSample") -> bool:
         """Whether nothing was written in between."""

@@ -1,7 +1,7 @@
 """Recall of quantized indexes compared with exact search, and their size and time.
 
-    python benchmarks/bank/index_quantizers.py
-    python benchmarks/bank/index_quantizers.py --items 1000000 --factories IVF4096,SQ8 OPQ128_512,IVF4096,PQ128
+    python -m benchmarks.bank.index_quantizers
+    python -m benchmarks.bank.index_quantizers --items 1000000 --factories IVF4096,SQ8 OPQ128_512,IVF4096,PQ128
 
 Uses the clustered 512-dimensional vectors of scale.py, which are hard for coarse codes, as the 200 neighbours in a
 cluster are at nearly equal distances. Runs on one core.
@@ -12,7 +12,8 @@ import time
 
 import faiss
 import numpy as np
-from scale import EMBEDDING, Clusters
+
+from benchmarks.bank.scale import EMBEDDING, Clusters
 
 
 HITS, MORE, QUERIES, NPROBE = 10, 50, 400, 16

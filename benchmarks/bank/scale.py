@@ -187,6 +187,24 @@ def read_bank(folder: Path, queries: np.ndarray) -> dict:
     return {**figures, "rows": rows}
 
 
+def measure(root: Path, items: int) -> dict[str, float]:
+    """Write a bank into a folder unless it is there, read it in a fresh process on one core; return figures."""
+    bank, work = root / "bank", root / "work"
+    if not (root / "exact.npy").exists():
+        for folder in (bank, work):
+            folder.mkdir(parents=True, exist_ok=True)
+        queries = write_bank(bank, work, items)
+        np.save(root / "queries.npy", queries)
+        embeddings = StoredEmbeddings(sorted(work.iterdir(), key=lambda path: int(path.stem)))
+        np.save(root / "exact.npy", exact_rows(queries, embeddings))
+    command = [sys.executable, __file__, "--read", str(root)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    result = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
+    figures = json.loads(result.stdout)
+    pairs = zip(figures.pop("rows"), np.load(root / "exact.npy").tolist(), strict=True)
+    return {**figures, "recall_at_10": np.mean([len({*rows} & {*best}) / HITS for rows, best in pairs])}
+
+
 def main():
     """Write, read in a fresh process, compare with the limits."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -202,23 +220,8 @@ def main():
         print(json.dumps(figures))
         return
     with tempfile.TemporaryDirectory() as temporary:
-        root = options.folder or Path(temporary)
-        bank, work = root / "bank", root / "work"
-        if not (root / "exact.npy").exists():
-            for folder in (bank, work):
-                folder.mkdir(parents=True, exist_ok=True)
-            queries = write_bank(bank, work, options.items)
-            np.save(root / "queries.npy", queries)
-            embeddings = StoredEmbeddings(sorted(work.iterdir(), key=lambda path: int(path.stem)))
-            np.save(root / "exact.npy", exact_rows(queries, embeddings))
-        command = [sys.executable, __file__, "--read", str(root)]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        result = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
-        figures = json.loads(result.stdout)
-        exact = np.load(root / "exact.npy")
-    found = np.mean(
-        [len({*rows} & {*best}) / HITS for rows, best in zip(figures.pop("rows"), exact.tolist(), strict=True)]
-    )
+        figures = measure(options.folder or Path(temporary), options.items)
+    found = figures.pop("recall_at_10")
     for name, value in figures.items():
         limit = LIMITS.get(name)
         print(f"{name:<36}{value:>10.2f}" + ("" if limit is None else f"  at most {limit}"))

@@ -1,6 +1,6 @@
 """Prefill with a picture in the feed-forward layers, as in MemVP, against a picture in the sequence.
 
-    python benchmarks/model/memvp_prefill.py [--repeat 7]
+    python -m benchmarks.model.memvp_prefill [--repeat 7]
 
 A model of Qwen2-VL-2B-Instruct's real shape in bfloat16 with random weights (6 GB of memory, a few minutes), which on
 CPUs that multiply bfloat16 is several times as fast as float32. A prompt of 64 text tokens with a picture of 256: once
@@ -14,12 +14,12 @@ import time
 from collections.abc import Callable
 
 import torch
-from checkpoint_size import BACKBONE_2B, random_backbone
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 from transformers import AutoModelForImageTextToText, Qwen2VLConfig
 from transformers.utils import logging
 
+from benchmarks.speed.shared.shapes import BACKBONE_2B, SHAPES, random_backbone
 from comem_hf.modeling.configuration_comem import CoMemConfig
 from comem_hf.modeling.ffn_memory_comem import CoMemFfnMemory, compose_layers
 
@@ -142,7 +142,7 @@ def main() -> None:
         TEXT: reader_by_formula(TEXT_TOKENS),
         TOWER: tower_by_formula(),
     }
-    seconds = measure(Cases(random_backbone()), repeat)
+    seconds = measure(Cases(random_backbone(SHAPES["qwen2-vl-2b"]())), repeat)
 
     print(f"{TEXT_TOKENS} tokens of text, {PICTURE_TOKENS} of a picture; bfloat16; medians of {repeat} rounds")
     print(f"{'':<26}{'seconds':>9}{'TFLOP':>9}{'by formula':>12}")

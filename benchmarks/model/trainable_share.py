@@ -11,27 +11,12 @@ copy of its output layer; the shares in the second table are of all that.
 import torch
 from transformers import Qwen2VLConfig
 
+from benchmarks.speed.shared.shapes import BACKBONE_7B
 from comem_hf import CoMemConfig, CoMemForConditionalGeneration
 from comem_hf.training import trainable_share
 
 
 PUBLISHED_RESAMPLER = 179_895_296  # by the shapes of the released Q-Former
-
-# config.json of Qwen/Qwen2-VL-7B-Instruct
-BACKBONE = {
-    "text_config": {
-        "hidden_size": 3584,
-        "intermediate_size": 18944,
-        "num_hidden_layers": 28,
-        "num_attention_heads": 28,
-        "num_key_value_heads": 4,
-        "vocab_size": 152064,
-        "tie_word_embeddings": False,
-        "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [16, 24, 24]},
-    },
-    "vision_config": {"depth": 32, "embed_dim": 1280, "hidden_size": 3584, "num_heads": 16, "mlp_ratio": 4},
-    "tie_word_embeddings": False,
-}
 
 
 def count(parameters) -> int:
@@ -42,7 +27,7 @@ def count(parameters) -> int:
 def main():
     """Build the model on the meta device, count, print."""
     config = CoMemConfig(
-        backbone_config=Qwen2VLConfig(**BACKBONE), resampler_config={"num_attention_heads": 16, "head_dim": 224}
+        backbone_config=Qwen2VLConfig(**BACKBONE_7B), resampler_config={"num_attention_heads": 16, "head_dim": 224}
     )
     with torch.device("meta"):
         model = CoMemForConditionalGeneration(config)

@@ -19,6 +19,7 @@ FOLDERS = ("comem_hf", "modeling", "conversion", "model_cards", "recipes", "benc
 FILE = re.compile(rf"(?:{'|'.join(FOLDERS)})/[\w./-]*")
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
 COMMAND = re.compile(r"python (benchmarks/[\w/]+\.py)")
+MODULE = re.compile(r"python -m (benchmarks\.[\w.]+)")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -26,6 +27,7 @@ def test_files_that_a_page_names_are_there(page):
     text = page.read_text(encoding="utf-8")
     code = re.findall(r"`([^`\n]+)`", text)
     files = [name for part in code for name in FILE.findall(part) if part.startswith(name)] + COMMAND.findall(text)
+    files += [f"{name.replace('.', '/')}.py" for name in MODULE.findall(text)]
     missing = [name for name in files if not (ROOT / name).exists()]
     if page.name == "README.md" and page.parent != ROOT:  # of a folder, whose files it names as they lie in it
         missing += [name for name in code if re.fullmatch(r"[\w/]+\.py", name) and not (page.parent / name).exists()]

@@ -277,3 +277,12 @@ def test_every_kind_of_checkpoint_says_what_it_is(folders):
     assert [kinds[kind]["memory_only"] for kind in KINDS] == [False, True]
     assert [kinds[kind]["backbone_checksum"] is None for kind in KINDS] == [True, False]
     assert AutoModelForImageTextToText.from_pretrained(folders["full"]).config.backbone_checksum is None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_loading_draws_no_random_numbers(folders, kind):
+    """What is drawn would be replaced at once; for real sizes that takes longer than loading."""
+    before = torch.random.get_rng_state()
+    loaded = CoMemForConditionalGeneration.from_pretrained(folders[kind])
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert not any(tensor.is_meta for tensor in (*loaded.parameters(), *loaded.buffers()))
