@@ -61,7 +61,8 @@ class CoMemAdapter(nn.Module):
             for key in (f"{_flat(name)}/A", f"{_flat(name)}/B"):
                 factor = self.factors[key]
                 if factor.is_meta:  # its numbers are loaded later
-                    empty = torch.empty_like(factor, device=device, dtype=dtype)
+                    # `torch.empty_like` of a meta tensor runs in Python, ten times as long.
+                    empty = torch.empty(factor.shape, device=device, dtype=dtype)
                     self.factors[key] = nn.Parameter(empty, requires_grad=factor.requires_grad)
                 else:
                     factor.data = factor.data.to(device=device, dtype=dtype)
