@@ -14,7 +14,13 @@ from tqdm import tqdm
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 from transformers.utils import logging
 
-from comem_hf.answering import WITHOUT_BANK, conversation_inputs, generate_texts, positions_by_question
+from comem_hf.answering import (
+    WITHOUT_BANK,
+    conversation_inputs,
+    generate_sequences,
+    positions_by_question,
+    read_texts,
+)
 from comem_hf.bank import MemoryBank, MemoryHit
 from comem_hf.default import default_path
 from comem_hf.evaluation.asking.items import shown_items
@@ -41,6 +47,8 @@ class CoMem(lmms):
         way (`str`, *optional*, defaults to `"memory"`): `"memory"` (stored memory of the items found), `"rag"` (these
             items in the prompt) or `"no_memory"`.
         top_k (`int`, *optional*): Items to find for each question; 3, or what the model has slots for, if not given.
+        min_score (`float`, *optional*): Least probability of items that are found by a picture, see
+            [`MemoryBank.search`].
         picture_first (`bool`, *optional*): Whether pictures come before text, in questions and items. If not given,
             they do for the embedded model, as in its training, and for no other, as published.
         reader (`str`, *optional*, defaults to `"adapter"`): As for `from_pretrained`.
@@ -64,6 +72,7 @@ class CoMem(lmms):
         bank: str | None = None,
         way: str = "memory",
         top_k: int | None = None,
+        min_score: float | None = None,
         picture_first: bool | None = None,
         reader: str = "adapter",
         revision: str | None = None,
@@ -98,6 +107,8 @@ class CoMem(lmms):
         self.bank = None
         if way != "no_memory":
             self.bank = self._open_bank(bank, bank_revision, allow_changed_model)
+            self.bank.check_min_score(min_score)
+        self.least = {} if min_score is None else {"min_score": min_score}
 
     def generate_until(self, requests: list[Instance]) -> list[GenerationResult]:
         """Answer requests, in batches of the same generation settings.
@@ -168,7 +179,8 @@ class CoMem(lmms):
         settings, stops = generation_settings(task, self.max_new_tokens), stop_strings(task)
         if stops:
             settings |= {"stop_strings": stops, "tokenizer": self.processor.tokenizer}
-        texts = generate_texts(self.model, self.processor, inputs, **settings)
+        sequences = generate_sequences(self.model, inputs, settings.pop("max_new_tokens"), settings)
+        texts = read_texts(self.processor, inputs, sequences)
         lengths = [len(ids) for ids in self.processor.tokenizer(texts, add_special_tokens=False)["input_ids"]]
         return [
             GenerationResult(cut_at(text, stops).strip(), TokenCounts(input_tokens=count, output_tokens=length))
@@ -198,7 +210,8 @@ class CoMem(lmms):
             logger.warning_once(WITHOUT_BANK)
             without = []
         if with_picture:
-            rows = self.bank.search(image=[conversations[n].pictures[-1] for n in with_picture], k=self.top_k)
+            pictures = [conversations[n].pictures[-1] for n in with_picture]
+            rows = self.bank.search(image=pictures, k=self.top_k, **self.least)
             for number, row in zip(with_picture, rows, strict=True):
                 hits[number] = row
         if without:
