@@ -70,7 +70,7 @@ def evaluate_benchmarks(choice: Choice, json: bool) -> None:
     require_matplotlib()  # as all that can fail, before the work
     published = () if choice.published is None else load_published(choice.published)
     benchmarks = _load(choice)
-    scorers = {benchmark.name: _scorers(benchmark, choice) for benchmark in benchmarks}
+    scorers = [_scorers(benchmark, choice) for benchmark in benchmarks]
     if choice.predictions is not None:
         results, settings = _of_other_code(benchmarks, choice, scorers)
     else:
@@ -103,8 +103,14 @@ def _check(choice: Choice) -> None:
         raise ValueError(f"`--protocol` must be one of {list(PROTOCOLS)}, got {choice.protocol!r}.")
     if choice.bank is not None and choice.records is not None:
         raise ValueError("Give `--bank` or `--records`, not both: items come from one of them.")
-    if choice.predictions is not None and len(choice.names) > 1:
+    if choice.predictions is None:
+        return
+    if len(choice.names) > 1 or ALL in choice.names:
         raise ValueError("`--predictions` are of one benchmark; name that one alone.")
+    for name in ("model", "bank", "records", "ways", "top_k", "max_new_tokens"):
+        if getattr(choice, name):
+            option = {"ways": "way"}.get(name, name).replace("_", "-")
+            raise ValueError(f"`--{option}` has no effect beside `--predictions`, for which nothing is asked.")
 
 
 def _load(choice: Choice) -> "list[Benchmark]":
@@ -168,6 +174,7 @@ def _vocabulary(choice: Choice) -> Path:
 def _answered(benchmarks, choice: Choice, scorers) -> "tuple[list[BenchmarkResult], ReportSettings | None]":
     from comem_hf.answering import WITHOUT_ENCODER
     from comem_hf.commands.common.loading import load_model
+    from comem_hf.evaluation.asking.digests import digest_of_model
     from comem_hf.evaluation.asking.processes import this_process
     from comem_hf.evaluation.asking.run import Run
     from comem_hf.evaluation.asking.terms.protocol import PROTOCOLS
@@ -184,13 +191,16 @@ def _answered(benchmarks, choice: Choice, scorers) -> "tuple[list[BenchmarkResul
     if source_of is None:
         say("Without `--bank` or `--records`, the model is asked without items alone.")
     settings = _settings(choice, model, protocol, items)
-    data = {f"{benchmark.name} ({benchmark.language})": _digest(benchmark) for benchmark in benchmarks}
+    depends_on = {}
+    if processes.index == 0:  # which alone looks at them: files of gigabytes are read for it
+        data = {f"{benchmark.name} ({benchmark.language})": _digests(benchmark) for benchmark in benchmarks}
+        depends_on = {**settings.record(), "command": None, "weights": digest_of_model(model), "data": data}
     run = Run(
         model,
         processor,
         choice.output,
         protocol,
-        {**settings.record(), "command": None, "data": data},
+        depends_on,
         source_of,
         top_k,
         choice.batch_size,
@@ -201,7 +211,10 @@ def _answered(benchmarks, choice: Choice, scorers) -> "tuple[list[BenchmarkResul
     answered = run.answer_all(benchmarks, choice.ways or None, processes.wait)
     if processes.index:
         return [], None
-    return [BenchmarkResult(benchmark, scorers[benchmark.name], answers) for benchmark, answers in answered], settings
+    return [
+        BenchmarkResult(benchmark, its_scorers, answers)
+        for (benchmark, answers), its_scorers in zip(answered, scorers, strict=True)
+    ], settings
 
 
 def _source(
@@ -209,17 +222,19 @@ def _source(
 ) -> "tuple[Callable[[Benchmark], ItemSource] | None, dict[str, Any]]":
     """Where the items of each benchmark come from, and what is recorded of that."""
     from comem_hf.commands.common.loading import open_bank
+    from comem_hf.evaluation.asking.digests import digest_of_bank, digest_of_folder
     from comem_hf.evaluation.asking.items import BankItems, RecordedItems
     from comem_hf.evaluation.records import load_records
     from comem_hf.modeling.local_paths_comem import public_name
 
     if choice.records is not None:
-        records = {}
-        for name in {benchmark.name for benchmark in benchmarks}:
+        records, digests = {}, {}
+        for name in dict.fromkeys(benchmark.name for benchmark in benchmarks):
             stored = f"{name.removesuffix('_multilingual')}_record_base"
             folder = choice.records / stored if (choice.records / stored).is_dir() else choice.records
             records[name] = load_records(folder)
-        recorded = {"records": public_name(str(choice.records))}
+            digests[name] = digest_of_folder(folder)
+        recorded = {"records": public_name(str(choice.records)), "digests": digests}
         return lambda benchmark: RecordedItems(records[benchmark.name], depth, processor, protocol), recorded
     if choice.bank is None and choice.model is not None:
         return None, {}
@@ -228,6 +243,7 @@ def _source(
         bank.attach(model, processor)
     recorded = {
         "name": public_name(choice.bank or "embedded"),
+        "digest": digest_of_bank(bank),
         "items": len(bank),
         "embedder": dict(bank.config.embedder),
     }
@@ -272,7 +288,7 @@ def _of_other_code(benchmarks, choice: Choice, scorers) -> "tuple[list[Benchmark
     if len(benchmarks) > 1:
         languages = [benchmark.language for benchmark in benchmarks]
         raise ValueError(f"`--predictions` are of one language; choose one of {languages} with `--language`.")
-    (benchmark,) = benchmarks
+    (benchmark,), (its_scorers,) = benchmarks, scorers
     known = {question.id for question in benchmark.questions}
     unknown = [question_id for question_id in texts if question_id not in known]
     if unknown:
@@ -286,7 +302,7 @@ def _of_other_code(benchmarks, choice: Choice, scorers) -> "tuple[list[Benchmark
         else Prediction(question.id, "", (), 0, NO_PREDICTION)
         for question in benchmark.questions
     )
-    result = BenchmarkResult(benchmark, scorers[benchmark.name], (Answers(OTHER_CODE, 0, predictions),))
+    result = BenchmarkResult(benchmark, its_scorers, (Answers(OTHER_CODE, 0, predictions),))
     settings = ReportSettings(
         command=_command(choice),
         model=public_name(str(choice.predictions)),
@@ -301,10 +317,10 @@ def _of_other_code(benchmarks, choice: Choice, scorers) -> "tuple[list[Benchmark
     return [result], settings
 
 
-def _digest(benchmark: "Benchmark") -> dict[str, str]:
-    from comem_hf.files.whole_file import file_entry
+def _digests(benchmark: "Benchmark") -> dict[str, str]:
+    from comem_hf.evaluation.asking.digests import digest_of_file
 
-    return {path.name: file_entry(path)["sha256"] for path in benchmark.files}
+    return {path.name: digest_of_file(path) for path in benchmark.files}
 
 
 def _command(choice: Choice) -> str:

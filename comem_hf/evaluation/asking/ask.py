@@ -124,17 +124,27 @@ class Interview:
         for one, items in zip(asked, rows, strict=True):
             if items is None:
                 answered[one.question.id] = _unasked(one.question, NOT_RETRIEVED)
+                continue
+            try:
+                given = self._given(items[: self.top_k])
+            except ValueError as error:
+                answered[one.question.id] = _unasked(one.question, str(error))
             else:
-                with_items.append(Asked(one.question, one.picture, items[: self.top_k]))
+                with_items.append(Asked(one.question, one.picture, given))
         return with_items
+
+    def _given(self, items: list[MemoryItem]) -> list[MemoryItem]:
+        """Return items as the model gets them, with their pictures opened where they are looked at now."""
+        if self.way == "RAG":
+            return shown_items(items, self.protocol, self.processor.memory_max_pixels)
+        return self.source.prepare(items)
 
     def _inputs(self, asked: list[Asked], benchmark: str):
         has_items = self.way != "no memory"
         prompts = [prompt_of(benchmark, one.question, has_items=has_items) for one in asked]
         pasted = memory = None
         if self.way == "RAG":
-            most = self.processor.memory_max_pixels
-            pasted = [shown_items(one.items, self.protocol, most) for one in asked]
+            pasted = [one.items for one in asked]
         elif self.way == "memory":
             memory = self.source.memory_inputs([one.items for one in asked])
         pictures = [one.picture for one in asked]

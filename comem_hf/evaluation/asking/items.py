@@ -23,8 +23,11 @@ class ItemSource(Interface):
     ) -> list[list[MemoryItem] | None]:
         """Return the items of each question, best first; `None` if the source knows nothing of a question."""
 
+    def prepare(self, items: Sequence[MemoryItem]) -> list[MemoryItem]:
+        """Open what memory is made of; a `ValueError` if that cannot be read."""
+
     def memory_inputs(self, rows: Sequence[Sequence[MemoryItem]]) -> MemoryInputs:
-        """Return the memory of found items, a row for each question."""
+        """Return the memory of prepared items, a row for each question."""
 
 
 @dataclass
@@ -47,6 +50,10 @@ class BankItems:
             found = zip(questions, rows, strict=True)
             self._found |= {question.id: [hit.item.id for hit in hits] for question, hits in found}
         return [[self.bank[item_id] for item_id in self._found[question.id]] for question in questions]
+
+    def prepare(self, items: Sequence[MemoryItem]) -> list[MemoryItem]:
+        """Return the items: their memory is stored."""
+        return list(items)
 
     def memory_inputs(self, rows: Sequence[Sequence[MemoryItem]]) -> MemoryInputs:
         """Return the stored vectors of the items."""
@@ -77,15 +84,18 @@ class RecordedItems:
             self.records[question.id][: self.depth] if question.id in self.records else None for question in questions
         ]
 
+    def prepare(self, items: Sequence[MemoryItem]) -> list[MemoryItem]:
+        """Open the pictures of the items, and stretch them as the release does if that is the protocol."""
+        if self.protocol.memory_pixels is None:  # the processor scales them
+            return [MemoryItem(item.load_image(), item.text, item.id) for item in items]
+        return shown_items(items, self.protocol, self.protocol.memory_pixels[1])
+
     def memory_inputs(self, rows: Sequence[Sequence[MemoryItem]]) -> MemoryInputs:
         """Return the items as the model encodes them, with pictures of the size that the protocol says."""
-        if self.protocol.memory_pixels is None:
-            return self.processor.process_memories(rows)
         processor = copy(self.processor)
-        processor.memory_min_pixels, processor.memory_max_pixels = self.protocol.memory_pixels
-        return processor.process_memories(
-            [shown_items(row, self.protocol, processor.memory_max_pixels) for row in rows]
-        )
+        if self.protocol.memory_pixels is not None:
+            processor.memory_min_pixels, processor.memory_max_pixels = self.protocol.memory_pixels
+        return processor.process_memories(rows)
 
 
 def shown_items(items: Sequence[MemoryItem], protocol: Protocol, most_pixels: int) -> list[MemoryItem]:

@@ -31,6 +31,7 @@ class PredictionsFile:
         self.ids = list(ids)
         self.part = path.with_suffix(f".part{process}.jsonl")
         self.found: dict[str, Prediction] = {}
+        self._was_cut = False
         self.read()
 
     def read(self) -> None:
@@ -60,7 +61,9 @@ class PredictionsFile:
         """Write predictions that are not there yet, and force them to disk."""
         new = [prediction for prediction in predictions if prediction.id not in self.found]
         self.part.parent.mkdir(parents=True, exist_ok=True)
-        _cut_unfinished_line(self.part)
+        if not self._was_cut:  # only an earlier process can have left one
+            _cut_unfinished_line(self.part)
+            self._was_cut = True
         with open(self.part, "a", encoding="utf-8") as file:
             file.writelines(_line_of(prediction) for prediction in new)
             file.flush()

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 
 @dataclass(frozen=True)
@@ -27,5 +28,6 @@ def this_process() -> Processes:
     import torch
     from accelerate import PartialState
 
-    state = PartialState(cpu=not torch.cuda.is_available())
+    # In a run that goes on, one process may have all that is left to do: the others wait for it.
+    state = PartialState(cpu=not torch.cuda.is_available(), timeout=timedelta(days=7))
     return Processes(state.process_index, state.num_processes, state.wait_for_everyone)

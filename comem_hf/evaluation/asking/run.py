@@ -32,7 +32,7 @@ class Run:
         protocol (`Protocol`): The protocol.
         settings (`Mapping[str, Any]`): All that the predictions depend on, by name, as JSON holds it; under `"data"`,
             what each benchmark's depend on by its name. A folder with predictions of other settings is refused; other
-            benchmarks may be added to it.
+            benchmarks may be added to it. Only the first process looks at them.
         source_of (`Callable[[Benchmark], ItemSource]`, *optional*): Gives where the items for a benchmark come from.
         top_k (`Sequence[int]`, *optional*, defaults to `(10,)`): Numbers of items to give.
         batch_size (`int`, *optional*, defaults to `16`): Questions answered at a time.
@@ -57,9 +57,11 @@ class Run:
     num_processes: int = 1
 
     def __post_init__(self):
+        self.top_k = tuple(dict.fromkeys(self.top_k))
         for top_k in self.top_k:
             check_top_k(top_k, self.model.config)
-        self._joined = joined_settings(self.folder, self.settings)
+        if self.process == 0:
+            self._joined = joined_settings(self.folder, self.settings)
 
     def ways(self, ways: Sequence[str] | None = None) -> list[tuple[str, int]]:
         """Return the ways to ask, with the number of items of each.

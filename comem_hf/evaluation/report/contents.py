@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from comem_hf.evaluation.asking.digests import digest_of_file
 from comem_hf.evaluation.asking.prediction import Answers
 from comem_hf.evaluation.benchmarks.question import BenchmarkQuestion
 from comem_hf.evaluation.report.numbers.intervals import (
@@ -18,7 +19,6 @@ from comem_hf.evaluation.report.numbers.intervals import (
 )
 from comem_hf.evaluation.report.numbers.scores import Extract, Groups, Scores, score_answers
 from comem_hf.evaluation.scoring.scorer import Scorer
-from comem_hf.files.whole_file import file_entry
 
 from .paper import PublishedNumber, stand_beside
 from .result import BenchmarkResult, ReportSettings
@@ -167,7 +167,7 @@ def _pairs(ways: list[dict]) -> list[tuple[dict, dict]]:
 
 def _file(path: Path) -> dict[str, Any]:
     try:
-        return {"file": path.name, **file_entry(path)}
+        return {"file": path.name, "sha256": digest_of_file(path), "size": path.stat().st_size}
     except OSError as error:
         raise ValueError(
             f"The data file {str(path)!r} cannot be read any more ({error.strerror}), so its digest is not known: "

@@ -22,10 +22,11 @@ SAME = ("report.md", "report.json", "score_by_items.png", "score_by_positions.pn
 @pytest.fixture
 def evaluate(comem, model_folder, bank_folder, tmp_path):
     """Runs `comem evaluate` on the tiny model and bank."""
-    common = ["--model", model_folder, "--data", DATA, "--output", tmp_path / "run", "--max-new-tokens", 3]
+    common = ["--data", DATA, "--output", tmp_path / "run"]
 
-    def run(*arguments, bank=bank_folder):
-        return comem("evaluate", *arguments, *common, *(["--bank", bank] if bank else []))
+    def run(*arguments, model=model_folder, bank=bank_folder):
+        asked = ["--model", model, "--max-new-tokens", 3] if model else []
+        return comem("evaluate", *arguments, *common, *asked, *(["--bank", bank] if bank else []))
 
     return run
 
@@ -80,7 +81,9 @@ def test_items_of_the_release_are_pasted_and_encoded_as_it_did(evaluate, tmp_pat
 
 def test_predictions_of_other_code_are_scored(evaluate):
     released = DATA / "comem_release" / "predictions"
-    code, output, _ = evaluate("okvqa", "--predictions", released / "okvqa_qwen2.5_baseline.jsonl", bank=None)
+    code, output, _ = evaluate(
+        "okvqa", "--predictions", released / "okvqa_qwen2.5_baseline.jsonl", model=None, bank=None
+    )
     assert code == 0
     title, way, official, release, _, problems = output.strip().split("\t")
     assert (title, way, problems) == ("okvqa (en), 4 questions", "predictions", "0")
@@ -118,11 +121,15 @@ def test_two_processes_give_the_predictions_of_one(evaluate, model_folder, bank_
             ["viquae", "--predictions", DATA / "comem_release/predictions/okvqa_qwen2.5_baseline.jsonl"],
             "no question of",
         ),
+        (["okvqa", "--predictions", "x.jsonl", "--top-k", 2], "`--top-k` has no effect beside `--predictions`"),
         (["okvqa", "--published", "missing.json"], "Cannot read published numbers"),
     ],
 )
-def test_what_does_not_fit_is_refused_before_questions_are_asked(evaluate, tmp_path, arguments, message):
-    code, output, errors = evaluate(*arguments)
+def test_what_does_not_fit_is_refused_before_questions_are_asked(
+    evaluate, model_folder, bank_folder, tmp_path, arguments, message
+):
+    asks = "--predictions" not in arguments
+    code, output, errors = evaluate(*arguments, model=asks and model_folder, bank=asks and bank_folder)
     assert (code, output) == (2, "")
     assert re.search(message, errors), errors
     assert not (tmp_path / "run" / "predictions").exists()
@@ -143,6 +150,18 @@ def test_a_folder_of_another_run_is_refused(evaluate):
     assert evaluate("okvqa", "--way", "no memory", "--limit", 2)[0] == 0
     code, _, errors = evaluate("okvqa", "--way", "no memory", "--limit", 3)
     assert code == 2 and "holds predictions of another run: `further` was" in errors
+
+
+def test_another_bank_of_the_same_name_is_another_run(evaluate, comem, model_folder, items_file, tmp_path):
+    build = ["build-bank", items_file, tmp_path / "bank", "--model", model_folder]
+    assert comem(*build)[0] == 0
+    ask = ["okvqa", "--way", "RAG", "--limit", 2, "--top-k", 1]
+    assert evaluate(*ask, bank=tmp_path / "bank")[0] == 0
+    changed = items_file.read_text().replace("Fact 0.", "Another fact.")
+    (items_file.parent / "changed.jsonl").write_text(changed)
+    assert comem("build-bank", items_file.parent / "changed.jsonl", *build[2:], "--overwrite")[0] == 0
+    code, _, errors = evaluate(*ask, bank=tmp_path / "bank")
+    assert code == 2 and "holds predictions of another run: `bank` was" in errors
 
 
 def test_a_split_without_answers_is_answered_and_not_scored(evaluate, tmp_path):

@@ -181,3 +181,18 @@ def test_recorded_items_are_read_as_the_same_items_of_a_bank(run, benchmark_ques
     source = RecordedItems(records, 2, run().processor, EQUAL)
     encoded_now = run("now", source_of=lambda _: source).answer_all([benchmark_questions])[0][1]
     assert [dataclasses.asdict(answer) for answer in encoded_now] == [dataclasses.asdict(answer) for answer in stored]
+
+
+def test_an_item_that_cannot_be_opened_is_a_problem_of_its_question_alone(
+    run, benchmark_questions, bank, tiny_processor
+):
+    records = {f"q{number}": [MemoryItem(image=encoded(number), text="A fact.")] for number in range(5)}
+    records["q2"] = [MemoryItem(image=encoded(2)[:200], text="Damaged.")]
+    for protocol in (EQUAL, RELEASE):
+        source = RecordedItems(records, 1, tiny_processor, protocol)
+        options = {"protocol": protocol, "source_of": lambda _, source=source: source, "top_k": (1, 1)}
+        ((_, answers),) = run(protocol.name, **options).answer_all([benchmark_questions])
+        assert [answer.top_k for answer in answers] == [0, 1, 1]  # a number given twice is asked once
+        for answer in answers[1:]:
+            assert "memory item" in answer.predictions[2].problem
+            assert [bool(prediction.problem) for prediction in answer.predictions] == [False, True, True, True, False]

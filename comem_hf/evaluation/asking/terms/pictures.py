@@ -1,10 +1,12 @@
 """The pictures that a model sees: those of the questions, and those of items."""
 
+import math
+
 from PIL import Image
 
 from comem_hf.evaluation.benchmarks.files.picture_in_table import PictureInTable
 from comem_hf.evaluation.benchmarks.question import BenchmarkQuestion
-from comem_hf.modeling.picture_comem import load_image
+from comem_hf.modeling.picture_comem import MAX_ASPECT_RATIO, load_image
 
 from .protocol import Protocol
 
@@ -33,9 +35,10 @@ def question_picture(question: BenchmarkQuestion, benchmark: str, way: str, prot
     if question.picture is None:
         raise ValueError("The picture is missing.")
     stored = question.picture
-    image = load_image(stored.read() if isinstance(stored, PictureInTable) else stored, "the picture")
+    content = stored.read() if isinstance(stored, PictureInTable) else stored
+    image = load_image(content, "the picture", max_aspect_ratio=MAX_ASPECT_RATIO)
     if protocol.name == "equal":
-        return _scaled_down(image)
+        return _scaled(image, LONGEST_SIDE / max(image.size))
     if benchmark == "viquae":
         return image.resize((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.BICUBIC)
     if benchmark == "mrag":
@@ -60,17 +63,16 @@ def item_picture(image: Image.Image, protocol: Protocol, most_pixels: int) -> Im
     """
     if protocol.name == "release":
         return _stretched(image)
-    share = (most_pixels / (image.width * image.height)) ** 0.5
+    return _scaled(image, (most_pixels / (image.width * image.height)) ** 0.5)
+
+
+def _scaled(image: Image.Image, share: float) -> Image.Image:
+    """Scale a picture down, unless that would make it larger."""
     if share >= 1:
         return image
-    size = max(1, int(image.width * share)), max(1, int(image.height * share))
-    return image.resize(size, Image.Resampling.LANCZOS)
-
-
-def _scaled_down(image: Image.Image) -> Image.Image:
-    image = image.copy()
-    image.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS)
-    return image
+    # Rounding must not make a narrow picture too narrow for the model.
+    least = math.ceil(max(image.size) * share / MAX_ASPECT_RATIO)
+    return image.resize([max(least, int(side * share)) for side in image.size], Image.Resampling.LANCZOS)
 
 
 def _stretched(image: Image.Image) -> Image.Image:

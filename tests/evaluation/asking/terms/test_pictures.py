@@ -45,3 +45,12 @@ def test_on_equal_terms_a_pasted_item_has_the_pixels_that_the_encoder_sees():
 def test_a_missing_picture_is_named_as_missing():
     with pytest.raises(ValueError, match="missing"):
         question_picture(BenchmarkQuestion("q", "What?", None, None), "okvqa", "RAG", EQUAL)
+
+
+def test_scaling_makes_no_picture_too_narrow_for_the_model():
+    for protocol in (EQUAL, RELEASE):
+        assert max(size_of((3000, 15), protocol=protocol)) <= 200 * min(size_of((3000, 15), protocol=protocol))
+        picture = item_picture(Image.new("RGB", (1900, 10)), protocol, 8 * 28 * 28)
+        assert max(picture.size) <= 200 * min(picture.size)
+    with pytest.raises(ValueError, match="3000 x 10 pixels; one side may be at most 200 times"):
+        size_of((3000, 10))
