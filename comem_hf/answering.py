@@ -9,7 +9,7 @@ from PIL import Image
 from comem_hf.modeling.configuration_comem import CoMemConfig
 from comem_hf.modeling.memory_item import FOUND_BY_PICTURE, MemoryItem
 from comem_hf.modeling.picture_comem import load_image
-from comem_hf.modeling.query_pictures_comem import count_prompt_positions
+from comem_hf.modeling.query_pictures_comem import count_prompt_positions, position_limit
 
 from .rag import item_content, item_turns
 
@@ -133,7 +133,7 @@ def refuse_too_long(model, inputs) -> None:
         ValueError: If the question, picture and memory take more than `max_position_embeddings`.
     """
     positions = count_positions(inputs, model.config)
-    limit = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    limit = position_limit(model.config)
     if limit is not None and positions > limit:
         raise ValueError(
             f"Question, picture and memory take {positions:,} positions, but the model has {limit:,}: shorten the "

@@ -150,7 +150,8 @@ def _alone(model, prompts: dict[str, Any]) -> Iterator[dict[str, torch.Tensor]]:
             rows = rows_of_pictures(is_kind, lengths // config.vision_config.spatial_merge_size**2)
             pictures[kind] = rows, prompts[pixels].split(lengths.tolist())
     for number, keep in enumerate(mask):
-        prompt = {name: prompts[name][number : number + 1, keep] for name in TEXT_INPUTS if name in prompts}
+        given = [name for name in TEXT_INPUTS if prompts.get(name) is not None]
+        prompt = {name: prompts[name][number : number + 1, keep] for name in given}
         prompt["attention_mask"] = torch.ones_like(prompt["input_ids"])
         for kind, (rows, patches) in pictures.items():
             own = (rows == number).nonzero()[:, 0].tolist()

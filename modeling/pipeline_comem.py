@@ -25,7 +25,7 @@ from .pipeline_samples_comem import (
     with_open_pictures,
     with_parts,
 )
-from .query_pictures_comem import count_prompt_positions
+from .query_pictures_comem import count_prompt_positions, position_limit
 from .top_k_comem import check_top_k, default_top_k
 
 
@@ -344,7 +344,7 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
             )
 
     def _check_length(self, length: int):
-        limit = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        limit = position_limit(self.model.config)
         if limit is not None and length > limit:
             raise ValueError(
                 f"The prompt has {length:,} tokens, but the model takes {limit:,}: shorten `text`, or use fewer or "

@@ -1,4 +1,4 @@
-"""Which prompt a picture belongs to, and prompts whose pictures leave the sequence."""
+"""Which prompt a picture belongs to, and how many positions prompts take, whose pictures may leave the sequence."""
 
 from dataclasses import dataclass
 
@@ -90,6 +90,15 @@ def count_prompt_positions(input_ids: torch.Tensor, attention_mask: torch.Tensor
     return count + int((attention_mask.bool() & read_after_encoding(input_ids, config)).sum())
 
 
+def position_limit(config: PreTrainedConfig) -> int | None:
+    """Return how many positions a model has for memory, prompt and answer; `None` if its configuration does not say.
+
+    Args:
+        config ([`CoMemConfig`]): The model's configuration.
+    """
+    return getattr(config.get_text_config(), "max_position_embeddings", None)
+
+
 def read_after_encoding(input_ids: torch.LongTensor, config: PreTrainedConfig) -> torch.BoolTensor:
     """Return which tokens of prompts a text-only reader gets beside their hidden states."""
     if config.reader_prompt == "whole":
@@ -99,4 +108,4 @@ def read_after_encoding(input_ids: torch.LongTensor, config: PreTrainedConfig) -
     return is_after | ~is_end.any(dim=1, keepdim=True)
 
 
-__all__ = ["KeptPositions", "count_prompt_positions", "read_after_encoding", "rows_of_pictures"]
+__all__ = ["KeptPositions", "count_prompt_positions", "position_limit", "read_after_encoding", "rows_of_pictures"]

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import symtable
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -65,6 +66,20 @@ def imports() -> dict[str, set[str]]:
     return found
 
 
+@cache
+def names_of(module: str) -> set[str]:
+    """What a file of ours defines or imports; a package whose names are lazy imports them for type checkers."""
+    path = sources()[module]
+    symbols = symtable.symtable(path.read_text(encoding="utf-8"), path.name, "exec").get_symbols()
+    return {symbol.get_name() for symbol in symbols if symbol.is_assigned() or symbol.is_imported()}
+
+
+def is_there(name: str) -> bool:
+    """Whether an import name is a module of ours, or what a module of ours defines."""
+    base, _, last = name.rpartition(".")
+    return file_of(name) in sources() or file_of(base) in sources() and last in names_of(file_of(base))
+
+
 def room_of(module: str) -> str:
     """The folder of a module; the files beside `comem_hf/__init__.py` are rooms of their own."""
     if sources()[module].name == "__init__.py" or module.count("/") == 1 and module.startswith("comem_hf/"):
@@ -88,6 +103,14 @@ def test_rooms_import_each_other_one_way():
 
 def test_files_import_each_other_one_way():
     TopologicalSorter(imports()).prepare()
+
+
+def test_what_is_imported_from_our_files_is_there():
+    """Of files that this machine cannot import, too: those of lmms-eval's plugin need lmms-eval."""
+    paths = [path for top in (*TOP, "benchmarks", "recipes", "tests") for path in (ROOT / top).rglob("*.py")]
+    ours = [(module_of(path), name) for path in paths for name in imported_names(path) if name.startswith("comem_hf.")]
+    assert "comem_hf/lmms/model" in dict(ours)
+    assert [(module, name) for module, name in ours if not is_there(name)] == []
 
 
 def table() -> dict[str, set[str]]:

@@ -347,6 +347,7 @@ class MemoryBank:
         text_weight: float = 0.5,
         where: Mapping[str, object] | None = None,
         min_score: float | None = None,
+        probabilities: bool = True,
     ) -> list[MemoryHit] | list[list[MemoryHit]]:
         """Find the items nearest to a query.
 
@@ -365,6 +366,8 @@ class MemoryBank:
                 alone. For the cost, see [`MetadataFilter`].
             min_score (`float`, *optional*): Least probability of hits that they show the same thing as the picture, 0
                 to 1 (see [`MemoryBank.calibrate`]). Of the `k` nearest items those below it are left out.
+            probabilities (`bool`, defaults to `True`): Whether hits of a calibrated bank get their probability. For it
+                each picture is embedded twice: `False` finds the same items with the same scores in less time.
 
         Returns:
             `list[MemoryHit]`: The hits, best first; if the query was a list, a list of such lists. With `min_score`,
@@ -373,10 +376,11 @@ class MemoryBank:
         Raises:
             ValueError: If there is no query, an image is unreadable, the embedder is missing or has no text side, `k`,
                 `text_weight`, `where` or `min_score` is not valid, `where` names a field that no item has,
-                `min_score` is given for a text or the bank is not calibrated, or the attached model was changed since.
+                `min_score` is given for a text, without probabilities or for a bank that is not calibrated, or the
+                attached model was changed since.
         """
         self._check_attached()
-        return self._state.search.search(image, text, k, text_weight, where, min_score)
+        return self._state.search.search(image, text, k, text_weight, where, min_score, probabilities)
 
     def calibrate(self, *, model=None, processor=None, pictures: int | None = None, batch_size: int = 32) -> None:
         """Fit the probabilities of hits to the bank's own pictures, and write them into `bank_config.json`.
@@ -388,8 +392,9 @@ class MemoryBank:
         the bank did not hold their item; and so are pictures of noise, of one colour and of blurred colours. A
         logistic regression tells hits on the same thing from the others, by how near they are beside the nearest
         other item, and beside the same picture framed closer (see [`closeness`]). So a probability is about copies of
-        a picture, where the bank holds one in two of those that are searched for: another photograph of the same thing
-        may get a low one.
+        a picture: another photograph of the same thing may get a low one. It is fitted to the first three hits of
+        searches of which three in seven are for items that the bank holds, three for items left out, and one for
+        nothing. The Brier score is that of first hits, without the pictures of nothing.
 
         Args:
             model, processor (*optional*): Passed to [`MemoryBank.attach`] when given.

@@ -51,10 +51,11 @@ def render_card(
         "index": _index(config.index),
         "size": ", ".join(f"{part} {_bytes(size)}" for part, size in sizes.items()),
     }
-    if config.calibration and "brier" in config.calibration:
+    fit = config.readable_calibration
+    if fit is not None:
         facts["scores"] = (
-            f"hits have a probability, with a Brier score of {config.calibration['brier']:.3f} on disturbed pictures "
-            f"of {config.calibration['pictures']} items"
+            f"hits have a probability, with a Brier score of {fit.brier:.3f} on disturbed pictures of {fit.pictures} "
+            "items"
         )
     if config.cut_texts:
         facts["long texts"] = f"{config.cut_texts:,} items have a longer text than the memory encoder reads"

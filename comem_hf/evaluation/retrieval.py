@@ -26,7 +26,8 @@ def recall_at_1(bank: MemoryBank, item_ids: Sequence[str] | None = None, batch_s
         with tqdm(range(0, len(ids), batch_size), desc=f"Retrieval, {name}", leave=False) as starts:
             for start in starts:
                 batch = ids[start : start + batch_size]
-                hits = bank.search(image=[disturb(bank[item_id].load_image()) for item_id in batch], k=1)
+                pictures = [disturb(bank[item_id].load_image()) for item_id in batch]
+                hits = bank.search(image=pictures, k=1, probabilities=False)
                 found += sum(best[0].item.id == item_id for best, item_id in zip(hits, batch, strict=True))
         recall[name] = found / len(ids)
     return recall

@@ -84,7 +84,7 @@ def evaluate(
     if any(way.endswith("top-k") for way in ways):
         for start in range(0, len(pictures), batch_size):
             part = slice(start, start + batch_size)
-            hits[part] = bank.search(image=pictures[part], k=top_k)
+            hits[part] = bank.search(image=pictures[part], k=top_k, probabilities=False)
     scores = []
     for way in ways:
         answers, positions = [], 0

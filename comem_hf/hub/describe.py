@@ -3,7 +3,6 @@
 import math
 from typing import TYPE_CHECKING, Any
 
-from comem_hf.bank.scores.calibration import Calibration
 from comem_hf.cards.facts.places import describe_places, own_parameters, parameters_by_part
 from comem_hf.cards.model_card import describe_reader
 from comem_hf.repository.errors import plain_errors
@@ -96,7 +95,7 @@ def describe_bank(config: "BankConfig", commit: str | None = None) -> dict[str, 
         `pictures` were searched for when the probabilities of its hits were fitted, and their `brier` score, or
         `None`.
     """
-    calibration = Calibration.of_block(config.calibration)
+    calibration = config.readable_calibration
     sizes = {"memory": 0, "items": 0, "index": 0}
     for name in config.data_files():
         part = next((part for part in ("memory", "items") if name.startswith(f"{part}-")), "index")

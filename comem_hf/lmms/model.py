@@ -26,6 +26,7 @@ from comem_hf.default import default_path
 from comem_hf.evaluation.asking.items import shown_items
 from comem_hf.evaluation.asking.terms.protocol import EQUAL
 from comem_hf.modeling.configuration_comem import CoMemConfig
+from comem_hf.modeling.query_pictures_comem import position_limit
 from comem_hf.modeling.top_k_comem import check_top_k, default_top_k
 
 from .generation import cut_at, generation_settings, stop_strings
@@ -108,7 +109,7 @@ class CoMem(lmms):
         if way != "no_memory":
             self.bank = self._open_bank(bank, bank_revision, allow_changed_model)
             self.bank.check_min_score(min_score)
-        self.least = {} if min_score is None else {"min_score": min_score}
+        self.min_score = min_score
 
     def generate_until(self, requests: list[Instance]) -> list[GenerationResult]:
         """Answer requests, in batches of the same generation settings.
@@ -211,7 +212,8 @@ class CoMem(lmms):
             without = []
         if with_picture:
             pictures = [conversations[n].pictures[-1] for n in with_picture]
-            rows = self.bank.search(image=pictures, k=self.top_k, **self.least)
+            needed = self.min_score is not None
+            rows = self.bank.search(image=pictures, k=self.top_k, min_score=self.min_score, probabilities=needed)
             for number, row in zip(with_picture, rows, strict=True):
                 hits[number] = row
         if without:
@@ -222,7 +224,7 @@ class CoMem(lmms):
 
     def _short_enough(self, batch: Sequence[tuple], positions: list[int]) -> list[int]:
         """Return the places in a batch of the requests that the model has positions for, and name the others."""
-        limit = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        limit = position_limit(self.model.config)
         short = [place for place, count in enumerate(positions) if limit is None or count <= limit]
         for place in sorted({*range(len(batch))} - {*short}):
             _, _, _, number, task, _ = batch[place]

@@ -1,11 +1,14 @@
 """The card that a bank gets: the Hub takes it, and its example runs."""
 
+from dataclasses import replace
+
 import pytest
 from huggingface_hub import DatasetCard
 
 from comem_hf import MemoryBank, MemoryItem
 from comem_hf.cards import check_card
 from comem_hf.cards.bank_card import is_edited, render_card
+from tests.bank.scores.conftest import CALIBRATION
 from tests.conftest import make_image, make_model
 from tests.local_hub.card_rules import problems_of_card
 
@@ -35,6 +38,15 @@ def test_the_hub_takes_it(bank):
 def test_its_example_runs(bank, model_folder, run_example):
     text = render_card(bank.config, str(bank.folder)).replace("path/or/model", str(model_folder))
     assert run_example(text).startswith("['")
+
+
+def test_it_tells_what_is_known_of_probabilities_and_nothing_of_a_later_way_to_fit_them(bank):
+    assert "| scores |" not in render_card(bank.config)
+    for known in ({}, {"brier": 0.1}, {"brier": "low", "pictures": 1}):
+        assert render_card(replace(bank.config, calibration={"method": "later", **known})) == render_card(bank.config)
+    fitted = replace(bank.config, calibration=CALIBRATION.to_block())
+    line = f"with a Brier score of {CALIBRATION.brier:.3f} on disturbed pictures of {CALIBRATION.pictures} items |"
+    assert line in render_card(fitted)
 
 
 def test_a_card_is_edited_when_its_words_are_changed_and_not_when_its_lines_end_otherwise(bank, tmp_path):

@@ -1,11 +1,14 @@
 """The positions that a question takes."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from comem_hf import MemoryItem
 from comem_hf.answering import count_positions, question_inputs, refuse_too_long
+from comem_hf.modeling.query_pictures_comem import position_limit
 from tests.conftest import make_image, make_model
 
 
@@ -62,6 +65,14 @@ def test_positions_are_those_that_the_answering_model_reads(place, tiny_processo
     with answering.register_forward_pre_hook(look, with_kwargs=True):
         model(**inputs)
     assert [count_positions(inputs, model.config)] == read
+
+
+def test_a_model_has_the_positions_of_its_text_model_or_does_not_say(monkeypatch):
+    config = make_model().config
+    config.get_text_config().max_position_embeddings = 77
+    assert position_limit(config) == 77
+    monkeypatch.setattr(config, "get_text_config", SimpleNamespace)  # of a text model without a limit
+    assert position_limit(config) is None
 
 
 def test_only_what_is_in_the_sequence_can_be_too_long(tiny_processor):

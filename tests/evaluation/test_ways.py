@@ -41,6 +41,11 @@ def test_memory_makes_a_difference(model, tiny_processor, bank, questions):
     assert without.answers != with_memory.answers
 
 
+def test_each_query_is_embedded_once(model, tiny_processor, calibrated_bank, questions, embedded):
+    evaluate(model, tiny_processor, calibrated_bank, questions, ways=["memory, top-k"], max_new_tokens=1)
+    assert embedded == [len(questions)]
+
+
 def test_an_unknown_way_is_refused(model, tiny_processor, bank, questions):
     with pytest.raises(ValueError, match="`ways` must be among .*'oracle'"):
         evaluate(model, tiny_processor, bank, questions, ways=["oracle"])

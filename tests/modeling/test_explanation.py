@@ -80,6 +80,18 @@ def test_batches_of_rows_and_of_prompts_and_the_form_of_the_memory_change_nothin
         torch.testing.assert_close(item_influences(model, single, tokens)[0], together[row, :count], **close)
 
 
+def test_inputs_that_are_none_are_as_good_as_absent_ones(make_inputs):
+    model, inputs = make_model(), make_inputs(COUNTS)
+    names = ("attention_mask", "mm_token_type_ids", "second_per_grid_ts")
+    absent = {name: value for name, value in inputs.items() if name not in names}
+    given = {**absent, **dict.fromkeys(names)}
+    sequences = model.generate(**given, **SETTINGS)
+    assert torch.equal(item_influences(model, given, sequences), item_influences(model, absent, sequences))
+    whole = {**inputs, "attention_mask": None}  # the processor's padding is found again
+    expected = item_influences(model, inputs, sequences)
+    assert expected.any() and torch.equal(item_influences(model, whole, sequences), expected)
+
+
 def test_a_single_item_is_compared_with_the_backbone_alone(make_inputs):
     model, inputs = make_model(), make_inputs((1,))
     sequences = model.generate(**inputs, **SETTINGS)

@@ -31,9 +31,10 @@ def fit_calibration(
 ) -> Calibration:
     """Fit the probability that a hit shows the same thing as the picture that was searched for.
 
-    Half of the pictures searched for are disturbed pictures of items of the bank, and half are the same with their
-    items left out; there are a third as many pictures of nothing as of items. So a probability holds where the bank
-    knows one of two queries.
+    A disturbed picture of each sampled item is searched for with that item in the bank and without it, and for each
+    third item there is a picture of nothing: of seven queries, the bank knows three. The first three hits of each
+    query are samples of the same weight, so a probability holds for hits of such a mixture. Brier score and AUC are of
+    first hits alone and leave out the pictures of nothing: of those queries, the bank knows one of two.
 
     Args:
         index (`Index`): The bank's index.

@@ -158,7 +158,7 @@ class BankConfig:
             raise ValueError(f"`license` must be an identifier such as 'cc-by-sa-4.0', got {self.license!r}.")
         if not isinstance(self.processor, dict | None):
             raise ValueError(f"`processor` must be a mapping or null, got {self.processor!r}.")
-        Calibration.of_block(self.calibration)
+        _ = self.readable_calibration  # refuses a damaged block
         for name, entry in self.files.items():
             if not FILE_NAME.fullmatch(name):
                 raise ValueError(f"`files` names {name!r}, which is not a file of a memory bank.")
@@ -169,6 +169,11 @@ class BankConfig:
     def num_rows(self) -> int:
         """Items that the shards hold, removed ones included."""
         return sum(self.shard_sizes)
+
+    @property
+    def readable_calibration(self) -> Calibration | None:
+        """`calibration` as this version reads it; `None` if there is none, or a later version made it."""
+        return Calibration.of_block(self.calibration)
 
     @cached_property
     def shard_ends(self) -> list[int]:

@@ -19,7 +19,8 @@ class MemoryHit:
             bank with another item there refuses the hit. A hit without `row` or `bank` stands for the item with
             the same id.
         probability (`float`, *optional*): That the item shows the same thing as the picture that was searched for,
-            0 to 1; `None` if texts were searched for, or the bank is not calibrated (see [`MemoryBank.calibrate`]).
+            0 to 1; `None` if texts were searched for, probabilities were not asked for, or the bank is not calibrated
+            (see [`MemoryBank.calibrate`]).
     """
 
     item: MemoryItem

@@ -13,7 +13,6 @@ from comem_hf.bank.format.config import BankConfig
 from comem_hf.bank.format.items import StoredItems
 from comem_hf.bank.index.index import Index, Selection, unit_rows
 from comem_hf.bank.pictures.decoder_warnings import decoder_warnings_logged
-from comem_hf.bank.scores.calibration import Calibration
 from comem_hf.bank.scores.closeness import NEIGHBOURS, view_distances
 from comem_hf.bank.scores.min_score import check_min_score
 from comem_hf.bank.scores.second_view import second_view
@@ -42,7 +41,7 @@ class BankSearch:
         self.items = items
         self._live = None if live is None else Selection.of(live)
         self._filter = MetadataFilter(items, live)
-        self.calibration = Calibration.of_block(config.calibration)
+        self.calibration = config.readable_calibration
         self._embedder: Embedder | None = None
         self._processor = None
         self._device = None
@@ -86,12 +85,18 @@ class BankSearch:
         text_weight: float,
         where: Mapping[str, object] | None,
         min_score: float | None = None,
+        probabilities: bool = True,
     ) -> list[MemoryHit] | list[list[MemoryHit]]:
         """See [`MemoryBank.search`]."""
         k = _positive_integer(k)
         if isinstance(text_weight, bool) or not isinstance(text_weight, numbers.Real) or not 0 <= text_weight <= 1:
             raise ValueError(f"`text_weight` must be a number from 0 to 1, got {text_weight!r}.")
         queries, single = _as_lists(image, text)
+        if min_score is not None and not probabilities:
+            raise ValueError(
+                f"`min_score` {min_score!r} is a least probability, but `probabilities` is {probabilities!r}: leave "
+                "out one of them."
+            )
         self.check_min_score(min_score, by_text="text" in queries)
         if not next(iter(queries.values())):
             return []
@@ -103,7 +108,7 @@ class BankSearch:
                 queries["image"] = self._opened(queries["image"])
             embeddings = self._embed(queries, text_weight)
             moved = None
-            if "text" not in queries and self.calibration is not None:
+            if probabilities and "text" not in queries and self.calibration is not None:
                 moved = self._moved(queries["image"], embeddings, min_score is not None)
             if moved is None:
                 scores, rows = self.index.search(embeddings, k, among)

@@ -1,1 +1,1 @@
-"""What the score of a hit means: the probability that it shows the same thing as the query.."""
+"""What the score of a hit means: the probability that it shows the same thing as the query."""

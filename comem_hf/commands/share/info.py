@@ -50,10 +50,9 @@ def info(
             facts["verified"] = verify_bank(place)
             rows.append(("verified", "{files} files, all {rows} rows".format(**facts["verified"])))
         if plot is not None:
-            from comem_hf.bank.scores.calibration import Calibration
             from comem_hf.bank.scores.plot_calibration import plot_calibration
 
-            plot_calibration(Calibration.of_block(described.calibration), described.metric, plot)
+            plot_calibration(described.readable_calibration, described.metric, plot)
         found |= facts
     elif verify or plot is not None:
         raise ValueError(f"{name!r} is no memory bank: only banks can be {'verified' if verify else 'plotted'}.")

@@ -13,6 +13,7 @@ from comem_hf.evaluation.asking.terms.prompts import prompt_of
 from comem_hf.evaluation.asking.terms.protocol import Protocol
 from comem_hf.evaluation.benchmarks.question import Benchmark, BenchmarkQuestion
 from comem_hf.modeling.memory_item import MemoryItem
+from comem_hf.modeling.query_pictures_comem import position_limit
 
 from .items import ItemSource, shown_items
 from .prediction import Prediction
@@ -151,7 +152,7 @@ class Interview:
         return question_inputs(self.processor, prompts, pictures, pasted, memory, picture_first=False)
 
     def _short_enough(self, asked: list[Asked], inputs, answered: dict[str, Prediction]) -> list[Asked]:
-        limit = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        limit = position_limit(self.model.config)
         short = []
         for one, count in zip(asked, positions_by_question(inputs, self.model.config), strict=True):
             if limit is None or count <= limit:

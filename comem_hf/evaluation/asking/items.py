@@ -46,7 +46,7 @@ class BankItems:
     def find(self, questions: Sequence[BenchmarkQuestion], pictures: Sequence[Image.Image]) -> list[list[MemoryItem]]:
         """Search the bank; what was found once, for another way, is not searched again."""
         if any(question.id not in self._found for question in questions):
-            rows = self.bank.search(image=list(pictures), k=self.depth)
+            rows = self.bank.search(image=list(pictures), k=self.depth, probabilities=False)
             found = zip(questions, rows, strict=True)
             self._found |= {question.id: [hit.item.id for hit in hits] for question, hits in found}
         return [[self.bank[item_id] for item_id in self._found[question.id]] for question in questions]

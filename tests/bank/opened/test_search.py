@@ -1,6 +1,7 @@
 """Finding items by a picture."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import PIL.Image
@@ -258,6 +259,19 @@ def test_probabilities_do_not_change_which_items_are_found(calibrated, tmp_path)
         assert [(hit.item.id, hit.rank) for hit in found] == [(hit.item.id, hit.rank) for hit in expected]
         assert [hit.score for hit in found] == pytest.approx([hit.score for hit in expected], abs=1e-6)
     assert all(hit.probability is None for hit in plain.search(image=make_image(50)))
+
+
+def test_without_probabilities_the_same_is_found_and_each_picture_is_embedded_once(calibrated, monkeypatch):
+    embedder, queries, embedded = calibrated._state.search.embedder(), [make_image(4), make_image(50)], []
+    embed_images = embedder.embed_images
+    monkeypatch.setattr(embedder, "embed_images", lambda images: embedded.append(len(images)) or embed_images(images))
+    expected = calibrated.search(image=queries, k=5)
+    assert all(hit.probability is not None for row in expected for hit in row) and embedded == [2, 2]
+    found = calibrated.search(image=queries, k=5, probabilities=False)
+    assert embedded == [2, 2, 2]
+    assert found == [[replace(hit, probability=None) for hit in row] for row in expected]
+    with pytest.raises(ValueError, match="`min_score` 0.5 is a least probability, but `probabilities` is False"):
+        calibrated.search(image=queries, min_score=0.5, probabilities=False)
 
 
 def test_what_a_filter_hides_still_counts_as_a_neighbour(calibrated):
