@@ -161,7 +161,7 @@ def test_recorded_items_are_encoded_as_the_protocol_says(run, benchmark_question
     own = tiny_processor.memory_max_pixels // 28**2
     for protocol, tokens in ((EQUAL, own), (RELEASE, 324)):  # 512 x 512 becomes 504 x 504
         source = RecordedItems(records, 3, tiny_processor, protocol)
-        grids = source.memory_inputs([items])["image_grid_thw"].prod(dim=1) // 4
+        grids = source.memory_inputs([source.prepare(items)])["image_grid_thw"].prod(dim=1) // 4
         assert (grids <= tokens).all() and (grids >= tokens / 2).all()
         options = {"protocol": protocol, "source_of": lambda _, source=source: source, "top_k": (3,)}
         answers = run(protocol.name, **options).answer_all([benchmark_questions])
