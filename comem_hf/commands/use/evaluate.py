@@ -94,7 +94,8 @@ def evaluate(
         "--protocol": None if protocol == "equal" else protocol,
     }
     if benchmarks:
-        from comem_hf.commands.use.benchmarks import Choice, evaluate_benchmarks
+        from comem_hf.commands.benchmarks.choice import Choice
+        from comem_hf.commands.benchmarks.evaluate import evaluate_benchmarks
 
         if questions is not None:
             raise ValueError("`--questions` are asked without a benchmark; a benchmark has its own.")

@@ -47,7 +47,7 @@ class PredictionsFile:
                 if prediction.id not in known:
                     raise ValueError(
                         f"{place[0].upper()}{place[1:]} answers {prediction.id!r}, which is no question of this run: "
-                        "these are predictions of another run; choose another output folder."
+                        "it is of another run, or of more questions than are asked now; choose another output folder."
                     )
                 # A process that ends while parts become one file leaves both.
                 if self.found.setdefault(prediction.id, prediction) != prediction:

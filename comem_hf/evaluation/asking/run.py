@@ -67,12 +67,16 @@ class Run:
         """Return the ways to ask, with the number of items of each.
 
         Args:
-            ways (`Sequence[str]`, *optional*): Some of [`WAYS`]; all that the model allows if not given.
+            ways (`Sequence[str]`, *optional*): Some of [`WAYS`], in any case, with blanks, `-` or `_`; all that the
+                model allows if not given.
 
         Raises:
             ValueError: If a way is unknown, or the model or the missing items do not allow it.
         """
         has_encoder = self.model.config.num_memory_tokens > 0
+        plain = {way.casefold(): way for way in WAYS}
+        if ways is not None:
+            ways = [plain.get(way.casefold().replace("_", " ").replace("-", " "), way) for way in ways]
         possible = [WAYS[0]] if self.source_of is None else [*WAYS[:2], *(WAYS[2:] if has_encoder else ())]
         for way in possible if ways is None else ways:
             if way not in possible:
@@ -94,7 +98,8 @@ class Run:
             wait (`Callable`, *optional*): Waits for all processes.
 
         Returns:
-            `list`: Each benchmark with the answers of each way; empty in all processes but the first.
+            `list`: Each benchmark with the answers of each way, those of other numbers of items included that an
+            earlier run has finished; empty in all processes but the first.
         """
         chosen = self.ways(ways)
         wait()  # until all processes have seen the folder as it was
@@ -115,13 +120,44 @@ class Run:
                 wait()
                 if self.process == 0:
                     answers.append(Answers(way, top_k, file.finish()))
+            if self.process == 0:
+                answers += self._finished(benchmark, chosen)
+                answers.sort(key=lambda one: (WAYS.index(one.way), one.top_k))
             results.append((benchmark, tuple(answers)))
         return results if self.process == 0 else []
 
+    def others(self, benchmarks: Sequence[Benchmark]) -> list[str]:
+        """Return the benchmarks, with their languages, of which the folder holds predictions but that are not given.
+
+        Args:
+            benchmarks (`Sequence[Benchmark]`): The given ones.
+        """
+        given = {(benchmark.name, benchmark.language) for benchmark in benchmarks}
+        found = {tuple(path.name.split(".")[:2]) for path in (self.folder / PREDICTIONS).glob("*.jsonl")}
+        return [f"{name} ({language})" for name, language in sorted(found - given)]
+
+    def _finished(self, benchmark: Benchmark, chosen: Sequence[tuple[str, int]]) -> list[Answers]:
+        """Answers of ways that are not chosen now, if all questions of today have one."""
+        found = []
+        for path in (self.folder / PREDICTIONS).glob(f"{benchmark.name}.{benchmark.language}.*.jsonl"):
+            words = path.name.split(".")[2]
+            way = next((way for way in WAYS if words.startswith(way.replace(" ", "-"))), None)
+            number = words.rpartition("-")[2]
+            top_k = int(number) if number.isdecimal() else 0
+            if way is None or (way, top_k) in chosen or path.name != self._path(benchmark, way, top_k).name:
+                continue
+            file = self._file(benchmark, way, top_k)
+            if len(file.found) == len(file.ids):
+                found.append(Answers(way, top_k, file.finish()))
+        return found
+
     def _file(self, benchmark: Benchmark, way: str, top_k: int) -> PredictionsFile:
+        ids = [question.id for question in benchmark.questions]
+        return PredictionsFile(self._path(benchmark, way, top_k), ids, self.process)
+
+    def _path(self, benchmark: Benchmark, way: str, top_k: int) -> Path:
         words = way.replace(" ", "-") + (f"-{top_k}" if top_k else "")
-        path = self.folder / PREDICTIONS / f"{benchmark.name}.{benchmark.language}.{words}.jsonl"
-        return PredictionsFile(path, [question.id for question in benchmark.questions], self.process)
+        return self.folder / PREDICTIONS / f"{benchmark.name}.{benchmark.language}.{words}.jsonl"
 
 
 def joined_settings(folder: Path, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,59 @@
+"""Predictions of other code, in place of our own."""
+
+from typing import TYPE_CHECKING
+
+from .choice import Choice
+
+
+if TYPE_CHECKING:
+    from comem_hf.evaluation.benchmarks import Benchmark
+    from comem_hf.evaluation.report.result import BenchmarkResult, ReportSettings
+
+WAY = "predictions"
+NO_PREDICTION = "There is no prediction for the question."
+
+
+def of_other_code(
+    benchmarks: "list[Benchmark]", scorers: list[tuple], choice: Choice
+) -> "tuple[list[BenchmarkResult], ReportSettings]":
+    """Read the predictions of a file, as a result of the one benchmark that they are of.
+
+    Raises:
+        ValueError: If the file cannot be read, or answers what was not asked.
+    """
+    from comem_hf.evaluation.asking.prediction import Answers, Prediction
+    from comem_hf.evaluation.records import load_predictions
+    from comem_hf.evaluation.report.result import BenchmarkResult, ReportSettings
+    from comem_hf.modeling.local_paths_comem import public_name
+
+    texts = load_predictions(choice.predictions, benchmarks[0].name)
+    if len(benchmarks) > 1:
+        languages = [benchmark.language for benchmark in benchmarks]
+        raise ValueError(f"`--predictions` are of one language; choose one of {languages} with `--language`.")
+    (benchmark,), (its_scorers,) = benchmarks, scorers
+    known = {question.id for question in benchmark.questions}
+    unknown = [question_id for question_id in texts if question_id not in known]
+    if unknown:
+        raise ValueError(
+            f"{str(choice.predictions)!r} answers {unknown[0]!r}, which is no question here of {benchmark.name} "
+            f"({len(unknown)} such ids): another `--split`, `--language` or `--limit`?"
+        )
+    predictions = tuple(
+        Prediction(question.id, texts[question.id], (), 0)
+        if question.id in texts
+        else Prediction(question.id, "", (), 0, NO_PREDICTION)
+        for question in benchmark.questions
+    )
+    result = BenchmarkResult(benchmark, its_scorers, (Answers(WAY, 0, predictions),))
+    settings = ReportSettings(
+        command=choice.command(),
+        model=public_name(str(choice.predictions)),
+        backbone=None,
+        memory_fingerprint=None,
+        bank={},
+        protocol="of other code",
+        sampling={},
+        versions={},
+        device="",
+    )
+    return [result], settings
