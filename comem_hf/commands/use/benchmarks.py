@@ -36,6 +36,7 @@ class Choice:
     data: Path | None = None
     records: Path | None = None
     predictions: Path | None = None
+    multiple_choice: bool = False
     ways: tuple[str, ...] = ()
     top_k: tuple[int, ...] = ()
     protocol: str = "equal"
@@ -70,7 +71,7 @@ def evaluate_benchmarks(choice: Choice, json: bool) -> None:
     require_matplotlib()  # as all that can fail, before the work
     published = () if choice.published is None else load_published(choice.published)
     benchmarks = _load(choice)
-    scorers = {benchmark.name: _scorers(benchmark, choice) for benchmark in benchmarks}
+    scorers = [_scorers(benchmark, choice, alone=len(benchmarks) == 1) for benchmark in benchmarks]
     if choice.predictions is not None:
         results, settings = _of_other_code(benchmarks, choice, scorers)
     else:
@@ -105,6 +106,10 @@ def _check(choice: Choice) -> None:
         raise ValueError("Give `--bank` or `--records`, not both: items come from one of them.")
     if choice.predictions is not None and len(choice.names) > 1:
         raise ValueError("`--predictions` are of one benchmark; name that one alone.")
+    if choice.multiple_choice and (choice.predictions is None or choice.names != ("aokvqa",)):
+        raise ValueError(
+            "`--multiple-choice` scores `--predictions` of 'aokvqa': the prompts here ask for direct answers."
+        )
 
 
 def _load(choice: Choice) -> "list[Benchmark]":
@@ -133,17 +138,24 @@ def _folder_of(name: str, folder: Path) -> Path:
     return folder / name if (folder / name).is_dir() else folder
 
 
-def _scorers(benchmark: "Benchmark", choice: Choice) -> tuple:
-    from comem_hf.evaluation.scoring import scorers_of
+def _scorers(benchmark: "Benchmark", choice: Choice, alone: bool) -> "dict[str, Any]":
+    """The scorers of a benchmark, or why it is not scored, as [`BenchmarkResult`] takes them."""
+    from comem_hf.evaluation.scoring import check_number, scorers_of
 
     if any(question.reference is None for question in benchmark.questions):
-        return ()
+        return {"scorers": ()}
     vocabulary = _vocabulary(choice) if benchmark.name == "oven" else None
-    scorers = scorers_of(benchmark, vocabulary=vocabulary)
-    for scorer in scorers:  # fails before the work if these questions are too few for the benchmark's number
-        groups = {scorer.group(question) for question in benchmark.questions} - {None}
-        scorer.headline(dict.fromkeys(groups, 0.0))
-    return scorers
+    scorers = scorers_of(benchmark, vocabulary=vocabulary, multiple_choice=choice.multiple_choice)
+    try:
+        for scorer in scorers:
+            check_number(scorer, benchmark)
+    except ValueError as error:
+        # A small file among several does not end the run; what more questions would help is refused before the work.
+        more_to_read = choice.limit is not None and len(benchmark.questions) >= choice.limit
+        if alone or more_to_read:
+            raise
+        return {"scorers": (), "unscored": f"These questions are answered, not scored: {error}"}
+    return {"scorers": scorers}
 
 
 def _vocabulary(choice: Choice) -> Path:
@@ -183,6 +195,9 @@ def _answered(benchmarks, choice: Choice, scorers) -> "tuple[list[BenchmarkResul
     source_of, items = _source(choice, benchmarks, model, processor, protocol, max(top_k))
     if source_of is None:
         say("Without `--bank` or `--records`, the model is asked without items alone.")
+    for own in scorers:
+        if "unscored" in own:
+            say(own["unscored"])
     settings = _settings(choice, model, protocol, items)
     data = {f"{benchmark.name} ({benchmark.language})": _digest(benchmark) for benchmark in benchmarks}
     run = Run(
@@ -201,7 +216,11 @@ def _answered(benchmarks, choice: Choice, scorers) -> "tuple[list[BenchmarkResul
     answered = run.answer_all(benchmarks, choice.ways or None, processes.wait)
     if processes.index:
         return [], None
-    return [BenchmarkResult(benchmark, scorers[benchmark.name], answers) for benchmark, answers in answered], settings
+    results = [
+        BenchmarkResult(benchmark, answers=answers, **own)
+        for (benchmark, answers), own in zip(answered, scorers, strict=True)
+    ]
+    return results, settings
 
 
 def _source(
@@ -268,7 +287,8 @@ def _of_other_code(benchmarks, choice: Choice, scorers) -> "tuple[list[Benchmark
     from comem_hf.evaluation.report.result import BenchmarkResult, ReportSettings
     from comem_hf.modeling.local_paths_comem import public_name
 
-    texts = load_predictions(choice.predictions, benchmarks[0].name)
+    setting = "multiple_choice" if choice.multiple_choice else "direct_answer"
+    texts = load_predictions(choice.predictions, benchmarks[0].name, setting=setting)
     if len(benchmarks) > 1:
         languages = [benchmark.language for benchmark in benchmarks]
         raise ValueError(f"`--predictions` are of one language; choose one of {languages} with `--language`.")
@@ -286,7 +306,8 @@ def _of_other_code(benchmarks, choice: Choice, scorers) -> "tuple[list[Benchmark
         else Prediction(question.id, "", (), 0, NO_PREDICTION)
         for question in benchmark.questions
     )
-    result = BenchmarkResult(benchmark, scorers[benchmark.name], (Answers(OTHER_CODE, 0, predictions),))
+    (own,) = scorers
+    result = BenchmarkResult(benchmark, answers=(Answers(OTHER_CODE, 0, predictions),), **own)
     settings = ReportSettings(
         command=_command(choice),
         model=public_name(str(choice.predictions)),
