@@ -89,3 +89,11 @@ def test_a_limit_takes_seen_and_unseen_entities_of_each_set_where_one_stands_beh
     assert {question.split for question in benchmark.questions} == {
         *("entity_val_seen", "entity_val_unseen", "query_val_seen", "query_val_unseen"),
     }
+
+
+def test_a_limit_of_a_split_without_halves_takes_the_first_questions(tmp_path):
+    folder = copied("oven", tmp_path)
+    path = folder / "oven_entity_train.jsonl"
+    path.write_text("".join(path.read_text().replace("00000000", f"0000000{number}") for number in range(5)))
+    (benchmark,) = load_benchmark("oven", folder, split="entity_train", limit=4)
+    assert [question.id[-1] for question in benchmark.questions] == ["0", "1", "2", "3"]

@@ -72,7 +72,8 @@ def test_an_empty_prediction_may_be_right_by_quirks_and_no_prediction_never_is(a
     official, release = scorers("infoseek")
     question = asked(split="val_unseen_question", answer_eval=["Paris"], question_type="String")
     assert release.score("", question) == 1  # the release's normalizer empties "Paris"
-    assert score_set(release, [(None, question)]).items == (0,)
+    entity = asked(split="val_unseen_entity", answer_eval=["Paris"], question_type="String")
+    assert score_set(release, [(None, question), ("", entity)]).items == (0, 1)
 
 
 def test_a_set_without_questions_has_no_number():

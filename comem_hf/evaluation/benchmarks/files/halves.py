@@ -1,5 +1,6 @@
 """The first questions of a file, from both of its halves: those that a benchmark scores apart."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
 from .rows import Row
@@ -19,13 +20,14 @@ def first_of_both(rows: Iterable[Row], limit: int | None, half_of: Callable[[Row
     Returns:
         `Iterator[Row]`: The rows, in the order of the file.
     """
-    taken: dict[object, int] = {}
-    for row in rows if limit is None or limit > 0 else ():
-        if limit is not None:
-            half = half_of(row)
-            if taken.get(half, 0) == (limit + 1) // 2:
-                continue
-            taken[half] = taken.get(half, 0) + 1
-        yield row
-        if limit is not None and sum(taken.values()) == limit:
+    if limit is None:
+        yield from rows
+        return
+    taken: Counter = Counter()
+    for row in rows if limit else ():
+        half = half_of(row)
+        if taken[half] < (limit + 1) // 2:
+            taken[half] += 1
+            yield row
+        if taken.total() == limit:
             return
