@@ -19,6 +19,11 @@ _TEXTS = ("benchmark", "language", "scorer", "metric", "way")
 _NUMBERS = {"score": float, "low": float, "high": float, "top_k": int, "questions": int}
 
 
+def way_title(way: str, top_k: int) -> str:
+    """Return the title of a way, such as "RAG, k = 10"."""
+    return f"{way}, k = {top_k}" if top_k else way
+
+
 @dataclass(frozen=True)
 class BenchmarkResults:
     """The scores of a model on benchmarks.
@@ -82,7 +87,7 @@ class BenchmarkResults:
                 dataset_config=row["language"],
                 dataset_revision=row["sha256"],
                 metric_type=re.sub(r"\W+", "_", row["metric"].lower()).strip("_"),
-                metric_name=f"{row['metric']}, {row['scorer']} scorer, {_way(row)}",
+                metric_name=f"{row['metric']}, {row['scorer']} scorer, {way_title(row['way'], row['top_k'])}",
                 metric_value=round(row["score"], 2),
                 metric_args={
                     "way": row["way"],
@@ -101,14 +106,10 @@ class BenchmarkResults:
         return [
             [
                 f"{row['benchmark']} ({row['language']}), {row['questions']:,} questions",
-                _way(row),
+                way_title(row["way"], row["top_k"]),
                 f"{row['scorer']}, {row['metric']}",
                 f"{row['score']:.2f} [{row['low']:.1f}, {row['high']:.1f}]",
                 "" if row["positions"] is None else f"{row['positions']:,.0f}",
             ]
             for row in self.rows
         ]
-
-
-def _way(row: Mapping[str, Any]) -> str:
-    return f"{row['way']}, k = {row['top_k']}" if row["top_k"] else row["way"]

@@ -40,13 +40,17 @@ def open_benchmark(task: str) -> Benchmark:
 def scorers_for(task: str) -> dict[str, Scorer]:
     """Return the scorers of a task's benchmark by their names, `"official"` and `"release"`.
 
+    Of several official ones, the first: the number that papers compare.
     OVEN's need `vocab.txt` of bert-base-uncased, which lies beside its files.
     """
     row = _row(task)
     vocabulary = _folder(row) / VOCABULARY if row["benchmark"] == "oven" else None
     if vocabulary is not None and not vocabulary.is_file():
         raise ValueError(f"{task} needs the vocabulary of bert-base-uncased, but {str(vocabulary)!r} is missing.")
-    return {scorer.name: scorer for scorer in scorers_of(open_benchmark(task), vocabulary=vocabulary)}
+    found: dict[str, Scorer] = {}
+    for scorer in scorers_of(open_benchmark(task), vocabulary=vocabulary):
+        found.setdefault(scorer.name, scorer)
+    return found
 
 
 def _row(task: str) -> dict[str, Any]:

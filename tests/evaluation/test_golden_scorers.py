@@ -15,9 +15,16 @@ import pytest
 from comem_hf.evaluation.benchmarks.question import BenchmarkQuestion
 from comem_hf.evaluation.scoring import aokvqa, cvqa, infoseek, mrag, okvqa, oven, score_set, viquae
 from comem_hf.evaluation.scoring.scorer import Scorer
-from comem_hf.evaluation.scoring.sets.answered import answered_questions
 from comem_hf.evaluation.scoring.sets.means import means_by
 from comem_hf.evaluation.scoring.title_search import TitleSearch
+from tests.evaluation.published_sets import (
+    answered_questions,
+    aokvqa_set,
+    infoseek_by_type,
+    infoseek_set,
+    okvqa_set,
+    oven_set,
+)
 
 
 COMMITTED = Path(__file__).parents[1] / "golden/benchmarks/scorers"
@@ -70,7 +77,7 @@ def okvqa_official(given: dict, level: str) -> tuple[float, dict]:
     for ids in (given[name] for name in given if name not in ("items", "prediction", "answers")):  # apart from items
         pairs = list(ids.items()) if isinstance(ids, dict) else [(one["question_id"], one["answer"]) for one in ids]
         pairs = [(str(id), text) for id, text in pairs]
-    scores = okvqa.official_set(pairs, questions)
+    scores = okvqa_set(pairs, questions)
     answered = answered_questions(pairs, questions, missing="refuse", unknown="refuse")
     kinds = rounded(means_by(lambda asked: asked.kind, answered, scores.items))
     single = {asked.id: round(100 * score, 2) for (_, asked), score in zip(answered, scores.items, strict=True)}
@@ -100,9 +107,9 @@ def aokvqa_official(given: dict, level: str) -> tuple[float, dict]:
     if level == "item":
         asked = question(**{name: given[name] for name in names})
         pairs = [] if given["prediction"] is None else [("q", given["prediction"])]
-        return aokvqa.official_set(pairs, [asked], **setting).score, {}
+        return aokvqa_set(pairs, [asked], **setting).score, {}
     questions = [question(row["question_id"], **{name: row.get(name) for name in names}) for row in given["dataset"]]
-    return aokvqa.official_set(given["predictions"].items(), questions, **setting).score, {}
+    return aokvqa_set(given["predictions"].items(), questions, **setting).score, {}
 
 
 def aokvqa_release(given: dict, level: str) -> tuple[float, dict]:
@@ -156,11 +163,11 @@ def infoseek_with(scorer: Scorer, score: Callable) -> Callable:
             for row in given["references"]
         ]
         pairs = [(row["data_id"], row.get("prediction")) for row in given["predictions"]]
-        scores = infoseek.predictions_set(scorer, pairs, questions)
+        scores = infoseek_set(scorer, pairs, questions)
         answered = answered_questions(pairs, questions, missing="skip", unknown="skip")
         details = {"final_score": scores.score}
         for half in (infoseek.UNSEEN_QUESTION, infoseek.UNSEEN_ENTITY):
-            types_ = dict.fromkeys(("time", "num", "string"), 0) | infoseek.by_type(scores, answered, half)
+            types_ = infoseek_by_type(scores, answered, half)
             share = round(scores.groups.get(half, 0) * 100, 2)
             details[f"{half}_score"] = {"score": share} | {f"score_{name}": value for name, value in types_.items()}
         return scores.score, details
@@ -197,7 +204,7 @@ def oven_with(query_of: Callable, numbers: Callable) -> Callable:
                 name: [(row["data_id"], row.get("pred_entity_id")) for row in given[f"pred_{name}"] or ()]
                 for name in oven.SETS
             }
-        scores = oven.scores_of_entities(numbers, found, questions)
+        scores = oven_set(numbers, found, questions)
         details = {f"{name}_score": scores[name] for name in (*oven.SETS, "final") if name in scores}
         return oven.final_of(scores), details
 

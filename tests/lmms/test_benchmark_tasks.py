@@ -1,5 +1,6 @@
 """Documents, pictures, prompts and scores of the benchmarks' tasks; lmms-eval itself is not needed for them."""
 
+import dataclasses
 import json
 import math
 
@@ -14,6 +15,8 @@ from comem_hf.lmms.benchmark_tasks import documents, official, pictures_of, prom
 
 
 NAMES = [json.loads(line)["task"] for line in (TASKS / "benchmarks.jsonl").read_text(encoding="utf-8").splitlines()]
+
+HALF = "comem_infoseek_pt"  # has unseen questions alone, and so no number
 
 
 def documents_of(task: str) -> Dataset:
@@ -45,10 +48,14 @@ def test_scores_are_those_of_the_scorers(benchmarks, task):
         assert [row is not None for row in rows] == counted
         rows = [row for row in rows if row is not None]
         texts = boxed if scorer.extracts else bare
-        expected = score_set(scorer, list(zip(texts, benchmark.questions, strict=True)))
-        assert headline(rows) == expected.score
-        items = [100 * score for score, counts in zip(expected.items, counted, strict=True) if counts]
-        assert [row["score"] for row in rows] == items
+        pairs = zip(texts, benchmark.questions, strict=True)
+        answered = [pair for pair, counts in zip(pairs, counted, strict=True) if counts]
+        if task == HALF:
+            assert math.isnan(headline(rows))
+            scorer = dataclasses.replace(scorer, headline=len)
+        else:
+            assert headline(rows) == score_set(scorer, answered).score
+        assert [row["score"] for row in rows] == [100 * score for score in score_set(scorer, answered).items]
     if len(bare) > 1:
         assert any(row["score"] for row in rows)
 

@@ -20,7 +20,7 @@ TOP_K = 10  # as published
 
 
 def answer_all(
-    benchmarks: "Sequence[Benchmark]", scorers: Sequence[tuple], choice: Choice
+    benchmarks: "Sequence[Benchmark]", scorers: Sequence[dict[str, Any]], choice: Choice
 ) -> "tuple[list[BenchmarkResult], ReportSettings | None]":
     """Ask what has no answer yet.
 
@@ -47,6 +47,9 @@ def answer_all(
     source_of, items = _source(choice, benchmarks, model, processor, protocol, max(top_k))
     if source_of is None:
         say("Without `--bank` or `--records`, the model is asked without items alone.")
+    for own in scorers:
+        if "unscored" in own:
+            say(own["unscored"])
     settings = _settings(choice, model, protocol, items)
     run = Run(
         model,
@@ -72,7 +75,7 @@ def answer_all(
     if others:
         say(f"Not in this report, because the command does not name them: {', '.join(others)}.")
     pairs = zip(answered, scorers, strict=True)
-    return [BenchmarkResult(benchmark, own, answers) for (benchmark, answers), own in pairs], settings
+    return [BenchmarkResult(benchmark, answers=answers, **own) for (benchmark, answers), own in pairs], settings
 
 
 def _source(

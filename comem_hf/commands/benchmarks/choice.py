@@ -21,6 +21,7 @@ class Choice:
     data: Path | None = None
     records: Path | None = None
     predictions: Path | None = None
+    multiple_choice: bool = False
     ways: tuple[str, ...] = ()
     top_k: tuple[int, ...] = ()
     protocol: str = "equal"
@@ -62,6 +63,10 @@ class Choice:
             raise ValueError(f"`--protocol` must be one of {list(PROTOCOLS)}, got {self.protocol!r}.")
         if self.bank is not None and self.records is not None:
             raise ValueError("Give `--bank` or `--records`, not both: items come from one of them.")
+        if self.multiple_choice and (self.predictions is None or self.names != ("aokvqa",)):
+            raise ValueError(
+                "`--multiple-choice` scores `--predictions` of 'aokvqa': the prompts here ask for direct answers."
+            )
         if self.predictions is None:
             return
         if len(self.names) > 1 or ALL in self.names:

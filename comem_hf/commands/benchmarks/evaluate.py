@@ -34,7 +34,7 @@ def evaluate_benchmarks(choice: Choice, json: bool) -> None:
     require_matplotlib()  # as all that can fail, before the work
     published = () if choice.published is None else load_published(choice.published)
     benchmarks = load_questions(choice)
-    scorers = [load_scorers(benchmark, choice) for benchmark in benchmarks]
+    scorers = [load_scorers(benchmark, choice, is_alone=len(benchmarks) == 1) for benchmark in benchmarks]
     results, settings = (answer_all if choice.predictions is None else of_other_code)(benchmarks, scorers, choice)
     if settings is None:  # another process writes the report
         return

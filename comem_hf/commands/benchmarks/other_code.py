@@ -1,6 +1,6 @@
 """Predictions of other code, in place of our own."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .choice import Choice
 
@@ -14,7 +14,7 @@ NO_PREDICTION = "There is no prediction for the question."
 
 
 def of_other_code(
-    benchmarks: "list[Benchmark]", scorers: list[tuple], choice: Choice
+    benchmarks: "list[Benchmark]", scorers: list[dict[str, Any]], choice: Choice
 ) -> "tuple[list[BenchmarkResult], ReportSettings]":
     """Read the predictions of a file, as a result of the one benchmark that they are of.
 
@@ -26,11 +26,12 @@ def of_other_code(
     from comem_hf.evaluation.report.result import BenchmarkResult, ReportSettings
     from comem_hf.modeling.local_paths_comem import public_name
 
-    texts = load_predictions(choice.predictions, benchmarks[0].name)
+    setting = "multiple_choice" if choice.multiple_choice else "direct_answer"
+    texts = load_predictions(choice.predictions, benchmarks[0].name, setting=setting)
     if len(benchmarks) > 1:
         languages = [benchmark.language for benchmark in benchmarks]
         raise ValueError(f"`--predictions` are of one language; choose one of {languages} with `--language`.")
-    (benchmark,), (its_scorers,) = benchmarks, scorers
+    (benchmark,), (own,) = benchmarks, scorers
     known = {question.id for question in benchmark.questions}
     unknown = [question_id for question_id in texts if question_id not in known]
     if unknown:
@@ -44,7 +45,7 @@ def of_other_code(
         else Prediction(question.id, "", (), 0, NO_PREDICTION)
         for question in benchmark.questions
     )
-    result = BenchmarkResult(benchmark, its_scorers, (Answers(WAY, 0, predictions),))
+    result = BenchmarkResult(benchmark, answers=(Answers(WAY, 0, predictions),), **own)
     settings = ReportSettings(
         command=choice.command(),
         model=public_name(str(choice.predictions)),

@@ -1,7 +1,7 @@
 """The questions of the chosen benchmarks, and what scores their answers."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .choice import ALL, Choice
 
@@ -46,22 +46,33 @@ def folder_of(name: str, folder: Path) -> Path:
     return folder / name if (folder / name).is_dir() else folder
 
 
-def load_scorers(benchmark: "Benchmark", choice: Choice) -> tuple:
-    """Return the scorers of a benchmark; none if its answers are not published.
+def load_scorers(benchmark: "Benchmark", choice: Choice, *, is_alone: bool) -> dict[str, Any]:
+    """Return the scorers of a benchmark, or why it is not scored, as [`BenchmarkResult`] takes them.
+
+    Args:
+        benchmark (`Benchmark`): The benchmark.
+        choice (`Choice`): What to do.
+        is_alone (`bool`): Whether it is the only one.
 
     Raises:
-        ValueError: If the questions are too few for the benchmark's number, or OVEN's vocabulary is missing.
+        ValueError: If more questions would give a number, or OVEN's vocabulary is missing.
     """
-    from comem_hf.evaluation.scoring import scorers_of
+    from comem_hf.evaluation.scoring import check_number, scorers_of
 
     if any(question.reference is None for question in benchmark.questions):
-        return ()
+        return {"scorers": ()}
     vocabulary = _vocabulary(choice) if benchmark.name == "oven" else None
-    scorers = scorers_of(benchmark, vocabulary=vocabulary)
-    for scorer in scorers:  # fails before the work
-        groups = {scorer.group(question) for question in benchmark.questions} - {None}
-        scorer.headline(dict.fromkeys(groups, 0.0))
-    return scorers
+    scorers = scorers_of(benchmark, vocabulary=vocabulary, multiple_choice=choice.multiple_choice)
+    try:
+        for scorer in scorers:
+            check_number(scorer, benchmark)
+    except ValueError as error:
+        # A small file among several does not end the run; what more questions would help is refused before the work.
+        more_to_read = choice.limit is not None and len(benchmark.questions) >= choice.limit
+        if is_alone or more_to_read:
+            raise
+        return {"scorers": (), "unscored": f"These questions are answered, not scored: {error}"}
+    return {"scorers": scorers}
 
 
 def _plain(name: str) -> str:

@@ -29,6 +29,9 @@ def evaluate(
     predictions: Annotated[
         Path | None, typer.Option(help="Benchmarks: score this file of predictions, and ask nothing.")
     ] = None,
+    multiple_choice: Annotated[
+        bool, typer.Option("--multiple-choice", help="A-OKVQA: --predictions name one of the choices.")
+    ] = False,
     way: Annotated[
         list[str] | None, typer.Option(help="Benchmarks: 'no memory', 'RAG' or 'memory' [default: all three].")
     ] = None,
@@ -45,7 +48,7 @@ def evaluate(
     ] = "equal",
     split: Annotated[str | None, typer.Option(help="Benchmarks: split [default: the one that papers score].")] = None,
     language: Annotated[list[str] | None, typer.Option(help="Benchmarks: only this language; repeatable.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Benchmarks: only the first so many questions.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Benchmarks: only so many questions, the first.")] = None,
     max_new_tokens: Annotated[
         int | None, typer.Option(min=1, help="Benchmarks: longest answer [default: 512, of the release 1000].")
     ] = None,
@@ -84,6 +87,7 @@ def evaluate(
         "--data": data,
         "--records": records,
         "--predictions": predictions,
+        "--multiple-choice": multiple_choice,
         "--way": way,
         "--split": split,
         "--language": language,
@@ -107,6 +111,7 @@ def evaluate(
             data=data,
             records=records,
             predictions=predictions,
+            multiple_choice=multiple_choice,
             ways=tuple(way or ()),
             top_k=tuple(top_k or ()),
             protocol=protocol,

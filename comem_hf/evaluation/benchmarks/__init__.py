@@ -75,8 +75,8 @@ def load_benchmark(
             for MRAG-Bench, OK-VQA, A-OKVQA and CVQA.
         split (`str`, *optional*): A part of the benchmark, see [`splits_of`]; without it, the part that papers score.
         languages (`Sequence[str]`, *optional*): Languages to read, see [`languages_of`]; without it, all there are.
-        limit (`int`, *optional*): Read only the first so many questions of each language; of OVEN, half of them from
-            each of its two sets.
+        limit (`int`, *optional*): Read only the first so many questions of each language; of InfoSeek and OVEN, half
+            of them from each part that their numbers are made of (fewer, if a part has fewer).
 
     Returns:
         `list[Benchmark]`: One benchmark per language.

@@ -1,11 +1,13 @@
 """InfoSeek, in English and in the five languages that the CoMEM release translated its questions to."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from transformers.utils import logging
 
+from .files.halves import first_of_both
 from .files.picture_files import oven_pictures
 from .files.rows import Row, UniqueIds, file_of, json_lines, needed_file
 from .question import Benchmark, BenchmarkQuestion
@@ -31,7 +33,8 @@ def read_infoseek(folder: Path, split: str, languages: Sequence[str] | None, lim
             `id2image.jsonl` names.
         split (`str`): `"val"`, `"train"` or `"test"`.
         languages (`Sequence[str]`, *optional*): English only; not read.
-        limit (`int`, *optional*): Read so many questions only.
+        limit (`int`, *optional*): Read so many questions only: of `"val"`, the first of each half (unseen questions,
+            unseen entities), because its number is made of both; in the order of the file.
     """
     path = needed_file(folder, f"infoseek_{split}.jsonl")
     return [_read("infoseek", "en", path, split, [folder], limit)]
@@ -47,7 +50,7 @@ def read_infoseek_multilingual(
             in this folder, in `infoseek` in it, or in `infoseek` beside it.
         split (`str`): `"val"`.
         languages (`Sequence[str]`, *optional*): Keys of [`LANGUAGES`]; without it, all that have a file.
-        limit (`int`, *optional*): Read so many questions of each language only.
+        limit (`int`, *optional*): Read so many questions of each language only, the first of each half.
     """
     places = [folder, folder / "infoseek", folder.absolute().parent / "infoseek"]
     read = []
@@ -69,9 +72,7 @@ def read_infoseek_multilingual(
 
 def _read(name: str, language: str, path: Path, split: str, places: list[Path], limit: int | None) -> Benchmark:
     ids, rows = UniqueIds("data_id"), []
-    for row in json_lines(path):
-        if len(rows) == limit:
-            break
+    for row in _first(json_lines(path), split, limit):
         rows.append((ids.take(row), row))
     types_file = file_of(places, f"infoseek_{split}_qtype.jsonl")
     types = _types(types_file) if types_file else None
@@ -87,6 +88,19 @@ def _read(name: str, language: str, path: Path, split: str, places: list[Path], 
     return Benchmark(name, language, questions, (path, types_file) if types_file else (path,))
 
 
+def _first(rows: Iterator[Row], split: str, limit: int | None) -> Iterator[Row]:
+    if split == "val":
+        return first_of_both(rows, limit, lambda row: _part(row, split))
+    return islice(rows, limit)
+
+
+def _part(row: Row, split: str) -> str:
+    part = row.filled("data_split")
+    if split == "val" and part not in _PARTS:
+        raise row.wrong("data_split", f"one of {list(_PARTS)}")
+    return part
+
+
 def _question(
     question_id: str,
     row: Row,
@@ -96,9 +110,7 @@ def _question(
     types: dict[str, str] | None,
     types_file: Path | None,
 ) -> BenchmarkQuestion:
-    part = row.filled("data_split")
-    if split == "val" and part not in _PARTS:
-        raise row.wrong("data_split", f"one of {list(_PARTS)}")
+    part = _part(row, split)
     reference, kind = None, (types or {}).get(question_id, "")
     if split != "test" or row.has("answer_eval"):
         answers = _answers(row)

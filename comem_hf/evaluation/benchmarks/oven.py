@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
+from .files.halves import first_of_both
 from .files.picture_files import oven_pictures
 from .files.rows import Row, UniqueIds, file_of, json_lines, needed_file
 from .question import Benchmark, BenchmarkQuestion
@@ -35,7 +36,8 @@ def read_oven(folder: Path, split: str, languages: Sequence[str] | None, limit: 
         folder (`Path`): Has these files, the pictures as InfoSeek has them, and one of [`TITLES`].
         split (`str`): A key of [`SETS`].
         languages (`Sequence[str]`, *optional*): English only; not read.
-        limit (`int`, *optional*): Read so many questions only, half of them of each set.
+        limit (`int`, *optional*): Read so many questions only, half of them of each set, and of a set for validation
+            the first seen and unseen entities, because its number is made of both; in the order of the files.
     """
     sets = SETS[split]
     paths = []
@@ -49,12 +51,18 @@ def read_oven(folder: Path, split: str, languages: Sequence[str] | None, limit: 
     ids, rows = UniqueIds("data_id"), []
     for number, path in enumerate(paths):
         share = None if limit is None else (limit + len(paths) - 1 - number) // len(paths)
-        rows += [(ids.take(row), row) for row in islice(json_lines(path), share)]
+        lines = json_lines(path)
+        some = first_of_both(lines, share, _is_unseen) if "val" in split else islice(lines, share)
+        rows += [(ids.take(row), row) for row in some]
     pictures = oven_pictures([folder], (row.filled("image_id") for _, row in rows))
     questions = tuple(
         _question(question_id, row, split, pictures.get(row.fields["image_id"])) for question_id, row in rows
     )
     return [Benchmark("oven", "en", questions, tuple(paths), file_of([folder], *TITLES))]
+
+
+def _is_unseen(row: Row) -> bool:
+    return row.filled("data_split").endswith("_unseen")
 
 
 def _question(question_id: str, row: Row, split: str, picture: Path | None) -> BenchmarkQuestion:

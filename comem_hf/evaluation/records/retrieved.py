@@ -66,10 +66,6 @@ class RetrievalRecords(Mapping[str, list[MemoryItem]]):
     def __contains__(self, question_id: object) -> bool:
         return question_id in self._places  # the mixin would read the items
 
-    def fields(self, question_id: str) -> dict[str, Any]:
-        """Read all columns of a record, as stored: some benchmarks have the question and its picture here, too."""
-        return self._mds.sample(*self._places[question_id])
-
 
 def load_records(folder: str | os.PathLike, key: str | None = None) -> RetrievalRecords:
     """Read the retrieval records of the CoMEM release, an MDS folder such as `infoseek_record_base`.

@@ -97,6 +97,7 @@ def _benchmark(
         "files": [_file(path) for path in (*benchmark.files, *filter(None, [benchmark.titles]))],
         "ways": ways,
         "differences": differences if result.scorers else [],
+        "unscored": "" if result.scorers else result.unscored,
     }
     return found | {"published": stand_beside(found, settings, published)}
 

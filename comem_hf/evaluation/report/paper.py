@@ -46,6 +46,8 @@ class PublishedNumber:
         top_k (`int`): Items per question; 0 without items.
         value (`float`): The number, 0 to 100.
         source (`str`): Where it stands: an address and the number of the table.
+        metric (`str`, *optional*, defaults to `""`): What it measures, as the report names it (`"F1"`), where a scorer
+            gives several numbers; without it, the first of them.
     """
 
     benchmark: str
@@ -58,10 +60,13 @@ class PublishedNumber:
     top_k: int
     value: float
     source: str
+    metric: str = ""
 
 
 def load_published(path: Path) -> tuple[PublishedNumber, ...]:
     """Read published numbers from a JSON file: a list of objects with the fields of [`PublishedNumber`].
+
+    `metric` may be left out.
 
     Args:
         path (`Path`): The file.
@@ -80,9 +85,13 @@ def load_published(path: Path) -> tuple[PublishedNumber, ...]:
 
 def _number(entry: Any, what: str) -> PublishedNumber:
     kinds = {field.name: (int, float) if field.type is float else field.type for field in fields(PublishedNumber)}
-    if not isinstance(entry, dict) or entry.keys() != kinds.keys():
-        raise ValueError(f"{what} must have the fields {', '.join(kinds)} and no other, got {entry!r}.")
-    for name, kind in kinds.items():
+    needed = [name for name in kinds if name != "metric"]
+    if not isinstance(entry, dict) or not {*needed} <= entry.keys() <= kinds.keys():
+        raise ValueError(
+            f"{what} must have the fields {', '.join(needed)}, may have `metric`, and no other, got {entry!r}."
+        )
+    for name in entry:
+        kind = kinds[name]
         if not isinstance(entry[name], kind) or isinstance(entry[name], bool):
             wanted = {str: "a text", int: "a whole number"}.get(kind, "a number")
             raise ValueError(f"`{name}` of {what[0].lower() + what[1:]} must be {wanted}, got {entry[name]!r}.")
@@ -103,8 +112,8 @@ def stand_beside(
         published (`Sequence[PublishedNumber]`): Published numbers.
 
     Returns:
-        `dict`: `{"numbers": [{"way", "top_k", "scorer", "value", "here", "source"}], "reason": str}`; the reason is
-        empty if there are numbers.
+        `dict`: `{"numbers": [{"way", "top_k", "scorer", "metric", "value", "here", "source"}], "reason": str}`; the
+        reason is empty if there are numbers.
     """
     known = [row for row in published if (row.benchmark, row.language) == (benchmark["name"], benchmark["language"])]
     if not known:
@@ -115,8 +124,9 @@ def stand_beside(
             "way": row.way,
             "top_k": row.top_k,
             "scorer": row.scorer,
+            "metric": _here(row, benchmark)["metric"],
             "value": row.value,
-            "here": _here(row, benchmark),
+            "here": _here(row, benchmark)["score"],
             "source": row.source,
         }
         for row, different in zip(known, differences, strict=True)
@@ -129,9 +139,14 @@ def stand_beside(
     return {"numbers": [], "reason": f"Not comparable with {known[nearest].source}, which has {words}."}
 
 
-def _here(row: PublishedNumber, benchmark: dict[str, Any]) -> float:
+def _here(row: PublishedNumber, benchmark: dict[str, Any]) -> dict[str, Any]:
+    """Our score of the same way, scorer and metric."""
     way = next(way for way in benchmark["ways"] if (way["way"], way["top_k"]) == (row.way, row.top_k))
-    return next(score["score"] for score in way["scores"] if score["scorer"] == row.scorer)
+    return next(score for score in way["scores"] if _same_measure(row, score))
+
+
+def _same_measure(row: PublishedNumber, score: dict[str, Any]) -> bool:
+    return score["scorer"] == row.scorer and row.metric in ("", score["metric"])
 
 
 def _nothing_known(benchmark: dict[str, Any], some: bool) -> str:
@@ -148,7 +163,7 @@ def _nothing_known(benchmark: dict[str, Any], some: bool) -> str:
 
 def _differences(row: PublishedNumber, benchmark: dict[str, Any], settings: ReportSettings) -> list[str]:
     ways = {(way["way"], way["top_k"]) for way in benchmark["ways"]}
-    scorers = {score["scorer"] for score in benchmark["ways"][0]["scores"]}
+    scores = benchmark["ways"][0]["scores"]
     found = []
     models = [settings.model] if row.way == "memory" else [settings.model, settings.backbone]
     if _plain(row.model) not in map(_plain, models):
@@ -157,8 +172,9 @@ def _differences(row: PublishedNumber, benchmark: dict[str, Any], settings: Repo
         found.append(f"the protocol {row.protocol!r} (here {settings.protocol!r})")
     if row.questions != benchmark["questions"]:
         found.append(f"{row.questions:,} questions (here {benchmark['questions']:,})")
-    if row.scorer not in scorers:
-        found.append(f"the scorer {row.scorer!r} (not among those here)")
+    if not any(_same_measure(row, score) for score in scores):
+        measure = f"the scorer {row.scorer!r}" + (f" with the metric {row.metric!r}" if row.metric else "")
+        found.append(f"{measure} (not among those here)")
     if (row.way, row.top_k) not in ways:
         found.append(f"the way {row.way!r} with {row.top_k} items (not among those here)")
     return found

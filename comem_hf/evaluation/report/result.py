@@ -4,18 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from comem_hf.cards.benchmarks import way_title
 from comem_hf.evaluation.asking.prediction import Answers
 from comem_hf.evaluation.benchmarks.question import Benchmark
 from comem_hf.evaluation.scoring.scorer import Scorer
 
 
-def way_title(way: str, top_k: int) -> str:
-    """Return the title of a way, such as "RAG, k = 10"."""
-    return f"{way}, k = {top_k}" if top_k else way
-
-
 def shown_score(scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return the score that is shown where there is room for one: the official one, if there is one."""
+    """Return the score that is shown where there is room for one: the first official one, if there is one.
+
+    An official evaluator may give several numbers; [`scorers_of`] has the one that papers compare first.
+    """
     return next((score for score in scores if score["scorer"] == "official"), scores[0])
 
 
@@ -25,9 +24,10 @@ class BenchmarkResult:
 
     Args:
         benchmark (`Benchmark`): The questions.
-        scorers (`tuple[Scorer, ...]`): The scorers, in the order of the report's columns; none for questions whose
-            answers are not published.
+        scorers (`tuple[Scorer, ...]`): The scorers, in the order of the report's columns; none for questions that
+            cannot be scored.
         answers (`tuple[Answers, ...]`): The answers of each way, in the order of the report's rows.
+        unscored (`str`, *optional*): Why there are no scorers, as a sentence.
 
     Raises:
         ValueError: If there are no questions or no answers, a scorer or a way is there twice, or the answers of a way
@@ -37,6 +37,7 @@ class BenchmarkResult:
     benchmark: Benchmark
     scorers: tuple[Scorer, ...]
     answers: tuple[Answers, ...]
+    unscored: str = "These questions have no published answers: they can be answered, not scored."
 
     def __post_init__(self):
         name = f"{self.benchmark.name} ({self.benchmark.language})"

@@ -4,9 +4,10 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from comem_hf.cards.benchmarks import way_title
 from comem_hf.cards.generated import one_line
 
-from .result import shown_score, way_title
+from .result import shown_score
 
 
 MOST_PARTS = 12  # columns of a break-down that a page still shows; beyond, it is in the JSON alone
@@ -62,7 +63,7 @@ def _benchmark(benchmark: dict[str, Any]) -> Iterable[str]:
     ways, scorers = benchmark["ways"], benchmark["ways"][0]["scores"]
     yield f"## {_title(benchmark)}"
     if not scorers:
-        yield "These questions have no published answers: they can be answered, not scored."
+        yield one_line(benchmark["unscored"])
     yield _table(("way", *map(_column, scorers), *_PLAIN_COLUMNS), map(_row, ways))
     for number, score in enumerate(scorers):
         notes = [*_left_out(benchmark, number), *_unextractable(ways, number)]
@@ -162,7 +163,7 @@ def _published(published: dict[str, Any]) -> Iterable[str]:
         yield _table(
             ("way", "scorer", "published", "here", "source"),
             (
-                [way_title(row["way"], row["top_k"]), row["scorer"], f"{row['value']:.2f}", f"{row['here']:.2f}"]
+                [way_title(row["way"], row["top_k"]), _column(row), f"{row['value']:.2f}", f"{row['here']:.2f}"]
                 + [row["source"]]
                 for row in published["numbers"]
             ),

@@ -8,13 +8,13 @@ import ast
 from collections.abc import Iterable, Sequence
 
 from comem_hf.evaluation.benchmarks.question import BenchmarkQuestion
-from comem_hf.evaluation.scoring.sets.answered import answered_questions, reference_of
+from comem_hf.evaluation.scoring.sets.answered import reference_of
 from comem_hf.evaluation.scoring.sets.means import everything, percent, rounded_percent
 from comem_hf.evaluation.scoring.texts.given import text_of, texts_of
 from comem_hf.evaluation.scoring.texts.options import option_named
 from comem_hf.evaluation.scoring.texts.release_text import first_prediction, release_answer
 
-from .scorer import Scorer, SetScores, score_set
+from .scorer import Scorer
 
 
 def direct_answers_of(answers: str | Iterable[str]) -> tuple[str, ...]:
@@ -54,23 +54,17 @@ def official_score(prediction: str, answers: str | Iterable[str]) -> float:
     return min(1.0, direct_answers_of(answers).count(prediction) / 3)
 
 
-def choice_score(prediction: str, choices: Sequence[str], correct: int, *, strict: bool = False) -> float:
+def choice_score(prediction: str, choices: Sequence[str], correct: int) -> float:
     """Return 1 if an answer is the text of the right choice, else 0.
 
     Args:
         prediction (`str`): A choice's text; its letter is wrong.
         choices (`Sequence[str]`): The choices.
         correct (`int`): Index of the right one, from 0.
-        strict (`bool`, *optional*, defaults to `False`): Whether to refuse a text that is none of the choices.
 
     Returns:
         `float`: 1 or 0.
-
-    Raises:
-        `ValueError`: If the prediction is none of the choices although `strict`.
     """
-    if strict and prediction not in choices:
-        raise ValueError(f"The prediction must be one of the choices {', '.join(choices)}, got {prediction!r}.")
     return float(prediction == choices[correct])
 
 
@@ -100,37 +94,6 @@ def release_score(prediction: str | Sequence[str], answers: str | Iterable[str])
     return float(answer in texts_of(filter(None, references), "reference answer"))
 
 
-def official_set(
-    predictions: Iterable[tuple[str, str]],
-    questions: Sequence[BenchmarkQuestion],
-    *,
-    multiple_choice: bool = False,
-    strict: bool = False,
-) -> SetScores:
-    """Score a predictions file as the official evaluator does.
-
-    Args:
-        predictions (`Iterable[tuple[str, str]]`): Ids and direct answers, or ids and texts of choices.
-        questions (`Sequence[BenchmarkQuestion]`): The questions.
-        multiple_choice (`bool`, *optional*, defaults to `False`): Which of the two settings.
-        strict (`bool`, *optional*, defaults to `False`): Whether to refuse a missing prediction, and a text that is
-            no choice; otherwise both are wrong.
-
-    Returns:
-        `SetScores`: The number and what it is made of.
-
-    Raises:
-        `ValueError`: If `strict` refuses the set, or no question is left.
-    """
-    if not multiple_choice:
-        questions = [question for question in questions if counted(question) is not None]
-    answered = answered_questions(predictions, questions, missing="refuse" if strict else "wrong", unknown="skip")
-    if multiple_choice and strict:
-        for text, question in answered:
-            choice_score(text, *reference_of(question, "choices", "correct_choice_idx"), strict=True)
-    return score_set(EXACT_CHOICE if multiple_choice else OFFICIAL, answered)
-
-
 def counted(question: BenchmarkQuestion) -> str | None:
     """Return the group of a question; `None` for one whose direct answers are marked as difficult."""
     reference = question.reference or {}
@@ -143,14 +106,6 @@ OFFICIAL = Scorer(
     extracts=False,
     score=lambda text, question: official_score(text, *reference_of(question, "direct_answers")),
     group=counted,
-    headline=percent,
-)
-EXACT_CHOICE = Scorer(
-    name="official",
-    metric="multiple choice accuracy",
-    extracts=False,
-    score=lambda text, question: choice_score(text, *reference_of(question, "choices", "correct_choice_idx")),
-    group=everything,
     headline=percent,
 )
 MULTIPLE_CHOICE = Scorer(

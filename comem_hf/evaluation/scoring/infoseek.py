@@ -4,21 +4,21 @@ Official: `infoseek_eval.py` of edchengg/infoseek_eval (commit bec0c4c). It know
 multilingual InfoSeek has been published. Release: `infoseek/infoseek_eval.py` of WenyiWU0111/CoMEM (commit 65de858).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from comem_hf.evaluation.benchmarks.question import BenchmarkQuestion
-from comem_hf.evaluation.scoring.sets.answered import answered_questions, reference_of
-from comem_hf.evaluation.scoring.sets.means import harmonic_mean, means_by, rounded_percent
+from comem_hf.evaluation.scoring.sets.answered import reference_of
+from comem_hf.evaluation.scoring.sets.means import harmonic_mean, rounded_percent
 from comem_hf.evaluation.scoring.texts.given import text_of, texts_of
 from comem_hf.evaluation.scoring.texts.numbers import in_range, numbers_in
 from comem_hf.evaluation.scoring.texts.release_text import after_last_colon, release_answer
 from comem_hf.evaluation.scoring.texts.squad import exact_match
 
-from .scorer import Scorer, SetScores, score_set
+from .scorer import Scorer
 
 
-UNSEEN_QUESTION, UNSEEN_ENTITY = "unseen_question", "unseen_entity"
+HALVES = UNSEEN_QUESTION, UNSEEN_ENTITY = "unseen_question", "unseen_entity"
 
 
 def official_score(prediction: str, answer_eval: Any, question_type: str) -> float:
@@ -97,7 +97,7 @@ def half_of(question: BenchmarkQuestion) -> str:
 
 
 def final_score(groups: Mapping[str, float]) -> float:
-    """Return the number of InfoSeek, 0 to 100: the harmonic mean of both halves, each rounded before.
+    """Return the evaluator's number of InfoSeek, 0 to 100: the harmonic mean of both halves, each rounded before.
 
     Args:
         groups (`Mapping[str, float]`): Mean score of each half, 0 to 1. One that is not there counts as 0, and so the
@@ -106,36 +106,29 @@ def final_score(groups: Mapping[str, float]) -> float:
     Returns:
         `float`: With two places.
     """
-    halves = (groups.get(half, 0.0) for half in (UNSEEN_QUESTION, UNSEEN_ENTITY))
+    halves = (groups.get(half, 0.0) for half in HALVES)
     return round(harmonic_mean(*(rounded_percent({"half": half}) for half in halves)), 2)
 
 
-def predictions_set(
-    scorer: Scorer, predictions: Iterable[tuple[str, str]], questions: Sequence[BenchmarkQuestion]
-) -> SetScores:
-    """Score a predictions file as both do: what is missing or unknown is left out, duplicates count twice.
+def number_of(groups: Mapping[str, float]) -> float:
+    """Return [`final_score`] where both halves have questions.
 
     Args:
-        scorer (`Scorer`): One of the two.
-        predictions (`Iterable[tuple[str, str]]`): Ids and texts.
-        questions (`Sequence[BenchmarkQuestion]`): The questions.
+        groups (`Mapping[str, float]`): Mean score of each half, 0 to 1.
 
     Returns:
-        `SetScores`: The number and what it is made of. If nothing is left it is 0, as the evaluators have it.
+        `float`: With two places.
+
+    Raises:
+        `ValueError`: If a half has no question: the evaluator's number is then 0, whatever was answered.
     """
-    answered = answered_questions(predictions, questions, missing="skip", unknown="skip")
-    return score_set(scorer, answered) if answered else SetScores(scorer.headline({}), {}, ())
-
-
-def by_type(scores: SetScores, answered: Sequence[tuple[str, BenchmarkQuestion]], half: str) -> dict[str, float]:
-    """Return the score of each question type in one half, 0 to 100 with two places; 0 for one without questions."""
-
-    def type_of(question: BenchmarkQuestion) -> str | None:
-        (name,) = reference_of(question, "question_type")
-        known = {"time": "time", "numerical": "num"}
-        return known.get(name.lower(), "string") if half_of(question) == half else None
-
-    return {name: round(mean * 100, 2) for name, mean in means_by(type_of, answered, scores.items).items()}
+    lacking = [half for half in HALVES if half not in groups]
+    if lacking:
+        raise ValueError(
+            f"InfoSeek's number is made of unseen questions and unseen entities; there is no {lacking[0]}. "
+            "Look at the splits, or take a larger part of the benchmark."
+        )
+    return final_score(groups)
 
 
 OFFICIAL = Scorer(
@@ -144,7 +137,7 @@ OFFICIAL = Scorer(
     extracts=False,
     score=lambda text, question: official_score(text, *reference_of(question, "answer_eval", "question_type")),
     group=half_of,
-    headline=final_score,
+    headline=number_of,
 )
 RELEASE = Scorer(
     name="release",
@@ -152,5 +145,5 @@ RELEASE = Scorer(
     extracts=True,
     score=lambda text, question: release_score(text, *reference_of(question, "answer_eval", "question_type")),
     group=half_of,
-    headline=final_score,
+    headline=number_of,
 )

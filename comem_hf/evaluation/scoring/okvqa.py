@@ -10,14 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from comem_hf.evaluation.benchmarks.question import BenchmarkQuestion
-from comem_hf.evaluation.scoring.sets.answered import answered_questions, reference_of
+from comem_hf.evaluation.scoring.sets.answered import reference_of
 from comem_hf.evaluation.scoring.sets.means import everything, percent, rounded_percent
 from comem_hf.evaluation.scoring.texts.given import text_of, texts_of
 from comem_hf.evaluation.scoring.texts.release_text import release_answer
 from comem_hf.evaluation.scoring.texts.vqa_text import vqa_normalized, vqa_trimmed
 
-from .scorer import Scorer, SetScores, score_set
+from .scorer import Scorer
 
 
 def official_score(prediction: str, answers: Sequence[str | Mapping[str, Any]]) -> float:
@@ -88,11 +87,6 @@ def release_score(prediction: str, stored: str) -> float:
     answer = release_answer(text_of(prediction, "prediction"))
     pieces = (piece.strip() for piece in stored.replace("[", "").replace("]", "").split("'"))
     return float(answer in texts_of(filter(None, pieces), "reference answer"))
-
-
-def official_set(predictions: Iterable[tuple[str, str]], questions: Sequence[BenchmarkQuestion]) -> SetScores:
-    """Score a predictions file as the official evaluator does, which refuses it if an id is missing or unknown."""
-    return score_set(OFFICIAL, answered_questions(predictions, questions, missing="refuse", unknown="refuse"))
 
 
 OFFICIAL = Scorer(

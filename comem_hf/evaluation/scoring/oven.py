@@ -4,12 +4,13 @@ Official: `run_bm25_query.py` and `oven_eval.py` of edchengg/oven_eval (commit e
 names of WenyiWU0111/CoMEM (commit 65de858).
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from functools import cache, lru_cache
 from pathlib import Path
 
 from comem_hf.evaluation.benchmarks.question import BenchmarkQuestion
 from comem_hf.evaluation.scoring.sets.answered import reference_of
-from comem_hf.evaluation.scoring.sets.means import harmonic_mean, means_by
+from comem_hf.evaluation.scoring.sets.means import harmonic_mean
 from comem_hf.evaluation.scoring.texts.given import text_of
 from comem_hf.evaluation.scoring.texts.release_text import release_answer
 from comem_hf.evaluation.scoring.title_search import TitleSearch
@@ -18,6 +19,7 @@ from .scorer import Scorer
 
 
 LONGEST_QUERY = 50  # of the release, in characters
+MOST_QUERIES = 2**16  # whose entities are kept: the answers of ten ways to the release's questions
 SETS = ("query", "entity")
 
 
@@ -139,41 +141,6 @@ def final_of(scores: Mapping[str, float]) -> float:
     return scores["final"]
 
 
-def scores_of_entities(
-    numbers: Callable[[Mapping[str, float]], dict[str, float]],
-    found: Mapping[str, Iterable[tuple[str, str | None]]],
-    questions: Mapping[str, Sequence[BenchmarkQuestion]],
-) -> dict[str, float]:
-    """Score files of entities that were found already, as both evaluators do: missing ones are left out.
-
-    Args:
-        numbers (`Callable`): [`official_scores`] or [`release_scores`].
-        found (`Mapping[str, Iterable[tuple[str, str]]]`): For `"query"` and `"entity"`: ids of questions, and the
-            Wikidata ids found; `None`, where nothing was found, is wrong.
-        questions (`Mapping[str, Sequence[BenchmarkQuestion]]`): For both, the questions.
-
-    Returns:
-        `dict[str, float]`: `query`, `entity` and `final`, as far as they are defined.
-
-    Raises:
-        `ValueError`: If there is an entity for an unknown question, or a half of a set that the numbers need is
-            missing.
-    """
-    groups = {}
-    for name in SETS:
-        known = {question.id: question for question in questions[name]}
-        answered, scores = [], []
-        for question_id, entity_id in found[name]:
-            if question_id not in known:
-                raise ValueError(f"There is a prediction for {question_id!r}, which OVEN's {name} set does not have.")
-            (right,) = reference_of(known[question_id], "entity_id")
-            answered.append((entity_id, known[question_id]))
-            scores.append(float(entity_id == right))
-        splits = means_by(lambda question: question.split, answered, scores)
-        groups |= {split if split.startswith(name) else f"{name}_{split}": mean for split, mean in splits.items()}
-    return numbers(groups)
-
-
 def scorers(titles: Path, vocabulary: Path) -> tuple[Scorer, Scorer]:
     """Return both scorers of OVEN, which share one search.
 
@@ -182,7 +149,8 @@ def scorers(titles: Path, vocabulary: Path) -> tuple[Scorer, Scorer]:
         vocabulary (`Path`): The vocabulary of BERT-base-uncased.
 
     Returns:
-        `tuple[Scorer, Scorer]`: The official one and the release's. The titles are read with the first answer.
+        `tuple[Scorer, Scorer]`: The official one and the release's. The titles are read with the first answer, and
+        each query is looked up once.
 
     Raises:
         `ValueError`: If a file is not there.
@@ -190,15 +158,19 @@ def scorers(titles: Path, vocabulary: Path) -> tuple[Scorer, Scorer]:
     for path, what in ((titles, "titles"), (vocabulary, "the vocabulary")):
         if not Path(path).is_file():
             raise ValueError(f"There is no file {path}, where OVEN's scorers expected {what}.")
-    opened: list[TitleSearch] = []
+
+    @cache
+    def opened() -> TitleSearch:
+        return TitleSearch(titles, vocabulary)
+
+    @lru_cache(MOST_QUERIES)  # ways often give the same answer
+    def found(query: str) -> str | None:
+        return found_entity(opened(), query)
 
     def scored(query_of: Callable[[str], str]) -> Callable[[str, BenchmarkQuestion], float]:
         def score(text: str, question: BenchmarkQuestion) -> float:
             (right,) = reference_of(question, "entity_id")
-            query = query_of(text)
-            if not opened:
-                opened.append(TitleSearch(titles, vocabulary))
-            return float(found_entity(opened[0], query) == right)
+            return float(found(query_of(text)) == right)
 
         return score
 

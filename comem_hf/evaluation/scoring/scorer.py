@@ -3,7 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from comem_hf.evaluation.benchmarks.question import BenchmarkQuestion
+from tqdm import tqdm
+
+from comem_hf.evaluation.benchmarks.question import Benchmark, BenchmarkQuestion
 from comem_hf.evaluation.scoring.sets.answered import Answered
 from comem_hf.evaluation.scoring.sets.means import means_by
 
@@ -51,7 +53,7 @@ class SetScores:
 
 
 def score_set(scorer: Scorer, answered: Sequence[Answered]) -> SetScores:
-    """Score answers, and the set of them.
+    """Score answers, and the set of them; a bar shows how far it is if that takes longer than two seconds.
 
     Args:
         scorer (`Scorer`): The scorer.
@@ -65,8 +67,33 @@ def score_set(scorer: Scorer, answered: Sequence[Answered]) -> SetScores:
         `ValueError`: If no question is left to score, a question has no reference, or the scorer's number is not
             defined for these groups.
     """
-    items = tuple(0.0 if text is None else scorer.score(text, question) for text, question in answered)
+    with tqdm(answered, desc=f"Scoring, {scorer.name} {scorer.metric}", delay=2, leave=False) as pairs:
+        items = tuple(0.0 if text is None else scorer.score(text, question) for text, question in pairs)
     groups = means_by(scorer.group, answered, items)
     if not groups:
         raise ValueError(f"There is no question left to score by {scorer.name} {scorer.metric}; a mean needs one.")
     return SetScores(scorer.headline(groups), groups, items)
+
+
+def check_number(scorer: Scorer, benchmark: Benchmark) -> None:
+    """Refuse questions from which a scorer makes no number, before they are asked.
+
+    Args:
+        scorer (`Scorer`): The scorer.
+        benchmark (`Benchmark`): The questions.
+
+    Raises:
+        `ValueError`: If the scorer leaves out all of them, or a group that its number needs has none.
+    """
+    groups = {scorer.group(question): 0.0 for question in benchmark.questions}
+    groups.pop(None, None)
+    name = f"{benchmark.name} ({benchmark.language})"
+    if not groups:
+        raise ValueError(
+            f"The scorer {scorer.name!r} ({scorer.metric}) leaves out all questions of {name} that were read "
+            f"({len(benchmark.questions)}): raise `limit`."
+        )
+    try:
+        scorer.headline(groups)
+    except ValueError as error:
+        raise ValueError(f"The questions of {name} that were read give no number: {error}") from error

@@ -34,6 +34,31 @@ def test_without_the_file_of_types_they_are_told_from_the_answers(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("limit", "numbers"),
+    [(1, [0]), (2, [0, 2]), (3, [0, 1, 2]), (4, [0, 1, 2, 3]), (5, [0, 1, 2, 3, 4]), (9, [0, 1, 2, 3, 4, 5])],
+)
+def test_a_limit_is_shared_by_both_halves_in_the_order_of_the_file(limit, numbers):
+    (benchmark,) = load_benchmark("infoseek", FORMATS / "infoseek", limit=limit)
+    assert [question.id for question in benchmark.questions] == [f"infoseek_val_0000000{each}" for each in numbers]
+
+
+def test_a_half_that_stands_behind_the_other_is_reached_and_no_further_line_is_read(tmp_path):
+    folder = copied("infoseek", tmp_path)
+    path = folder / "infoseek_val.jsonl"
+    lines = sorted(path.read_text().splitlines(), key=lambda line: "unseen_entity" in line)  # three of each
+    path.write_text("\n".join([*lines[:4], "no JSON", ""]))
+    (benchmark,) = load_benchmark("infoseek", folder, limit=2)
+    assert [question.split for question in benchmark.questions] == ["val_unseen_question", "val_unseen_entity"]
+
+
+def test_the_halves_of_each_language_share_its_limit():
+    found = load_benchmark("infoseek_multilingual", FORMATS / "infoseek_multilingual", limit=2)
+    splits = [[question.split for question in benchmark.questions] for benchmark in found]
+    both = ["val_unseen_question", "val_unseen_entity"]
+    assert splits == [both, both, both, ["val_unseen_question"], both]  # the Portuguese file has one half
+
+
+@pytest.mark.parametrize(
     ("answers", "kind"),
     [(["1931", "987"], "Time"), (["1931", "about 1931"], "String"), (["12"], "String"), (["20500"], "String")],
 )

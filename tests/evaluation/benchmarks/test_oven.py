@@ -22,6 +22,8 @@ def test_both_sets_are_read_with_entities_pictures_of_any_ending_and_titles():
         ("val_3k", None, ["entity_val_00000000", "entity_val_00000001", *(f"query_val_0000000{n}" for n in range(3))]),
         ("val", 3, ["entity_val_00000000", "entity_val_00000001", "query_val_00000000"]),
         ("val", 1, ["entity_val_00000000"]),
+        ("val", 4, [f"{name}_val_0000000{n}" for name in ("entity", "query") for n in range(2)]),
+        ("query_val", 3, [f"query_val_0000000{n}" for n in range(3)]),
         ("query_val", 2, ["query_val_00000000", "query_val_00000001"]),
         ("entity_train", None, ["entity_train_00000000"]),
     ],
@@ -74,3 +76,24 @@ def test_what_is_wrong_with_a_line_is_said_with_file_and_line(tmp_path, change, 
         load_benchmark("oven", folder)
     assert message in str(raised.value)
     assert "oven_query_val.jsonl', line 2" in str(raised.value)
+
+
+def test_a_limit_takes_seen_and_unseen_entities_of_each_set_where_one_stands_behind_the_other(tmp_path):
+    folder = copied("oven", tmp_path)
+    change_line(folder / "oven_query_val.jsonl", 2, lambda row: row.update(data_split="query_val_seen"))
+    (benchmark,) = load_benchmark("oven", folder, limit=4)
+    assert [question.id for question in benchmark.questions[2:]] == [
+        "oven_query_val_00000000",
+        "oven_query_val_00000002",
+    ]
+    assert {question.split for question in benchmark.questions} == {
+        *("entity_val_seen", "entity_val_unseen", "query_val_seen", "query_val_unseen"),
+    }
+
+
+def test_a_limit_of_a_split_without_halves_takes_the_first_questions(tmp_path):
+    folder = copied("oven", tmp_path)
+    path = folder / "oven_entity_train.jsonl"
+    path.write_text("".join(path.read_text().replace("00000000", f"0000000{number}") for number in range(5)))
+    (benchmark,) = load_benchmark("oven", folder, split="entity_train", limit=4)
+    assert [question.id[-1] for question in benchmark.questions] == ["0", "1", "2", "3"]

@@ -62,11 +62,6 @@ def test_nothing_but_the_ids_is_read_before_a_record_is_asked_for(monkeypatch):
     assert records["9000025"] == [] and read == [(0, 1, ["retrieval_info"])]
 
 
-def test_other_columns_of_a_record_can_be_had():
-    fields = load_records(RELEASE / "oven_record_base").fields("oven_query_val_00000000")
-    assert fields["question"] == "what crosses the water?" and fields["image"].startswith(b"\xff\xd8")
-
-
 def test_a_text_that_is_null_becomes_empty_and_a_missing_picture_none(tmp_path):
     info = [{"passage_content": None, "image": picture()}, {"passage_content": "x", "image": None}]
     write(tmp_path, ["1"], info)

@@ -5,7 +5,8 @@ import pytest
 
 from comem_hf.evaluation.report.contents import report_contents
 from comem_hf.evaluation.report.paper import load_published
-from tests.evaluation.report.conftest import extract
+from comem_hf.evaluation.report.table import render_markdown
+from tests.evaluation.report.conftest import RELEASE, extract
 
 
 ROW = {
@@ -38,10 +39,24 @@ def test_a_number_of_the_same_measurement_stands_beside_ours(beside):
         "way": "memory",
         "top_k": 3,
         "scorer": "release",
+        "metric": "exact match",
         "value": 71.5,
         "here": 80.0,
         "source": "a paper, table 2",
     }
+
+
+def test_of_several_numbers_of_a_scorer_the_one_of_the_same_metric_stands_beside(result, settings, tmp_path):
+    f1 = dataclasses.replace(RELEASE, metric="F1", headline=lambda means: 7.0)
+    several = dataclasses.replace(result, scorers=(*result.scorers, f1))
+    path = tmp_path / "published.json"
+    path.write_text(json.dumps([ROW, ROW | {"metric": "F1"}, ROW | {"metric": "exact match"}]))
+    contents = report_contents([several], settings, extract, load_published(path))
+    numbers = contents["benchmarks"][0]["published"]["numbers"]
+    assert [(row["metric"], row["here"]) for row in numbers] == [
+        *(("exact match", 80.0), ("F1", 7.0), ("exact match", 80.0)),
+    ]
+    assert "| memory, k = 3 | release, F1 | 71.50 | 7.00 |" in render_markdown(contents)
 
 
 def test_without_memory_a_number_of_the_backbone_compares(beside):
@@ -56,6 +71,7 @@ def test_without_memory_a_number_of_the_backbone_compares(beside):
         ({"model": "other"}, "the model other (here ann/memory)"),
         ({"protocol": "default"}, "the protocol 'default' (here 'release')"),
         ({"questions": 4708}, "4,708 questions (here 6)"),
+        ({"metric": "F1"}, "the scorer 'release' with the metric 'F1' (not among those here)"),
         ({"scorer": "judge"}, "the scorer 'judge' (not among those here)"),
         ({"top_k": 10}, "the way 'memory' with 10 items (not among those here)"),
     ],

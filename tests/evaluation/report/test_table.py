@@ -100,7 +100,7 @@ def test_published_numbers_stand_beside_ours(settings, result):
     row = PublishedNumber("made_up", "en", "release", 6, "release", "memory", "memory", 3, 71.5, "a paper, table 2")
     text = render_markdown(report_contents([result], settings, extract, [row]))
     assert "| way | scorer | published | here | source |" in text
-    assert "| memory, k = 3 | release | 71.50 | 80.00 | a paper, table 2 |" in text
+    assert "| memory, k = 3 | release, exact match | 71.50 | 80.00 | a paper, table 2 |" in text
 
 
 def test_questions_without_answers_are_reported_unscored(result, settings):

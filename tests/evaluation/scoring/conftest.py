@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,3 +15,13 @@ def asked() -> Callable[..., BenchmarkQuestion]:
         return BenchmarkQuestion(id, "q", None, reference or None, split=split, options=options)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def golden_scorers() -> Path:
+    return Path(__file__).parents[2] / "golden/benchmarks/scorers"
+
+
+@pytest.fixture(scope="session")
+def vocabulary(golden_scorers) -> Path:
+    return golden_scorers / "bert_base_uncased_vocab.txt"

@@ -1,26 +1,25 @@
 import pytest
 
-from comem_hf.evaluation.scoring import infoseek
+from comem_hf.evaluation.scoring import infoseek, score_set
 
 
 def test_the_number_is_the_harmonic_mean_of_the_rounded_halves():
     assert infoseek.final_score({"unseen_question": 1.0, "unseen_entity": 0.5}) == 66.67
-    assert infoseek.final_score({"unseen_question": 1.0}) == 0
+    assert infoseek.final_score({"unseen_question": 1.0}) == 0  # as the evaluator has it
 
 
 @pytest.mark.parametrize("scorer", [infoseek.OFFICIAL, infoseek.RELEASE])
-def test_a_predictions_file_goes_by_its_lines(asked, scorer):
+@pytest.mark.parametrize(
+    "splits, lacking",
+    [(["val_unseen_question"], "unseen_entity"), (["train", "val_unseen_entity"], "unseen_question")],
+)
+def test_a_half_without_questions_is_refused_and_no_score_of_zero(asked, scorer, splits, lacking):
     reference = {"answer_eval": ["London"], "question_type": "String"}
-    questions = [asked(split, split=split, **reference) for split in ("val_unseen_question", "val_unseen_entity", "x")]
-    pairs = [
-        ("val_unseen_question", "london"),
-        ("val_unseen_entity", "london"),
-        ("val_unseen_entity", "rome"),
-        ("y", ""),
-    ]
-    scores = infoseek.predictions_set(scorer, pairs, questions)
-    assert (scores.score, scores.groups) == (66.67, {"unseen_question": 1.0, "unseen_entity": 0.5})
-    assert infoseek.predictions_set(scorer, [], questions).score == 0
+    answered = [("london", asked(split, split=split, **reference)) for split in splits]
+    with pytest.raises(ValueError, match=f"unseen questions and unseen entities; there is no {lacking}"):
+        score_set(scorer, answered)
+    answered.append(("london", asked("other", split=f"val_{lacking}", **reference)))
+    assert score_set(scorer, answered).score == 100
 
 
 @pytest.mark.parametrize("answer_eval", [[], {}, [{"wikidata": 1}], [{"range": [1]}], [{"range": ["a", 2]}], None])

@@ -1,6 +1,7 @@
 import pytest
 
 from comem_hf.evaluation.scoring import oven
+from comem_hf.evaluation.scoring.title_search import TitleSearch
 
 
 SPLITS = {"query_val_seen": 0.5, "query_val_unseen": 0.25, "entity_val_seen": 0.2, "entity_val_unseen": 0.1}
@@ -32,8 +33,14 @@ def test_one_set_alone_has_its_score_and_no_final_one(numbers):
         oven.final_of(scores)
 
 
-def test_an_entity_for_an_unknown_question_is_named(asked):
-    known = {name: [asked("a", split=f"{name}_val_seen", entity_id="Q1")] for name in oven.SETS}
-    found = {"query": [("a", "Q1")], "entity": [("b", "Q1")]}
-    with pytest.raises(ValueError, match="'b', which OVEN's entity set does not have"):
-        oven.scores_of_entities(oven.release_scores, found, known)
+def test_an_answer_that_was_looked_up_is_not_looked_up_again(asked, golden_scorers, vocabulary, monkeypatch):
+    queries = []
+    search = TitleSearch.search
+    monkeypatch.setattr(TitleSearch, "search", lambda self, query: queries.append(query) or search(self, query))
+    official, release = oven.scorers(golden_scorers / "oven_corpus.jsonl", vocabulary)
+    right, wrong = asked(entity_id="Q900000"), asked(entity_id="Q1")
+    for _ in range(2):
+        assert [official.score("golden gate bridge", each) for each in (right, wrong)] == [1, 0]
+        assert release.score(r"\boxed{Golden Gate Bridge}", right) == 1
+        assert official.score("zzz 你", right) == 0
+    assert queries == ["golden gate bridge", "zzz 你"]

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from comem_hf.evaluation.benchmarks.question import Benchmark
-from comem_hf.evaluation.scoring import extract_answer, score_set, scorers_of
+from comem_hf.evaluation.scoring import check_number, extract_answer, score_set, scorers_of
 
 
 GOLDEN = Path(__file__).parents[2] / "golden/benchmarks/scorers"
@@ -40,7 +40,10 @@ CASES = [
 
 def scorers(name: str):
     titles = GOLDEN / "oven_corpus.jsonl" if name == "oven" else None
-    return scorers_of(Benchmark(name, "en", (), titles=titles), vocabulary=GOLDEN / "bert_base_uncased_vocab.txt")
+    official, *_, release = scorers_of(
+        Benchmark(name, "en", (), titles=titles), vocabulary=GOLDEN / "bert_base_uncased_vocab.txt"
+    )
+    return official, release
 
 
 @pytest.mark.parametrize(("name", "reference", "text", "scores"), CASES)
@@ -69,13 +72,47 @@ def test_an_empty_prediction_may_be_right_by_quirks_and_no_prediction_never_is(a
     official, release = scorers("infoseek")
     question = asked(split="val_unseen_question", answer_eval=["Paris"], question_type="String")
     assert release.score("", question) == 1  # the release's normalizer empties "Paris"
-    assert score_set(release, [(None, question)]).items == (0,)
+    entity = asked(split="val_unseen_entity", answer_eval=["Paris"], question_type="String")
+    assert score_set(release, [(None, question), ("", entity)]).items == (0, 1)
 
 
 def test_a_set_without_questions_has_no_number():
     for scorer in scorers("viquae"):
         with pytest.raises(ValueError, match="no question left"):
             score_set(scorer, [])
+
+
+def test_viquaes_own_evaluator_gives_f1_beside_the_exact_match(asked):
+    found = [(scorer.name, scorer.metric) for scorer in scorers_of(Benchmark("viquae", "en", ()))]
+    assert found == [("official", "exact match"), ("official", "F1"), ("release", "exact match")]
+    f1 = scorers_of(Benchmark("viquae", "en", ()))[1]
+    assert f1.score("london", asked(answer=["London Bridge"])) == pytest.approx(2 / 3)
+
+
+def test_multiple_choice_is_a_setting_of_aokvqa_alone(asked):
+    (scorer,) = scorers_of(Benchmark("aokvqa", "en", ()), multiple_choice=True)
+    assert (scorer.metric, scorer.score("b", asked(choices=["x", "y"], correct_choice_idx=1))) == (
+        "multiple choice accuracy",
+        1,
+    )
+    with pytest.raises(ValueError, match="multiple-choice setting is of 'aokvqa', not of 'okvqa'"):
+        scorers_of(Benchmark("okvqa", "en", ()), multiple_choice=True)
+
+
+def test_questions_that_are_all_left_out_give_no_number(asked):
+    hard = Benchmark("aokvqa", "en", (asked(direct_answers=["x"], difficult_direct_answer=True),))
+    official, release = scorers("aokvqa")
+    check_number(release, hard)
+    with pytest.raises(ValueError, match=r"leaves out all questions of aokvqa \(en\) that were read \(1\): raise"):
+        check_number(official, hard)
+    with pytest.raises(ValueError, match="no question left to score"):
+        official.headline({})
+
+
+def test_questions_of_one_half_give_no_number(asked):
+    half = Benchmark("infoseek", "en", (asked(split="val_unseen_entity", answer_eval=["x"], question_type="String"),))
+    with pytest.raises(ValueError, match=r"infoseek \(en\) that were read give no number: .* no unseen_question"):
+        check_number(scorers("infoseek")[0], half)
 
 
 def test_an_unknown_benchmark_and_missing_files_are_named(tmp_path):

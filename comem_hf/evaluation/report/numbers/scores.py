@@ -7,7 +7,7 @@ import numpy as np
 
 from comem_hf.evaluation.asking.prediction import Answers
 from comem_hf.evaluation.benchmarks.question import Benchmark, BenchmarkQuestion
-from comem_hf.evaluation.scoring.scorer import Scorer
+from comem_hf.evaluation.scoring.scorer import Scorer, check_number, score_set
 
 
 Extract = Callable[[str, BenchmarkQuestion], str]
@@ -78,8 +78,8 @@ def score_answers(benchmark: Benchmark, answers: Answers, scorer: Scorer, extrac
         `Scores`: The scores. A question that could not be asked counts as answered wrong.
 
     Raises:
-        ValueError: If a question has no reference, the scorer leaves out all questions, or it gives a score that is
-            not between 0 and 1.
+        ValueError: If a question has no reference, the scorer makes no number of these questions, or it gives a score
+            that is not between 0 and 1.
     """
     name = f"{benchmark.name} ({benchmark.language})"
     unknown = next((question.id for question in benchmark.questions if question.reference is None), None)
@@ -88,29 +88,27 @@ def score_answers(benchmark: Benchmark, answers: Answers, scorer: Scorer, extrac
             f"{name} can be answered, not scored: question {unknown!r} has no reference answer, as in a test split. "
             "Score a split with answers, or send the predictions to the benchmark's own server."
         )
+    check_number(scorer, benchmark)
     groups = Groups.of(benchmark.questions, scorer.group)
-    if not groups.names:
-        raise ValueError(f"The scorer {scorer.name!r} ({scorer.metric}) leaves out all questions of {name}.")
-    values = np.zeros(len(benchmark.questions))
-    unextractable = 0
-    for number, (question, prediction) in enumerate(zip(benchmark.questions, answers.predictions, strict=True)):
-        if prediction.problem or groups.members[number] == LEFT_OUT:
-            continue
-        text = prediction.prediction
-        if not scorer.extracts:
-            text = extract(text, question)
-            unextractable += not text
-        value = scorer.score(text, question)
+    answered, unextractable = [], 0
+    for question, prediction, member in zip(benchmark.questions, answers.predictions, groups.members, strict=True):
+        text = None
+        if not prediction.problem and member != LEFT_OUT:
+            text = prediction.prediction if scorer.extracts else extract(prediction.prediction, question)
+            unextractable += not text and not scorer.extracts
+        answered.append((text, question))
+    scored = score_set(scorer, answered)
+    for question, value in zip(benchmark.questions, scored.items, strict=True):
         if not 0 <= value <= 1:
             raise ValueError(
                 f"The scorer {scorer.name!r} ({scorer.metric}) must give scores from 0 to 1, got {value!r} for "
                 f"question {question.id!r} of {name}."
             )
-        values[number] = value
-    # Plain sums in the order of the questions: what the evaluators do, whose numbers are rounded from them.
-    means = {
-        group: sum(values[groups.members == index].tolist()) / size
-        for index, (group, size) in enumerate(zip(groups.names, groups.sizes().tolist(), strict=True))
-    }
-    headline = float(scorer.headline(means))
-    return Scores(scorer, values, groups, means, headline, None if scorer.extracts else unextractable)
+    return Scores(
+        scorer=scorer,
+        values=np.array(scored.items, dtype=np.float64),
+        groups=groups,
+        means=dict(scored.groups),
+        headline=float(scored.score),
+        unextractable=None if scorer.extracts else unextractable,
+    )

@@ -33,7 +33,9 @@ def means_by(
 
 
 def percent(groups: Mapping[str, float]) -> float:
-    """Return the mean of the only group on a scale from 0 to 100."""
+    """Return the mean of the only group on a scale from 0 to 100; a `ValueError` if no question is left in it."""
+    if not groups:
+        raise ValueError("There is no question left to score; a mean needs one.")
     (mean,) = groups.values()
     return mean * 100
 

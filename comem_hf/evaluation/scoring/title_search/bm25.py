@@ -6,6 +6,7 @@ the same operations in the same order, come from arrays of the texts that have a
 """
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -88,11 +89,22 @@ class Bm25Index:
             `np.ndarray`: Of shape (texts,), float64.
         """
         scores = np.zeros(self.count if rows is None else len(rows))
+        left = Counter(filter(self.knows, query))
+        gains: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        # A word that comes again is added again in its turn: in another order, sums differ in their last bits.
         for word in filter(self.knows, query):
-            having, frequency = self.rows[self.holders(word)], self.frequencies[self.holders(word)].astype(np.int64)
-            gain = self.idf[word] * (frequency * (K1 + 1) / (frequency + self.penalties[self.lengths[having]]))
-            scores[having if rows is None else np.searchsorted(rows, having)] += gain
+            places, gain = gains.pop(word, None) or self._gains(word, rows)
+            scores[places] += gain
+            left[word] -= 1
+            if left[word]:
+                gains[word] = places, gain
         return scores
+
+    def _gains(self, word: int, rows: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """The places among `rows`, or of all texts, of those that have a word, and what it adds to their scores."""
+        having, frequency = self.rows[self.holders(word)], self.frequencies[self.holders(word)].astype(np.int64)
+        gain = self.idf[word] * (frequency * (K1 + 1) / (frequency + self.penalties[self.lengths[having]]))
+        return (having if rows is None else np.searchsorted(rows, having)), gain
 
     def best(self, query: Sequence[int], count: int = 1) -> list[Ranked]:
         """Return the texts with the highest scores.

@@ -25,6 +25,13 @@ def test_a_scorer_that_extracts_gets_the_whole_text_and_leaves_questions_out(res
     assert scores.unextractable is None
 
 
+def test_what_is_left_out_or_was_not_asked_is_not_scored(result):
+    scored = []
+    scorer = dataclasses.replace(RELEASE, score=lambda text, question: scored.append(question.id) or 1.0)
+    scores = score_answers(result.benchmark, result.answers[0], scorer, extract)
+    assert scored == ["q0", "q1", "q2", "q4"] and scores.values.tolist() == [1, 1, 1, 0, 1, 0]
+
+
 def test_a_group_without_a_right_answer_is_the_scorers_affair(result):
     wrong = dataclasses.replace(result.answers[0], predictions=result.answers[0].predictions[::-1])
     assert score_answers(result.benchmark, wrong, OFFICIAL, extract).headline == 0

@@ -18,11 +18,20 @@ def test_scores_are_those_of_rank_bm25_to_the_last_bit(words, count):
         texts = [random.integers(0, words, random.integers(0, 6)).tolist() for _ in range(count)] + [[0]]
         theirs, ours = rank_bm25.BM25Okapi(texts), index_of(texts)
         for query in (random.integers(0, words + 2, random.integers(0, 5)).tolist() for _ in range(5)):
+            query += query[:2] * int(random.integers(0, 4))  # words that come again, other ones in between
             scores = theirs.get_scores(query)
             assert (ours.scores(query) == scores).all()
             ranked = ours.best(query, 3)
             assert [hit.row for hit in ranked] == sorted(range(len(texts)), key=lambda row: (-scores[row], row))[:3]
             assert [hit.tied for hit in ranked] == [(scores == scores[hit.row]).sum() > 1 for hit in ranked]
+
+
+def test_the_share_of_a_word_is_computed_once_however_often_it_comes(monkeypatch):
+    computed = []
+    gains = Bm25Index._gains
+    monkeypatch.setattr(Bm25Index, "_gains", lambda self, word, rows: computed.append(word) or gains(self, word, rows))
+    index_of([[0, 1], [1], [2], [3]]).scores([0, 1, 0, 7, 0, 1])
+    assert computed == [0, 1]
 
 
 def test_a_text_without_the_word_may_beat_one_that_has_a_word_of_negative_weight():
