@@ -43,9 +43,9 @@ def answer_all(
     model, processor = load_model(choice.model, choice.reader, takes_items=choice.bank is not None)
     if not model.config.num_memory_tokens:
         say(WITHOUT_ENCODER)
-    top_k = choice.top_k or (min(TOP_K, model.config.max_items or TOP_K),)
-    source_of, items = _source(choice, benchmarks, model, processor, protocol, max(top_k))
-    if source_of is None:
+    make_source, items, most = _source(choice, benchmarks, model, processor, protocol)
+    top_k = choice.top_k or (min(TOP_K, most, model.config.max_items or TOP_K),)
+    if make_source is None:
         say("Without `--bank` or `--records`, the model is asked without items alone.")
     for own in scorers:
         if "unscored" in own:
@@ -57,7 +57,7 @@ def answer_all(
         choice.output,
         protocol,
         _depends_on(settings, model, benchmarks, choice) if processes.index == 0 else {},
-        source_of,
+        None if make_source is None else partial(make_source, max(top_k)),
         top_k,
         choice.batch_size,
         choice.max_new_tokens,
@@ -79,9 +79,9 @@ def answer_all(
 
 
 def _source(
-    choice: Choice, benchmarks: "Sequence[Benchmark]", model, processor, protocol: "Protocol", depth: int
-) -> "tuple[Callable[[Benchmark], ItemSource] | None, dict[str, Any]]":
-    """Where the items of each benchmark come from, and what is recorded of that."""
+    choice: Choice, benchmarks: "Sequence[Benchmark]", model, processor, protocol: "Protocol"
+) -> "tuple[Callable[[int, Benchmark], ItemSource] | None, dict[str, Any], int]":
+    """What gives so many items of a benchmark, what is recorded of that, and the most items that there are."""
     from comem_hf.commands.common.loading import open_bank
     from comem_hf.evaluation.asking.digests import digest_of_bank
     from comem_hf.evaluation.asking.items import BankItems, RecordedItems
@@ -90,24 +90,28 @@ def _source(
 
     if choice.records is not None:
         records = {name: load_records(records_of(name, choice)) for name in {each.name for each in benchmarks}}
-        for benchmark in benchmarks:
-            _check_records(records[benchmark.name], benchmark, depth)
+        most = min(_items_on_record(records[benchmark.name], benchmark) for benchmark in benchmarks)
+        _check_depth(choice, most, "that questions have on record")
         recorded = {"records": public_name(str(choice.records))}
-        return lambda benchmark: RecordedItems(records[benchmark.name], depth, processor, protocol), recorded
+        return lambda depth, each: RecordedItems(records[each.name], depth, processor, protocol), recorded, most
     if choice.bank is None and choice.model is not None:
-        return None, {}
+        return None, {}, TOP_K
     bank = open_bank(choice.bank)
     if model.config.num_memory_tokens:
         bank.attach(model, processor)
-    if depth > len(bank):
-        raise ValueError(f"`--top-k` {depth} is more than the {len(bank)} items of the bank.")
+    _check_depth(choice, len(bank), "of the bank")
     recorded = {
         "name": public_name(choice.bank or "embedded"),
         "items": len(bank),
         "digest": digest_of_bank(bank),
         "embedder": dict(bank.config.embedder),
     }
-    return lambda benchmark: BankItems(bank, depth), recorded
+    return lambda depth, each: BankItems(bank, depth), recorded, len(bank)
+
+
+def _check_depth(choice: Choice, most: int, what: str) -> None:
+    if choice.top_k and max(choice.top_k) > most:
+        raise ValueError(f"`--top-k` {max(choice.top_k)} is more than the {most} items {what}.")
 
 
 def records_of(name: str, choice: Choice) -> Path:
@@ -123,17 +127,15 @@ def records_of(name: str, choice: Choice) -> Path:
     raise ValueError(f"`--records` {str(choice.records)!r} has no folder {stored!r} with the items of {name}.")
 
 
-def _check_records(records, benchmark: "Benchmark", depth: int) -> None:
+def _items_on_record(records, benchmark: "Benchmark") -> int:
+    """How many items the first question has that is in the records."""
     known = next((question.id for question in benchmark.questions if question.id in records), None)
     if known is None:
         raise ValueError(
             f"The records have items for no question of {benchmark.name} ({benchmark.language}), such as "
             f"{benchmark.questions[0].id!r}; they are of questions such as {next(iter(records), None)!r}."
         )
-    if depth > len(records[known]):
-        raise ValueError(
-            f"`--top-k` {depth} is more than the {len(records[known])} items that {known!r} has on record."
-        )
+    return len(records[known])
 
 
 def _depends_on(

@@ -33,11 +33,12 @@ def load_questions(choice: Choice) -> "list[Benchmark]":
             loaded += load_benchmark(name, folder, split=choice.split, languages=languages or None, limit=choice.limit)
             if choice.predictions is None and not any(each.picture for each in loaded[-1].questions):
                 raise ValueError(
-                    f"No picture of {name} was found in {str(folder)!r}; docs/how-to/benchmarks.md says where they are."
+                    f"No picture of {name} was found in {str(folder)!r}; docs/how-to/benchmarks.md says where to put "
+                    "them."
                 )
     if not loaded:
         known = sorted({language for name in names for language in languages_of(name)})
-        raise ValueError(f"`--language` must be among {known}, got {list(choice.languages)}.")
+        raise ValueError(f"`--language` must be among {known} here, got {list(choice.languages)}.")
     return loaded
 
 

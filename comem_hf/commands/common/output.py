@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -57,6 +57,22 @@ def print_json(result: Any) -> None:
 def on_terminal() -> bool:
     """Whether standard output is a terminal."""
     return sys.stdout.isatty()
+
+
+def nothing_found(bank, picture, min_score: float, where: Mapping[str, object] | None = None) -> str:
+    """Say that no item has the least probability, and which one is nearest, for who has chosen it too high.
+
+    Args:
+        bank (`MemoryBank`): The bank.
+        picture (`PIL.Image.Image`): The picture that was searched for.
+        min_score (`float`): The least probability.
+        where (`Mapping[str, object]`, *optional*): What was searched among.
+    """
+    from comem_hf.answering import NOTHING_FOUND
+
+    hits = bank.search(image=picture, k=1, where=where)
+    nearest = [f"The nearest is {_one_line(hit.item.id)}, with {hit.probability:.2f}." for hit in hits]
+    return " ".join([NOTHING_FOUND.format(min_score), *nearest])
 
 
 def hit_rows(hits) -> list[tuple]:

@@ -43,7 +43,6 @@ def ask(
         raise ValueError("The question is empty.")
 
     from comem_hf.answering import (
-        NOTHING_FOUND,
         WITHOUT_BANK,
         WITHOUT_ENCODER,
         generate_answers,
@@ -57,6 +56,7 @@ def ask(
         HIT_COLUMNS,
         hit_rows,
         hits_for_json,
+        nothing_found,
         on_terminal,
         print_json,
         print_table,
@@ -92,7 +92,7 @@ def ask(
         with watch.step("retrieve"):
             hits = memory.search(image=picture, k=top_k, **least)
         if least and not hits:
-            typer.echo(NOTHING_FOUND.format(min_score), err=True)
+            typer.echo(nothing_found(memory, picture, min_score), err=True)
         elif question is None and not json and not explain:
             print_table("memory", HIT_COLUMNS, hit_rows(hits))
     elif not by_text:

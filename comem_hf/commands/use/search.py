@@ -42,9 +42,15 @@ def search(
     Only what probably is the same thing:
         comem search --image flag.png --min-score 0.5
     """
-    from comem_hf.answering import NOTHING_FOUND
     from comem_hf.commands.common.loading import load_model, open_bank
-    from comem_hf.commands.common.output import HIT_COLUMNS, hit_rows, hits_for_json, print_json, print_table
+    from comem_hf.commands.common.output import (
+        HIT_COLUMNS,
+        hit_rows,
+        hits_for_json,
+        nothing_found,
+        print_json,
+        print_table,
+    )
     from comem_hf.modeling.memory_item import FOUND_BY_PICTURE
 
     if image is None and text is None:
@@ -58,7 +64,7 @@ def search(
     options = {"text_weight": text_weight, "where": conditions, "min_score": min_score}
     hits = opened.search(image=image, text=text, k=top_k, **options)
     if min_score is not None and not hits:
-        typer.echo(NOTHING_FOUND.format(min_score), err=True)
+        typer.echo(nothing_found(opened, image, min_score, conditions), err=True)
     if json:
         print_json(hits_for_json(hits))
     elif hits or min_score is None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import os
 import subprocess
 import sys
@@ -133,9 +134,10 @@ def test_min_score_leaves_out_what_probably_is_another_thing_and_says_when_nothi
     assert (code, error) == (0, "") and line.split("\t")[4] == "2" and float(line.split("\t")[3]) >= 0.5
     (hit,) = json.loads(comem(*arguments, picture, "--json")[1])
     assert hit["id"] == "2" and 0.5 <= hit["probability"] <= 1
-    sentence = "Nothing found: no item of the bank shows the same thing with a probability of at least 0.5.\n"
-    assert comem(*arguments, tmp_path / "unknown.png") == (0, "", sentence)
-    assert comem(*arguments, tmp_path / "unknown.png", "--json") == (0, "[]\n", sentence)
+    sentence = "Nothing found: no item of the bank shows the same thing with a probability of at least 0.5."
+    for more, output in (([], ""), (["--json"], "[]\n")):
+        code, found, error = comem(*arguments, tmp_path / "unknown.png", *more)
+        assert (code, found) == (0, output) and re.fullmatch(f"{sentence} The nearest is .+, with 0.[0-4].\n", error)
     code, output, error = comem("search", bank_folder, "--model", model_folder, "--image", picture, "--min-score", 0.5)
     assert (code, output) == (2, "") and error.endswith("that needs at least 8 items, and it has 4.\n")
     assert comem(*arguments[:-2], "1.5", "--image", picture)[0] == 2

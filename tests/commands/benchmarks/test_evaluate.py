@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from comem_hf.evaluation.benchmarks import BENCHMARKS
+from tests.conftest import make_image
 
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "benchmarks"
@@ -28,7 +29,7 @@ def evaluate(comem, model_folder, bank_folder, tmp_path):
 
     def run(*arguments, model=model_folder, bank=bank_folder):
         asked = ["--model", model, "--max-new-tokens", 3] if model else []
-        return comem("evaluate", *arguments, *common, *asked, *(["--bank", bank] if bank else []))
+        return comem("evaluate", *common, *arguments, *asked, *(["--bank", bank] if bank else []))
 
     return run
 
@@ -104,10 +105,10 @@ def test_predictions_of_other_code_are_scored(evaluate):
 
 def test_choices_in_a_okvqas_own_form_are_scored_when_that_is_asked_for(evaluate, tmp_path):
     file = ("--predictions", DATA / "aokvqa" / "predictions_val.json")
-    assert "direct answer accuracy" in report_of(evaluate("aokvqa", *file, bank=None), tmp_path)
-    text = report_of(evaluate("aokvqa", *file, "--multiple-choice", bank=None), tmp_path)
+    assert "direct answer accuracy" in report_of(evaluate("aokvqa", *file, model=None, bank=None), tmp_path)
+    text = report_of(evaluate("aokvqa", *file, "--multiple-choice", model=None, bank=None), tmp_path)
     assert "official, multiple choice accuracy" in text and "direct answer" not in text
-    assert "--multiple-choice --max-new-tokens 3" in text
+    assert "--multiple-choice --output" in text
 
 
 def test_questions_that_are_all_left_out_are_refused_with_the_way_out(comem, tmp_path):
@@ -141,13 +142,13 @@ def test_two_processes_give_the_predictions_of_one(evaluate, model_folder, bank_
         (["okvqa", "--way", "oracle"], "`ways` must be among .*got 'oracle'"),
         (["okvqa", "--records", DATA], "`--bank` or `--records`, not both"),
         (["okvqa", "--questions", "q.jsonl"], "`--questions` are asked without a benchmark"),
-        (["okvqa", "--language", "es"], "`--language` of okvqa must be among"),
+        (["okvqa", "--language", "es"], "`--language` must be among .*en.* here"),
         (["okvqa", "--split", "dev"], "`split` of 'okvqa' must be one of"),
         (["okvqa", "mrag", "--predictions", "x.jsonl"], "`--predictions` are of one benchmark"),
         (["cvqa", "--predictions", DATA / "comem_release/predictions/cvqa_qwen2.5_baseline.jsonl"], "of one language"),
         (
             ["viquae", "--predictions", DATA / "comem_release/predictions/okvqa_qwen2.5_baseline.jsonl"],
-            "no question of",
+            "no question here of",
         ),
         (["okvqa", "--predictions", "x.jsonl", "--top-k", 2], "`--top-k` has no effect beside `--predictions`"),
         (["okvqa", "--published", "missing.json"], "Cannot read published numbers"),
@@ -178,10 +179,24 @@ def test_benchmarks_need_data_and_a_folder_and_options_of_benchmarks_need_one(co
     assert code == 2 and "`--top-k` may be given several times for benchmarks only" in errors
 
 
-def test_a_folder_of_another_run_is_refused(evaluate):
-    assert evaluate("okvqa", "--way", "no memory", "--limit", 2)[0] == 0
-    code, _, errors = evaluate("okvqa", "--way", "no memory", "--limit", 3)
-    assert code == 2 and "holds predictions of another run: `further` was" in errors
+def test_a_run_grows_and_a_folder_of_another_run_is_refused(evaluate, tmp_path):
+    assert evaluate("okvqa", "--way", "no_memory", "--limit", 2)[0] == 0
+    code, output, errors = evaluate("OK-VQA", "--way", "No-Memory", "--way", "rag", "--top-k", 1)
+    assert code == 0 and len(output.splitlines()) == 2, errors
+    code, output, errors = evaluate("viquae", "okvqa", "--way", "memory", "--top-k", 2)
+    assert code == 0 and "Not in this report" not in errors
+    report = json.loads((tmp_path / "run" / "report.json").read_text(encoding="utf-8"))
+    ways = {each["name"]: [(way["way"], way["top_k"]) for way in each["ways"]] for each in report["benchmarks"]}
+    assert ways == {"viquae": [("memory", 2)], "okvqa": [("no memory", 0), ("RAG", 1), ("memory", 2)]}
+    code, _, errors = evaluate("viquae", "--way", "memory", "--top-k", 2)
+    assert code == 0 and "Not in this report, because the command does not name them: okvqa (en)." in errors
+
+    assert "`--predictions` would replace" in evaluate("okvqa", "--predictions", "x", model=None, bank=None)[2]
+    assert "of more questions than are asked now" in evaluate("okvqa", "--way", "no memory", "--limit", 2)[2]
+    code, _, errors = evaluate("okvqa", "--protocol", "release")
+    assert (
+        code == 2 and "holds predictions of another run: `protocol` was 'equal' there and is 'release' now" in errors
+    )
 
 
 def test_another_bank_of_the_same_name_is_another_run(evaluate, comem, model_folder, items_file, tmp_path):
@@ -193,11 +208,16 @@ def test_another_bank_of_the_same_name_is_another_run(evaluate, comem, model_fol
     (items_file.parent / "changed.jsonl").write_text(changed)
     assert comem("build-bank", items_file.parent / "changed.jsonl", *build[2:], "--overwrite")[0] == 0
     code, _, errors = evaluate(*ask, bank=tmp_path / "bank")
-    assert code == 2 and "holds predictions of another run: `bank` was" in errors
+    assert code == 2 and "holds predictions of another run: `bank digest` was" in errors
 
 
 def test_a_split_without_answers_is_answered_and_not_scored(evaluate, tmp_path):
-    code, output, errors = evaluate("aokvqa", "--split", "test", "--way", "no memory")
+    (tmp_path / "data" / "coco" / "test2017").mkdir(parents=True)
+    make_image().save(tmp_path / "data" / "coco" / "test2017" / "000000000100.jpg")
+    shutil.copy(DATA / "aokvqa" / "aokvqa_v1p0_test.json", tmp_path / "data")
+    ask = ["aokvqa", "--split", "test", "--way", "no memory"]
+    assert "No picture of aokvqa was found" in evaluate(*ask)[2]
+    code, output, errors = evaluate(*ask, "--data", tmp_path / "data")
     assert code == 0, errors
     assert output.split("\t")[:2] == ["aokvqa (en), 1 questions", "no memory"]
     assert "not scored" in (tmp_path / "run" / "report.md").read_text(encoding="utf-8")
