@@ -281,6 +281,7 @@ def _of_other_code(benchmarks, choice: Choice, scorers) -> "tuple[list[Benchmark
     """Predictions of a file, by whatever code, in place of our own."""
     from comem_hf.evaluation.asking.prediction import Answers, Prediction
     from comem_hf.evaluation.records import load_predictions
+    from comem_hf.evaluation.report.model_index import OF_OTHER_CODE
     from comem_hf.evaluation.report.result import BenchmarkResult, ReportSettings
     from comem_hf.modeling.local_paths_comem import public_name
 
@@ -309,7 +310,7 @@ def _of_other_code(benchmarks, choice: Choice, scorers) -> "tuple[list[Benchmark
         backbone=None,
         memory_fingerprint=None,
         bank={},
-        protocol="of other code",
+        protocol=OF_OTHER_CODE,
         sampling={},
         versions={},
         device="",

@@ -9,7 +9,7 @@ from tests.evaluation.report.conftest import extract
 
 
 ROW = {
-    "benchmark": "made_up",
+    "benchmark": "okvqa",
     "language": "en",
     "scorer": "release",
     "questions": 6,
@@ -27,7 +27,10 @@ def beside(result, settings, tmp_path):
     def beside(*rows: dict) -> dict:
         path = tmp_path / "published.json"
         path.write_text(json.dumps(rows))
-        return report_contents([result], settings, extract, load_published(path))["benchmarks"][0]["published"]
+        named = dataclasses.replace(result.benchmark, name="okvqa")
+        return report_contents(
+            [dataclasses.replace(result, benchmark=named)], settings, extract, load_published(path)
+        )["benchmarks"][0]["published"]
 
     return beside
 
