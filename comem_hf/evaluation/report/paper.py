@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from comem_hf.cards.generated import counted
 from comem_hf.evaluation.asking.prediction import WAYS
 from comem_hf.evaluation.benchmarks import BENCHMARKS
 
@@ -173,7 +174,7 @@ def _differences(row: PublishedNumber, benchmark: dict[str, Any], settings: Repo
     if row.protocol != settings.protocol:
         found.append(f"the protocol {row.protocol!r} (here {settings.protocol!r})")
     if row.questions != benchmark["questions"]:
-        found.append(f"{row.questions:,} questions (here {benchmark['questions']:,})")
+        found.append(f"{counted(row.questions, 'question')} (here {benchmark['questions']:,})")
     if row.scorer not in scorers:
         found.append(f"the scorer {row.scorer!r} (not among those here)")
     if (row.way, row.top_k) not in ways:

@@ -24,12 +24,12 @@ ROW = {
 
 @pytest.fixture
 def beside(result, settings, tmp_path):
-    def beside(*rows: dict) -> dict:
+    def beside(*rows: dict, **changes) -> dict:
         path = tmp_path / "published.json"
         path.write_text(json.dumps(rows))
         named = dataclasses.replace(result.benchmark, name="okvqa")
         return report_contents(
-            [dataclasses.replace(result, benchmark=named)], settings, extract, load_published(path)
+            [dataclasses.replace(result, benchmark=named, **changes)], settings, extract, load_published(path)
         )["benchmarks"][0]["published"]
 
     return beside
@@ -59,13 +59,24 @@ def test_without_memory_a_number_of_the_backbone_compares(beside):
         ({"model": "other"}, "the model other (here ann/memory)"),
         ({"protocol": "default"}, "the protocol 'default' (here 'release')"),
         ({"questions": 4708}, "4,708 questions (here 6)"),
-        ({"scorer": "judge"}, "the scorer 'judge' (not among those here)"),
         ({"top_k": 10}, "the way 'memory' with 10 items (not among those here)"),
     ],
 )
-def test_otherwise_one_sentence_says_why_not(beside, change, words):
-    found = beside(ROW | change, ROW | {"questions": 1, "scorer": "judge", "protocol": "x"})
-    assert found == {"numbers": [], "reason": f"Not comparable with a paper, table 2, which has {words}."}
+def test_each_number_that_differs_has_a_sentence_that_says_how_whether_or_not_others_compare(beside, change, words):
+    found = beside(ROW, ROW | change, ROW | {"questions": 1, "protocol": "x"})
+    assert [number["here"] for number in found["numbers"]] == [80.0] and found["reason"] == ""
+    items = change.get("top_k", 3)
+    assert found["different"] == [
+        f"Not comparable with 71.50 (memory, k = {items}, release) of a paper, table 2, which has {words}.",
+        "Not comparable with 71.50 (memory, k = 3, release) of a paper, table 2, which has the protocol 'x' (here "
+        "'release'); 1 question (here 6).",
+    ]
+
+
+def test_nothing_compares_where_nothing_was_asked(beside, result):
+    nothing = [dataclasses.replace(each, problem="no picture") for each in result.answers[0].predictions]
+    answers = (dataclasses.replace(result.answers[0], predictions=tuple(nothing)),)
+    assert beside(ROW, answers=answers)["reason"].endswith("no question could be asked.")
 
 
 def test_a_benchmark_without_published_numbers_says_so(beside, result, settings):
@@ -90,6 +101,9 @@ def test_the_number_of_questions_of_the_release_is_told(result, settings):
             "`questions` of published number 2 of .* a whole number, got '6'",
         ),
         (json.dumps([ROW | {"top_k": True}]), "`top_k` of published number 1 of .* must be a whole number, got True"),
+        (json.dumps([ROW | {"benchmark": "vqa"}]), "`benchmark` of published number 1 .* \\['infoseek', .*got 'vqa'"),
+        (json.dumps([ROW | {"way": "rag"}]), "`way` of .* one of \\['no memory', 'RAG', 'memory'\\], got 'rag'"),
+        (json.dumps([ROW | {"scorer": "judge"}]), "`scorer` of .* \\['official', 'release'\\], got 'judge'"),
         (json.dumps([ROW | {"value": 0.715e4}]), "`value` of published number 1 of .* from 0 to 100, got 7150.0"),
     ],
 )
