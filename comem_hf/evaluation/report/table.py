@@ -29,9 +29,9 @@ def render_markdown(contents: dict[str, Any], plots: Sequence[str] = ()) -> str:
         f"{intervals['resamples']:,} bootstrap resamples of the questions within each group of a scorer; all ways are "
         "measured on the same resamples, so that the differences are paired. An interval without width means that all "
         "answers of a group scored the same, not that the score is certain. A question that could not be asked counts "
-        "as answered wrong. Prompt positions are the mean of the questions that were asked, with picture tokens and "
-        "memory vectors. The overview has the first number of each scorer; what it measures, and further numbers, "
-        "stand in the table of the benchmark.",
+        "as answered wrong; a way in which none could be asked has no score. Prompt positions are the mean of the "
+        "questions that were asked, with picture tokens and memory vectors. The overview has the first number of each "
+        "scorer; what it measures, and further numbers, stand in the table of the benchmark.",
         "## Overview",
         _table((*_OVERVIEW, "problems"), _overview(contents, intervals=True)),
         *(f"![{name.removesuffix('.png').replace('_', ' ')}]({name})" for name in plots),
