@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .generated import one_line
+from .generated import counted, one_line
 
 
 if TYPE_CHECKING:
@@ -83,9 +83,10 @@ class BenchmarkResults:
             EvalResult(
                 task_type="visual-question-answering",
                 dataset_type=row["benchmark"],
-                dataset_name=f"{row['benchmark']} ({row['language']}), {row['questions']} questions",
+                dataset_name=f"{row['benchmark']} ({row['language']}), {counted(row['questions'], 'question')}",
                 dataset_config=row["language"],
                 dataset_revision=row["sha256"],
+                dataset_args={"protocol": self.protocol, "command": self.command},
                 metric_type=re.sub(r"\W+", "_", row["metric"].lower()).strip("_"),
                 metric_name=f"{row['metric']}, {row['scorer']} scorer, {way_title(row['way'], row['top_k'])}",
                 metric_value=round(row["score"], 2),
@@ -93,9 +94,7 @@ class BenchmarkResults:
                     "way": row["way"],
                     "top_k": row["top_k"],
                     "scorer": row["scorer"],
-                    "protocol": self.protocol,
                     "interval": [round(row["low"], 2), round(row["high"], 2)],
-                    "command": self.command,
                 },
             )
             for row in self.rows
@@ -105,7 +104,7 @@ class BenchmarkResults:
         """The scores as rows of a card's table: benchmark, way, scorer, score with its interval, prompt positions."""
         return [
             [
-                f"{row['benchmark']} ({row['language']}), {row['questions']:,} questions",
+                f"{row['benchmark']} ({row['language']}), {counted(row['questions'], 'question')}",
                 way_title(row["way"], row["top_k"]),
                 f"{row['scorer']}, {row['metric']}",
                 f"{row['score']:.2f} [{row['low']:.1f}, {row['high']:.1f}]",

@@ -27,6 +27,11 @@ def _checksum(text: str) -> str:
     return hashlib.sha256(" ".join(text.split()).encode()).hexdigest()  # line endings may change on the way
 
 
+def counted(count: int, noun: str) -> str:
+    """A number with its noun: "1 question", "5,046 questions"."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def one_line(value: object) -> str:
     """A value as text for a cell of a table."""
     return " ".join(str(value).replace("|", "\\|").split())

@@ -68,6 +68,8 @@ def render_model_card(
         results = Results.load(folder / RESULTS_NAME)
     if benchmarks is None and (folder / BENCHMARKS_NAME).is_file():
         benchmarks = BenchmarkResults.load(folder / BENCHMARKS_NAME)
+    if benchmarks is not None and not benchmarks.rows:  # answered, not scored
+        benchmarks = None
     fingerprint = memory_fingerprint or config.memory_fingerprint
     measured = [each for each in (results, benchmarks) if each is not None]
     for each in measured:

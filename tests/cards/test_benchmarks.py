@@ -39,6 +39,15 @@ def test_benchmarks_beside_a_model_are_on_its_card(folder):
     row = "| okvqa (en), 5,046 questions | memory, k = 10 | official, VQA accuracy | 45.68 [44.1, 47.0] | 390 |"
     assert row in text and "protocol: release." in text
     assert "Measured by `comem evaluate --benchmark okvqa`." in text and "No evaluation came" not in text
+    assert text.count("comem evaluate --benchmark okvqa") == 2  # once in the metadata, however many scores there are
+    assert "## Results\n\nBenchmarks, from 0 to 100" in text
+
+
+def test_a_file_without_scores_puts_nothing_on_the_card(folder, record):
+    (folder / "benchmarks.json").write_text(json.dumps(record | {"results": []}))
+    text = render_model_card(folder, "ann/model")
+    check_card(text, "card")
+    assert "Benchmarks, from 0 to 100" not in text and "No evaluation came with these files" in text
 
 
 def test_benchmarks_of_another_model_are_refused(folder, record):

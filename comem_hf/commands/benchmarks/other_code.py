@@ -23,6 +23,7 @@ def of_other_code(
     """
     from comem_hf.evaluation.asking.prediction import Answers, Prediction
     from comem_hf.evaluation.records import load_predictions
+    from comem_hf.evaluation.report.model_index import OF_OTHER_CODE
     from comem_hf.evaluation.report.result import BenchmarkResult, ReportSettings
     from comem_hf.modeling.local_paths_comem import public_name
 
@@ -52,7 +53,7 @@ def of_other_code(
         backbone=None,
         memory_fingerprint=None,
         bank={},
-        protocol="of other code",
+        protocol=OF_OTHER_CODE,
         sampling={},
         versions={},
         device="",

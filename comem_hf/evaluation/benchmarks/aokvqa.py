@@ -24,14 +24,15 @@ def read_aokvqa(source: Any, split: str, languages: Sequence[str] | None, limit:
     name = f"aokvqa_v1p0_{split}.json"
     path = file_of([source], name) if isinstance(source, Path) else None
     if path is not None:
-        rows, files = _of_json(source, path, split), (path,)
+        rows, files, notes = _of_json(source, path, split), (path,), ()
     else:
         names = ["validation", "val"] if split == "val" else [split]
         table = table_of(source, names)
         if table is None:
             raise no_table(source, names, f" and no {name}")
         answers = ["correct_choice_idx", "direct_answers", "difficult_direct_answer"]
-        rows, files = table.rows(["question_id", "question", "choices"], answers), table.files
+        rows = table.rows(["question_id", "question", "choices"], answers)
+        files, notes = table.files, table.notes
     ids, questions = UniqueIds("question_id"), []
     for row, picture in rows:
         if len(questions) == limit:
@@ -46,7 +47,7 @@ def read_aokvqa(source: Any, split: str, languages: Sequence[str] | None, limit:
                 options=tuple(choices),
             )
         )
-    return [Benchmark("aokvqa", "en", tuple(questions), files)]
+    return [Benchmark("aokvqa", "en", tuple(questions), files, notes=notes)]
 
 
 def _of_json(folder: Path, path: Path, split: str) -> Iterator[tuple[Row, Path | PictureInTable | None]]:

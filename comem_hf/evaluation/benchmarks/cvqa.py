@@ -51,7 +51,9 @@ def read_cvqa(source: Any, split: str, languages: Sequence[str] | None, limit: i
     if missing and len(missing) < len(found):
         logger.warning(f"There are no questions of the languages {missing} in CVQA's table: they are left out.")
     found = {language: tuple(questions) for language, questions in found.items() if questions}
-    return [Benchmark("cvqa", language, questions, table.files) for language, questions in found.items()]
+    return [
+        Benchmark("cvqa", language, questions, table.files, notes=table.notes) for language, questions in found.items()
+    ]
 
 
 def _question(question_id: str, row: Row, subset: str, language: str, picture: Any) -> BenchmarkQuestion:

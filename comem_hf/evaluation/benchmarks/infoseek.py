@@ -76,16 +76,16 @@ def _read(name: str, language: str, path: Path, split: str, places: list[Path], 
         rows.append((ids.take(row), row))
     types_file = file_of(places, f"infoseek_{split}_qtype.jsonl")
     types = _types(types_file) if types_file else None
+    notes = ()
     if types is None and rows and split != "test":
-        logger.warning(
-            f"{str(places[0])!r} has no infoseek_{split}_qtype.jsonl: question types are told from the answers."
-        )
+        notes = (f"There is no infoseek_{split}_qtype.jsonl: question types are told from the answers.",)
+        logger.warning(f"{str(places[0])!r}: {notes[0]}")
     pictures = oven_pictures(places, (row.filled("image_id") for _, row in rows))
     questions = tuple(
         _question(question_id, row, split, language, pictures.get(row.fields["image_id"]), types, types_file)
         for question_id, row in rows
     )
-    return Benchmark(name, language, questions, (path, types_file) if types_file else (path,))
+    return Benchmark(name, language, questions, (path, types_file) if types_file else (path,), notes=notes)
 
 
 def _first(rows: Iterator[Row], split: str, limit: int | None) -> Iterator[Row]:

@@ -44,7 +44,7 @@ def read_mrag(source: Any, split: str, languages: Sequence[str] | None, limit: i
                 kind=row.filled("scenario"),
             )
         )
-    return [Benchmark("mrag", "en", tuple(questions), table.files)]
+    return [Benchmark("mrag", "en", tuple(questions), table.files, notes=table.notes)]
 
 
 def _reference(row: Row) -> dict[str, str]:

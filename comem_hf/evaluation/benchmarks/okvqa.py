@@ -41,7 +41,7 @@ def read_okvqa(source: Any, split: str, languages: Sequence[str] | None, limit: 
         kind = row.text("question_type")
         reference = {"answers": row.texts("answers"), "question_type": kind}
         questions.append(BenchmarkQuestion(ids.take(row), row.filled("question"), picture, reference, kind=kind))
-    return [Benchmark("okvqa", "en", tuple(questions), table.files)]
+    return [Benchmark("okvqa", "en", tuple(questions), table.files, notes=table.notes)]
 
 
 def _read_json(folder: Path, path: Path, year: str, limit: int | None) -> Benchmark:
@@ -52,8 +52,10 @@ def _read_json(folder: Path, path: Path, year: str, limit: int | None) -> Benchm
         rows.append((ids.take(row), row))
     annotations_file = folder / f"mscoco_{year}_annotations.json"
     annotations = _annotations(annotations_file) if annotations_file.is_file() else None
+    notes = ()
     if annotations is None:
-        logger.warning(f"There is no {str(annotations_file)!r}: the questions can be answered, but not scored.")
+        notes = (f"There is no {annotations_file.name}: the questions can be answered, but not scored.",)
+        logger.warning(f"{str(folder)!r}: {notes[0]}")
     questions = []
     for question_id, row in rows:
         reference, kind = None, ""
@@ -67,7 +69,7 @@ def _read_json(folder: Path, path: Path, year: str, limit: int | None) -> Benchm
         picture = named_picture([folder / year, folder], f"COCO_{year}_{row.whole('image_id'):012d}.jpg")
         questions.append(BenchmarkQuestion(question_id, row.filled("question"), picture, reference, kind=kind))
     files = (path,) if annotations is None else (path, annotations_file)
-    return Benchmark("okvqa", "en", tuple(questions), files)
+    return Benchmark("okvqa", "en", tuple(questions), files, notes=notes)
 
 
 def _annotations(path: Path) -> dict[str, tuple[list[dict], str]]:

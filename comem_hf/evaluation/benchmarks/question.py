@@ -50,6 +50,8 @@ class Benchmark:
         questions (`tuple[BenchmarkQuestion, ...]`): The questions, in the order of the file; their ids are unique.
         files (`tuple[Path, ...]`): The files that they were read from; their digests are recorded with results.
         titles (`Path`, *optional*): The file of Wikipedia titles that OVEN's scorers search.
+        notes (`tuple[str, ...]`, *optional*): What a reader of its scores has to know of these files, such as missing
+            ones; sentences without paths, which reports print.
     """
 
     name: str
@@ -57,3 +59,4 @@ class Benchmark:
     questions: tuple[BenchmarkQuestion, ...]
     files: tuple[Path, ...] = field(default=())
     titles: Path | None = None
+    notes: tuple[str, ...] = ()

@@ -25,7 +25,7 @@ def read_viquae(source: Any, split: str, languages: Sequence[str] | None, limit:
             "ViQuAE's data set holds no pictures, only their names: pass the folder that has `images` in it, and the "
             f"data set as {split}.jsonl, as Parquet, or as `save_to_disk` writes it."
         )
-    rows, files = _rows(source, split)
+    rows, files, notes = _rows(source, split)
     beside = source.absolute().parent
     rooms = [source / "images", beside / "images", beside / "viquae_images/images"]
     ids, questions = UniqueIds("id"), []
@@ -35,17 +35,17 @@ def read_viquae(source: Any, split: str, languages: Sequence[str] | None, limit:
         picture = named_picture(rooms, row.text("image"))
         reference = {"answer": _aliases(row)}
         questions.append(BenchmarkQuestion(ids.take(row), row.filled("input"), picture, reference))
-    return [Benchmark("viquae", "en", tuple(questions), files)]
+    return [Benchmark("viquae", "en", tuple(questions), files, notes=notes)]
 
 
-def _rows(folder: Path, split: str) -> tuple[Iterator[Row], tuple[Path, ...]]:
+def _rows(folder: Path, split: str) -> tuple[Iterator[Row], tuple[Path, ...], tuple[str, ...]]:
     path = file_of([folder], f"{split}.jsonl")
     if path is not None:
-        return json_lines(path), (path,)
+        return json_lines(path), (path,), ()
     table = table_of(folder, [split], picture=None)
     if table is None:
         raise no_table(folder, [split], f" and no {split}.jsonl")
-    return (row for row, _ in table.rows(["id", "image", "input", "output"])), table.files
+    return (row for row, _ in table.rows(["id", "image", "input", "output"])), table.files, table.notes
 
 
 def _aliases(row: Row) -> list[str]:

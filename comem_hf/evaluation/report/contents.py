@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from comem_hf.evaluation.asking.digests import digest_of_file
-from comem_hf.evaluation.asking.prediction import Answers
+from comem_hf.evaluation.asking.prediction import WAYS, Answers
 from comem_hf.evaluation.benchmarks.question import BenchmarkQuestion
 from comem_hf.evaluation.report.numbers.intervals import (
     LEVEL,
@@ -27,6 +27,7 @@ from .result import BenchmarkResult, ReportSettings
 FORMAT = 1
 _DIGITS = 4  # of numbers from 0 to 100
 _PARTS = ("split", "kind")
+_MEASURED = ("score", "low", "high", "mean", "unextractable")
 
 
 def report_contents(
@@ -45,7 +46,7 @@ def report_contents(
 
     Returns:
         `dict`: Lists, dictionaries, texts and numbers: written to JSON and read again, it is the same. Scores and
-        differences are on a scale from 0 to 100.
+        differences are on a scale from 0 to 100; they are `None` for a way in which no question could be asked.
 
     Raises:
         ValueError: If nothing was measured, answers cannot be scored, or a data file is gone.
@@ -82,18 +83,22 @@ def _benchmark(
         parts = {part: _by(part, benchmark.questions, scorer, values) for part in _PARTS}
         for number, (way, scores) in enumerate(zip(ways, scored, strict=True)):
             by_part = {f"by_{part}": [row[number] for row in rows] for part, rows in parts.items()}
-            way["scores"].append(_score(scores, Interval.of(resampled[:, number])) | by_part)
+            score = _score(scores, Interval.of(resampled[:, number])) | by_part
+            way["scores"].append(score if way["asked"] else _unmeasured(score))
         columns = {(way["way"], way["top_k"]): number for number, way in enumerate(ways)}
         for difference in differences:
             of = columns[difference["way"], difference["top_k"]]
             to = columns[difference["minus"]["way"], difference["minus"]["top_k"]]
             interval = Interval.of(resampled[:, of] - resampled[:, to])
-            value = scored[of].headline - scored[to].headline
-            difference["scores"].append(_named(scorer) | {"difference": _round(value)} | _ends(interval))
+            numbers = {"difference": _round(scored[of].headline - scored[to].headline)} | _ends(interval)
+            if not (ways[of]["asked"] and ways[to]["asked"]):
+                numbers = dict.fromkeys(numbers)
+            difference["scores"].append(_named(scorer) | numbers)
     found = {
         "name": benchmark.name,
         "language": benchmark.language,
         "questions": len(benchmark.questions),
+        "notes": list(benchmark.notes),
         "files": [_file(path) for path in (*benchmark.files, *filter(None, [benchmark.titles]))],
         "ways": ways,
         "differences": differences if result.scorers else [],
@@ -103,15 +108,33 @@ def _benchmark(
 
 
 def _way(answers: Answers) -> dict[str, Any]:
-    asked = [prediction.positions for prediction in answers.predictions if not prediction.problem]
+    asked = [prediction for prediction in answers.predictions if not prediction.problem]
+    known = asked if answers.way in WAYS else []  # what other code gave its model is not known
     problems = [{"id": each.id, "problem": each.problem} for each in answers.predictions if each.problem]
     return {
         "way": answers.way,
         "top_k": answers.top_k,
         "asked": len(asked),
         "problems": problems,
-        "positions": round(sum(asked) / len(asked), 1) if asked else None,
+        "positions": _mean([prediction.positions for prediction in known]),
+        "items": _mean([len(prediction.items) for prediction in known]),
         "scores": [],
+    }
+
+
+def _mean(counts: list[int]) -> float | None:
+    return round(sum(counts) / len(counts), 1) if counts else None
+
+
+def _unmeasured(score: dict[str, Any]) -> dict[str, Any]:
+    """The score of a way in which no question could be asked: all are counted wrong, but nothing was measured."""
+    return {
+        name: [_unmeasured(part) for part in value]
+        if isinstance(value, list)
+        else None
+        if name in _MEASURED
+        else value
+        for name, value in score.items()
     }
 
 

@@ -6,6 +6,19 @@ from typing import Any
 from comem_hf.cards.benchmarks import BenchmarkResults
 
 
+OF_OTHER_CODE = "of other code"
+"""Name of the protocol of predictions whose model, and way of asking it, are not known."""
+
+
+def fits_a_card(contents: dict[str, Any]) -> bool:
+    """Whether a report has scores of a known model, which its card may show.
+
+    Args:
+        contents (`dict`): What [`report_contents`] gave, or `report.json` holds.
+    """
+    return contents["settings"]["protocol"] != OF_OTHER_CODE and bool(benchmarks_record(contents)["results"])
+
+
 def benchmarks_record(contents: dict[str, Any]) -> dict[str, Any]:
     """Return what `benchmarks.json` holds; [`BenchmarkResults`] reads it for the card of a model.
 
@@ -31,6 +44,7 @@ def benchmarks_record(contents: dict[str, Any]) -> dict[str, Any]:
             for benchmark in contents["benchmarks"]
             for way in benchmark["ways"]
             for score in way["scores"]
+            if score["score"] is not None
         ],
     }
 

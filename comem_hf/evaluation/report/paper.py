@@ -11,7 +11,12 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from .result import ReportSettings
+from comem_hf.cards.generated import counted
+from comem_hf.evaluation.asking.prediction import WAYS
+from comem_hf.evaluation.benchmarks import BENCHMARKS
+
+from .cells import SCORERS
+from .result import ReportSettings, way_title
 
 
 PAPER = "https://arxiv.org/abs/2505.17670"
@@ -72,7 +77,8 @@ def load_published(path: Path) -> tuple[PublishedNumber, ...]:
         path (`Path`): The file.
 
     Raises:
-        ValueError: If the file cannot be read, or an entry lacks a field, has another one or one of another type.
+        ValueError: If the file cannot be read, or an entry lacks a field, has another one or one of another type, or
+            names no benchmark, scorer or way of this package.
     """
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
@@ -95,6 +101,11 @@ def _number(entry: Any, what: str) -> PublishedNumber:
         if not isinstance(entry[name], kind) or isinstance(entry[name], bool):
             wanted = {str: "a text", int: "a whole number"}.get(kind, "a number")
             raise ValueError(f"`{name}` of {what[0].lower() + what[1:]} must be {wanted}, got {entry[name]!r}.")
+    for name, known in (("benchmark", BENCHMARKS), ("scorer", SCORERS), ("way", WAYS)):
+        if entry[name] not in known:
+            raise ValueError(
+                f"`{name}` of {what[0].lower() + what[1:]} must be one of {list(known)}, got {entry[name]!r}."
+            )
     if not 0 <= entry["value"] <= 100:
         raise ValueError(f"`value` of {what[0].lower() + what[1:]} must be from 0 to 100, got {entry['value']!r}.")
     return PublishedNumber(**entry)
@@ -103,7 +114,7 @@ def _number(entry: Any, what: str) -> PublishedNumber:
 def stand_beside(
     benchmark: dict[str, Any], settings: ReportSettings, published: Sequence[PublishedNumber]
 ) -> dict[str, Any]:
-    """Find the published numbers that measure the same as ours, or say why there are none.
+    """Find the published numbers that measure the same as ours, and say of the others what differs.
 
     Args:
         benchmark (`dict`): A benchmark of the report, as in `report.json`.
@@ -112,12 +123,17 @@ def stand_beside(
         published (`Sequence[PublishedNumber]`): Published numbers.
 
     Returns:
-        `dict`: `{"numbers": [{"way", "top_k", "scorer", "metric", "value", "here", "source"}], "reason": str}`; the
-        reason is empty if there are numbers.
+        `dict`: `{"numbers": [{"way", "top_k", "scorer", "metric", "value", "here", "source"}], "different": list[str],
+        "reason": str}`; a sentence for each number that differs, and why there is nothing to compare, if so.
     """
     known = [row for row in published if (row.benchmark, row.language) == (benchmark["name"], benchmark["language"])]
     if not known:
-        return {"numbers": [], "reason": _nothing_known(benchmark, bool(published))}
+        return {"numbers": [], "different": [], "reason": _nothing_known(benchmark, bool(published))}
+    asked = [way for way in benchmark["ways"] if way["asked"]]
+    if not asked:
+        reason = "No published number stands beside these: no question could be asked."
+        return {"numbers": [], "different": [], "reason": reason}
+    benchmark = {**benchmark, "ways": asked}
     differences = [_differences(row, benchmark, settings) for row in known]
     numbers = [
         {
@@ -132,11 +148,13 @@ def stand_beside(
         for row, different in zip(known, differences, strict=True)
         if not different
     ]
-    if numbers:
-        return {"numbers": numbers, "reason": ""}
-    nearest = min(range(len(known)), key=lambda number: len(differences[number]))
-    words = "; ".join(differences[nearest])
-    return {"numbers": [], "reason": f"Not comparable with {known[nearest].source}, which has {words}."}
+    sentences = [
+        f"Not comparable with {row.value:.2f} ({way_title(row.way, row.top_k)}, {row.scorer}) of {row.source}, "
+        f"which has {'; '.join(different)}."
+        for row, different in zip(known, differences, strict=True)
+        if different
+    ]
+    return {"numbers": numbers, "different": sentences, "reason": ""}
 
 
 def _here(row: PublishedNumber, benchmark: dict[str, Any]) -> dict[str, Any]:
@@ -171,7 +189,7 @@ def _differences(row: PublishedNumber, benchmark: dict[str, Any], settings: Repo
     if row.protocol != settings.protocol:
         found.append(f"the protocol {row.protocol!r} (here {settings.protocol!r})")
     if row.questions != benchmark["questions"]:
-        found.append(f"{row.questions:,} questions (here {benchmark['questions']:,})")
+        found.append(f"{counted(row.questions, 'question')} (here {benchmark['questions']:,})")
     if not any(_same_measure(row, score) for score in scores):
         measure = f"the scorer {row.scorer!r}" + (f" with the metric {row.metric!r}" if row.metric else "")
         found.append(f"{measure} (not among those here)")

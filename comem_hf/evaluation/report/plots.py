@@ -66,8 +66,8 @@ def plot_by_positions(contents: dict[str, Any], path: Path) -> None:
 
 
 def plotted(contents: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the benchmarks that have scores to plot."""
-    return [benchmark for benchmark in contents["benchmarks"] if benchmark["ways"][0]["scores"]]
+    """Return the benchmarks that have scores to plot, of ways whose prompts are known."""
+    return [benchmark for benchmark in contents["benchmarks"] if any(map(_has_point, benchmark["ways"]))]
 
 
 def _draw(contents: dict[str, Any], path: Path, draw: Callable, label: str) -> None:
@@ -108,6 +108,7 @@ def _limits(low: float, high: float) -> tuple[float, float]:
     """Ends of the score axis: not far outside of 0 to 100, nor so close that equal scores stand on noise."""
     spare = max(0.0, _LEAST_SPAN - (high - low)) / 2
     low, high = low - spare, min(high + spare, 103.0)
+    high = max(high, _LEAST_SPAN)  # where all scores are 0, half of the span lies below it
     return max(low, -0.03 * high), high
 
 
@@ -141,9 +142,6 @@ def _by_positions(axes, series: dict[str, list[dict[str, Any]]]) -> dict[str, An
 
     drawn, counts, positions = {}, {}, []
     for way, points in series.items():
-        points = [point for point in points if point["positions"]]
-        if not points:
-            continue
         positions += [point["positions"] for point in points]
         drawn[way] = axes.errorbar([p["positions"] for p in points], _scores(points), _bars(points), **_look(way))
         counts[way] = ", ".join(f"{point['items']:,}" for point in points if point["items"])
@@ -162,10 +160,14 @@ def _by_positions(axes, series: dict[str, list[dict[str, Any]]]) -> dict[str, An
     return drawn
 
 
+def _has_point(way: dict[str, Any]) -> bool:
+    return bool(way["scores"]) and way["positions"] is not None
+
+
 def _series(benchmark: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
     """For each way its points, by number of items."""
     series: dict[str, list] = {}
-    for way in sorted(benchmark["ways"], key=lambda way: way["top_k"]):
+    for way in sorted(filter(_has_point, benchmark["ways"]), key=lambda way: way["top_k"]):
         score = shown_score(way["scores"])
         point = {"items": way["top_k"], "positions": way["positions"]}
         series.setdefault(way["way"], []).append(point | {key: score[key] for key in ("score", "low", "high")})

@@ -10,13 +10,14 @@ from comem_hf.evaluation.report.numbers.scores import Extract
 from comem_hf.files.whole_file import write_durably
 
 from .contents import report_contents
-from .model_index import benchmarks_record, model_index
+from .model_index import benchmarks_record, fits_a_card, model_index
 from .paper import PublishedNumber
 from .plots import plot_by_items, plot_by_positions, plotted, require_matplotlib
 from .result import BenchmarkResult, ReportSettings
 from .table import render_markdown
 
 
+MODEL_INDEX_NAME = "model-index.yaml"
 PLOTS = {"score_by_items.png": plot_by_items, "score_by_positions.png": plot_by_positions}
 
 
@@ -30,15 +31,17 @@ def write_report(
 ) -> dict[str, Any]:
     """Score the answers, and write the report.
 
-    Files: `report.md`, `report.json` (all settings, and all that the other files show), `score_by_items.png` and
-    `score_by_positions.png` (if anything was scored), `model-index.yaml`, `benchmarks.json` (for the folder of the
-    model: `comem push` puts it on the card) and `run.json` (dates and times). The same answers and settings give the
-    same bytes of all but `run.json`, however often the run was interrupted. Each file is written whole or not at all.
+    Files: `report.md`, `report.json` (all settings, and all that the other files show), `run.json` (dates and times),
+    and, if answers of a known model were scored, `score_by_items.png`, `score_by_positions.png`, `model-index.yaml`
+    and `benchmarks.json` (for the folder of the model: `comem push` puts it on the card). The same answers and
+    settings give the same bytes of all but `run.json`, however often the run was interrupted. Each file is written
+    whole or not at all.
 
     Args:
         results (`Sequence[BenchmarkResult]`): The answers to each benchmark, in the order of the report.
         settings (`ReportSettings`): The settings that they were made with.
-        folder (`Path`): Folder of the report; made if it does not exist. Files of an earlier report are replaced.
+        folder (`Path`): Folder of the report; made if it does not exist. Files of an earlier report are replaced,
+            and those that this report does not have are deleted.
         extract (`Callable[[str, BenchmarkQuestion], str]`): Finds the answer in a model's text, for scorers that do
             not; an empty text if there is none.
         published (`Sequence[PublishedNumber]`, *optional*): Published numbers, from [`load_published`].
@@ -56,17 +59,20 @@ def write_report(
     texts = {
         "report.json": _json(contents),
         "report.md": render_markdown(contents, list(plots)),
-        "model-index.yaml": model_index(contents),
-        BENCHMARKS_NAME: _json(benchmarks_record(contents)),
         "run.json": _json(dict(settings.run)),
     }
+    if fits_a_card(contents):
+        texts |= {MODEL_INDEX_NAME: model_index(contents), BENCHMARKS_NAME: _json(benchmarks_record(contents))}
+    # Without a report beside it, `benchmarks.json` is what somebody put there for the card of a model.
+    earlier = [*PLOTS, MODEL_INDEX_NAME, BENCHMARKS_NAME] if (folder / "report.json").is_file() else []
     folder.mkdir(parents=True, exist_ok=True)
     for name, plot in plots.items():
         write_durably(folder / name, lambda path, plot=plot: plot(contents, path))
     for name, text in texts.items():
         write_durably(folder / name, lambda path, text=text: path.write_text(text, encoding="utf-8", newline="\n"))
-    for name in PLOTS.keys() - plots.keys():  # of an earlier report, whose scores are no longer those
-        (folder / name).unlink(missing_ok=True)
+    for name in earlier:
+        if name not in plots and name not in texts:
+            (folder / name).unlink(missing_ok=True)
     return contents
 
 

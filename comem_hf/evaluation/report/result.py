@@ -75,7 +75,7 @@ class ReportSettings:
         memory_fingerprint (`str`, *optional*): Fingerprint of its memory encoder; `None` if it has none.
         bank (`Mapping[str, Any]`): The memory bank: its name, the number of its items, the embedder, its fingerprint.
         protocol (`str`): Name of the protocol: the prompts, pictures and order of items that were used, such as
-            `"release"`.
+            `"release"`; [`OF_OTHER_CODE`] for predictions of other code.
         sampling (`Mapping[str, Any]`): Settings of the generation.
         versions (`Mapping[str, str]`): Versions of the packages, by name.
         device (`str`): The device and the floating-point type, such as `"cpu, float32"`.

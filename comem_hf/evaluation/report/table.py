@@ -5,13 +5,15 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from comem_hf.cards.benchmarks import way_title
-from comem_hf.cards.generated import one_line
+from comem_hf.cards.generated import counted, one_line
 
+from .cells import SCORERS, difference_cell, mean_cell, overview_scores, positions_cell, score_cell
 from .result import shown_score
 
 
 MOST_PARTS = 12  # columns of a break-down that a page still shows; beyond, it is in the JSON alone
 MOST_PROBLEMS = 10
+MOST_DIFFERENT = 6  # published numbers that do not compare
 
 
 def render_markdown(contents: dict[str, Any], plots: Sequence[str] = ()) -> str:
@@ -28,8 +30,11 @@ def render_markdown(contents: dict[str, Any], plots: Sequence[str] = ()) -> str:
         f"{intervals['resamples']:,} bootstrap resamples of the questions within each group of a scorer; all ways are "
         "measured on the same resamples, so that the differences are paired. An interval without width means that all "
         "answers of a group scored the same, not that the score is certain. A question that could not be asked counts "
-        "as answered wrong. Prompt positions are the mean of the questions that were asked, with picture tokens and "
-        "memory vectors.",
+        "as answered wrong; a way in which none could be asked has no score. Prompt positions are the mean of the "
+        "questions that were asked, with picture tokens and memory vectors. The overview has the first number of each "
+        "scorer; what it measures, and further numbers, stand in the table of the benchmark.",
+        "## Overview",
+        _table((*_OVERVIEW, "problems"), _overview(contents, intervals=True)),
         *(f"![{name.removesuffix('.png').replace('_', ' ')}]({name})" for name in plots),
     ]
     for benchmark in contents["benchmarks"]:
@@ -39,24 +44,35 @@ def render_markdown(contents: dict[str, Any], plots: Sequence[str] = ()) -> str:
 
 
 def summary_tables(contents: dict[str, Any]) -> list[tuple[str, list[str], list[list[str]]]]:
-    """Return title, names of columns and rows of the table of each benchmark, for a terminal.
+    """Return title, names of columns and rows of the tables for a terminal: one, of all benchmarks and ways.
+
+    It is at most 80 columns wide with the paper's benchmarks; all else is in the report.
 
     Args:
         contents (`dict`): As for [`render_markdown`].
     """
-    return [
-        (
-            _title(benchmark),
-            ["way", *map(_column, benchmark["ways"][0]["scores"]), *_PLAIN_COLUMNS],
-            list(map(_row, benchmark["ways"])),
-        )
-        for benchmark in contents["benchmarks"]
-    ]
+    rows = [cells[: len(_OVERVIEW)] for cells in _overview(contents, intervals=False)]
+    return [("benchmarks, scores from 0 to 100", list(_OVERVIEW), rows)]
+
+
+_OVERVIEW = ("benchmark", "way", *SCORERS, "positions")
+
+
+def _overview(contents: dict[str, Any], *, intervals: bool) -> Iterable[list[str]]:
+    for benchmark in contents["benchmarks"]:
+        for way in benchmark["ways"]:
+            yield [
+                f"{benchmark['name']} {benchmark['language']}",
+                way_title(way["way"], way["top_k"]),
+                *overview_scores(way["scores"], intervals=intervals),
+                positions_cell(way),
+                f"{len(way['problems']):,}",
+            ]
 
 
 def _title(benchmark: dict[str, Any]) -> str:
     name, language = one_line(benchmark["name"]), one_line(benchmark["language"])
-    return f"{name} ({language}), {benchmark['questions']:,} questions"
+    return f"{name} ({language}), {counted(benchmark['questions'], 'question')}"
 
 
 def _benchmark(benchmark: dict[str, Any]) -> Iterable[str]:
@@ -65,6 +81,8 @@ def _benchmark(benchmark: dict[str, Any]) -> Iterable[str]:
     if not scorers:
         yield one_line(benchmark["unscored"])
     yield _table(("way", *map(_column, scorers), *_PLAIN_COLUMNS), map(_row, ways))
+    yield from map(one_line, benchmark["notes"])
+    yield from _fewer_items(ways)
     for number, score in enumerate(scorers):
         notes = [*_left_out(benchmark, number), *_unextractable(ways, number)]
         if notes:
@@ -82,22 +100,24 @@ _PLAIN_COLUMNS = ("prompt positions", "problems")
 
 
 def _row(way: dict[str, Any]) -> list[str]:
-    scores = [f"{score['score']:.2f} [{score['low']:.1f}, {score['high']:.1f}]" for score in way["scores"]]
-    positions = "none asked" if way["positions"] is None else f"{way['positions']:,.0f}"
-    return [way_title(way["way"], way["top_k"]), *scores, positions, str(len(way["problems"]))]
+    title, scores = way_title(way["way"], way["top_k"]), map(score_cell, way["scores"])
+    return [title, *scores, positions_cell(way), f"{len(way['problems']):,}"]
+
+
+def _fewer_items(ways: Sequence[dict]) -> Iterable[str]:
+    """Say where a way gave fewer items than it might: a bank may have fewer, and so may a record."""
+    found = [
+        f"{way_title(way['way'], way['top_k'])}: {way['items']:,g} items on average"
+        for way in ways
+        if way["items"] not in (None, way["top_k"])
+    ]
+    if found:
+        yield f"{'; '.join(found)}."
 
 
 def _difference(row: dict[str, Any]) -> list[str]:
     of, to = way_title(row["way"], row["top_k"]), way_title(row["minus"]["way"], row["minus"]["top_k"])
-    cells = [
-        f"{_signed(score['difference'], 2)} [{_signed(score['low'], 1)}, {_signed(score['high'], 1)}]"
-        for score in row["scores"]
-    ]
-    return [f"{of} − {to}", *cells]
-
-
-def _signed(value: float, digits: int) -> str:
-    return f"{round(value, digits) + 0.0:+.{digits}f}".replace("-", "−")
+    return [f"{of} − {to}", *map(difference_cell, row["scores"])]
 
 
 def _column(score: dict[str, Any]) -> str:
@@ -132,7 +152,7 @@ def _break_down(benchmark: dict[str, Any], part: str) -> Iterable[str]:
     yield f"{title} (questions); intervals and other scorers are in `report.json`:"
     means = {
         way_title(way["way"], way["top_k"]): [
-            f"{each['mean']:.1f}" for each in shown_score(way["scores"])[f"by_{part}"]
+            mean_cell(each["mean"]) for each in shown_score(way["scores"])[f"by_{part}"]
         ]
         for way in ways
     }
@@ -153,7 +173,7 @@ def _problems(ways: Sequence[dict]) -> Iterable[str]:
     ]
     if len(reasons) > MOST_PROBLEMS:
         lines.append(f"* and {len(reasons) - MOST_PROBLEMS:,} more, in `report.json`")
-    yield "Not asked, and so counted wrong:"
+    yield "Not asked, and so counted wrong:" if ways[0]["scores"] else "Not asked:"
     yield "\n".join(lines)
 
 
@@ -168,7 +188,12 @@ def _published(published: dict[str, Any]) -> Iterable[str]:
                 for row in published["numbers"]
             ),
         )
-    else:
+    if published["different"]:
+        shown, more = published["different"][:MOST_DIFFERENT], len(published["different"]) - MOST_DIFFERENT
+        yield "\n".join(
+            [f"* {one_line(each)}" for each in shown] + [f"* and {more} more, in `report.json`"] * (more > 0)
+        )
+    if published["reason"]:
         yield published["reason"]
 
 

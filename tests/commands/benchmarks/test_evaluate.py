@@ -51,7 +51,8 @@ def test_all_eight_are_answered_in_three_ways_and_an_interrupted_run_ends_with_t
     assert code == 0, errors
     rows = [line.split("\t") for line in output.splitlines()]
     assert len(rows) == 5 * sum(LANGUAGES.get(name, 1) for name in BENCHMARKS)
-    assert {row[1] for row in rows} == {"no memory", "RAG, k = 1", "RAG, k = 2", "memory, k = 1", "memory, k = 2"}
+    assert {row[0] for row in rows} == {"benchmarks, scores from 0 to 100"}
+    assert {row[2] for row in rows} == {"no memory", "RAG, k = 1", "RAG, k = 2", "memory, k = 1", "memory, k = 2"}
     report = json.loads((tmp_path / "run" / "report.json").read_text(encoding="utf-8"))
     assert {benchmark["name"] for benchmark in report["benchmarks"]} == {*BENCHMARKS}
     for benchmark in report["benchmarks"]:
@@ -97,10 +98,10 @@ def test_predictions_of_other_code_are_scored(evaluate):
         "okvqa", "--predictions", released / "okvqa_qwen2.5_baseline.jsonl", model=None, bank=None
     )
     assert code == 0
-    title, way, official, release, _, problems = output.strip().split("\t")
-    assert (title, way, problems) == ("okvqa (en), 4 questions", "predictions", "0")
+    _, name, way, official, release, positions = output.strip().split("\t")
+    assert (name, way, positions) == ("okvqa en", "predictions", "—")
     # chess: 6 of 10 wrote it; pear: 4 of 10; the release takes "dogs bed" for right where "dog's bed" was written.
-    assert official.split()[0] != "0.00" and release.split()[0] != "0.00"
+    assert official not in ("0.00", "—") and release not in ("0.00", "—")
 
 
 def test_choices_in_a_okvqas_own_form_are_scored_when_that_is_asked_for(evaluate, tmp_path):
@@ -219,11 +220,12 @@ def test_a_split_without_answers_is_answered_and_not_scored(evaluate, tmp_path):
     assert "No picture of aokvqa was found" in evaluate(*ask)[2]
     code, output, errors = evaluate(*ask, "--data", tmp_path / "data")
     assert code == 0, errors
-    assert output.split("\t")[:2] == ["aokvqa (en), 1 questions", "no memory"]
+    assert output.split("\t")[1:5] == ["aokvqa en", "no memory", "—", "—"]
+    assert not (tmp_path / "run" / "benchmarks.json").exists()
     assert "not scored" in (tmp_path / "run" / "report.md").read_text(encoding="utf-8")
 
 
 def test_without_items_the_model_is_asked_alone(evaluate):
     code, output, errors = evaluate("okvqa", bank=None)
-    assert code == 0 and [line.split("\t")[1] for line in output.splitlines()] == ["no memory"]
+    assert code == 0 and [line.split("\t")[2] for line in output.splitlines()] == ["no memory"]
     assert "asked without items alone" in errors

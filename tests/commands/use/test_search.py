@@ -137,7 +137,9 @@ def test_min_score_leaves_out_what_probably_is_another_thing_and_says_when_nothi
     sentence = "Nothing found: no item of the bank shows the same thing with a probability of at least 0.5."
     for more, output in (([], ""), (["--json"], "[]\n")):
         code, found, error = comem(*arguments, tmp_path / "unknown.png", *more)
-        assert (code, found) == (0, output) and re.fullmatch(f"{sentence} The nearest is .+, with 0\\.[0-4]\\d\\.\n", error)
+        assert (code, found) == (0, output) and re.fullmatch(
+            f"{sentence} The nearest is .+, with 0\\.[0-4]\\d\\.\n", error
+        )
     code, output, error = comem("search", bank_folder, "--model", model_folder, "--image", picture, "--min-score", 0.5)
     assert (code, output) == (2, "") and error.endswith("that needs at least 8 items, and it has 4.\n")
     assert comem(*arguments[:-2], "1.5", "--image", picture)[0] == 2

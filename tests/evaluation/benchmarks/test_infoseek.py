@@ -31,6 +31,7 @@ def test_without_the_file_of_types_they_are_told_from_the_answers(tmp_path):
     assert [question.reference["question_type"] for question in benchmark.questions] == expected
     assert benchmark.questions[1].reference["answer_eval"] == [{"wikidata": 420.0, "range": [378.0, 462.0]}]
     assert [path.name for path in benchmark.files] == ["infoseek_val.jsonl"]
+    assert benchmark.notes == ("There is no infoseek_val_qtype.jsonl: question types are told from the answers.",)
 
 
 @pytest.mark.parametrize(

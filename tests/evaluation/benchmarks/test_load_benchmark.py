@@ -1,4 +1,6 @@
 import gc
+import re
+import shutil
 
 import pytest
 from datasets import load_dataset
@@ -47,6 +49,24 @@ def test_an_argument_that_is_wrong_is_refused_with_the_choices(arguments, messag
     with pytest.raises(ValueError, match=message):
         load_benchmark(**arguments)
     assert gc.isenabled()
+
+
+@pytest.mark.parametrize(
+    ("name", "folder", "split"),
+    [
+        ("mrag", "mrag/data", "test"),
+        ("okvqa", "okvqa/hf_lmms_lab/data", "val2014"),
+        ("aokvqa", "aokvqa/hf_m4/data", "validation"),
+        ("cvqa", "cvqa/data", "test"),
+    ],
+)
+def test_missing_files_of_a_split_are_noted(name, folder, split, tmp_path):
+    for number, path in enumerate(sorted((FORMATS / folder).glob("*.parquet"))):
+        shutil.copy(path, tmp_path / f"{split}-{number:05}-of-00028.parquet")
+    for benchmark in load_benchmark(name, tmp_path):
+        assert re.fullmatch(
+            r"Only \d+ of the 28 files of the split are there: scores are of a part only\.", *benchmark.notes
+        )
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)

@@ -28,6 +28,9 @@ def test_without_annotations_the_questions_can_be_read(tmp_path):
     (folder / "mscoco_val2014_annotations.json").unlink()
     (benchmark,) = load_benchmark("okvqa", folder)
     assert [question.reference for question in benchmark.questions] == [None] * 4
+    assert benchmark.notes == (
+        "There is no mscoco_val2014_annotations.json: the questions can be answered, but not scored.",
+    )
 
 
 def test_a_missing_picture_is_none_and_the_question_stays(tmp_path):

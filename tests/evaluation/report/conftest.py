@@ -52,7 +52,7 @@ def answers(way: str, top_k: int, right: str, positions: int = 100, problems=())
         tuple(
             Prediction(f"q{number}", "", (), 0, "the picture is missing")
             if number in problems
-            else Prediction(f"q{number}", texts[letter].format(number), (), positions + number)
+            else Prediction(f"q{number}", texts[letter].format(number), ("item",) * top_k, positions + number)
             for number, letter in enumerate(right)
         ),
     )

@@ -70,9 +70,32 @@ def test_a_way_of_which_nothing_was_asked_has_no_positions(result, settings):
         result.answers[0],
         predictions=tuple(dataclasses.replace(each, problem="no picture") for each in result.answers[0].predictions),
     )
-    contents = report_contents([dataclasses.replace(result, answers=(nothing,))], settings, extract)
-    way = contents["benchmarks"][0]["ways"][0]
-    assert (way["positions"], way["asked"], way["scores"][0]["score"]) == (None, 0, 0)
+    answered = dataclasses.replace(result, answers=(nothing, result.answers[2]))
+    (benchmark,) = report_contents([answered], settings, extract)["benchmarks"]
+    way = benchmark["ways"][0]
+    assert (way["positions"], way["items"], way["asked"]) == (None, None, 0)
+    for score in way["scores"]:
+        assert (score["score"], score["low"], score["high"], score["groups"][0]["mean"]) == (None, None, None, None)
+        assert all(part["mean"] is None and part["questions"] for part in score["by_split"])
+    assert benchmark["ways"][1]["scores"][0]["score"] == 85.71
+    assert [score["difference"] for score in benchmark["differences"][0]["scores"]] == [None, None]
+
+
+def test_the_items_that_were_given_are_counted(result, settings):
+    few = [
+        dataclasses.replace(each, items=each.items[:number])
+        for number, each in enumerate(result.answers[1].predictions)
+    ]
+    result = dataclasses.replace(result, answers=(dataclasses.replace(result.answers[1], predictions=tuple(few)),))
+    (benchmark,) = report_contents([result], settings, extract)["benchmarks"]
+    assert benchmark["ways"][0]["items"] == 1.8  # 0, 1, 2, 3 and 3; the fourth was not asked
+
+
+def test_what_other_code_gave_its_model_is_not_known(result, settings):
+    other = dataclasses.replace(result.answers[0], way="predictions")
+    (benchmark,) = report_contents([dataclasses.replace(result, answers=(other,))], settings, extract)["benchmarks"]
+    way = benchmark["ways"][0]
+    assert (way["positions"], way["items"]) == (None, None) and way["scores"][1]["score"] == 50.0
 
 
 def test_a_report_of_nothing_is_refused(settings):

@@ -3,8 +3,8 @@ import dataclasses
 import yaml
 
 from comem_hf.evaluation.report.contents import report_contents
-from comem_hf.evaluation.report.model_index import benchmarks_record, model_index
-from tests.evaluation.report.conftest import extract
+from comem_hf.evaluation.report.model_index import benchmarks_record, fits_a_card, model_index
+from tests.evaluation.report.conftest import answers, extract
 
 
 def test_a_benchmark_is_an_entry_with_all_its_ways_and_scorers(result, settings):
@@ -15,6 +15,7 @@ def test_a_benchmark_is_an_entry_with_all_its_ways_and_scorers(result, settings)
     assert english["task"] == {"type": "visual-question-answering"}
     assert english["dataset"]["name"] == "made_up (en), 6 questions" and english["dataset"]["config"] == "en"
     assert portuguese["dataset"]["config"] == "pt" and len(english["dataset"]["revision"]) == 64
+    assert english["dataset"]["args"] == {"protocol": "release", "command": "comem evaluate --benchmark made_up"}
     assert len(english["metrics"]) == 6
     assert english["metrics"][5] == {
         "type": "exact_match",
@@ -24,9 +25,7 @@ def test_a_benchmark_is_an_entry_with_all_its_ways_and_scorers(result, settings)
             "way": "memory",
             "top_k": 3,
             "scorer": "release",
-            "protocol": "release",
             "interval": [40.0, 100.0],
-            "command": "comem evaluate --benchmark made_up",
         },
     }
 
@@ -34,3 +33,10 @@ def test_a_benchmark_is_an_entry_with_all_its_ways_and_scorers(result, settings)
 def test_nothing_scored_is_no_index(result, settings):
     contents = report_contents([dataclasses.replace(result, scorers=())], settings, extract)
     assert model_index(contents) == "" and benchmarks_record(contents)["results"] == []
+    assert not fits_a_card(contents)
+
+
+def test_a_way_that_could_not_be_asked_is_not_on_a_card(result, settings):
+    ways = (answers("RAG", 3, "rrrrrr", problems=range(6)), result.answers[2])
+    record = benchmarks_record(report_contents([dataclasses.replace(result, answers=ways)], settings, extract))
+    assert [row["way"] for row in record["results"]] == ["memory", "memory"]

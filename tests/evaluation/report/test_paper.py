@@ -10,7 +10,7 @@ from tests.evaluation.report.conftest import RELEASE, extract
 
 
 ROW = {
-    "benchmark": "made_up",
+    "benchmark": "okvqa",
     "language": "en",
     "scorer": "release",
     "questions": 6,
@@ -25,10 +25,13 @@ ROW = {
 
 @pytest.fixture
 def beside(result, settings, tmp_path):
-    def beside(*rows: dict) -> dict:
+    def beside(*rows: dict, **changes) -> dict:
         path = tmp_path / "published.json"
         path.write_text(json.dumps(rows))
-        return report_contents([result], settings, extract, load_published(path))["benchmarks"][0]["published"]
+        named = dataclasses.replace(result.benchmark, name="okvqa")
+        return report_contents(
+            [dataclasses.replace(result, benchmark=named, **changes)], settings, extract, load_published(path)
+        )["benchmarks"][0]["published"]
 
     return beside
 
@@ -72,13 +75,24 @@ def test_without_memory_a_number_of_the_backbone_compares(beside):
         ({"protocol": "default"}, "the protocol 'default' (here 'release')"),
         ({"questions": 4708}, "4,708 questions (here 6)"),
         ({"metric": "F1"}, "the scorer 'release' with the metric 'F1' (not among those here)"),
-        ({"scorer": "judge"}, "the scorer 'judge' (not among those here)"),
         ({"top_k": 10}, "the way 'memory' with 10 items (not among those here)"),
     ],
 )
-def test_otherwise_one_sentence_says_why_not(beside, change, words):
-    found = beside(ROW | change, ROW | {"questions": 1, "scorer": "judge", "protocol": "x"})
-    assert found == {"numbers": [], "reason": f"Not comparable with a paper, table 2, which has {words}."}
+def test_each_number_that_differs_has_a_sentence_that_says_how_whether_or_not_others_compare(beside, change, words):
+    found = beside(ROW, ROW | change, ROW | {"questions": 1, "protocol": "x"})
+    assert [number["here"] for number in found["numbers"]] == [80.0] and found["reason"] == ""
+    items = change.get("top_k", 3)
+    assert found["different"] == [
+        f"Not comparable with 71.50 (memory, k = {items}, release) of a paper, table 2, which has {words}.",
+        "Not comparable with 71.50 (memory, k = 3, release) of a paper, table 2, which has the protocol 'x' (here "
+        "'release'); 1 question (here 6).",
+    ]
+
+
+def test_nothing_compares_where_nothing_was_asked(beside, result):
+    nothing = [dataclasses.replace(each, problem="no picture") for each in result.answers[0].predictions]
+    answers = (dataclasses.replace(result.answers[0], predictions=tuple(nothing)),)
+    assert beside(ROW, answers=answers)["reason"].endswith("no question could be asked.")
 
 
 def test_a_benchmark_without_published_numbers_says_so(beside, result, settings):
@@ -103,6 +117,9 @@ def test_the_number_of_questions_of_the_release_is_told(result, settings):
             "`questions` of published number 2 of .* a whole number, got '6'",
         ),
         (json.dumps([ROW | {"top_k": True}]), "`top_k` of published number 1 of .* must be a whole number, got True"),
+        (json.dumps([ROW | {"benchmark": "vqa"}]), "`benchmark` of published number 1 .* \\['infoseek', .*got 'vqa'"),
+        (json.dumps([ROW | {"way": "rag"}]), "`way` of .* one of \\['no memory', 'RAG', 'memory'\\], got 'rag'"),
+        (json.dumps([ROW | {"scorer": "judge"}]), "`scorer` of .* \\['official', 'release'\\], got 'judge'"),
         (json.dumps([ROW | {"value": 0.715e4}]), "`value` of published number 1 of .* from 0 to 100, got 7150.0"),
     ],
 )

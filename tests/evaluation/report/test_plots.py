@@ -5,6 +5,7 @@ import warnings
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from comem_hf.evaluation.benchmarks.question import Benchmark
@@ -79,6 +80,17 @@ def test_any_ways_can_be_drawn(plot, settings, tmp_path):
         warnings.simplefilter("error")
         plot(report_contents(results, settings, extract), tmp_path / "plot.png")
     assert {"#555555", "#d55e00", "#0072b2"} <= colors(tmp_path / "plot.png")
+
+
+@pytest.mark.parametrize("plot", PLOTS)
+def test_scores_that_are_all_zero_have_an_axis_up_to_five(plot, result, settings, tmp_path, monkeypatch):
+    limits = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **more: limits.append(figure.axes[0].get_ylim()))
+    ways = (answers("no memory", 0, "wwwwww"), answers("memory", 3, "wwwwww"))
+    result = dataclasses.replace(result, answers=ways, scorers=(OFFICIAL,))
+    plot(report_contents([result], settings, extract), tmp_path / "plot.png")
+    ((low, high),) = limits
+    assert -0.5 < low < 0 and high == 5
 
 
 def test_a_readers_own_style_changes_nothing(result, settings, tmp_path):

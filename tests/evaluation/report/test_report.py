@@ -48,8 +48,22 @@ def test_an_earlier_report_is_replaced_whole(result, settings, tmp_path):
     write_report([result], settings, tmp_path / "report", extract=extract)
     write_report([dataclasses.replace(result, scorers=())], settings, tmp_path / "report", extract=extract)
     names = [path.name for path in (tmp_path / "report").iterdir()]
-    assert "score_by_items.png" not in names and "report.md" in names
+    assert sorted(names) == ["report.json", "report.md", "run.json"]
     assert ".png" not in (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("earlier", [True, False])
+def test_scores_of_other_code_are_for_no_card(earlier, result, settings, tmp_path):
+    if earlier:
+        write_report([result], settings, tmp_path, extract=extract)
+    else:
+        (tmp_path / "benchmarks.json").write_text("of a model")
+    other = dataclasses.replace(result, answers=(dataclasses.replace(result.answers[0], way="predictions"),))
+    write_report([other], dataclasses.replace(settings, protocol="of other code"), tmp_path, extract=extract)
+    names = {path.name for path in tmp_path.iterdir()} - {"made_up.jsonl"}
+    assert names == {"report.json", "report.md", "run.json", *([] if earlier else ["benchmarks.json"])}
+    text = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert "| made_up en | predictions | 33.33 [0.0, 66.7] | 50.00 [15.0, 85.0] | — | 1 |" in text
 
 
 @pytest.mark.parametrize(

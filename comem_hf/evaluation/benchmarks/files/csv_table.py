@@ -18,6 +18,7 @@ class CsvTable:
 
     def __init__(self, path: Path, picture: str = "image"):
         self.files = (path,)
+        self.notes: tuple[str, ...] = ()
         self._path = path
         self._picture = picture
         self._column = 0

@@ -65,6 +65,7 @@ class DatasetTable:
         self._folder = folder
         self._picture = picture
         self.files: tuple[Path, ...] = tuple(Path(each["filename"]) for each in dataset.cache_files)
+        self.notes: tuple[str, ...] = ()
 
     def rows(
         self, columns: Sequence[str], optional: Sequence[str] = ()

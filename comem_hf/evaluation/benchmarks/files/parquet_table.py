@@ -45,6 +45,8 @@ def parquet_files(folder: Path, names: Sequence[str]) -> list[Path]:
 class ParquetTable:
     """The rows of several Parquet files, one after the other; of the pictures, one row group is in memory at a time.
 
+    `notes` says which files are missing.
+
     Args:
         files (`Sequence[Path]`): The files.
         picture (`str`, *optional*): The column of pictures, `{"bytes", "path"}` each.
@@ -52,6 +54,7 @@ class ParquetTable:
 
     def __init__(self, files: Sequence[Path], picture: str | None = "image"):
         self.files = tuple(files)
+        self.notes = _notes(self.files)
         self._picture = picture
         self._group: tuple[int, int] | None = None
         self._pictures: pa.Array | None = None
@@ -131,13 +134,22 @@ def _has_all(file: pq.ParquetFile, group: int, leaf: str) -> bool:
 
 def _complete(files: list[Path]) -> list[Path]:
     """The files in order; a warning if their names say that there are more."""
-    numbered = {path: re.search(r"(\d+)(?:-of-(\d+))?", path.stem) for path in files}
-    counts = {int(match[2]) for match in numbered.values() if match and match[2]}
-    if counts and max(counts) > len(files):
-        logger.warning(
-            f"{str(files[0].parent)!r} has {len(files)} of the {max(counts)} files of a split: scores are of a part."
-        )
+    for note in _notes(files):
+        logger.warning(f"{str(files[0].parent)!r}: {note}")
+    numbered = {path: _numbers(path) for path in files}
     return sorted(files, key=lambda path: (int(numbered[path][1]) if numbered[path] else 0, path.name))
+
+
+def _notes(files: Sequence[Path]) -> tuple[str, ...]:
+    """Say how many files are missing, if the names of the others tell it."""
+    counts = [int(match[2]) for match in map(_numbers, files) if match and match[2]]
+    if max(counts, default=0) <= len(files):
+        return ()
+    return (f"Only {len(files)} of the {max(counts)} files of the split are there: scores are of a part only.",)
+
+
+def _numbers(path: Path) -> re.Match | None:
+    return re.search(r"(?<![^-])(\d+)(?:-of-(\d+))?", path.stem)  # not the year of `val2014-00000-of-00002`
 
 
 @contextmanager

@@ -41,8 +41,9 @@ def test_files_that_their_names_say_are_missing_are_warned_of(tmp_path, caplog, 
     monkeypatch.setattr(logging.getLogger("transformers"), "propagate", True)
     monkeypatch.setattr(logging.getLogger("comem_hf"), "propagate", True)
     write(tmp_path / "test-00000-of-00003.parquet", cells(0, 1))
-    parquet_files(tmp_path, ["test"])
-    assert "has 1 of the 3 files of a split" in caplog.text
+    found = parquet_files(tmp_path, ["test"])
+    assert f"{str(tmp_path)!r}: Only 1 of the 3 files of the split are there" in caplog.text
+    assert ParquetTable(found).notes == ("Only 1 of the 3 files of the split are there: scores are of a part only.",)
 
 
 def test_pictures_are_read_in_any_order_one_row_group_at_a_time(tmp_path, monkeypatch):
