@@ -51,7 +51,8 @@ def test_a_number_of_the_same_measurement_stands_beside_ours(beside):
 
 def test_of_several_numbers_of_a_scorer_the_one_of_the_same_metric_stands_beside(result, settings, tmp_path):
     f1 = dataclasses.replace(RELEASE, metric="F1", headline=lambda means: 7.0)
-    several = dataclasses.replace(result, scorers=(*result.scorers, f1))
+    named = dataclasses.replace(result.benchmark, name="okvqa")
+    several = dataclasses.replace(result, benchmark=named, scorers=(*result.scorers, f1))
     path = tmp_path / "published.json"
     path.write_text(json.dumps([ROW, ROW | {"metric": "F1"}, ROW | {"metric": "exact match"}]))
     contents = report_contents([several], settings, extract, load_published(path))
