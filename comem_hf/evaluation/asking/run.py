@@ -107,6 +107,8 @@ class Run:
             self.folder.mkdir(parents=True, exist_ok=True)
             text = json.dumps(self._joined, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
             write_durably(self.folder / RUN_NAME, lambda place: place.write_text(text, encoding="utf-8"))
+            for benchmark in benchmarks:  # what cannot be read is refused before the work
+                self._files(benchmark)
         results = []
         for benchmark in benchmarks:
             answers = []
@@ -121,7 +123,9 @@ class Run:
                 if self.process == 0:
                     answers.append(Answers(way, top_k, file.finish()))
             if self.process == 0:
-                answers += self._finished(benchmark, chosen)
+                for way, top_k, file in self._files(benchmark):
+                    if (way, top_k) not in chosen and len(file.found) == len(file.ids):
+                        answers.append(Answers(way, top_k, file.finish()))
                 answers.sort(key=lambda one: (WAYS.index(one.way), one.top_k))
             results.append((benchmark, tuple(answers)))
         return results if self.process == 0 else []
@@ -136,20 +140,17 @@ class Run:
         found = {tuple(path.name.split(".")[:2]) for path in (self.folder / PREDICTIONS).glob("*.jsonl")}
         return [f"{name} ({language})" for name, language in sorted(found - given)]
 
-    def _finished(self, benchmark: Benchmark, chosen: Sequence[tuple[str, int]]) -> list[Answers]:
-        """Answers of ways that are not chosen now, if all questions of today have one."""
-        found = []
+    def _files(self, benchmark: Benchmark) -> list[tuple[str, int, PredictionsFile]]:
+        """The ways of which there are predictions, of this run or an earlier one."""
+        found = {}
         for path in (self.folder / PREDICTIONS).glob(f"{benchmark.name}.{benchmark.language}.*.jsonl"):
             words = path.name.split(".")[2]
-            way = next((way for way in WAYS if words.startswith(way.replace(" ", "-"))), None)
             number = words.rpartition("-")[2]
             top_k = int(number) if number.isdecimal() else 0
-            if way is None or (way, top_k) in chosen or path.name != self._path(benchmark, way, top_k).name:
-                continue
-            file = self._file(benchmark, way, top_k)
-            if len(file.found) == len(file.ids):
-                found.append(Answers(way, top_k, file.finish()))
-        return found
+            for way in WAYS:
+                if words == self._path(benchmark, way, top_k).name.split(".")[2]:
+                    found[way, top_k] = self._file(benchmark, way, top_k)
+        return [(way, top_k, file) for (way, top_k), file in found.items()]
 
     def _file(self, benchmark: Benchmark, way: str, top_k: int) -> PredictionsFile:
         ids = [question.id for question in benchmark.questions]

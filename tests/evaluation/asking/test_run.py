@@ -196,3 +196,11 @@ def test_an_item_that_cannot_be_opened_is_a_problem_of_its_question_alone(
         for answer in answers[1:]:
             assert "memory item" in answer.predictions[2].problem
             assert [bool(prediction.problem) for prediction in answer.predictions] == [False, True, True, True, False]
+
+
+def test_a_folder_with_answers_to_more_questions_is_refused_before_the_work(run, benchmark_questions, monkeypatch):
+    run().answer_all([benchmark_questions], ["RAG"])
+    fewer = dataclasses.replace(benchmark_questions, questions=benchmark_questions.questions[:2])
+    monkeypatch.setattr("comem_hf.evaluation.asking.ask.generate_sequences", None)
+    with pytest.raises(ValueError, match="or of more questions than are asked now"):
+        run().answer_all([fewer], ["no memory"])
