@@ -75,14 +75,19 @@ def print_times(shape: Shape) -> None:
         print(f"{name:<52}{ratio(seconds, name, encoding.BARE)}")
 
 
+def prepare_process() -> None:
+    """Print nothing but results, and count on all cores."""
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    torch.set_num_threads(os.cpu_count() or 1)
+
+
 def main() -> None:
     """Count, compare, print times."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--record", action="store_true", help="write the counts instead of comparing them")
     options = parser.parse_args()
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    torch.set_num_threads(os.cpu_count() or 1)
+    prepare_process()
     small, large = SHAPES["atlas-small"](), SHAPES["qwen2-vl-2b"]()
     found = count(small) | count(large)
     if options.record:

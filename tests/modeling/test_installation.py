@@ -43,7 +43,7 @@ def test_nobody_but_this_place_says_how_to_install_the_package():
 
 def others(text: str) -> set[str]:
     """What a text tells to install, besides the one sentence and other packages."""
-    left = text.replace(how_to_install(), "")
+    left = text.replace(how_to_install(), "").replace(how_to_install("lmms"), "")
     return {what.strip("\"'.:,)") for what in re.findall(r"pip3? install (?:-\S+ )*([^\s`]+)", left)} - OTHERS
 
 

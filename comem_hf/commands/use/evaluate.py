@@ -81,7 +81,7 @@ def evaluate(
     Example:
         comem evaluate --output evaluation.json
 
-        comem evaluate okvqa viquae --data benchmarks --output runs/mine --top-k 3 --top-k 10
+        comem evaluate okvqa viquae --data benchmarks --output runs/mine --top-k 1 --top-k 3
     """
     of_benchmarks = {
         "--data": data,

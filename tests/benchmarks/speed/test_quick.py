@@ -34,6 +34,8 @@ def test_the_command_fails_if_a_count_has_changed(monkeypatch, tmp_path, capsys)
     shape = SHAPES["atlas-small"]
     monkeypatch.setattr(quick, "SHAPES", {"atlas-small": shape, "qwen2-vl-2b": shape})
     monkeypatch.setattr(quick, "RECORDED", tmp_path / "recorded.json")
+    for name in ("prepare_process", "use_one_thread"):  # they would change the process of other tests, too
+        monkeypatch.setattr(quick, name, lambda: None)
     monkeypatch.setattr(quick, "print_times", lambda shape: None)
     monkeypatch.setattr(quick, "count", lambda shape: dict(RECORDED))
     monkeypatch.setattr("sys.argv", ["quick", "--record"])

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from comem_hf.modeling.installation_comem import how_to_install
+
 from .picture_in_table import PictureInTable, picture_of_cell
 from .rows import Row
 
@@ -32,7 +34,7 @@ def split_of(source: Any, names: Sequence[str]) -> Any:
     try:
         import datasets
     except ImportError as error:
-        raise ImportError("Data sets need the library `datasets`: pip install 'comem_hf[eval]'.") from error
+        raise ImportError(f"Data sets need the library `datasets`: {how_to_install('eval')}.") from error
     if isinstance(source, Path):
         try:
             source = datasets.load_from_disk(str(source))
