@@ -1,5 +1,7 @@
 """Our tasks in lmms-eval: all are found, and their answers and scores are those of our own evaluation."""
 
+import math
+
 import pytest
 
 
@@ -48,8 +50,11 @@ def test_answers_and_scores_of_the_benchmarks_are_those_of_our_evaluation(manage
         assert answers == [prediction.prediction.strip() for prediction in expected[name]]
         for scorer in scorers_for(name).values():
             texts = answers if scorer.extracts else [extract_answer(answer) for answer in answers]
-            score = score_set(scorer, list(zip(texts, open_benchmark(name).questions, strict=True))).score
-            assert results["results"][name][f"{scorer.name},none"] == score
+            found = results["results"][name][f"{scorer.name},none"]
+            if name == "comem_infoseek_pt":  # the small file has questions of one half only
+                assert math.isnan(found)
+                continue
+            assert found == score_set(scorer, list(zip(texts, open_benchmark(name).questions, strict=True))).score
 
 
 def test_other_models_get_the_prompt_for_a_model_without_items(benchmarks):
