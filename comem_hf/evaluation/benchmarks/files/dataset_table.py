@@ -7,7 +7,7 @@ from typing import Any
 from comem_hf.modeling.installation_comem import how_to_install
 
 from .picture_in_table import PictureInTable, picture_of_cell
-from .rows import Row
+from .rows import Row, chosen_columns
 
 
 _ROWS_AT_ONCE = 128
@@ -82,10 +82,7 @@ class DatasetTable:
             ValueError: If a column is missing.
         """
         there = self._dataset.column_names
-        needed = [*columns, *([self._picture] if self._picture else [])]
-        if missing := [name for name in needed if name not in there]:
-            raise ValueError(f"The data set has no column `{missing[0]}`; it has {there}.")
-        chosen = [*columns, *(name for name in optional if name in there)]
+        chosen = chosen_columns(there, columns, optional, self._picture, "The data set")
         for start in range(0, len(self._dataset), _ROWS_AT_ONCE):
             batch = self._dataset[start : start + _ROWS_AT_ONCE]
             for row, fields in enumerate(batch.select(chosen).to_pylist(), start=start):

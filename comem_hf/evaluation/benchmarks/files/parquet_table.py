@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from transformers.utils import logging
 
 from .picture_in_table import PictureInTable, picture_of_cell
-from .rows import Row
+from .rows import Row, chosen_columns
 
 
 logger = logging.get_logger(__name__)
@@ -80,10 +80,7 @@ class ParquetTable:
         for number, path in enumerate(self.files):
             with _reading(path), pq.ParquetFile(path) as file:
                 there = file.schema_arrow.names
-                needed = [*columns, *([self._picture] if self._picture else [])]
-                if missing := [name for name in needed if name not in there]:
-                    raise ValueError(f"{str(path)!r} has no column `{missing[0]}`; it has {there}.")
-                chosen = [*columns, *(name for name in optional if name in there)]
+                chosen = chosen_columns(there, columns, optional, self._picture, repr(str(path)))
                 row = 0
                 for group in range(file.num_row_groups):
                     whole = self._picture is None or _has_all(file, group, f"{self._picture}.bytes")

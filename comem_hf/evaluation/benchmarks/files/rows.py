@@ -3,7 +3,7 @@
 import ast
 import csv
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -262,3 +262,24 @@ def _opened(path: Path) -> Any:
 def _short(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def chosen_columns(
+    there: Sequence[str], columns: Sequence[str], optional: Sequence[str], picture: str | None, table: str
+) -> list[str]:
+    """Return the columns of a table to read, without the pictures.
+
+    Args:
+        there (`Sequence[str]`): The table's columns.
+        columns (`Sequence[str]`): Those that are needed.
+        optional (`Sequence[str]`): Those that may be missing.
+        picture (`str`, *optional*): The column of pictures, which is needed, too.
+        table (`str`): Name of the table, the beginning of a sentence.
+
+    Raises:
+        ValueError: If a column is missing.
+    """
+    needed = [*columns, *([picture] if picture else [])]
+    if missing := [name for name in needed if name not in there]:
+        raise ValueError(f"{table} has no column `{missing[0]}`; it has {list(there)}.")
+    return [*columns, *(name for name in optional if name in there)]
