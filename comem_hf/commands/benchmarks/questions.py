@@ -30,12 +30,13 @@ def load_questions(choice: Choice) -> "list[Benchmark]":
         languages = [language for language in choice.languages if language in languages_of(name)]
         if languages or not choice.languages:
             folder = folder_of(name, choice.data)
-            loaded += load_benchmark(name, folder, split=choice.split, languages=languages or None, limit=choice.limit)
-            if choice.predictions is None and not any(each.picture for each in loaded[-1].questions):
+            found = load_benchmark(name, folder, split=choice.split, languages=languages or None, limit=choice.limit)
+            if choice.predictions is None and not any(each.picture for one in found for each in one.questions):
                 raise ValueError(
                     f"No picture of {name} was found in {str(folder)!r}; docs/how-to/benchmarks.md says where to put "
                     "them."
                 )
+            loaded += found
     if not loaded:
         known = sorted({language for name in names for language in languages_of(name)})
         raise ValueError(f"`--language` must be among {known} here, got {list(choice.languages)}.")

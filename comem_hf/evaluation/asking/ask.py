@@ -96,15 +96,15 @@ class Interview:
         if self.way != "no memory" and asked:
             asked = self._find(asked, answered)
         inputs = self._inputs(asked, benchmark) if asked else None
-        if asked and (short := self._short_enough(asked, inputs, answered)) != asked:
-            asked = short
-            inputs = self._inputs(asked, benchmark) if asked else None
-        if asked:
+        positions = positions_by_question(inputs, self.model.config) if asked else []
+        short = self._short_enough(asked, positions, answered)
+        if short and len(short) < len(asked):
+            inputs = self._inputs([one for one, _ in short], benchmark)
+        if short:
             longest = self.max_new_tokens or self.protocol.max_new_tokens
             sequences = generate_sequences(self.model, inputs, longest, self._generation())
             texts = read_texts(self.processor, inputs, sequences)
-            positions = positions_by_question(inputs, self.model.config)
-            for one, text, count in zip(asked, texts, positions, strict=True):
+            for (one, count), text in zip(short, texts, strict=True):
                 answered[one.question.id] = Prediction(one.question.id, text, _ids(one.items), count)
         return [answered[question.id] for question in questions]
 
@@ -151,12 +151,15 @@ class Interview:
         pictures = [one.picture for one in asked]
         return question_inputs(self.processor, prompts, pictures, pasted, memory, picture_first=False)
 
-    def _short_enough(self, asked: list[Asked], inputs, answered: dict[str, Prediction]) -> list[Asked]:
+    def _short_enough(
+        self, asked: list[Asked], positions: list[int], answered: dict[str, Prediction]
+    ) -> list[tuple[Asked, int]]:
+        """The questions that the model has positions for, with the positions of each."""
         limit = position_limit(self.model.config)
         short = []
-        for one, count in zip(asked, positions_by_question(inputs, self.model.config), strict=True):
+        for one, count in zip(asked, positions, strict=True):
             if limit is None or count <= limit:
-                short.append(one)
+                short.append((one, count))
                 continue
             problem = f"Question, picture and items take {count:,} positions, but the model has {limit:,}."
             answered[one.question.id] = Prediction(one.question.id, "", _ids(one.items), count, problem)

@@ -83,9 +83,11 @@ class PredictionsFile:
                 f"{str(self.path)!r} lacks {len(missing)} of {len(self.ids)} answers, first {missing[0]!r}."
             )
         predictions = tuple(self.found[question_id] for question_id in self.ids)
-        text = "".join(map(_line_of, predictions))
-        write_durably(self.path, lambda place: place.write_text(text, encoding="utf-8"))
-        for part in self._parts():
+        parts = self._parts()
+        if parts:  # without any, the one file is whole
+            text = "".join(map(_line_of, predictions))
+            write_durably(self.path, lambda place: place.write_text(text, encoding="utf-8"))
+        for part in parts:
             part.unlink()
         return predictions
 

@@ -123,8 +123,8 @@ class Run:
                 if self.process == 0:
                     answers.append(Answers(way, top_k, file.finish()))
             if self.process == 0:
-                for way, top_k, file in self._files(benchmark):
-                    if (way, top_k) not in chosen and len(file.found) == len(file.ids):
+                for way, top_k, file in self._files(benchmark, besides=chosen):
+                    if len(file.found) == len(file.ids):
                         answers.append(Answers(way, top_k, file.finish()))
                 answers.sort(key=lambda one: (WAYS.index(one.way), one.top_k))
             results.append((benchmark, tuple(answers)))
@@ -140,15 +140,18 @@ class Run:
         found = {tuple(path.name.split(".")[:2]) for path in (self.folder / PREDICTIONS).glob("*.jsonl")}
         return [f"{name} ({language})" for name, language in sorted(found - given)]
 
-    def _files(self, benchmark: Benchmark) -> list[tuple[str, int, PredictionsFile]]:
-        """The ways of which there are predictions, of this run or an earlier one."""
+    def _files(
+        self, benchmark: Benchmark, besides: Sequence[tuple[str, int]] = ()
+    ) -> list[tuple[str, int, PredictionsFile]]:
+        """The ways of which there are predictions, of this run or an earlier one, besides some."""
         found = {}
         for path in (self.folder / PREDICTIONS).glob(f"{benchmark.name}.{benchmark.language}.*.jsonl"):
             words = path.name.split(".")[2]
             number = words.rpartition("-")[2]
             top_k = int(number) if number.isdecimal() else 0
             for way in WAYS:
-                if words == self._path(benchmark, way, top_k).name.split(".")[2]:
+                is_wanted = (way, top_k) not in (*besides, *found)  # several parts are one file
+                if is_wanted and words == self._path(benchmark, way, top_k).name.split(".")[2]:
                     found[way, top_k] = self._file(benchmark, way, top_k)
         return [(way, top_k, file) for (way, top_k), file in found.items()]
 
