@@ -8,6 +8,8 @@ from comem_hf.commands.common.written_command import written_command
 
 ALL = "all"
 OPTIONS = {"ways": "way", "languages": "language"}
+WITHOUT_BENCHMARKS = ("model", "bank", "reader", "top_k", "batch_size", "output")
+"""Options that need no benchmark."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +36,18 @@ class Choice:
     batch_size: int = 16
     output: Path | None = None
 
+    def given(self) -> dict[str, object]:
+        """Return the options that are not as usual, by their names with underscores."""
+        usual = asdict(Choice(()))
+        return {
+            OPTIONS.get(name, name): value
+            for name, value in asdict(self).items()
+            if name != "names" and value != usual[name]
+        }
+
     def command(self) -> str:
         """Return the command line, without what is as usual."""
-        usual = asdict(Choice(()))
-        given = {name: value for name, value in asdict(self).items() if name != "names" and value != usual[name]}
-        return written_command("evaluate", *self.names, **{OPTIONS.get(name, name): given[name] for name in given})
+        return written_command("evaluate", *self.names, **self.given())
 
     def check(self) -> None:
         """Refuse what does not fit together.

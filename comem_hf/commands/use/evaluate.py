@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from comem_hf.commands.benchmarks.choice import WITHOUT_BENCHMARKS, Choice
 from comem_hf.commands.common.loading import ReaderOption
 from comem_hf.commands.common.output import JsonOption
 
@@ -83,52 +84,37 @@ def evaluate(
 
         comem evaluate okvqa viquae --data benchmarks --output runs/mine --top-k 1 --top-k 3
     """
-    of_benchmarks = {
-        "--data": data,
-        "--records": records,
-        "--predictions": predictions,
-        "--multiple-choice": multiple_choice,
-        "--way": way,
-        "--split": split,
-        "--language": language,
-        "--limit": limit,
-        "--max-new-tokens": max_new_tokens,
-        "--vocabulary": vocabulary,
-        "--published": published,
-        "--protocol": None if protocol == "equal" else protocol,
-    }
+    choice = Choice(
+        names=tuple(benchmarks or ()),
+        model=model,
+        bank=bank,
+        reader=reader,
+        data=data,
+        records=records,
+        predictions=predictions,
+        multiple_choice=multiple_choice,
+        ways=tuple(way or ()),
+        top_k=tuple(top_k or ()),
+        protocol=protocol,
+        split=split,
+        languages=tuple(language or ()),
+        limit=limit,
+        max_new_tokens=max_new_tokens,
+        vocabulary=vocabulary,
+        published=published,
+        batch_size=batch_size,
+        output=output,
+    )
     if benchmarks:
-        from comem_hf.commands.benchmarks.choice import Choice
         from comem_hf.commands.benchmarks.evaluate import evaluate_benchmarks
 
         if questions is not None:
             raise ValueError("`--questions` are asked without a benchmark; a benchmark has its own.")
-        choice = Choice(
-            names=tuple(benchmarks),
-            model=model,
-            bank=bank,
-            reader=reader,
-            data=data,
-            records=records,
-            predictions=predictions,
-            multiple_choice=multiple_choice,
-            ways=tuple(way or ()),
-            top_k=tuple(top_k or ()),
-            protocol=protocol,
-            split=split,
-            languages=tuple(language or ()),
-            limit=limit,
-            max_new_tokens=max_new_tokens,
-            vocabulary=vocabulary,
-            published=published,
-            batch_size=batch_size,
-            output=output,
-        )
         evaluate_benchmarks(choice, json)
         return
     from comem_hf.commands.use.own_questions import evaluate_own_questions
 
-    given = [name for name, value in of_benchmarks.items() if value]
+    given = [f"--{name.replace('_', '-')}" for name in choice.given() if name not in WITHOUT_BENCHMARKS]
     if given:
         raise ValueError(f"`{given[0]}` is for benchmarks: name one, such as `comem evaluate okvqa {given[0]} ...`.")
     if top_k and len(top_k) > 1:
