@@ -39,7 +39,15 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         print(f"Error: {' '.join(message.split()) or type(error).__name__}", file=sys.stderr)
         code = 2
+    _leave_other_processes()
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _leave_other_processes() -> None:
+    # Threads of the connection that are left to the interpreter's end may abort the process there.
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def _is_interrupt(error: BaseException | None) -> bool:

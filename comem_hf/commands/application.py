@@ -11,10 +11,10 @@ from comem_hf.commands.make.build_bank import build_bank
 from comem_hf.commands.make.calibrate import calibrate
 from comem_hf.commands.make.convert import convert
 from comem_hf.commands.make.merge import merge
-from comem_hf.commands.make.train import train
 from comem_hf.commands.share.info import info
 from comem_hf.commands.share.pull import pull
 from comem_hf.commands.share.push import push
+from comem_hf.commands.training.train import train
 from comem_hf.commands.use.app import app
 from comem_hf.commands.use.ask import ask
 from comem_hf.commands.use.evaluate import evaluate

@@ -4,9 +4,9 @@ from comem_hf.training.data.collator import MemoryCollator
 from comem_hf.training.data.dataset import MemoryDataset
 from comem_hf.training.data.items_in_context import items_in_context
 from comem_hf.training.data.sample import TrainingSample
+from comem_hf.training.parts.freezing import TrainableShare, train_only, trainable_share
 
 from .arguments import MemoryTrainingArguments
-from .freezing import TrainableShare, train_only, trainable_share
 from .train import train_memory_encoder
 from .trainer import MemoryEncoderTrainer
 

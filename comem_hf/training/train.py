@@ -14,11 +14,17 @@ from comem_hf.modeling.fingerprint_comem import backbone_checksum, fingerprint
 from comem_hf.training.data.collator import MemoryCollator
 from comem_hf.training.data.items_in_context import items_in_context
 from comem_hf.training.data.sample import TrainingSample
+from comem_hf.training.objectives.label_smoothing import refuse_loss_outside
+from comem_hf.training.parts.freezing import (
+    check_backbone_is_frozen,
+    is_quantized,
+    trainable_parameters,
+    trainable_share,
+    trained_parts,
+)
+from comem_hf.training.parts.items import check_items
 
 from .arguments import MemoryTrainingArguments
-from .freezing import check_backbone_is_frozen, is_quantized, trainable_parameters, trainable_share, trained_parts
-from .items import check_items
-from .label_smoothing import refuse_loss_outside
 from .run_folder import RunFolder, decisive_settings
 from .trainer import MemoryEncoderTrainer
 
@@ -137,6 +143,7 @@ def train_memory_encoder(
         processor.save_pretrained(args.output_dir)
         trainer.state.save_to_json(str(folder.path / TRAINER_STATE_NAME))
         folder.finish()
+    trainer.accelerator.wait_for_everyone()  # until the result is whole
     return output
 
 

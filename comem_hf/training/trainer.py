@@ -4,17 +4,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import Trainer, TrainerCallback
 from transformers.utils import SAFE_WEIGHTS_NAME
 
-from comem_hf.training.data.chat import IGNORE_INDEX
+from comem_hf.training.objectives.distillation import answer_divergence
+from comem_hf.training.objectives.label_smoothing import SmoothedLoss, refuse_loss_outside
+from comem_hf.training.parts.freezing import trainable_parameters
+from comem_hf.training.processes.unused_parts import use_all_trained
 
 from .arguments import MemoryTrainingArguments
-from .freezing import trainable_parameters
-from .label_smoothing import SmoothedLoss, refuse_loss_outside
 from .optimizer import MuonWithAdamW
 
 
@@ -115,37 +115,3 @@ def end_progress_bars(callbacks: list[TrainerCallback]) -> None:
             bar = getattr(callback, name, None)
             if bar is not None:
                 bar.close()
-
-
-def use_all_trained(model: nn.Module, inputs: Any, output: Any) -> Any:
-    """Let every trainable parameter take part in an output, with the weight 0; a forward hook.
-
-    Processes that share a model's gradients wait for each other's gradients of the same parameters. A batch without
-    pictures or memory items would give none for some, and the others would wait for ever.
-    """
-    if model.training and torch.is_grad_enabled():
-        name = "loss" if output.get("loss") is not None else "logits"
-        output[name] = output[name] + 0.0 * sum(tensor.sum() for tensor in trainable_parameters(model).values())
-    return output
-
-
-def answer_divergence(
-    logits: torch.Tensor, labels: torch.Tensor, teacher_logits: torch.Tensor, teacher_labels: torch.Tensor
-) -> torch.Tensor:
-    """Kullback-Leibler divergence of the student's predictions from the teacher's, at each token of the answers.
-
-    Args:
-        logits (`torch.Tensor` of shape `(batch, length, vocabulary)`): The student's logits.
-        labels (`torch.Tensor` of shape `(batch, length)`): The student's labels; -100 where nothing is learned.
-        teacher_logits (`torch.Tensor` of shape `(batch, teacher length, vocabulary)`): The teacher's logits; its
-            prompts may have other lengths.
-        teacher_labels (`torch.Tensor` of shape `(batch, teacher length)`): The teacher's labels: the same answers.
-
-    Returns:
-        `torch.Tensor` of shape `(answer tokens,)`: KL(teacher || student) in nats.
-    """
-    student, teacher = (
-        F.log_softmax(scores[:, :-1][target[:, 1:] != IGNORE_INDEX].float(), dim=-1)
-        for scores, target in ((logits, labels), (teacher_logits, teacher_labels))
-    )
-    return F.kl_div(student, teacher, reduction="none", log_target=True).sum(-1)

@@ -11,7 +11,7 @@ from transformers import TrainerCallback
 
 from comem_hf import CoMemForConditionalGeneration, MemoryItem
 from comem_hf.training import MemoryTrainingArguments
-from comem_hf.training.freezing import trainable_parameters
+from comem_hf.training.parts.freezing import trainable_parameters
 
 
 needs_muon = pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="Muon came with torch 2.9")

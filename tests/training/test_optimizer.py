@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from comem_hf.training import MemoryEncoderTrainer
-from comem_hf.training.freezing import trainable_parameters
 from comem_hf.training.optimizer import MuonWithAdamW
+from comem_hf.training.parts.freezing import trainable_parameters
 from tests.training.conftest import needs_muon
 
 

@@ -8,8 +8,8 @@ import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from comem_hf import CoMemForConditionalGeneration, CoMemProcessor
-from comem_hf.commands.make.train import ONLY, train
-from comem_hf.training.freezing import PARTS
+from comem_hf.commands.training.train import ONLY, train
+from comem_hf.training.parts.freezing import PARTS
 from tests.training.conftest import needs_muon
 
 

@@ -9,8 +9,8 @@ from transformers import AutoModelForImageTextToText, TrainerCallback
 
 from comem_hf.training import MemoryCollator, MemoryEncoderTrainer, train_memory_encoder
 from comem_hf.training.arguments import ACTIVATION_CHECKPOINTING
-from comem_hf.training.freezing import trainable_parameters
-from comem_hf.training.trainer import answer_divergence
+from comem_hf.training.objectives.distillation import answer_divergence
+from comem_hf.training.parts.freezing import trainable_parameters
 from tests.training.conftest import Interrupt, assert_equal, state_of
 
 

@@ -16,7 +16,7 @@ from comem_hf.training import (
     train_only,
 )
 from comem_hf.training.arguments import ACTIVATION_CHECKPOINTING
-from comem_hf.training.freezing import PARTS, trained_parts
+from comem_hf.training.parts.freezing import PARTS, trained_parts
 from tests.training.conftest import Interrupt, assert_equal, state_of
 
 

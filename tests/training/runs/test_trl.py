@@ -7,7 +7,7 @@ import torch
 
 from comem_hf.training import MemoryCollator
 from comem_hf.training.arguments import ACTIVATION_CHECKPOINTING
-from comem_hf.training.freezing import trainable_parameters
+from comem_hf.training.parts.freezing import trainable_parameters
 from tests.training.conftest import picture, state_of
 
 

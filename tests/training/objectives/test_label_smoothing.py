@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from transformers import Trainer
 
 from comem_hf.training import MemoryCollator, MemoryEncoderTrainer, train_memory_encoder
-from comem_hf.training.label_smoothing import SmoothedLoss
+from comem_hf.training.objectives.label_smoothing import SmoothedLoss
 
 
 EPSILON = 0.1

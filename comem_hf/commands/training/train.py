@@ -22,7 +22,7 @@ VISION_MEMORY = (
     "Add memory in the vision tower: an object of settings (`vision_memory_config`, see "
     "docs/how-to/places-of-memory.md), or '{}' for its defaults."
 )
-# The names of `comem_hf.training.freezing.PARTS`, which takes seconds to import.
+# The names of `comem_hf.training.parts.freezing.PARTS`, which takes seconds to import.
 ONLY = (
     "Train this part alone: memory-encoder, ffn-memory, vision-memory, reader-adapter or reader (the projection of a "
     "text-only reader); may be repeated. [default: all that is the model's own]"
@@ -112,8 +112,8 @@ def train(
         trainable_share,
     )
     from comem_hf.training.arguments import ACTIVATION_CHECKPOINTING
-    from comem_hf.training.freezing import check_has_parts, check_parts
-    from comem_hf.training.items import needs_items
+    from comem_hf.training.parts.freezing import check_has_parts, check_parts
+    from comem_hf.training.parts.items import needs_items
 
     lora_config = _given(r=lora_rank, lora_alpha=lora_alpha, lora_dropout=lora_dropout)
     new_encoder = _given(lora_config=lora_config or None, num_memory_tokens=num_memory_tokens)

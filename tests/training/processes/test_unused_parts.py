@@ -15,6 +15,7 @@ from comem_hf.training.arguments import ACTIVATION_CHECKPOINTING
 # Run in each process, in a folder of the model and its rows.
 TRAIN = """
 import json, sys
+import torch
 from comem_hf import CoMemForConditionalGeneration, CoMemProcessor
 from comem_hf.training import MemoryTrainingArguments, train_memory_encoder
 
@@ -23,6 +24,7 @@ model = CoMemForConditionalGeneration.from_pretrained("model")
 rows = json.loads(open("rows.json").read())
 train_memory_encoder(model, CoMemProcessor.from_pretrained("model"), rows, MemoryTrainingArguments(**settings))
 assert not model._forward_hooks
+torch.distributed.destroy_process_group()
 """
 
 
