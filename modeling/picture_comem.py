@@ -3,7 +3,7 @@
 import base64
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, unquote_to_bytes
@@ -78,25 +78,25 @@ def load_image(
         ValueError: If there is no such file or address, if it is no picture, cannot be decoded, has more than
             `PIL.Image.MAX_IMAGE_PIXELS` pixels or none, or is too narrow; the message names the picture.
     """
-    source = picture_source(image, name, urls=urls, timeout=timeout)
-    name = picture_name(image, name)
-    try:
-        if isinstance(source, PIL.Image.Image):
-            picture = _to_checked_rgb(source)
-        else:
-            with PIL.Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as opened:
-                picture = _to_checked_rgb(opened)
-    except (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning) as error:
-        raise ValueError(f"{name} is too large to be opened safely: {error}") from error
-    except FileNotFoundError as error:
-        raise ValueError(f"{name} does not exist.") from error
-    except MemoryError:
-        raise
-    except Exception as error:  # for damaged files, the decoders of Pillow raise errors of many types
-        raise ValueError(f"{name} is not a readable picture: {_reason(error, source)}") from error
+    picture = _read(image, name, _to_checked_rgb, urls, timeout)
     if max_aspect_ratio is not None:
-        check_aspect_ratio(picture, name, max_aspect_ratio)
+        check_aspect_ratio(picture, picture_name(image, name), max_aspect_ratio)
     return picture
+
+
+def picture_size(image: Any, name: str = "an image") -> tuple[int, int]:
+    """Return the width and height of a picture, of which the beginning of its file is read and nothing decoded.
+
+    Args:
+        image, name: As for [`load_image`].
+
+    Returns:
+        `tuple[int, int]`: Pixels as the file has them, before a turn that the EXIF data says.
+
+    Raises:
+        ValueError: If there is no such file, or it is no picture, as far as its beginning shows.
+    """
+    return _read(image, name, lambda picture: picture.size)
 
 
 def picture_source(
@@ -186,6 +186,27 @@ def check_aspect_ratio(image: PIL.Image.Image, name: str, limit: float = MAX_ASP
         raise ValueError(
             f"{name} is {image.width} x {image.height} pixels; one side may be at most {limit} times the other."
         )
+
+
+def _read(
+    image: Any, name: str, read: Callable[[PIL.Image.Image], Any], urls: bool = False, timeout: Any = None
+) -> Any:
+    """Open a picture for `read`, with errors that name it."""
+    source = picture_source(image, name, urls=urls, timeout=timeout)
+    name = picture_name(image, name)
+    try:
+        if isinstance(source, PIL.Image.Image):
+            return read(source)
+        with PIL.Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as opened:
+            return read(opened)
+    except (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning) as error:
+        raise ValueError(f"{name} is too large to be opened safely: {error}") from error
+    except FileNotFoundError as error:
+        raise ValueError(f"{name} does not exist.") from error
+    except MemoryError:
+        raise
+    except Exception as error:  # for damaged files, the decoders of Pillow raise errors of many types
+        raise ValueError(f"{name} is not a readable picture: {_reason(error, source)}") from error
 
 
 def _source_of_text(text: str, urls: bool, timeout: float | None) -> Path | bytes:
@@ -286,6 +307,7 @@ __all__ = [
     "load_image",
     "picture_name",
     "picture_of_row",
+    "picture_size",
     "picture_source",
     "shown",
 ]

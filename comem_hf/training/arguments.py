@@ -17,6 +17,9 @@ class MemoryTrainingArguments(TrainingArguments):
     Args:
         max_memories (`int`, *optional*): Number of memory items used per sample, from the first on; all by default.
             The published training uses 3.
+        max_length (`int`, *optional*): Most tokens of a sample's prompt and answers together, those of its pictures
+            included and memory items not. Of longer ones, turns before the last question are left out, the oldest
+            first, then the end of the last question is cut; see [`LengthLimit`]. By default nothing is cut.
         distillation_weight (`float`, *optional*, defaults to `0.0`): Weight of an added loss: the Kullback-Leibler
             divergence, on the tokens of the answers, from the predictions of the same frozen backbone with the items'
             text and images in its prompt. 0 turns it off.
@@ -40,6 +43,7 @@ class MemoryTrainingArguments(TrainingArguments):
     label_names: list[str] | None = field(default_factory=lambda: ["labels"])
     report_to: None | str | list[str] = "none"
     max_memories: int | None = None
+    max_length: int | None = None
     distillation_weight: float = 0.0
     muon_learning_rate: float | None = None
 
@@ -48,6 +52,8 @@ class MemoryTrainingArguments(TrainingArguments):
         self.dataloader_pin_memory = self.dataloader_pin_memory and self.device.type != "cpu"  # else torch warns
         if self.max_memories is not None and self.max_memories < 1:
             raise ValueError(f"`max_memories` must be a positive number or None for all, got {self.max_memories!r}.")
+        if self.max_length is not None and self.max_length < 1:
+            raise ValueError(f"`max_length` must be a positive number of tokens or None, got {self.max_length!r}.")
         if self.distillation_weight < 0:
             raise ValueError(f"`distillation_weight` must not be negative, got {self.distillation_weight!r}.")
         if self.muon_learning_rate is not None and self.muon_learning_rate <= 0:

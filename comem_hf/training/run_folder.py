@@ -29,6 +29,7 @@ DECISIVE_ARGUMENTS = (
     "lr_scheduler_kwargs",
     "lr_scheduler_type",
     "max_grad_norm",
+    "max_length",
     "max_memories",
     "max_steps",
     "muon_learning_rate",

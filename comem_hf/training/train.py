@@ -11,9 +11,14 @@ from transformers.utils import logging
 
 from comem_hf.modeling import CoMemForConditionalGeneration, CoMemProcessor
 from comem_hf.modeling.fingerprint_comem import backbone_checksum, fingerprint
+from comem_hf.training.checks.entities import check_no_shared_entities
+from comem_hf.training.checks.survey import survey
 from comem_hf.training.data.collator import MemoryCollator
+from comem_hf.training.data.dataset import MemoryDataset
 from comem_hf.training.data.items_in_context import items_in_context
+from comem_hf.training.data.open import open_training_data
 from comem_hf.training.data.sample import TrainingSample
+from comem_hf.training.data.stream import MemoryStream
 from comem_hf.training.objectives.label_smoothing import refuse_loss_outside
 from comem_hf.training.parts.freezing import (
     check_backbone_is_frozen,
@@ -22,7 +27,7 @@ from comem_hf.training.parts.freezing import (
     trainable_share,
     trained_parts,
 )
-from comem_hf.training.parts.items import check_items
+from comem_hf.training.parts.items import check_has_items, check_items
 
 from .arguments import MemoryTrainingArguments
 from .run_folder import RunFolder, decisive_settings
@@ -58,8 +63,9 @@ def train_memory_encoder(
             and vision memory, and a reader adapter that `add_reader_adapter` has made or `reader="trainable"` has
             loaded, may be trainable.
         processor ([`CoMemProcessor`]): Its processor.
-        dataset (`torch.utils.data.Dataset` or `list`): A [`MemoryDataset`], or rows as in [`TrainingSample.from_row`],
-            which may hold PIL images and [`MemoryItem`]s.
+        dataset (`torch.utils.data.Dataset` or `list`): What [`open_training_data`] returns, an object of `datasets`,
+            or rows as in [`TrainingSample.from_row`], which may hold PIL images and [`MemoryItem`]s. Before the first
+            step, all but streams and other data sets of torch are looked through, see [`survey`].
         args ([`MemoryTrainingArguments`]): The settings.
         eval_dataset (`torch.utils.data.Dataset` or `list`, *optional*): Rows for the evaluation loss, computed as
             `args.eval_strategy` says.
@@ -76,8 +82,9 @@ def train_memory_encoder(
         `TrainOutput`: Steps, mean loss and metrics.
 
     Raises:
-        ValueError: If the backbone is not frozen, the rows have more items than the model takes, label smoothing is
-            combined with memory in the vision tower, or the output folder cannot be used.
+        ValueError: If the backbone is not frozen, a row is not valid, the rows have more items than the model takes,
+            or none where the memory encoder is trained, `dataset` and `eval_dataset` share entities, label smoothing
+            is combined with memory in the vision tower, or the output folder cannot be used.
         RuntimeError: If the backbone has changed in training.
     """
     check_backbone_is_frozen(model)
@@ -93,8 +100,24 @@ def train_memory_encoder(
             "answers are not the reader's; set it to 0."
         )
     refuse_loss_outside(model, args.label_smoothing_factor)
+    collator = MemoryCollator(
+        processor,
+        max_memories=args.max_memories,
+        max_length=args.max_length,
+        with_teacher=args.distillation_weight > 0,
+        items_in_prompt=items_in_prompt,
+        to_context=to_context,
+    )
+    dataset, eval_dataset = _as_samples(dataset), _as_samples(eval_dataset)
+    check_has_items(model, dataset, items_in_prompt)
     for rows in (dataset, eval_dataset):
         check_items(model, rows, items_in_prompt, args.max_memories)
+    check_no_shared_entities(dataset, eval_dataset)
+    dataset, eval_dataset = (
+        survey(rows, collator) if isinstance(rows, MemoryDataset) else rows for rows in (dataset, eval_dataset)
+    )
+    if isinstance(dataset, MemoryStream):
+        dataset = dataset.in_blocks(args.per_device_train_batch_size * args.world_size)
     logger.info(str(trainable_share(model)))
     backbone_before = backbone_checksum(model.backbone, exact=True)
     settings = {
@@ -117,13 +140,7 @@ def train_memory_encoder(
     trainer = MemoryEncoderTrainer(
         model=model,
         args=args,
-        data_collator=MemoryCollator(
-            processor,
-            max_memories=args.max_memories,
-            with_teacher=args.distillation_weight > 0,
-            items_in_prompt=items_in_prompt,
-            to_context=to_context,
-        ),
+        data_collator=collator,
         train_dataset=dataset,
         eval_dataset=eval_dataset,
         callbacks=callbacks,
@@ -135,6 +152,11 @@ def train_memory_encoder(
         trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
         for parameter in trainable_parameters(model).values():
             parameter.data = parameter.data.to(model.backbone.dtype)
+    if collator.num_replaced or isinstance(dataset, MemoryStream) and collator.num_cut:
+        logger.warning(
+            f"{collator.num_replaced:,} times a row stood in for one with a damaged picture or without a way to shorten "
+            f"it; {collator.num_cut:,} times a row was cut to `max_length`."
+        )
     if backbone_checksum(model.backbone, exact=True) != backbone_before:
         raise RuntimeError("The backbone has changed in training although it was frozen; the result was not saved.")
     model.eval()
@@ -145,6 +167,13 @@ def train_memory_encoder(
         folder.finish()
     trainer.accelerator.wait_for_everyone()  # until the result is whole
     return output
+
+
+def _as_samples(rows: Any) -> Any:
+    """Open rows of a list or of `datasets`; other data sets of torch are trained on as they are."""
+    is_open = isinstance(rows, MemoryDataset | MemoryStream)
+    is_table = type(rows).__module__.partition(".")[0] == "datasets"
+    return open_training_data(rows) if not is_open and (is_table or isinstance(rows, list | tuple)) else rows
 
 
 def _describe(dataset: Any) -> str:

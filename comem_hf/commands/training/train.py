@@ -113,7 +113,7 @@ def train(
     )
     from comem_hf.training.arguments import ACTIVATION_CHECKPOINTING
     from comem_hf.training.parts.freezing import check_has_parts, check_parts
-    from comem_hf.training.parts.items import needs_items
+    from comem_hf.training.parts.items import check_has_items
 
     lora_config = _given(r=lora_rank, lora_alpha=lora_alpha, lora_dropout=lora_dropout)
     new_encoder = _given(lora_config=lora_config or None, num_memory_tokens=num_memory_tokens)
@@ -145,9 +145,7 @@ def train(
     if parts:
         check_has_parts(comem_model, parts, _as_typed)
         train_only(comem_model, *parts)
-    if not items_in_prompt and needs_items(comem_model) and not any(sample.memories for sample in dataset.samples):
-        learner = " and ".join(map(_as_typed, needs_items(comem_model)))
-        raise ValueError(f"No row of {data} has memory items (`memories`): there is nothing for {learner} to learn.")
+    check_has_items(comem_model, dataset, items_in_prompt)
     if attn_implementation:
         comem_model.set_attn_implementation(attn_implementation)
     args = MemoryTrainingArguments(

@@ -1,6 +1,7 @@
 """Conversations as token ids with labels on the answers."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -27,7 +28,8 @@ class ChatEncoder:
 
     An answer is tokenized on its own, as at generation: the tokens of the prompt always end with the template's
     generation prompt (`<|im_start|>assistant\n`), whatever the answer starts with. Every assistant turn is learned,
-    including its end (`<|im_end|>\n`), as in the published training.
+    including its end (`<|im_end|>\n`), as in the published training. The conversation may begin with a turn of the
+    system.
 
     Args:
         processor ([`CoMemProcessor`]): The processor of the model.
@@ -35,6 +37,7 @@ class ChatEncoder:
 
     def __init__(self, processor: CoMemProcessor):
         self.processor = processor
+        self._special = re.compile("|".join(map(re.escape, processor.tokenizer.all_special_tokens)))
 
     def __call__(self, samples: list[TrainingSample]) -> BatchFeature:
         """Encode a batch, left-padded.
@@ -78,7 +81,8 @@ class ChatEncoder:
         """Render a conversation and cut it before and after each assistant turn.
 
         Raises:
-            ValueError: If the chat template renders the start of a conversation differently from the whole.
+            ValueError: If the chat template renders the start of a conversation differently from the whole, or leaves
+                nothing of an answer.
         """
         segments: list[Segment] = []
         rendered = ""
@@ -91,9 +95,34 @@ class ChatEncoder:
                 raise ValueError(
                     "The chat template does not render a conversation turn by turn, so its answers cannot be found."
                 )
+            if not self._special.sub("", whole[len(prompt) :]).strip():
+                raise ValueError(
+                    f"{sample.name}: the chat template leaves nothing of the answer "
+                    f"{message['content'][0]['text']!r:.80}: it must say something beside special tokens."
+                )
             segments += [Segment(prompt[len(rendered) :], False), Segment(whole[len(prompt) :], True)]
             rendered = whole
         return segments
+
+    def count(self, sample: TrainingSample, sizes: Sequence[tuple[int, int]]) -> int:
+        """Return the number of tokens of a sample, as `input_ids` will have them.
+
+        Args:
+            sample ([`TrainingSample`]): The sample; its memory items are ignored.
+            sizes (`Sequence[tuple[int, int]]`): Width and height of each of its pictures.
+
+        Returns:
+            `int`: The number, without memory tokens.
+        """
+        texts = [segment.text for segment in self.split(sample)]
+        words = sum(map(len, self.processor.tokenizer(texts, add_special_tokens=False)["input_ids"]))
+        return words - len(sizes) + self.image_tokens(sizes)  # each picture has one token there already
+
+    def image_tokens(self, sizes: Sequence[tuple[int, int]]) -> int:
+        """Return the number of tokens of pictures of these sizes, each (width, height)."""
+        processor = self.processor.image_processor
+        patches = (processor.get_number_of_image_patches(height, width) for width, height in sizes)
+        return sum(patches) // processor.merge_size**2
 
     def _render(self, messages: list[dict[str, Any]], add_generation_prompt: bool = False) -> str:
         return self.processor.apply_chat_template(

@@ -6,7 +6,7 @@ from .sample import TrainingSample
 
 
 def items_in_context(sample: TrainingSample, *, picture_first: bool = False) -> TrainingSample:
-    """Write a sample's memory items into its prompt, one user turn each in front of the question.
+    """Write a sample's memory items into its prompt, one user turn each in front of the conversation.
 
     By default the text comes before the picture, as in the published RAG baseline.
 
@@ -19,4 +19,6 @@ def items_in_context(sample: TrainingSample, *, picture_first: bool = False) -> 
         `TrainingSample`: The same conversation without memory items; its images are those of the items, then its own.
     """
     turns, images = item_turns(sample.memories, picture_first=picture_first)
-    return TrainingSample(messages=turns + sample.messages, images=images + sample.images, name=sample.name)
+    has_system = sample.messages[0]["role"] == "system"
+    messages = sample.messages[:has_system] + turns + sample.messages[has_system:]
+    return TrainingSample(messages=messages, images=images + sample.images, name=sample.name)

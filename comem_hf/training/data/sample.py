@@ -9,24 +9,30 @@ from comem_hf.modeling.memory_item import MemoryItem
 from comem_hf.training.data.rows.read import ReadRow, RowReader
 
 
+NUM_STAND_INS = 16
+
+
 @dataclass
 class TrainingSample:
     """A conversation whose assistant turns are learned, and the memory items for it.
 
     Args:
         messages (`list[dict]`): The conversation in chat-template form: turns
-            `{"role": "user" | "assistant", "content": [...]}` that alternate, the user first and the assistant last, with
-            a turn of the `"system"` before them if there is one.
+            `{"role": "user" | "assistant", "content": [...]}` that alternate, the user first and the assistant last,
+            after a turn of the `"system"` if there is one.
         images (`list`, *optional*, defaults to `[]`): The query images, in the forms that [`load_image`] takes and in
             the order in which `messages` shows them.
         memories (`list[MemoryItem]`, *optional*, defaults to `[]`): The memory items, best first.
         name (`str`, *optional*, defaults to `"the sample"`): Name of the sample in error messages.
+        stand_ins (`Iterable[TrainingSample]`, *optional*): Samples of which the first that is whole takes the place of
+            this one, should it turn out in a batch that one of its pictures is damaged.
     """
 
     messages: list[dict[str, Any]]
     images: list[Any] = field(default_factory=list)
     memories: list[MemoryItem] = field(default_factory=list)
     name: str = "the sample"
+    stand_ins: "Iterable[TrainingSample]" = field(default=(), repr=False, compare=False)
 
     @classmethod
     def from_row(

@@ -1,11 +1,9 @@
 """Whether the memory items of training rows and the model go together."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from comem_hf.modeling import CoMemForConditionalGeneration
 from comem_hf.training.data.dataset import MemoryDataset
-from comem_hf.training.data.sample import TrainingSample
 
 from .freezing import trained_parts
 
@@ -15,11 +13,11 @@ def check_items(
 ) -> None:
     """Refuse rows with more items than the model takes, and items in the prompt where the memory encoder is trained.
 
-    Rows of other data sets than lists and [`MemoryDataset`]s are not read in advance.
+    Rows of other data sets than a [`MemoryDataset`] are not read in advance.
 
     Args:
         model ([`CoMemForConditionalGeneration`]): The model about to be trained.
-        dataset (`Any`): Its rows.
+        dataset ([`MemoryDataset`]): Its rows.
         items_in_prompt (`bool`): Whether the rows' items will be written into the prompts.
         max_memories (`int`, *optional*): Number of items that will be used per row; all by default.
 
@@ -34,38 +32,50 @@ def check_items(
     config = model.config
     if items_in_prompt or config.num_memory_tokens and config.max_items is None:
         return
-    rows = dataset.samples if isinstance(dataset, MemoryDataset) else dataset if isinstance(dataset, list) else []
-    for number, row in enumerate(rows, start=1):
-        name = row.name if isinstance(row, TrainingSample) else f"row {number}"
-        count = _count_items(row)
-        if config.max_items is not None:
-            used = count if max_memories is None else min(count, max_memories)
-            if used > config.max_items:
-                raise ValueError(
-                    f"{name}: {used} memory items need {used * config.num_memory_tokens} slots, "
-                    f"but the model has {config.ffn_memory_config['num_slots']}, enough for {config.max_items}: use "
-                    f"only the first of each row (`max_memories={config.max_items}`, `--max-memories "
-                    f"{config.max_items}`), or build the model with a larger `num_slots`."
-                )
-        elif count:
+    if not isinstance(dataset, MemoryDataset):
+        return
+    counts = dataset.item_counts
+    if config.max_items is not None:
+        used = counts if max_memories is None else counts.clip(max=max_memories)
+        if used.max() > config.max_items:
+            first = int((used > config.max_items).argmax())
             raise ValueError(
-                f"{name} has memory items, but the model takes none, as its `num_memory_tokens` is 0: leave them out, "
-                "or have them written into the prompt (`items_in_prompt=True`, `--items-in-prompt`)."
+                f"{dataset.name_of(first)}: {used[first]} memory items need {used[first] * config.num_memory_tokens} "
+                f"slots, but the model has {config.ffn_memory_config['num_slots']}, enough for {config.max_items}: use "
+                f"only the first of each row (`max_memories={config.max_items}`, `--max-memories "
+                f"{config.max_items}`), or build the model with a larger `num_slots`."
             )
+    elif counts.any():
+        raise ValueError(
+            f"{dataset.name_of(int((counts > 0).argmax()))} has memory items, but the model takes none, as its "
+            "`num_memory_tokens` is 0: leave them out, or have them written into the prompt (`items_in_prompt=True`, "
+            "`--items-in-prompt`)."
+        )
+
+
+def check_has_items(model: CoMemForConditionalGeneration, dataset: Any, items_in_prompt: bool = False) -> None:
+    """Refuse rows of which none has memory items, where there are trained parts that learn from these alone.
+
+    Args:
+        model ([`CoMemForConditionalGeneration`]): The model about to be trained.
+        dataset ([`MemoryDataset`]): Its rows; other data sets are not read in advance.
+        items_in_prompt (`bool`, *optional*, defaults to `False`): Whether the rows' items will be written into the
+            prompts.
+
+    Raises:
+        ValueError: If they do not go together.
+    """
+    if items_in_prompt or not isinstance(dataset, MemoryDataset) or dataset.item_counts.any():
+        return
+    learners = needs_items(model)
+    if learners:
+        raise ValueError(
+            f"No row of {dataset.name} has memory items (`memories`): there is nothing for {' and '.join(learners)} "
+            "to learn; give rows with items, or train other parts (`train_only`, `--only`)."
+        )
 
 
 def needs_items(model: CoMemForConditionalGeneration) -> list[str]:
     """Return the trained parts that learn from memory items alone."""
     by_items = {"memory_encoder"} | ({"ffn_memory"} if model.config.ffn_source == "memory" else set())
     return [part for part in trained_parts(model) if part in by_items]
-
-
-def _count_items(row: Any) -> int:
-    if isinstance(row, TrainingSample):
-        return len(row.memories)
-    if not isinstance(row, Mapping):
-        return 0
-    items = row.get("memories") or row.get("knowledge_image")
-    if not items:
-        return len(row.get("knowledge_conversations") or ()) // 2  # pairs of turns
-    return len(items) if isinstance(items, list | tuple) else 1

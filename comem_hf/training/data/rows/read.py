@@ -41,18 +41,21 @@ class RowReader:
         self.ignore = frozenset((ignore,) if isinstance(ignore, str) else ignore)
         self.takes_paths = takes_paths
 
-    def __call__(self, values: Any, name: str) -> ReadRow:
+    def __call__(self, values: Any, name: str, files_exist: bool = False) -> ReadRow:
         """Read a row of any form.
 
         Args:
             values (`Mapping`): The row.
             name (`str`): Its name in error messages.
+            files_exist (`bool`, *optional*, defaults to `False`): Do not look whether files are there, as was done
+                before.
 
         Returns:
             [`ReadRow`]: What it says; pictures are not opened.
 
         Raises:
-            ValueError: If a field is missing, empty, of the wrong kind or nearly right.
+            ValueError: If a field is missing, empty, of the wrong kind or nearly right; [`MissingPictureError`] if a file is not
+                there.
         """
         if not isinstance(values, Mapping):
             raise ValueError(f"{name}: a row must be an object with named fields, got {type(values).__name__}.")
@@ -63,7 +66,7 @@ class RowReader:
                     f"{name}: `{key}` is no key of a row; what it looks like is {meant}: rename it, or have it left "
                     f"unread by `ignore=[{key!r}]`."
                 )
-        row = Row(fields_of(values, keys.names, name), name, self.base_dir, self.takes_paths)
+        row = Row(fields_of(values, keys.names, name), name, self.base_dir, self.takes_paths, files_exist)
         images = row.pictures("image")
         found: list[MemoryItem] = []
         key = _form(row)

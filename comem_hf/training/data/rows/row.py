@@ -29,12 +29,14 @@ class Row:
         name (`str`): Its name in error messages.
         base_dir (`str`): The folder that relative paths start from; "" for the current one.
         takes_paths (`bool`): Whether its pictures may be files of this machine.
+        files_exist (`bool`): Whether it is known that these are there.
     """
 
     fields: dict[str, Any]
     name: str
     base_dir: str
     takes_paths: bool
+    files_exist: bool
 
     @property
     def is_published(self) -> bool:
@@ -63,7 +65,7 @@ class Row:
                 f"names a file ({shown(str(value))}), but rows that others have written must hold their pictures "
                 "themselves: give `base_dir`, the folder of the files, if they are yours",
             )
-        if not os.path.isfile(image):
+        if not self.files_exist and not os.path.isfile(image):
             raise MissingPictureError(f"{self.name}: `{where}` names no file: {shown(str(image))}.")
         return image
 

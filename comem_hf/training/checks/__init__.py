@@ -1,0 +1,1 @@
+"""Checks of training data before the first step."""

@@ -1,0 +1,1 @@
+"""Where rows of training data come from."""
