@@ -154,8 +154,8 @@ def train_memory_encoder(
             parameter.data = parameter.data.to(model.backbone.dtype)
     if collator.num_replaced or isinstance(dataset, MemoryStream) and collator.num_cut:
         logger.warning(
-            f"{collator.num_replaced:,} times a row stood in for one with a damaged picture or without a way to shorten "
-            f"it; {collator.num_cut:,} times a row was cut to `max_length`."
+            f"{collator.num_replaced:,} times a row stood in for one with a damaged picture or one that is too long; "
+            f"{collator.num_cut:,} times a row was cut to `max_length`."
         )
     if backbone_checksum(model.backbone, exact=True) != backbone_before:
         raise RuntimeError("The backbone has changed in training although it was frozen; the result was not saved.")

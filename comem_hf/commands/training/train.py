@@ -145,7 +145,7 @@ def train(
     if parts:
         check_has_parts(comem_model, parts, _as_typed)
         train_only(comem_model, *parts)
-    check_has_items(comem_model, dataset, items_in_prompt)
+    check_has_items(comem_model, dataset, items_in_prompt, _as_typed)
     if attn_implementation:
         comem_model.set_attn_implementation(attn_implementation)
     args = MemoryTrainingArguments(

@@ -1,5 +1,6 @@
 """Whether the memory items of training rows and the model go together."""
 
+from collections.abc import Callable
 from typing import Any
 
 from comem_hf.modeling import CoMemForConditionalGeneration
@@ -41,8 +42,8 @@ def check_items(
             first = int((used > config.max_items).argmax())
             raise ValueError(
                 f"{dataset.name_of(first)}: {used[first]} memory items need {used[first] * config.num_memory_tokens} "
-                f"slots, but the model has {config.ffn_memory_config['num_slots']}, enough for {config.max_items}: use "
-                f"only the first of each row (`max_memories={config.max_items}`, `--max-memories "
+                f"slots, but the model has {config.ffn_memory_config['num_slots']}, enough for {config.max_items}: "
+                f"use only the first of each row (`max_memories={config.max_items}`, `--max-memories "
                 f"{config.max_items}`), or build the model with a larger `num_slots`."
             )
     elif counts.any():
@@ -53,7 +54,12 @@ def check_items(
         )
 
 
-def check_has_items(model: CoMemForConditionalGeneration, dataset: Any, items_in_prompt: bool = False) -> None:
+def check_has_items(
+    model: CoMemForConditionalGeneration,
+    dataset: Any,
+    items_in_prompt: bool = False,
+    write: Callable[[str], str] = str,
+) -> None:
     """Refuse rows of which none has memory items, where there are trained parts that learn from these alone.
 
     Args:
@@ -61,13 +67,14 @@ def check_has_items(model: CoMemForConditionalGeneration, dataset: Any, items_in
         dataset ([`MemoryDataset`]): Its rows; other data sets are not read in advance.
         items_in_prompt (`bool`, *optional*, defaults to `False`): Whether the rows' items will be written into the
             prompts.
+        write (`Callable`, *optional*): Spelling of a part in the message.
 
     Raises:
         ValueError: If they do not go together.
     """
     if items_in_prompt or not isinstance(dataset, MemoryDataset) or dataset.item_counts.any():
         return
-    learners = needs_items(model)
+    learners = list(map(write, needs_items(model)))
     if learners:
         raise ValueError(
             f"No row of {dataset.name} has memory items (`memories`): there is nothing for {' and '.join(learners)} "

@@ -54,8 +54,8 @@ class RowReader:
             [`ReadRow`]: What it says; pictures are not opened.
 
         Raises:
-            ValueError: If a field is missing, empty, of the wrong kind or nearly right; [`MissingPictureError`] if a file is not
-                there.
+            MissingPictureError: If a file is not there.
+            ValueError: If a field is missing, empty, of the wrong kind or nearly right.
         """
         if not isinstance(values, Mapping):
             raise ValueError(f"{name}: a row must be an object with named fields, got {type(values).__name__}.")
