@@ -104,19 +104,10 @@ class ChatEncoder:
             rendered = whole
         return segments
 
-    def count(self, sample: TrainingSample, sizes: Sequence[tuple[int, int]]) -> int:
-        """Return the number of tokens of a sample, as `input_ids` will have them.
-
-        Args:
-            sample ([`TrainingSample`]): The sample; its memory items are ignored.
-            sizes (`Sequence[tuple[int, int]]`): Width and height of each of its pictures.
-
-        Returns:
-            `int`: The number, without memory tokens.
-        """
-        texts = [segment.text for segment in self.split(sample)]
-        words = sum(map(len, self.processor.tokenizer(texts, add_special_tokens=False)["input_ids"]))
-        return words - len(sizes) + self.image_tokens(sizes)  # each picture has one token there already
+    def text_tokens(self, segments: Sequence[Segment]) -> int:
+        """Return the number of tokens of a rendered conversation, in which each picture has one."""
+        texts = [segment.text for segment in segments]
+        return sum(map(len, self.processor.tokenizer(texts, add_special_tokens=False)["input_ids"]))
 
     def image_tokens(self, sizes: Sequence[tuple[int, int]]) -> int:
         """Return the number of tokens of pictures of these sizes, each (width, height)."""

@@ -49,7 +49,12 @@ class LengthLimit:
         return sample
 
     def _excess(self, sample: TrainingSample, sizes: Sequence[tuple[int, int]]) -> int:
-        return self.encoder.count(sample, sizes) - self.max_length
+        """Number of tokens that are too many; 0 or less if it fits."""
+        segments = self.encoder.split(sample)
+        room = self.max_length - self.encoder.image_tokens(sizes) + len(sizes)  # each has one in the text
+        if sum(len(segment.text.encode()) for segment in segments) <= room:  # a token is a byte or more
+            return 0
+        return self.encoder.text_tokens(segments) - room
 
     def _with_shorter_question(
         self, sample: TrainingSample, sizes: Sequence[tuple[int, int]], excess: int

@@ -1,6 +1,5 @@
 """The keys of rows: those that are read, those that mean the same, and those that are nearly right."""
 
-from collections.abc import Mapping
 from difflib import SequenceMatcher
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -107,11 +106,11 @@ def sort_keys(keys: tuple[Any, ...], ignored: frozenset[str] = frozenset()) -> K
 
 def has_value(value: Any) -> bool:
     """Whether a field says anything: tables fill the fields that a row lacks with nulls."""
-    if value is None or isinstance(value, str) and not value.strip():
-        return False
-    if isinstance(value, Mapping) and value.keys() <= {"bytes", "path"}:
+    if isinstance(value, str):
+        return bool(value) and not value.isspace()
+    if isinstance(value, dict) and value.keys() <= {"bytes", "path"}:
         return any(each is not None for each in value.values())
-    return not (isinstance(value, Mapping | list | tuple) and not value)
+    return value is not None and not (isinstance(value, dict | list | tuple) and not value)
 
 
 def nearest(key: str, names: tuple[str, ...]) -> str | None:

@@ -40,6 +40,7 @@ class RowReader:
         self.base_dir = "" if base_dir is None else str(base_dir)
         self.ignore = frozenset((ignore,) if isinstance(ignore, str) else ignore)
         self.takes_paths = takes_paths
+        self._files: dict[str, Path] = {}
 
     def __call__(self, values: Any, name: str, files_exist: bool = False) -> ReadRow:
         """Read a row of any form.
@@ -66,7 +67,7 @@ class RowReader:
                     f"{name}: `{key}` is no key of a row; what it looks like is {meant}: rename it, or have it left "
                     f"unread by `ignore=[{key!r}]`."
                 )
-        row = Row(fields_of(values, keys.names, name), name, self.base_dir, self.takes_paths, files_exist)
+        row = Row(fields_of(values, keys.names, name), name, self.base_dir, self.takes_paths, files_exist, self._files)
         images = row.pictures("image")
         found: list[MemoryItem] = []
         key = _form(row)

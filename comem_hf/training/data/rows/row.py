@@ -12,6 +12,7 @@ from .keys import has_value
 
 
 PUBLISHED_MAX_CHARACTERS = 5000  # the published training cuts every message at this length
+MOST_FILES = 1_000_000  # remembered
 WEB = ("http://", "https://")
 FILE = "file://"
 
@@ -30,6 +31,7 @@ class Row:
         base_dir (`str`): The folder that relative paths start from; "" for the current one.
         takes_paths (`bool`): Whether its pictures may be files of this machine.
         files_exist (`bool`): Whether it is known that these are there.
+        files (`dict[str, Path]`): Those that were found, by what rows call them: items stand in many rows.
     """
 
     fields: dict[str, Any]
@@ -37,6 +39,7 @@ class Row:
     base_dir: str
     takes_paths: bool
     files_exist: bool
+    files: dict[str, Path]
 
     @property
     def is_published(self) -> bool:
@@ -51,6 +54,8 @@ class Row:
 
     def picture(self, value: Any, where: str) -> Any:
         """Check one picture and return it in a form for `load_image`; it is not opened."""
+        if type(value) is str and (known := self.files.get(value)) is not None:
+            return known
         if not is_picture(value) or isinstance(value, str) and not value:
             raise self.error(where, f"must be a path, an image or null, got {short(value)}")
         value = _without_scheme(value)
@@ -67,6 +72,8 @@ class Row:
             )
         if not self.files_exist and not os.path.isfile(image):
             raise MissingPictureError(f"{self.name}: `{where}` names no file: {shown(str(image))}.")
+        if isinstance(value, str) and len(self.files) < MOST_FILES:
+            self.files[value] = image
         return image
 
     def text(self, value: Any, where: str) -> str:
