@@ -50,6 +50,9 @@ class MemoryTrainingArguments(TrainingArguments):
     def __post_init__(self):
         super().__post_init__()
         self.dataloader_pin_memory = self.dataloader_pin_memory and self.device.type != "cpu"  # else torch warns
+        if self.accelerator_config.dispatch_batches is None:  # of streams
+            # Each process makes its own batches: one of all cannot be sliced, as pictures and items are not its rows.
+            self.accelerator_config.dispatch_batches = False
         if self.max_memories is not None and self.max_memories < 1:
             raise ValueError(f"`max_memories` must be a positive number or None for all, got {self.max_memories!r}.")
         if self.max_length is not None and self.max_length < 1:

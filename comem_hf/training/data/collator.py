@@ -36,9 +36,8 @@ class MemoryCollator:
     plain backbone: rows without memories give a batch without `memory_inputs`.
 
     A row of a [`MemoryDataset`] or [`MemoryStream`] of which a picture turns out to be damaged, or that cannot be cut
-    to `max_length`, is replaced: by the next row of the data set, or by the one before it in the stream, of up to 16
-    the first that is whole. That depends on the data alone, so that a resumed training is the same; `num_replaced`
-    counts it. Other rows raise an error.
+    to `max_length`, is replaced by the next row of the data that is whole, among the 16 after it. That depends on the
+    data alone, so that a resumed training is the same; `num_replaced` counts it. Other rows raise an error.
 
     Args:
         processor ([`CoMemProcessor`]): The processor of the model.

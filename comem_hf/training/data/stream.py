@@ -5,7 +5,7 @@ import random
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import count
+from itertools import chain, count
 from typing import Any
 
 from torch.utils.data import IterableDataset, get_worker_info
@@ -68,11 +68,9 @@ class MemoryStream(IterableDataset):
         samples = self._samples(says_so=self.epoch == 0 and (worker is None or worker.id == 0))
         if self.shuffle_buffer:
             samples = _shuffled(samples, self.shuffle_buffer, random.Random(f"{self.seed}, {self.epoch}"))
-        before: deque[TrainingSample] = deque(maxlen=NUM_STAND_INS)
-        for number, sample in enumerate(samples):
+        for number, sample in enumerate(_with_stand_ins(samples)):
             if worker is None or number // self.block % worker.num_workers == worker.id:
-                yield replace(sample, stand_ins=tuple(before))
-            before.appendleft(sample)
+                yield sample
 
     def _samples(self, says_so: bool) -> Iterator[TrainingSample]:
         skipped = Skipped(self.name)
@@ -106,3 +104,16 @@ def _shuffled(samples: Iterable[Any], size: int, numbers: random.Random) -> Iter
         buffer[index] = sample
     numbers.shuffle(buffer)
     yield from buffer
+
+
+def _with_stand_ins(samples: Iterable[TrainingSample]) -> Iterator[TrainingSample]:
+    """Give each sample those after it to stand in for it, and at the end those before it."""
+    before: deque[TrainingSample] = deque(maxlen=NUM_STAND_INS)
+    waiting: deque[TrainingSample] = deque()
+    for sample in chain(samples, [None] * NUM_STAND_INS):
+        if sample is not None:
+            waiting.append(sample)
+        if waiting and (sample is None or len(waiting) > NUM_STAND_INS):
+            first = waiting.popleft()
+            yield replace(first, stand_ins=(*waiting, *before))
+            before.appendleft(first)

@@ -1,16 +1,18 @@
 """The same rows from every source."""
 
+import io
 import json
+from types import SimpleNamespace
 
 import datasets
 import pytest
+from huggingface_hub import HfFileSystem
 from torch.utils.data import DataLoader
 
-from comem_hf import MemoryItem
 from comem_hf.modeling.picture_comem import load_image
 from comem_hf.training import MemoryDataset, MemoryStream, open_training_data
-from comem_hf.training.data.sources.hub import open_hub
 from tests.conftest import make_image
+from tests.local_hub.repository import File, Repository
 from tests.picture_forms import encode
 
 
@@ -66,8 +68,12 @@ def test_every_source_gives_the_same_samples(rows, tmp_path):
         stream = open_training_data(source, streaming=True)
         assert isinstance(stream, MemoryStream)
         assert says(stream) == says(stream) == expected, source
-    shuffled = open_training_data(table.select([3, 1]).shuffle(seed=0))
-    assert sorted(sample.messages[0]["content"][0]["text"] for sample in shuffled if not sample.images) == []
+    generated = datasets.IterableDataset.from_generator(lambda: iter(rows))
+    assert says(open_training_data(generated)) == expected
+    chosen = says(open_training_data(table.select([5, 1])))
+    assert [sample[:3] for sample in chosen] == [expected[5][:3], expected[1][:3]]
+    loader = DataLoader(open_training_data(parquet, streaming=True), batch_size=1, num_workers=2, collate_fn=list)
+    assert says(sample for batch in loader for sample in batch) == expected
     with pytest.raises(ValueError, match="splits has the splits train, test; got `split` 'dev'"):
         open_training_data(splits, split="dev")
 
@@ -103,17 +109,47 @@ def test_what_is_no_training_data_is_refused(source, options, message):
         open_training_data(source, **options)
 
 
-def test_rows_of_the_hub_hold_their_pictures_and_read_no_file_of_this_machine(data_file, monkeypatch):
-    rows = datasets.Dataset.from_list([json.loads(line) for line in data_file.read_text().splitlines()])
-    monkeypatch.setattr("comem_hf.training.data.sources.open_source.open_hub", lambda *args: {"train": rows})
-    with pytest.raises(ValueError, match=r"^ann/rows, row 1: `image` names a file .*give `base_dir`"):
-        open_training_data("hf://datasets/ann/rows@main")
-    assert len(open_training_data("ann/rows", base_dir=data_file.parent)) == 4
-    rows = rows.remove_columns("image").map(lambda row: {"memories": [{"image": None, "text": "a"}]})
-    assert open_training_data("ann/rows", split="train")[0].memories == [MemoryItem(text="a")]
+@pytest.fixture
+def publish(hub, monkeypatch):
+    """Puts files into a data set of the Hub that `datasets` asks."""
+    monkeypatch.setattr("datasets.config.HF_ENDPOINT", hub.endpoint)
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", False)
+
+    def put(name: str, files: dict[str, bytes]) -> str:
+        repository = hub.repositories["dataset", name] = Repository(name)
+        repository.commit("main", {path: File(content) for path, content in files.items()})
+        HfFileSystem.clear_instance_cache()
+        return name
+
+    yield put
+    HfFileSystem.clear_instance_cache()
+
+
+def test_a_data_set_of_the_hub_holds_its_pictures_and_reads_no_file_of_this_machine(
+    publish, rows, data_file, monkeypatch
+):
+    buffer = io.BytesIO()
+    datasets.Dataset.from_list(rows).cast_column("image", datasets.Image()).to_parquet(buffer)
+    name = publish("ann/rows", {"data/train-0.parquet": buffer.getvalue()})
+    expected = says(MemoryDataset(rows))
+    for options in ({}, {"streaming": True}, {"revision": "main", "split": "train"}):
+        assert says(open_training_data(name, **options)) == expected
+    with pytest.raises(ValueError, match="'ann/none' cannot be opened: .*ann/none"):
+        open_training_data("ann/none")
+
+    lines = publish("ann/lines", {"train.jsonl": data_file.read_bytes()})
+    for streaming in (False, True):
+        with pytest.raises(ValueError, match=r"^ann/lines, row 1: `image` names a file .*give `base_dir`"):
+            list(open_training_data(f"hf://datasets/{lines}@main", streaming=streaming))
+    assert len(open_training_data(lines, base_dir=data_file.parent)) == 4
+
+    builder = SimpleNamespace(config=SimpleNamespace(data_files={"train": ["/private.jsonl"]}))
+    monkeypatch.setattr(datasets, "load_dataset_builder", lambda *arguments, **options: builder)
+    with pytest.raises(ValueError, match="'ann/lines' cannot be opened: it names '/private.jsonl', a file outside it"):
+        open_training_data(lines)  # before version 5 `datasets` did not mind
     monkeypatch.chdir(data_file.parents[1])
     with pytest.raises(ValueError, match="cannot be read where a folder 'data' exists"):
-        open_hub("data", None, None, None, streaming=False)
+        open_training_data("hf://datasets/data")
 
 
 def test_a_file_that_changes_is_not_read_on(data_file):
