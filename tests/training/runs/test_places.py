@@ -17,6 +17,7 @@ from comem_hf.training import (
 )
 from comem_hf.training.arguments import ACTIVATION_CHECKPOINTING
 from comem_hf.training.parts.freezing import PARTS, trained_parts
+from comem_hf.training.parts.items import needs_items
 from tests.training.conftest import Interrupt, assert_equal, state_of
 
 
@@ -134,6 +135,8 @@ def test_a_run_of_some_parts_is_not_resumed_with_others(make_trainable, tiny_pro
 def test_rows_without_pictures_and_items_train(place, make_trainable, tiny_processor, make_arguments):
     rows = [{"image": None, "question": f"What is {n}?", "answer": str(n)} for n in range(4)]
     model = make_trainable(**PLACES[place])
+    if needs_items(model):  # some row must have an item, but not every batch
+        rows[0]["memories"] = [{"text": "Item 0"}]
     result = train_memory_encoder(model, tiny_processor, rows, make_arguments())
     assert result.global_step == 4 and all(tensor.isfinite().all() for tensor in state_of(model).values())
 
