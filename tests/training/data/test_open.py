@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import datasets
 import pytest
+from accelerate.data_loader import IterableDatasetShard
 from huggingface_hub import HfFileSystem
 from torch.utils.data import DataLoader
 
@@ -174,6 +175,18 @@ def test_workers_and_passes_of_a_stream():
     assert sorted(first, key=int) == [str(i) for i in range(23)] != first
     assert answers() == first
     assert answers(workers=2) == first
+    for workers in (0, 2):  # of each of two processes, as `accelerate` divides a stream
+        shares = [
+            DataLoader(
+                IterableDatasetShard(stream.in_blocks(4), batch_size=2, num_processes=2, process_index=process),
+                batch_size=2,
+                num_workers=workers,
+                collate_fn=lambda samples: [sample.messages[1]["content"][0]["text"] for sample in samples],
+            )
+            for process in range(2)
+        ]
+        together = [answer for batches in zip(*shares, strict=True) for batch in batches for answer in batch]
+        assert together[:23] == first
     stream.set_epoch(1)
     assert sorted(answers()) == sorted(first) != answers()
 
