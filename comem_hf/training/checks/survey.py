@@ -1,5 +1,6 @@
 """What training rows look like to the model, found out before the first step."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,8 @@ def survey(dataset: MemoryDataset, collator: MemoryCollator) -> MemoryDataset:
     """
     sizes = PictureSizes()
     skipped, reasons, num_cut = Skipped(dataset.name), {}, 0
-    for number, sample in enumerate(dataset if collator.limit else dataset.samples_without_content()):
+    samples = dataset if collator.limit else dataset.samples_without_content()
+    for number, sample in enumerate(logging.tqdm(samples, "looking through rows", len(dataset), leave=False, delay=5)):
         try:
             for item in sample.memories:
                 sizes.check_files([item.image])
@@ -108,8 +110,10 @@ def _size(image: Any) -> tuple[int, int]:
 
 
 def _prompt(sample: TrainingSample, collator: MemoryCollator) -> TrainingSample:
-    """The sample as its prompt will be, whichever of its items are chosen."""
-    return collator.to_context(sample) if collator.items_in_prompt and sample.memories else sample
+    """The sample as its prompt will be."""
+    if not collator.items_in_prompt or not sample.memories:
+        return sample
+    return collator.to_context(replace(sample, memories=sample.memories[: collator.max_memories]))
 
 
 def _report(dataset: MemoryDataset, collator: MemoryCollator, num_cut: int) -> None:

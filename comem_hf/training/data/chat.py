@@ -97,8 +97,8 @@ class ChatEncoder:
                 )
             if not self._special.sub("", whole[len(prompt) :]).strip():
                 raise ValueError(
-                    f"{sample.name}: the chat template leaves nothing of the answer "
-                    f"{message['content'][0]['text']!r:.80}: it must say something beside special tokens."
+                    f"{sample.name}: the chat template leaves nothing of the answer but {whole[len(prompt) :]!r:.80}: "
+                    "it must say something beside special tokens."
                 )
             segments += [Segment(prompt[len(rendered) :], False), Segment(whole[len(prompt) :], True)]
             rendered = whole

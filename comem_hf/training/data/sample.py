@@ -10,6 +10,7 @@ from comem_hf.training.data.rows.read import ReadRow, RowReader
 
 
 NUM_STAND_INS = 16
+"""Number of rows after one of which the first that is whole stands in for it."""
 
 
 @dataclass

@@ -43,7 +43,8 @@ class MemoryStream(IterableDataset):
     def __init__(self, source: Source, *, ignore: Iterable[str] = (), shuffle_buffer: int = 0, seed: int = 42):
         if shuffle_buffer < 0:
             raise ValueError(f"`shuffle_buffer` must be a number of rows, 0 for none, got {shuffle_buffer!r}.")
-        self.name, self.fingerprint = source.name, source.fingerprint
+        self.name = source.name
+        self.fingerprint = f"stream of {source.name}, shuffled among {shuffle_buffer} by the seed {seed}"
         self._rows = source.rows
         self._reader = RowReader(source.base_dir, ignore, source.takes_paths)
         self.shuffle_buffer, self.seed = shuffle_buffer, seed

@@ -59,7 +59,7 @@ def test_rows_with_missing_damaged_and_long_pictures_are_left_out_and_counted(fo
 def test_an_answer_of_which_the_template_leaves_nothing_is_refused_by_row(tiny_processor):
     rows = [{"question": "?", "answer": answer} for answer in ("Ada", "<|im_end|> \n")]
     with pytest.raises(
-        ValueError, match=r"data set, row 2: the chat template leaves nothing of the answer '<\|im_end"
+        ValueError, match=r"data set, row 2: the chat template leaves nothing of the answer but '<\|im_end"
     ):
         survey(MemoryDataset(rows), MemoryCollator(tiny_processor))
 

@@ -26,10 +26,13 @@ def open_json(path: Path, streaming: bool = False) -> Source:
         [`Source`]: Its rows; the fingerprint is the SHA-256 of the file, unless it is streamed.
 
     Raises:
-        ValueError: If it is a list and no JSON.
+        ValueError: If it cannot be read, or is a list and no JSON.
     """
-    with path.open("rb") as file:
-        is_list = file.read(4096).removeprefix(BOM).lstrip().startswith(b"[")
+    try:
+        with path.open("rb") as file:
+            is_list = file.read(4096).removeprefix(BOM).lstrip().startswith(b"[")
+    except OSError as error:
+        raise ValueError(f"{str(path)!r} cannot be read: {error.strerror or error}.") from error
     if is_list:
         content = path.read_bytes()
         rows = _loads(content, path.name)
