@@ -17,9 +17,15 @@ from tests.training.conftest import Interrupt, assert_equal, state_of
 def test_an_error_stands_on_a_line_of_its_own_below_the_progress_bar(
     make_trainable, tiny_processor, rows, make_arguments, capsys
 ):
-    rows[0]["image"] = b"no picture"
+    class Rows(torch.utils.data.Dataset):  # which is not looked through in advance
+        def __len__(self):
+            return len(rows)
+
+        def __getitem__(self, index):
+            return {**rows[index], "image": b"no picture"}
+
     with pytest.raises(ValueError, match="readable picture") as refusal:
-        train_memory_encoder(make_trainable(), tiny_processor, rows, make_arguments(disable_tqdm=False))
+        train_memory_encoder(make_trainable(), tiny_processor, Rows(), make_arguments(disable_tqdm=False))
     error = capsys.readouterr().err  # while the traceback keeps the bar, as it does when the command prints the error
     assert refusal.tb is not None and "0/4" in error and error.endswith("\n")
 

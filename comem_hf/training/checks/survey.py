@@ -20,8 +20,8 @@ def survey(dataset: MemoryDataset, collator: MemoryCollator) -> MemoryDataset:
     """Render all conversations, read the beginnings of all picture files, and say what was found.
 
     Left out are rows of which a picture file is damaged, as far as its beginning shows, or that cannot be cut to
-    `max_length`. Each file is opened once, however many rows show it. Pictures in the rows themselves are looked at
-    only if there is a `max_length`, which depends on their sizes. What is found, the number of rows that are cut
+    `max_length`. Each file is opened once, however many rows show it. Pictures that tables hold are looked at only if
+    there is a `max_length`, which depends on their sizes. What is found, the number of rows that are cut
     among it, is logged.
 
     Args:
@@ -41,9 +41,9 @@ def survey(dataset: MemoryDataset, collator: MemoryCollator) -> MemoryDataset:
     for number, sample in enumerate(logging.tqdm(samples, "looking through rows", len(dataset), leave=False, delay=5)):
         try:
             for item in sample.memories:
-                sizes.check_files([item.image])
+                sizes.check_known([item.image])
             shown = _prompt(sample, collator)
-            found = [sizes.of(image) for image in shown.images] if collator.limit else sizes.check_files(shown.images)
+            found = [sizes.of(image) for image in shown.images] if collator.limit else sizes.check_known(shown.images)
         except UnreadablePictureError as error:
             reasons[number] = f"{sample.name}: {error}"
             continue
@@ -92,9 +92,15 @@ class PictureSizes:
             raise UnreadablePictureError(found)
         return found
 
-    def check_files(self, images: list[Any]) -> list[tuple[int, int]]:
-        """Look at those of some pictures that are files."""
-        return [self.of(image) for image in images if isinstance(image, Path)]
+    def check_known(self, images: list[Any]) -> list[tuple[int, int]]:
+        """Look at those of some pictures that are files, or of which the content was read."""
+        return [self.of(image) for image in images if image is not None and not _is_empty(image)]
+
+
+def _is_empty(image: Any) -> bool:
+    """Whether the content was left out; see [`MemoryDataset.samples_without_content`]."""
+    content = image.get("bytes") if isinstance(image, dict) else image
+    return isinstance(content, bytes) and not content
 
 
 def _size(image: Any) -> tuple[int, int]:

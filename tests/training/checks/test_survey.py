@@ -2,6 +2,7 @@
 
 import json
 
+import datasets
 import pytest
 import torch
 
@@ -54,6 +55,16 @@ def test_rows_with_missing_damaged_and_long_pictures_are_left_out_and_counted(fo
         ValueError, match=r"rows.jsonl: 3 of 39 rows \(7.7%\) cannot be used, and at most 5%.*row 9: .*8"
     ):
         survey(open_training_data(folder / "rows.jsonl"), MemoryCollator(tiny_processor))
+
+
+def test_pictures_in_the_rows_are_looked_at_but_those_of_a_table_only_for_their_sizes(rows, tiny_processor):
+    rows = [{"question": "?", "answer": "Ada", "image": b"no picture"}]
+    with pytest.raises(ValueError, match="1 of 1 rows .* data set, row 1: an image is not a readable picture"):
+        survey(MemoryDataset(rows), MemoryCollator(tiny_processor))
+    table = open_training_data(datasets.Dataset.from_list(rows))
+    assert len(survey(table, MemoryCollator(tiny_processor))) == 1
+    with pytest.raises(ValueError, match="1 of 1 rows .* data set, row 1: an image is not a readable picture"):
+        survey(table, MemoryCollator(tiny_processor, max_length=500))
 
 
 def test_an_answer_of_which_the_template_leaves_nothing_is_refused_by_row(tiny_processor):
