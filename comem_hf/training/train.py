@@ -23,6 +23,8 @@ from comem_hf.training.parts.freezing import (
     trained_parts,
 )
 from comem_hf.training.parts.items import check_items
+from comem_hf.training.parts.unchanged import bits_of, changed_since
+from comem_hf.training.processes.first_process import of_first_process
 
 from .arguments import MemoryTrainingArguments
 from .run_folder import RunFolder, decisive_settings
@@ -96,10 +98,10 @@ def train_memory_encoder(
     for rows in (dataset, eval_dataset):
         check_items(model, rows, items_in_prompt, args.max_memories)
     logger.info(str(trainable_share(model)))
-    backbone_before = backbone_checksum(model.backbone, exact=True)
+    backbone_before = bits_of(model.backbone)
     settings = {
         **decisive_settings(args),
-        "backbone": backbone_before,
+        "backbone": of_first_process(args, lambda: backbone_checksum(model.backbone, exact=True)),
         "memory_encoder_at_start": fingerprint(trainable_parameters(model), roundings=()),
         "trained_parts": trained_parts(model),
         "items_in_prompt": items_in_prompt,
@@ -135,8 +137,12 @@ def train_memory_encoder(
         trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
         for parameter in trainable_parameters(model).values():
             parameter.data = parameter.data.to(model.backbone.dtype)
-    if backbone_checksum(model.backbone, exact=True) != backbone_before:
-        raise RuntimeError("The backbone has changed in training although it was frozen; the result was not saved.")
+    changed = changed_since(backbone_before, model.backbone)
+    if changed:
+        raise RuntimeError(
+            f"The backbone has changed in training although it was frozen ({len(changed)} tensors, such as "
+            f"{changed[0]!r}); the result was not saved."
+        )
     model.eval()
     if trainer.is_world_process_zero():
         model.save_pretrained(args.output_dir, memory_only=is_quantized(model))
