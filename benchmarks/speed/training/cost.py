@@ -1,6 +1,6 @@
 """Time and memory of a training step, against LoRA on the same backbone that reads the items in its prompt.
 
-    python -m benchmarks.speed.training.cost [--samples 4] [--items 3] [--rounds 3]
+    python -m benchmarks.speed.training.cost [--samples 4] [--items 3] [--rounds 1] [--steps 3]
 
 Both learn the same answers to questions about pictures, with the same items of a text and a picture, by adapters of
 the same rank on the same layers, and AdamW. LoRA's step is PEFT's and transformers' own: logits at every position and
@@ -35,7 +35,6 @@ FRUGAL = f"{LORA}; logits of answers alone, no cache"
 MEMORY, DISTILLED = "memory encoder", "memory encoder, distilled"
 TWICE, ONCE = "memory encoder, each item in two rows", "the same, each item encoded once"
 KINDS = (LORA, FRUGAL, MEMORY, DISTILLED, TWICE, ONCE)
-STEPS = 3  # that count, of each process
 GOALS = {MEMORY: (0.65, 0.45), DISTILLED: (0.75, 0.75)}  # of LoRA's memory, and of its time
 
 
@@ -79,8 +78,8 @@ def memory_step(
     return model, loss
 
 
-def measure(kind: str, shape: Shape, samples: int, items: int) -> Taken:
-    """Take steps of a kind in this process."""
+def measure(kind: str, shape: Shape, samples: int, items: int, steps: int) -> Taken:
+    """Take so many steps of a kind in this process, after one that does not count."""
     use_one_thread()
     logging.set_verbosity_error()
     torch.manual_seed(0)
@@ -101,7 +100,7 @@ def measure(kind: str, shape: Shape, samples: int, items: int) -> Taken:
             optimizer.step()
             optimizer.zero_grad()
 
-        seconds = [seconds_of(step) for _ in range(1 + STEPS)][1:]
+        seconds = [seconds_of(step) for _ in range(1 + steps)][1:]
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts in KiB
     return Taken(statistics.median(seconds), most - libraries, most - loaded)
 
@@ -111,15 +110,16 @@ def main() -> None:
     more = {
         "samples": {"type": int, "default": 4, "help": "questions in a batch"},
         "items": {"type": int, "default": 3, "help": "items of each question"},
+        "steps": {"type": int, "default": 3, "help": "steps of a process that count"},
         "kinds": {"nargs": "*", "choices": KINDS, "default": KINDS, "help": argparse.SUPPRESS},
     }
-    options = parse(__doc__, shape="medium", depth_share=1.0, rounds=3, **more)
+    options = parse(__doc__, shape="medium", depth_share=1.0, rounds=1, **more)
     taken: dict[str, list[Taken]] = {kind: [] for kind in options.kinds}
     for number in range(options.rounds):
         for kind in reversed(options.kinds) if number % 2 else options.kinds:
             with multiprocessing.get_context("spawn").Pool(1) as pool:
-                taken[kind].append(pool.apply(measure, (kind, options.measured, options.samples, options.items)))
-            print(kind, taken[kind][-1], flush=True)
+                sizes = options.measured, options.samples, options.items, options.steps
+                taken[kind].append(pool.apply(measure, (kind, *sizes)))
     columns = {
         name: {kind: [getattr(one, name) for one in of] for kind, of in taken.items()} for name in Taken._fields
     }
