@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import nn
 from transformers import PreTrainedModel
 
+from .lora_dropout_comem import drop_and_reduce
 from .placement_comem import execution_device
 
 
@@ -93,9 +94,11 @@ class LoraTerm(NamedTuple):
             training (`bool`): Whether the layer is in training mode.
         """
         a, b = self.adapter.pair(self.name)
-        # Dropout is for a change that is being learned.
-        states = F.dropout(states, self.adapter.dropout, training and a.requires_grad)
-        low = F.linear(states.to(a.dtype), a) * (self.sign * self.adapter.scales[self.name])
+        if self.adapter.dropout and training and a.requires_grad:  # dropout is for a change that is being learned
+            low = drop_and_reduce(states, a, self.adapter.dropout)
+        else:
+            low = F.linear(states.to(a.dtype), a)
+        low = low * (self.sign * self.adapter.scales[self.name])
         if not low.dtype == b.dtype == result.dtype:  # mixed precision
             return result + F.linear(low, b)
         # Product and sum in one pass over the output: as passes of their own, the sum and the memory for it take as

@@ -2,8 +2,6 @@
 
 from torch import nn
 
-from .cache_name_comem import CACHE_NAME
-
 
 class CoMemBaseModel(nn.Module):
     """A view of a model that gives last hidden states instead of logits, memory included.
@@ -36,15 +34,7 @@ class CoMemBaseModel(nn.Module):
             [`~transformers.modeling_outputs.BaseModelOutputWithPast`]: `last_hidden_state` is aligned with
             `input_ids`.
         """
-        inputs, prompt = self.whole._inputs_of_backbone(*args, **kwargs)
-        if self.whole.reader is not None:
-            return self.whole._read_states(inputs, prompt)
-        output = self.whole.backbone.model(**inputs, return_dict=True)
-        if prompt is not None:
-            self.whole._remember_memory(getattr(output, CACHE_NAME), prompt)
-            prompt.add_vision_outputs(output)
-            output.last_hidden_state = prompt.states_of_prompt(output.last_hidden_state)
-        return output
+        return self.whole._last_states(*self.whole._inputs_of_backbone(*args, **kwargs))
 
     def get_encoder(self, modality: str | None = None) -> nn.Module:
         """Return the backbone's encoder of pictures."""

@@ -94,6 +94,9 @@ class CoMemMemoryEncoder(nn.Module):
             return
         if torch.compiler.is_compiling():
             return
+        is_step = self.training and torch.is_grad_enabled() and any(value.requires_grad for value in self.parameters())
+        if is_step and self._seen is not None and not any(value.requires_grad for value in self.model.parameters()):
+            return  # what is trained may change in any way; the rest is frozen, and was looked at before
         before = self._seen
         self.note_weights()
         # PEFT freezes all other weights when it puts an adapter on a model, and they stay so when it is merged.

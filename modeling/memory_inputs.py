@@ -13,7 +13,9 @@ class MemoryInputs(BatchFeature):
     *Raw items*, as the processor makes them:
         `input_ids`, `attention_mask`, `mm_token_type_ids` of shape `(items, length)`, left-padded; `pixel_values`
         `(patches, patch size)` and `image_grid_thw` `(images, 3)` if any item has an image; `item_counts` `(batch,)`,
-        how many of the items belong to each prompt, in order.
+        how many of the items belong to each prompt, in order. Optionally `item_index` of shape `(items of all
+        prompts,)`, for items that several prompts share: which of the encoded ones each of the prompts' items is.
+        `item_counts` then count its entries.
     *Stored*, as a memory bank keeps them:
         `memory_embeds` of shape `(batch, items, memory tokens, hidden)` and optionally `item_mask` `(batch, items)`,
         which is false where a prompt has fewer items than the one with the most items.
@@ -68,7 +70,7 @@ def check_items(value: Any) -> MemoryInputs:
     """Check that a mapping holds raw items.
 
     Raises:
-        ValueError: If the value is no mapping, or if keys are missing.
+        ValueError: If the value is no mapping, if keys are missing, or if `item_index` names items that are not there.
     """
     if not isinstance(value, Mapping):
         raise ValueError(f"`memory_inputs` must be the processor's mapping of raw items, got {type(value).__name__}.")
@@ -80,7 +82,17 @@ def check_items(value: Any) -> MemoryInputs:
         raise ValueError(f"`memory_inputs` with `input_ids` must hold `attention_mask` too, got {sorted(value)}.")
     if (value.get("pixel_values") is None) != (value.get("image_grid_thw") is None):
         raise ValueError(f"`pixel_values` and `image_grid_thw` of items belong together, got {sorted(value)}.")
-    return MemoryInputs(dict(value))
+    index = value.get("item_index")
+    if index is None:
+        return MemoryInputs(dict(value))
+    index, items = torch.as_tensor(index), len(value["input_ids"])
+    if index.ndim != 1 or index.is_floating_point() or index.dtype == torch.bool:
+        raise ValueError(f"`item_index` must be a list of integers, got {index.tolist()}.")
+    if len(index) and not 0 <= int(index.min()) <= int(index.max()) < items:
+        raise ValueError(
+            f"`item_index` must name the {items} memory items in `input_ids`, counted from 0, got {index.tolist()}."
+        )
+    return MemoryInputs({**value, "item_index": index})
 
 
 def _check_stored(memory: MemoryInputs, batch_size: int, config) -> MemoryInputs:
@@ -110,7 +122,7 @@ def _check_stored(memory: MemoryInputs, batch_size: int, config) -> MemoryInputs
 
 
 def _check_counts(memory: MemoryInputs, batch_size: int) -> MemoryInputs:
-    num_items = memory["input_ids"].shape[0]
+    num_items = len(memory["input_ids"] if memory.get("item_index") is None else memory["item_index"])
     counts = memory.get("item_counts")
     if counts is None:
         if batch_size != 1:
@@ -124,7 +136,7 @@ def _check_counts(memory: MemoryInputs, batch_size: int) -> MemoryInputs:
     if counts.shape != (batch_size,) or (counts < 0).any() or int(counts.sum()) != num_items:
         raise ValueError(
             f"`item_counts` must be {batch_size} counts, one per prompt, that add up to the {num_items} memory items "
-            f"in `input_ids`, got {counts.tolist()}."
+            f"in `{'input_ids' if memory.get('item_index') is None else 'item_index'}`, got {counts.tolist()}."
         )
     memory["item_counts"] = counts
     return memory

@@ -1,5 +1,6 @@
 """The unit of knowledge: an image, a text, or both."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -70,4 +71,22 @@ class MemoryItem:
         return load_image(self.image, name, max_aspect_ratio=MAX_ASPECT_RATIO)
 
 
-__all__ = ["MemoryItem", "load_image"]
+def numbers_of_equal_items(texts: list[str | None], pictures: list[PIL.Image.Image | None]) -> list[int]:
+    """Number items from 0 on, so that those with the same text and the same pixels have the same number.
+
+    Args:
+        texts (`list[str]`): The texts of the items, or `None`.
+        pictures (`list[PIL.Image.Image]`): Their pictures in RGB, or `None`.
+    """
+    looks = [(text or "", picture and picture.size) for text, picture in zip(texts, pictures, strict=True)]
+    count = Counter(looks)
+    numbers: dict[Any, int] = {}
+    found = []
+    for place, (look, picture) in enumerate(zip(looks, pictures, strict=True)):
+        # Pixels are compared only where text and size are not enough.
+        pixels = place if count[look] == 1 else picture and picture.tobytes()
+        found.append(numbers.setdefault((look, pixels), len(numbers)))
+    return found
+
+
+__all__ = ["MemoryItem", "load_image", "numbers_of_equal_items"]

@@ -18,6 +18,7 @@ from .cache_name_comem import CACHE_NAME, given_cache
 from .checkpoint_comem import CoMemCheckpointMixin
 from .configuration_comem import CoMemConfig
 from .generation_comem import CoMemGenerationMixin
+from .logits_where_comem import CoMemLogitsMixin, is_mask
 from .memory_encoder_comem import CoMemMemoryEncoder
 from .memory_inputs import check_items
 from .memory_sites_comem import CoMemSitesMixin, refuse_reentrant_checkpointing
@@ -37,6 +38,7 @@ class CoMemForConditionalGeneration(
     CoMemSitesMixin,
     CoMemBackboneInputsMixin,
     CoMemPromptMixin,
+    CoMemLogitsMixin,
     CoMemGenerationMixin,
     PreTrainedModel,
 ):
@@ -252,7 +254,7 @@ class CoMemForConditionalGeneration(
             memory_inputs (mapping): Raw items, as the processor makes them (see [`MemoryInputs`]).
 
         Returns:
-            `torch.Tensor` of shape `(items, num_memory_tokens, hidden)`.
+            `torch.Tensor` of shape `(items, num_memory_tokens, hidden)`; with `item_index`, those that it names.
         """
         self._refuse_items_without_encoder()
         self.memory_encoder.check_weights()
@@ -260,7 +262,8 @@ class CoMemForConditionalGeneration(
         if items["input_ids"].shape[0] == 0:
             shape = (0, self.config.num_memory_tokens, self.config.hidden_size)
             return torch.zeros(shape, device=self.device, dtype=self.dtype)
-        return self.memory_encoder(items)
+        vectors = self.memory_encoder(items)
+        return vectors if items.get("item_index") is None else vectors[items["item_index"].to(vectors.device)]
 
     @property
     def base_model(self) -> nn.Module:
@@ -294,6 +297,12 @@ class CoMemForConditionalGeneration(
                 memory it is found from the padding token, if that is not given, as `generate` finds it.
             cache ([`~transformers.Cache`], *optional*): Keys and values of the text so far; `past_key_values` is the
                 same argument by its name before transformers 5.24.
+            use_cache (`bool`, *optional*): Whether keys and values are kept; by default what the backbone's
+                configuration says, but not in training with `labels`.
+            logits_to_keep (`int` or `torch.Tensor`, *optional*, defaults to `0`): Positions that get logits: so many
+                at the end (0: all), or those of a 1-D tensor. A boolean mask `(batch, length)` keeps the positions
+                where it is true, other ones in each row: `logits` then has the shape `(true, vocabulary)`, and `loss`
+                counts the labels that are predicted there.
             memory_inputs (mapping or `torch.Tensor`, *optional*): Memory of each prompt, as items or stored vectors
                 (see [`MemoryInputs`]). With memory, `inputs_embeds` are accepted, but `position_ids` are not.
 
@@ -303,6 +312,8 @@ class CoMemForConditionalGeneration(
             the sequence. To continue from a cache, leave `memory_inputs` out; `attention_mask`, if given, covers
             prompt and new tokens. `loss` has the alignment loss of memory in the vision tower in it, in training.
         """
+        if use_cache is None and labels is not None and self.training:
+            use_cache = False  # nobody goes on from a text that is learned
         inputs, prompt = self._inputs_of_backbone(
             input_ids,
             attention_mask,
@@ -319,20 +330,24 @@ class CoMemForConditionalGeneration(
             labels=labels,
             **kwargs,
         )
-        if self.reader is not None:
+        if is_mask(logits_to_keep):
+            output = self._logits_where(logits_to_keep, inputs, prompt, labels)
+        elif self.reader is not None:
             return self._read(inputs, prompt, labels, logits_to_keep)
-        if prompt is None:
+        elif prompt is None:
             return self.backbone(**inputs, labels=labels, logits_to_keep=logits_to_keep)
-        labels = prompt.labels_in_sequence(labels)
-        output = self.backbone(**inputs, labels=labels, logits_to_keep=prompt.logits_in_sequence(logits_to_keep))
-        output.logits = prompt.logits_of_prompt(output.logits, logits_to_keep)
-        if prompt.alignment_loss is not None and output.loss is not None:
+        else:
+            labels = prompt.labels_in_sequence(labels)
+            kept = prompt.logits_in_sequence(logits_to_keep)
+            output = self.backbone(**inputs, labels=labels, logits_to_keep=kept)
+            output.logits = prompt.logits_of_prompt(output.logits, logits_to_keep)
+            self._remember_memory(getattr(output, CACHE_NAME, inputs[CACHE_NAME]), prompt)
+            prompt.add_vision_outputs(output)
+        if prompt is not None and prompt.alignment_loss is not None and output.loss is not None:
             # With accumulation, a batch counts by its share of the answers, as in the backbone's own loss.
             count = kwargs.get("num_items_in_batch")
             share = 1.0 if count is None else (labels[:, 1:] != IGNORE_INDEX).sum() / count
             output.loss = output.loss + prompt.alignment_loss * share
-        self._remember_memory(getattr(output, CACHE_NAME, inputs[CACHE_NAME]), prompt)
-        prompt.add_vision_outputs(output)
         return output
 
     @torch.no_grad()

@@ -12,7 +12,7 @@ from transformers.utils import is_torchvision_available
 from transformers.video_utils import VideoInput
 
 from .memory_inputs import CoMemBatchFeature, MemoryInputs
-from .memory_item import MemoryItem
+from .memory_item import MemoryItem, numbers_of_equal_items
 from .picture_comem import MAX_ASPECT_RATIO, is_picture, load_image
 
 
@@ -148,7 +148,7 @@ class CoMemProcessor(Qwen2VLProcessor):
             _refuse_empty_question(messages)
         return super().apply_chat_template(conversation, *args, **kwargs)
 
-    def process_memories(self, memories: list[list[MemoryItem]]) -> MemoryInputs:
+    def process_memories(self, memories: list[list[MemoryItem]], once: bool = False) -> MemoryInputs:
         """Prepare memory items for the encoder.
 
         An item becomes a user turn with its image and a fixed sentence, and an assistant turn with its text. The text
@@ -156,6 +156,8 @@ class CoMemProcessor(Qwen2VLProcessor):
 
         Args:
             memories (`list[list[MemoryItem]]`): Items of each prompt, or mappings of their fields; may be empty.
+            once (`bool`, *optional*, defaults to `False`): Whether items with the same text and the same pixels are
+                given once, with an `item_index`, and so encoded once.
 
         Returns:
             [`MemoryInputs`]: Raw items, left-padded.
@@ -169,8 +171,15 @@ class CoMemProcessor(Qwen2VLProcessor):
             return MemoryInputs(
                 {"input_ids": empty, "attention_mask": empty, "mm_token_type_ids": empty, "item_counts": item_counts}
             )
-        images = [item.load_image() for item in items if item.image is not None]
+        pictures = [item.load_image() for item in items]
         data: dict[str, Any] = {}
+        if once:
+            index = numbers_of_equal_items([item.text for item in items], pictures)
+            first = [index.index(number) for number in range(max(index) + 1)]
+            if len(first) < len(items):
+                data["item_index"] = torch.tensor(index)
+                items, pictures = [items[place] for place in first], [pictures[place] for place in first]
+        images = [picture for picture in pictures if picture is not None]
         if images:
             size = {"shortest_edge": self.memory_min_pixels, "longest_edge": self.memory_max_pixels}
             data.update(self.image_processor(images, size=size, return_tensors="pt"))

@@ -19,6 +19,7 @@ TITLES = {
     "memory": "Memory",
     "bank": "A bank of modest size",
     "training_step": "A training step",
+    "training_cost": "A training step beside LoRA's",
     "start_up": "Start-up",
 }
 BEGIN, END = "<!-- speed: written by `python -m benchmarks.speed.results` -->", "<!-- end of speed -->"

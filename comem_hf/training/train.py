@@ -28,6 +28,8 @@ from comem_hf.training.parts.freezing import (
     trained_parts,
 )
 from comem_hf.training.parts.items import check_has_items, check_items
+from comem_hf.training.parts.unchanged import bits_of, changed_since
+from comem_hf.training.processes.first_process import of_first_process
 
 from .arguments import MemoryTrainingArguments
 from .run_folder import RunFolder, decisive_settings
@@ -119,10 +121,10 @@ def train_memory_encoder(
     if isinstance(dataset, MemoryStream):
         dataset = dataset.in_blocks(args.per_device_train_batch_size * args.world_size)
     logger.info(str(trainable_share(model)))
-    backbone_before = backbone_checksum(model.backbone, exact=True)
+    backbone_before = bits_of(model.backbone)
     settings = {
         **decisive_settings(args),
-        "backbone": backbone_before,
+        "backbone": of_first_process(args, lambda: backbone_checksum(model.backbone, exact=True)),
         "memory_encoder_at_start": fingerprint(trainable_parameters(model), roundings=()),
         "trained_parts": trained_parts(model),
         "items_in_prompt": items_in_prompt,
@@ -157,8 +159,12 @@ def train_memory_encoder(
             f"{collator.num_replaced:,} times a row stood in for one with a damaged picture or one that is too long; "
             f"{collator.num_cut:,} times a row was cut to `max_length`."
         )
-    if backbone_checksum(model.backbone, exact=True) != backbone_before:
-        raise RuntimeError("The backbone has changed in training although it was frozen; the result was not saved.")
+    changed = changed_since(backbone_before, model.backbone)
+    if changed:
+        raise RuntimeError(
+            f"The backbone has changed in training although it was frozen ({len(changed)} tensors, such as "
+            f"{changed[0]!r}); the result was not saved."
+        )
     model.eval()
     if trainer.is_world_process_zero():
         model.save_pretrained(args.output_dir, memory_only=is_quantized(model))

@@ -9,7 +9,9 @@ from torch import nn
 from transformers import Trainer, TrainerCallback
 from transformers.utils import SAFE_WEIGHTS_NAME
 
-from comem_hf.training.objectives.distillation import answer_divergence
+from comem_hf.modeling import CoMemForConditionalGeneration
+from comem_hf.training.objectives.answer_tokens import answer_logits, predicts_answer
+from comem_hf.training.objectives.distillation import answer_divergence, teacher_logits
 from comem_hf.training.objectives.label_smoothing import SmoothedLoss, refuse_loss_outside
 from comem_hf.training.parts.freezing import trainable_parameters
 from comem_hf.training.processes.unused_parts import use_all_trained
@@ -27,8 +29,9 @@ class MemoryEncoderTrainer(Trainer):
     Args:
         args ([`MemoryTrainingArguments`]): The settings. With `distillation_weight`, batches hold `teacher_inputs`
             (see [`MemoryCollator`]).
-        kwargs: Other arguments of `Trainer`. `compute_metrics` gets logits and labels as the model has them: the token
-            at a position is predicted at the position before.
+        kwargs: Other arguments of `Trainer`. In training, and in evaluation without `compute_metrics`, logits are
+            computed only where answers are predicted, and no cache is made. `compute_metrics` gets logits and labels
+            as the model has them: the token at a position is predicted at the position before.
     """
 
     def __init__(self, model: nn.Module | None = None, args: MemoryTrainingArguments | None = None, **kwargs):
@@ -69,13 +72,14 @@ class MemoryEncoderTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> torch.Tensor | tuple[torch.Tensor, Any]:
+        inputs = dict(inputs)
         teacher_inputs, labels = inputs.pop("teacher_inputs", None), inputs.get("labels")
+        if inputs.pop("loss_only", model.training) and self._can_leave_logits_out and labels is not None:
+            inputs = {**inputs, "logits_to_keep": predicts_answer(labels), "use_cache": False}
         loss, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)
         if teacher_inputs is not None and model.training:
-            teacher_labels = teacher_inputs.pop("labels")
-            with torch.no_grad():
-                teacher = self.accelerator.unwrap_model(model).backbone(**teacher_inputs)
-            divergence = answer_divergence(outputs["logits"], labels, teacher.logits, teacher_labels)
+            teacher = teacher_logits(self.accelerator.unwrap_model(model).backbone, teacher_inputs)
+            divergence = answer_divergence(answer_logits(outputs["logits"], labels), teacher)
             if num_items_in_batch is None:
                 divergence = divergence.mean()
             else:  # as in the model's own loss: gradients are averaged over the processes, the count is summed
@@ -85,6 +89,16 @@ class MemoryEncoderTrainer(Trainer):
             # No row of this batch has what memory is made of: nothing is learned, but the backward pass must not fail.
             loss = loss + 0.0 * sum(parameter.sum() for parameter in trainable_parameters(model).values())
         return (loss, outputs) if return_outputs else loss
+
+    def prediction_step(self, model: nn.Module, inputs: dict[str, Any], prediction_loss_only: bool, *args, **kwargs):
+        inputs = {**inputs, "loss_only": prediction_loss_only}
+        return super().prediction_step(model, inputs, prediction_loss_only, *args, **kwargs)
+
+    @property
+    def _can_leave_logits_out(self) -> bool:
+        """Whether the loss needs no logits but those that predict answers, and the model can compute these alone."""
+        known = self.compute_loss_func is None or isinstance(self.compute_loss_func, SmoothedLoss)
+        return known and isinstance(self.model, CoMemForConditionalGeneration)
 
     def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
         if not self.args.should_save:

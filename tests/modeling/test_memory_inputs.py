@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from comem_hf import CoMemForConditionalGeneration
+from comem_hf import CoMemForConditionalGeneration, MemoryItem
 from comem_hf.modeling import MemoryInputs
 from comem_hf.modeling.resampler_comem import SHARPNESS
-from tests.conftest import make_backbone
+from tests.conftest import make_backbone, make_image
 from tests.modeling.conftest import make_items
 
 
@@ -144,6 +144,44 @@ def test_logits_to_keep_counts_over_the_prompt(model, make_inputs, keep):
     torch.testing.assert_close(model(**inputs, logits_to_keep=keep).logits, expected)
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("counts", [(2, 1), (None, None)])
+def test_a_mask_keeps_other_positions_of_each_row(model, make_inputs, counts):
+    inputs = make_inputs(counts)
+    mask = torch.zeros_like(inputs["input_ids"], dtype=torch.bool)
+    mask[0, -1] = mask[1, 2:5] = True
+    labels = inputs["input_ids"].masked_fill(~mask.roll(1, dims=1), -100)
+    labels[:, 0] = -100
+    everything, chosen = model(**inputs, labels=labels), model(**inputs, labels=labels, logits_to_keep=mask)
+    torch.testing.assert_close(chosen.logits, everything.logits[mask])
+    torch.testing.assert_close(chosen.loss, everything.loss, atol=1e-6, rtol=0)
+    assert model(**inputs, logits_to_keep=~mask & mask).logits.shape == (0, everything.logits.shape[-1])
+
+
+def test_items_that_several_prompts_share_are_encoded_once(model, make_inputs, tiny_processor):
+    inputs, items = make_inputs((2, 2)), make_items(2)
+    again = MemoryItem(image=items[0].image.copy(), text=items[0].text)  # the same picture, read a second time
+    other = MemoryItem(image=make_image(7, items[0].image.size), text=items[0].text)
+    memories = [[items[0], items[1]], [other, again]]
+    each, once = (tiny_processor.process_memories(memories, once=once) for once in (False, True))
+    assert each["input_ids"].shape[0] == 4 and "item_index" not in each
+    assert once["input_ids"].shape[0] == 3 and once["item_index"].tolist() == [0, 1, 2, 0]
+    assert "item_index" not in tiny_processor.process_memories([items, [other]], once=True)
+    torch.testing.assert_close(model.encode_memory(once), model.encode_memory(each), atol=1e-5, rtol=0)
+    gradients = []
+    for memory in (each, once):
+        model.zero_grad()
+        inputs["memory_inputs"] = memory
+        model(**inputs, labels=inputs["input_ids"]).loss.backward()
+        gradients.append(model.memory_encoder.resampler.queries.weight.grad.clone())
+    model.zero_grad()
+    torch.testing.assert_close(*gradients, atol=1e-6, rtol=1e-4)
+    for wrong, message in (([0, 1, 3, 0], "name the 3 memory items"), ([0.0], "be a list of integers")):
+        inputs["memory_inputs"] = {**once, "item_index": torch.tensor(wrong)}
+        with pytest.raises(ValueError, match=f"`item_index` must {message}"):
+            model(**inputs)
+
+
 def test_memory_follows_a_batch_to_another_dtype(make_inputs):
     inputs = make_inputs((2,)).to(torch.bfloat16)
     assert inputs["memory_inputs"]["pixel_values"].dtype == torch.bfloat16
@@ -154,6 +192,10 @@ def test_memory_follows_a_batch_to_another_dtype(make_inputs):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        (
+            lambda memory: {**memory, "item_index": [0, 1]},
+            r"add up to the 2 memory items in `item_index`, got \[2, 1\]",
+        ),
         (lambda memory: {**memory, "item_counts": torch.tensor([1, 5])}, r"add up to the 3 memory items .* \[1, 5\]"),
         (lambda memory: {**memory, "item_counts": torch.tensor([3])}, "must be 2 counts, one per prompt"),
         (lambda memory: {**memory, "item_counts": [2.0, 1.0]}, r"`item_counts` must be integers, got \[2.0, 1.0\]"),

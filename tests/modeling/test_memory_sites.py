@@ -143,6 +143,9 @@ def test_states_without_the_head_are_those_of_the_prompt(model, make_inputs, cou
         with torch.no_grad():
             some = model(**inputs, logits_to_keep=kept).logits
         torch.testing.assert_close(some, expected[:, -kept:] if isinstance(kept, int) else expected[:, kept])
+    mask = torch.rand(expected.shape[:2], generator=torch.Generator().manual_seed(0)) < 0.3
+    with torch.no_grad():
+        torch.testing.assert_close(model(**inputs, logits_to_keep=mask).logits, expected[mask])
 
 
 def labelled(inputs):

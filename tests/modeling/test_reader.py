@@ -162,6 +162,8 @@ def test_a_prompt_of_a_batch_gets_the_logits_that_it_gets_alone(model, make_inpu
     assert not mask.all()
     few = model(**inputs, logits_to_keep=3).logits
     some = model(**inputs, logits_to_keep=torch.tensor([2, -1])).logits
+    chosen = mask & (torch.arange(mask.shape[1]) % 5 > 2)
+    close(model(**inputs, logits_to_keep=chosen).logits, logits[chosen])
     for row in range(3):
         single = model(**alone(inputs, row), memory_inputs=memory_of(model, inputs, row)).logits[0]
         close(logits[row, mask[row]], single)

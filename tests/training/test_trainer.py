@@ -9,6 +9,7 @@ from transformers import AutoModelForImageTextToText, TrainerCallback
 
 from comem_hf.training import MemoryCollator, MemoryEncoderTrainer, train_memory_encoder
 from comem_hf.training.arguments import ACTIVATION_CHECKPOINTING
+from comem_hf.training.objectives.answer_tokens import answer_logits
 from comem_hf.training.objectives.distillation import answer_divergence
 from comem_hf.training.parts.freezing import trainable_parameters
 from tests.training.conftest import Interrupt, assert_equal, state_of
@@ -179,7 +180,11 @@ def test_distillation_learns_the_predictions_of_the_backbone_that_reads_the_item
         with torch.no_grad():
             teacher_logits = model.backbone(**teacher).logits
             logits = model(**batch).logits
-        return answer_divergence(logits, batch["labels"], teacher_logits, teacher_labels).mean().item()
+        return (
+            answer_divergence(answer_logits(logits, batch["labels"]), answer_logits(teacher_logits, teacher_labels))
+            .mean()
+            .item()
+        )
 
     model.eval()
     before = divergence()
@@ -194,7 +199,7 @@ def test_divergence_of_equal_predictions_at_shifted_places_is_zero():
     labels = torch.tensor([[-100, -100, 3, 4, 5]])
     longer = torch.cat([torch.randn(1, 2, 7), logits], dim=1)
     longer_labels = torch.tensor([[-100, -100, -100, -100, 3, 4, 5]])
-    divergence = answer_divergence(logits, labels, longer, longer_labels)
+    teacher = answer_logits(longer, longer_labels)
+    divergence = answer_divergence(answer_logits(logits, labels), teacher)
     torch.testing.assert_close(divergence, torch.zeros(3))
-    other = answer_divergence(logits.flip(-1), labels, longer, longer_labels)
-    assert (other > 0.1).all()
+    assert (answer_divergence(answer_logits(logits.flip(-1), labels), teacher) > 0.1).all()

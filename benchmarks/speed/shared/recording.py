@@ -57,7 +57,7 @@ def record(
     else:
         measured = f"{options.depth_share:g} of the depth, {options.device}"
     key = f"{options.shape}, {measured}{part and ', '}{part}"
-    command = f"python -m benchmarks.speed.{name} {' '.join(sys.argv[1:])}".strip()
+    command = f"python -m {sys.modules['__main__'].__spec__.name} {' '.join(sys.argv[1:])}".strip()
     run = {
         "about": about,
         "command": command,

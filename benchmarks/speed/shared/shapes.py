@@ -48,6 +48,24 @@ BACKBONE_7B = {
 }
 
 
+# Small enough for training steps on two cores; a vocabulary of the real size, as logits take most of such a step.
+BACKBONE_MEDIUM = {
+    "text_config": {
+        "hidden_size": 512,
+        "intermediate_size": 2816,
+        "num_hidden_layers": 12,
+        "num_attention_heads": 8,
+        "num_key_value_heads": 2,
+        "vocab_size": 151936,
+        "max_position_embeddings": 32768,
+        "tie_word_embeddings": True,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [8, 12, 12]},
+    },
+    "vision_config": {"depth": 12, "embed_dim": 384, "hidden_size": 512, "num_heads": 6, "mlp_ratio": 4},
+    "tie_word_embeddings": True,
+}
+
+
 @dataclass(frozen=True)
 class Shape:
     """A model's shape, and the sizes of what it reads.
@@ -121,8 +139,23 @@ def embedded_default() -> Shape:
     )
 
 
+def medium() -> Shape:
+    """Return the shape at which training is compared: every picture takes 64 tokens."""
+    return Shape(
+        "medium",
+        BACKBONE_MEDIUM,
+        text_layers=12,
+        vision_layers=12,
+        dtype=torch.float32,
+        question_picture=(16, 16),
+        pasted_picture=(16, 16),
+        item_text=100,
+    )
+
+
 SHAPES = {
     "atlas-small": embedded_default,
+    "medium": medium,
     "qwen2-vl-2b": lambda: Shape("qwen2-vl-2b", BACKBONE_2B),
     "qwen2-vl-7b": lambda: Shape("qwen2-vl-7b", BACKBONE_7B),
 }

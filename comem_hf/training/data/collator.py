@@ -97,8 +97,8 @@ class MemoryCollator:
         Returns:
             `dict`: `input_ids`, `attention_mask`, `mm_token_type_ids` and `labels`, all (batch, length) and
             left-padded; labels are -100 except on answers and the ends of their turns. Also `pixel_values` and
-            `image_grid_thw` if there are query images, `memory_inputs` (raw form) if there are items, `teacher_inputs`
-            if `with_teacher`.
+            `image_grid_thw` if there are query images, `memory_inputs` (raw form) if there are items, with an
+            `item_index` if some are equal, `teacher_inputs` if `with_teacher`.
 
         Raises:
             ValueError: If a picture is damaged, or a row too long, and no row can take its place.
@@ -107,7 +107,9 @@ class MemoryCollator:
         samples = [self._whole(self._sample(row, i), i, pictures) for i, row in enumerate(rows)]
         batch = dict(self.encoder(samples))
         if any(sample.memories for sample in samples):
-            batch["memory_inputs"] = self.processor.process_memories([sample.memories for sample in samples])
+            batch["memory_inputs"] = self.processor.process_memories(
+                [sample.memories for sample in samples], once=True
+            )
         if self.with_teacher:
             batch["teacher_inputs"] = self.encoder([self.to_context(sample) for sample in samples])
         return batch

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from comem_hf.training.data.chat import IGNORE_INDEX
+from .answer_tokens import answer_logits, answer_tokens
 
 
 class SmoothedLoss:
@@ -26,7 +26,7 @@ class SmoothedLoss:
         """Compute the loss of a batch.
 
         Args:
-            outputs (`ModelOutput`): Outputs with `logits` of shape `(batch, length, vocabulary)`.
+            outputs (`ModelOutput`): Outputs with `logits` in a form that [`answer_logits`] takes.
             labels (`torch.Tensor` of shape `(batch, length)`): The labels; -100 where nothing is learned.
             num_items_in_batch (`torch.Tensor` or `int`, *optional*): Number of tokens that the sum is divided by, in
                 all batches of an update and all processes; by default those of this batch.
@@ -34,16 +34,11 @@ class SmoothedLoss:
         Returns:
             `torch.Tensor`: The mean loss in nats.
         """
-        logits, labels = outputs["logits"][:, :-1], labels[:, 1:].to(outputs["logits"].device)
-        total = F.cross_entropy(
-            logits.flatten(0, 1).float(),
-            labels.flatten(),
-            ignore_index=IGNORE_INDEX,
-            label_smoothing=self.epsilon,
-            reduction="sum",
-        )
+        logits = answer_logits(outputs["logits"], labels)
+        tokens = answer_tokens(labels).to(logits.device)
+        total = F.cross_entropy(logits.float(), tokens, label_smoothing=self.epsilon, reduction="sum")
         if num_items_in_batch is None:
-            num_items_in_batch = (labels != IGNORE_INDEX).sum()
+            num_items_in_batch = len(tokens)
         return total / torch.as_tensor(num_items_in_batch, device=total.device).clamp(min=1)
 
 
@@ -51,7 +46,8 @@ def refuse_loss_outside(model: nn.Module | None, label_smoothing_factor: float, 
     """Refuse a loss that a `Trainer` computes itself, if the model must see the labels.
 
     A `Trainer` then keeps the labels from the model. Memory in the vision tower needs them: the question that it is
-    conditioned on is the prompt without the answers, and the alignment loss compares it with the answers.
+    conditioned on is the prompt without the answers, and the alignment loss compares it with the answers. So does a
+    text-only reader that gets the whole prompt encoded: without them it would be shown the answers.
 
     Args:
         model (`nn.Module`, *optional*): The model.
@@ -59,11 +55,15 @@ def refuse_loss_outside(model: nn.Module | None, label_smoothing_factor: float, 
         compute_loss_func (`Callable`, *optional*): As in `Trainer`.
 
     Raises:
-        ValueError: If the model has memory in the vision tower, and there is such a loss.
+        ValueError: If the model has memory in the vision tower or such a reader, and there is such a loss.
     """
-    if getattr(model, "vision_memory", None) is None:
+    if getattr(model, "vision_memory", None) is not None:
+        needs = "memory in the vision tower"
+    elif getattr(model, "reader", None) is not None and model.config.reader_prompt == "whole":
+        needs = "a text-only reader of the whole prompt"
+    else:
         return
-    reason = "with memory in the vision tower, which needs the labels to tell the question from the answer"
+    reason = f"with {needs}, which needs the labels to tell the question from the answer"
     if label_smoothing_factor > 0:
         raise ValueError(f"`label_smoothing_factor` must be 0 {reason}, got {label_smoothing_factor!r}.")
     if compute_loss_func is not None:
