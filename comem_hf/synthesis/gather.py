@@ -75,7 +75,7 @@ def _read(source: SourceSettings, settings: SynthesisSettings, bank: MemoryBank)
     counts = Counts()
     if source.dialogues:
         candidates, without = dialogue_candidates(source, bank, settings.seed)
-        benchmark, digests = Benchmark("own", "en", ()), {}
+        benchmark, digests = Benchmark(source.name, "en", ()), {}
         counts.add("read", len(candidates) + without)
         counts.add("without_picture", without)
     else:

@@ -136,6 +136,7 @@ def _begin(settings: SynthesisSettings, gathered: Sequence[Gathered], made_with:
         "device": f"{model.device.type}, {str(model.dtype).removeprefix('torch.')}",
         **depends_on,
         "questions": hashlib.sha256(repr(questions).encode()).hexdigest(),
+        "data": {},
     }
     joined = joined_settings(settings.output, now)
     settings.output.mkdir(parents=True, exist_ok=True)

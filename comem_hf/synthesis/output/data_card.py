@@ -1,7 +1,7 @@
 """The card of a data set: `README.md` of its folder."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 from comem_hf.cards.bank_card import size_category
@@ -68,15 +68,11 @@ def render_data_card(contents: Mapping[str, Any]) -> str:
 
 def _what(source: Mapping[str, Any]) -> str:
     """What a source is, with its settings that are not as usual, and the digests of its files."""
-    usual = asdict(SourceSettings("usual", dialogues=1))
-    rest = {
+    usual = {field.name: field.default for field in fields(SourceSettings) if field.name != "name"}
+    changed = {
         name: ", ".join(value) if isinstance(value, list) else value
         for name, value in source.items()
-        if name not in ("name", "sha256")
-        and value is not None
-        and value != (list(usual[name]) if isinstance(value, list) else usual[name])
-        or name == "dialogues"
-        and value
+        if name in usual and (tuple(value) if isinstance(value, list) else value) != usual[name]
     }
     files = [f"`{name}`: sha256 `{digest}`" for name, digest in source["sha256"].items()]
-    return "; ".join([*(f"{name.replace('_', ' ')} {one_line(value)}" for name, value in rest.items()), *files])
+    return "; ".join([*(f"{name.replace('_', ' ')} {one_line(value)}" for name, value in changed.items()), *files])

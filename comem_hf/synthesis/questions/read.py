@@ -32,7 +32,8 @@ def read_source(
     """
     if source.questions is not None:
         candidates = read_own(source.questions, source.name, bank)
-        return candidates, Benchmark("own", "en", tuple(each.question for each in candidates), (source.questions,))
+        questions = tuple(each.question for each in candidates)
+        return candidates, Benchmark(source.name, "en", questions, (source.questions,))
     folder = source.data or settings.data
     if folder is None:
         raise ValueError(f"`data` must name the folder with the files of source {source.name!r}.")
