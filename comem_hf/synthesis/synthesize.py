@@ -84,6 +84,7 @@ def synthesize(
     """
     processes = processes or Processes()
     check_license(settings.license)
+    _check_folder(settings.output)
     if settings.languages and translate is None:
         if settings.translator is None:
             raise ValueError("`languages` need a `translator`: a callable `translate(texts, language)`.")
@@ -122,6 +123,14 @@ def synthesize(
     return result
 
 
+def _check_folder(folder: Path) -> None:
+    """Refuse a folder with anything but a run, before the work."""
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"`output` must be a folder or not exist, got {str(folder)!r}.")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / RUN_NAME).is_file():
+        raise ValueError(f"`output` {str(folder)!r} holds other files; choose a new folder.")
+
+
 def _begin(settings: SynthesisSettings, gathered: Sequence[Gathered], made_with: dict[str, Any], model: Any) -> None:
     """Write down what the answers depend on; refuse a folder of another run."""
     depends_on = {name: value for name, value in asdict(settings).items() if name not in _AFTER_THE_ANSWERS}
@@ -147,9 +156,9 @@ def _begin(settings: SynthesisSettings, gathered: Sequence[Gathered], made_with:
 def _made_with(model: Any, bank: MemoryBank) -> dict[str, Any]:
     """Model, bank and versions, by names without paths."""
     name = model.config.name_or_path or model.config.backbone_name_or_path or "a model without a name"
-    embedded = Path(name) == default_path("model")
     return {
-        "model": f"{DEFAULT_NAME}, embedded in comem_hf" if embedded else public_name(name),
+        "model": _public(name, "model"),
+        "bank": _public(str(bank.folder), "bank"),
         "memory fingerprint": model.memory_fingerprint() if model.config.num_memory_tokens else None,
         "bank items": len(bank),
         "bank digest": digest_of_bank(bank),
@@ -158,9 +167,14 @@ def _made_with(model: Any, bank: MemoryBank) -> dict[str, Any]:
     }
 
 
+def _public(name: str, part: str) -> str:
+    return f"{DEFAULT_NAME}, embedded in comem_hf" if Path(name) == default_path(part) else public_name(name)
+
+
 def _shown(settings: SynthesisSettings, gathered: Sequence[Gathered]) -> dict[str, Any]:
     """The settings as they are recorded: without paths of this machine, with digests of the files."""
-    shown = {name: _plain(value) for name, value in asdict(settings).items() if name not in ("output", "sources")}
+    left_out = ("output", "sources", "model", "bank")  # places; `_made_with` has the names
+    shown = {name: _plain(value) for name, value in asdict(settings).items() if name not in left_out}
     shown["sources"] = [
         {**{name: _plain(value) for name, value in asdict(one.source).items()}, "sha256": one.digests}
         for one in gathered

@@ -88,11 +88,9 @@ def test_rows_are_made_counted_and_the_same_after_an_interruption(sources, make,
     assert not (tmp_path / "parts" / "train.jsonl").exists()
     make("parts", **settings)
     assert contents(tmp_path / "parts") == whole
-    monkeypatch.setattr(Interview, "answer", None)  # nothing is asked again
-    make("parts", **settings)
-    assert contents(tmp_path / "parts") == whole
 
-    # What the answers do not depend on may change, and pictures that no row has any more are removed.
+    # What the answers do not depend on may change: nothing is asked again, pictures that no row has are removed.
+    monkeypatch.setattr(Interview, "answer", None)
     make("parts", **{**settings, "sources": [sources[0], {**sources[1], "count": 1}], "shuffle_items": False})
     fewer = contents(tmp_path / "parts")
     assert len(rows_of("parts")) == len(train) - 2 and set(fewer) <= set(whole)
@@ -110,11 +108,11 @@ def test_too_many_missing_or_damaged_pictures_and_an_overlap_are_refused(write_q
     (tmp_path / "damaged.png").write_bytes(b"no picture")
     make_image(3).save(tmp_path / "there.png")
     rows = [{"image": "there.png", "question": f"What is {n}?"} for n in range(8)]
-    for name in ("missing.png", "damaged.png"):
-        path = write_questions([*rows, {"image": name, "question": "What?", "id": "x"}])
+    for name in ("missing", "damaged"):
+        path = write_questions([*rows, {"image": f"{name}.png", "question": "What?", "id": "x"}])
         with pytest.raises(ValueError, match=r"'own', 1 of 9 pictures are missing or damaged.* first own/x"):
             make(name, sources=[{"name": "own", "questions": path}])
-    assert not (tmp_path / "missing.png" / "predictions").exists()  # nothing was asked
+    assert not (tmp_path / "missing").exists()  # nothing was asked
     known = write_questions([{"item_id": "item-1", "question": "What?"}], "known.jsonl")
     same = write_questions([{"image": "there.png", "question": "And?", "entity": "item-1"}], "same.jsonl")
     both = [
@@ -123,6 +121,11 @@ def test_too_many_missing_or_damaged_pictures_and_an_overlap_are_refused(write_q
     ]
     with pytest.raises(ValueError, match="The entity 'item-1' is on both sides of the split: in source 'a' to train"):
         make("overlap", sources=both)
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "notes.txt").touch()
+    for folder, message in (("taken", "holds other files; choose a new folder"), ("there.png", "must be a folder or")):
+        with pytest.raises(ValueError, match=message):
+            make(folder, sources=both)
 
 
 def test_a_benchmark_is_held_out_in_its_prompt_and_rows_are_translated_once(write_questions, make, rows_of, tmp_path):
@@ -143,7 +146,9 @@ def test_a_benchmark_is_held_out_in_its_prompt_and_rows_are_translated_once(writ
     held_out = rows_of("made", "held_out")
     assert held_out and all("\\boxed{your short answer here}" in row["question"] for row in held_out)
     benchmark = load_benchmark("okvqa", BENCHMARKS / "okvqa")[0]
-    answers = {f"okvqa/{each.id}": each.reference["answers"] for each in benchmark.questions}
+    answers = {
+        f"okvqa/{each.id}": [answer["answer"] for answer in each.reference["answers"]] for each in benchmark.questions
+    }
     for row in held_out:  # the most frequent answer, though the teacher gave another
         assert row["answer"] == max(answers[row["id"]], key=answers[row["id"]].count)
 

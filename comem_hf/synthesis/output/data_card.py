@@ -68,7 +68,7 @@ def render_data_card(contents: Mapping[str, Any]) -> str:
 
 def _what(source: Mapping[str, Any]) -> str:
     """What a source is, with its settings that are not as usual, and the digests of its files."""
-    usual = {field.name: field.default for field in fields(SourceSettings) if field.name != "name"}
+    usual = {field.name: field.default for field in fields(SourceSettings) if field.name not in ("name", "questions")}
     changed = {
         name: ", ".join(value) if isinstance(value, list) else value
         for name, value in source.items()
