@@ -90,7 +90,7 @@ def synthesize(
             raise ValueError("`languages` need a `translator`: a callable `translate(texts, language)`.")
         translate = load_translator(settings.translator)
     gathered = gather(model, processor, bank, settings)
-    made_with = _made_with(model, bank)
+    made_with = _made_with(model, bank, settings)
     if processes.index == 0:
         _begin(settings, gathered, made_with, model)
     processes.wait()
@@ -153,13 +153,13 @@ def _begin(settings: SynthesisSettings, gathered: Sequence[Gathered], made_with:
     write_durably(settings.output / RUN_NAME, lambda path: path.write_text(text, encoding="utf-8"))
 
 
-def _made_with(model: Any, bank: MemoryBank) -> dict[str, Any]:
+def _made_with(model: Any, bank: MemoryBank, settings: SynthesisSettings) -> dict[str, Any]:
     """Model, bank and versions, by names without paths."""
     name = model.config.name_or_path or model.config.backbone_name_or_path or "a model without a name"
     return {
         "model": _public(name, "model"),
-        "bank": _public(str(bank.folder), "bank"),
-        "memory fingerprint": model.memory_fingerprint() if model.config.num_memory_tokens else None,
+        "bank": _public(settings.bank or str(bank.folder), "bank"),
+        "bank fingerprint": bank.config.memory_fingerprint,
         "bank items": len(bank),
         "bank digest": digest_of_bank(bank),
         "bank embedder": bank.config.embedder["type"],

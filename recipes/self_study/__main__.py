@@ -76,7 +76,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m recipes.self_study", description=__doc__)
     parser.add_argument("--work", type=Path, default=ROOT / "build" / "self_study", help="folder for all stages")
     parser.add_argument("--mixture", type=Path, default=MIXTURE, help="settings of `comem synthesize`")
-    parser.add_argument("--steps", type=int, default=30, help="updates")
+    parser.add_argument("--steps", type=int, default=20, help="updates")
     parser.add_argument("--batch-size", type=int, default=8, help="samples per update")
     arguments = parser.parse_args(arguments)
     work = arguments.work.resolve()
@@ -85,7 +85,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     stage(data / "synthesis.json", lambda: comem("synthesize", arguments.mixture, "--output", data))
     training = ["--max-steps", arguments.steps, "--batch-size", arguments.batch_size]
-    training += ["--gradient-accumulation", 1, "--learning-rate", "1e-4", "--seed", 1]
+    training += ["--gradient-accumulation", 1, "--learning-rate", "2e-5", "--seed", 1]
     stage(
         trained / "trainer_state.json",
         lambda: comem(

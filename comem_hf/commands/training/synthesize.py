@@ -1,7 +1,7 @@
 """`comem synthesize`: training data that a backbone makes for its own memory."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -125,34 +125,37 @@ def _load(
     from comem_hf.evaluation import needs_own_model
 
     bank = open_bank(settings.bank)
-    model, processor = _load_backbone(settings.model) or load_model(settings.model)
-    if model.config.num_memory_tokens:
-        bank.attach(model, processor)
-    elif needs_own_model(bank):
+    plain = _load_backbone(settings)
+    if plain is None:
+        model, processor = load_model(settings.model)
+        if model.config.num_memory_tokens:
+            bank.attach(model, processor)
+            return model, processor, bank
+    if needs_own_model(bank):
         raise ValueError(
-            "The bank is searched with the model that made it, which this backbone is not: give that model, or a bank "
-            "that was built with another embedder (`comem build-bank ... --embedder`)."
+            "The bank is searched with the model that made it, which this one is not: give that model, or a bank that "
+            "was built with another embedder (`comem build-bank ... --embedder`)."
         )
-    return model, processor, bank
+    return *(plain or (model, processor)), bank
 
 
-def _load_backbone(name: str | None) -> "tuple[CoMemForConditionalGeneration, Any] | None":
-    """A plain backbone as a model without memory; `None` if it is another model, or none at all."""
-    from transformers import AutoConfig
+def _load_backbone(settings: "SynthesisSettings") -> "tuple[CoMemForConditionalGeneration, CoMemProcessor] | None":
+    """A plain backbone, as a model whose new memory encoder is not used; `None` if it is another model, or none."""
+    import torch
+    from transformers import AutoConfig, set_seed
 
     from comem_hf.commands.common.loading import load_processor, without_loading_bar
     from comem_hf.modeling import CoMemConfig, CoMemForConditionalGeneration
 
-    if name is None:
+    if settings.model is None:
         return None
     try:
-        config = AutoConfig.from_pretrained(name)
+        config = AutoConfig.from_pretrained(settings.model)
     except (OSError, ValueError):
         return None  # `load_model` says why
     if isinstance(config, CoMemConfig):
         return None
-    import torch
-
+    set_seed(settings.seed)
     with without_loading_bar():
-        model = CoMemForConditionalGeneration.from_backbone(name, num_memory_tokens=0).eval()
-    return model.to("cuda" if torch.cuda.is_available() else "cpu"), load_processor(name)
+        model = CoMemForConditionalGeneration.from_backbone(settings.model).eval()
+    return model.to("cuda" if torch.cuda.is_available() else "cpu"), load_processor(settings.model)
