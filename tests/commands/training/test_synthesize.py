@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from tests.bank.encoding.test_embedder import clip_folder  # noqa: F401 (a fixture)
 from tests.conftest import make_backbone
 from tests.synthesis.test_synthesize import contents
 
@@ -39,11 +40,29 @@ def test_two_processes_make_what_one_makes(comem, settings, tmp_path):
     assert contents(tmp_path / "two") == contents(tmp_path / "made")
 
 
-def test_a_plain_backbone_needs_a_bank_that_others_can_search(comem, settings, tiny_processor, tmp_path):
+def test_a_plain_backbone_needs_a_bank_that_others_can_search(
+    comem,
+    settings,
+    tiny_processor,
+    items_file,
+    model_folder,
+    clip_folder,  # noqa: F811
+    tmp_path,
+):
     make_backbone().save_pretrained(tmp_path / "backbone")
     tiny_processor.save_pretrained(tmp_path / "backbone")
-    code, _, errors = comem("synthesize", settings, "--model", tmp_path / "backbone")
+    ask = ("synthesize", settings, "--model", tmp_path / "backbone", "--questions", tmp_path / "questions.jsonl")
+    code, _, errors = comem(*ask)
     assert code == 2 and "The bank is searched with the model that made it" in errors
+    build = ("build-bank", items_file, tmp_path / "bank", "--model", model_folder, "--embedder", clip_folder)
+    assert comem(*build)[0] == 0
+    records = []
+    for folder in ("once", "twice"):  # what is new on the backbone is random, but has no say
+        code, output, errors = comem(*ask, "--bank", tmp_path / "bank", "--output", tmp_path / folder, "--json")
+        assert code == 0, errors
+        records.append(json.loads(output))
+    assert records[0] == records[1] and records[0]["counts"]["questions"]["answered"] == 4
+    assert records[0]["made_with"]["model"] == "backbone"
 
 
 def test_what_is_not_said_or_said_wrong_is_refused(comem, settings, tmp_path):
