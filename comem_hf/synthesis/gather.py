@@ -9,6 +9,7 @@ from comem_hf.evaluation.benchmarks.question import Benchmark
 from comem_hf.files.whole_file import file_entry
 from comem_hf.modeling.picture_comem import load_image
 from comem_hf.synthesis.answers.dialogues import dialogue_candidates
+from comem_hf.synthesis.answers.judge import Judge, judge_of
 from comem_hf.synthesis.output.counts import Counts
 from comem_hf.synthesis.questions.candidate import Candidate
 from comem_hf.synthesis.questions.draw import draw
@@ -27,6 +28,7 @@ class Gathered:
         source ([`SourceSettings`]): The source.
         benchmark ([`Benchmark`]): What its questions are of.
         candidates (`list[Candidate]`): Those that can be asked.
+        judge (`Callable[[str, BenchmarkQuestion], bool]`): Whether a text answers a question.
         counts ([`Counts`]): What has been counted so far.
         missing (`list[str]`): Ids of the questions without a picture.
         digests (`dict[str, str]`): SHA-256 of the files that it was read from.
@@ -35,6 +37,7 @@ class Gathered:
     source: SourceSettings
     benchmark: Benchmark
     candidates: list[Candidate]
+    judge: Judge
     counts: Counts
     missing: list[str] = field(default_factory=list)
     digests: dict[str, str] = field(default_factory=dict)
@@ -89,7 +92,7 @@ def _read(source: SourceSettings, settings: SynthesisSettings, bank: MemoryBank)
     counts.add("without_picture", len(missing))
     refuse_missing(missing, len(candidates), settings.max_missing, source.name)
     there = [candidate for candidate in candidates if candidate.picture]
-    return Gathered(source, benchmark, there, counts, missing, digests)
+    return Gathered(source, benchmark, there, judge_of(source, benchmark), counts, missing, digests)
 
 
 def _similar(

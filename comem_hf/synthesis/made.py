@@ -6,7 +6,6 @@ from dataclasses import replace
 from comem_hf.bank import MemoryBank
 from comem_hf.evaluation.asking.prediction import Prediction
 from comem_hf.synthesis.answers.dialogues import to_be_written, with_questions
-from comem_hf.synthesis.answers.judge import judge_of
 from comem_hf.synthesis.answers.neighbours import Neighbours, OwnItem
 from comem_hf.synthesis.answers.teacher import Teacher, asked_as, questions_of
 from comem_hf.synthesis.output.row import Row, shuffled
@@ -44,7 +43,6 @@ def made_rows(gathered: Gathered, teacher: Teacher, bank: MemoryBank, hidden: Se
     damaged = [each.id for each in candidates if answers[each.id].problem and not answers[each.id].items]
     refuse_missing([*gathered.missing, *damaged], gathered.asked, settings.max_missing, source.name)
     rows = {"train": [], "held_out": []}
-    judge = judge_of(source, gathered.benchmark)
     for candidate in candidates:
         prediction = answers[candidate.id]
         if prediction.problem:
@@ -52,7 +50,7 @@ def made_rows(gathered: Gathered, teacher: Teacher, bank: MemoryBank, hidden: Se
             continue
         counts.add("answered")
         text = prediction.prediction.strip()
-        is_right = bool(text) and (candidate.origin != "verified" or judge(text, candidate.question))
+        is_right = bool(text) and (candidate.origin != "verified" or gathered.judge(text, candidate.question))
         row = _row(gathered, candidate, prediction, is_right, settings)
         if row is not None:
             rows[candidate.side].append(row)
