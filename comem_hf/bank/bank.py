@@ -512,6 +512,21 @@ class MemoryBank:
         with decoder_warnings_logged(once=True):
             return state.items.read([state.rows.row(item_id)])[0]
 
+    def stored_image(self, item_id: str) -> bytes | None:
+        """Return the picture of an item as the bank stores it: the bytes of an image file.
+
+        Args:
+            item_id (`str`): Id of the item.
+
+        Returns:
+            `bytes` or `None`: The encoded picture; `None` if the item has none.
+
+        Raises:
+            ValueError: If there is no such item, or the bank is damaged.
+        """
+        state = self._state
+        return state.items.read_records([state.rows.row(item_id)])[0].image
+
     def __contains__(self, item_id: object) -> bool:
         """Whether there is an item with the given id."""
         return item_id in self._state.rows.by_id

@@ -38,7 +38,7 @@ def render_card(
     metadata = DatasetCardData(
         license=config.license or "unknown",
         tags=["comem", "memory-bank"],
-        size_categories=[next((name for most, name in _SIZE_CATEGORIES if config.num_items < most), "n>10M")],
+        size_categories=[size_category(config.num_items)],
         configs=[{"config_name": "default", "data_files": "items-*.parquet"}],
     )
     facts = {
@@ -74,6 +74,11 @@ def render_card(
         index_size=_bytes(sizes["index"]),
     )
     return mark(text)
+
+
+def size_category(count: int) -> str:
+    """The Hub's word for the size of a data set of so many rows, such as `"1K<n<10K"`."""
+    return next((name for most, name in _SIZE_CATEGORIES if count < most), "n>10M")
 
 
 def write_card(folder: Path, config) -> dict:

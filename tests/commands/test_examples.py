@@ -20,6 +20,7 @@ NEEDED = {
     "convert": ["--resampler-heads", "4", "--resampler-head-dim", "16"],
     "train": ["--max-steps", "2", "--batch-size", "1", "--gradient-accumulation", "1"],
     "evaluate okvqa": ["--max-new-tokens", "3"],
+    "synthesize": ["--max-new-tokens", "3"],
 }
 BENCHMARKS = Path(__file__).parents[1] / "golden" / "benchmarks" / "formats"
 ELSEWHERE = {"app"}  # serves until it is stopped: tests/app
@@ -76,6 +77,10 @@ def prepare(name: str, place: Path, comem, make_published, tiny_processor) -> No
         source, backbone = make_published("qwen2_5_vl")
         shutil.copytree(source, place / "CoMEM-Qwen2.5-VL-7B")
         shutil.copytree(backbone, place / "Qwen" / "Qwen2.5-VL-7B-Instruct")
+    if name == "synthesize":  # a tiny model knows no answer
+        rows = [json.loads(line) for line in (place / "questions.jsonl").read_text().splitlines()]
+        rows = [{key: row[key] for key in ("item_id", "question")} for row in rows]
+        (place / "questions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     if name == "train":
         folder = place / "Qwen" / "Qwen2-VL-2B-Instruct"
         make_backbone().save_pretrained(folder)

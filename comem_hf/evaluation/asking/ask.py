@@ -1,6 +1,6 @@
 """The questions of a benchmark put to a model in one way."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -44,6 +44,11 @@ class Interview:
         protocol (`Protocol`): The protocol.
         source (`ItemSource`, *optional*): Where the items come from; not needed without any.
         max_new_tokens (`int`, *optional*): Longest answer, in tokens; the protocol's if not given.
+        prompt (`Callable`, *optional*): Makes the prompt of a question, with the arguments of [`prompt_of`], which
+            gives the published one.
+        picture_first (`bool`, *optional*, defaults to `False`): Whether pictures come before texts, of the question
+            and of pasted items; see [`item_content`].
+        seed (`int`, *optional*, defaults to `0`): Seed of answers that are sampled.
     """
 
     model: object
@@ -53,6 +58,9 @@ class Interview:
     protocol: Protocol
     source: ItemSource | None = None
     max_new_tokens: int | None = None
+    prompt: Callable[..., str] = prompt_of
+    picture_first: bool = False
+    seed: int = 0
 
     def answer_all(
         self,
@@ -80,7 +88,7 @@ class Interview:
             for start in batches:
                 batch = benchmark.questions[start : start + batch_size]
                 if any(question.id not in file.found for question in batch):
-                    torch.manual_seed(start)  # for a checkpoint that samples
+                    torch.manual_seed((self.seed << 32) + start)  # for a checkpoint that samples
                     file.append(self.answer(batch, benchmark.name))
 
     @torch.inference_mode()
@@ -142,14 +150,15 @@ class Interview:
 
     def _inputs(self, asked: list[Asked], benchmark: str):
         has_items = self.way != "no memory"
-        prompts = [prompt_of(benchmark, one.question, has_items=has_items) for one in asked]
+        prompts = [self.prompt(benchmark, one.question, has_items=has_items) for one in asked]
         pasted = memory = None
         if self.way == "RAG":
             pasted = [one.items for one in asked]
         elif self.way == "memory":
             memory = self.source.memory_inputs([one.items for one in asked])
         pictures = [one.picture for one in asked]
-        return question_inputs(self.processor, prompts, pictures, pasted, memory, picture_first=False)
+        order = {"picture_first": self.picture_first}
+        return question_inputs(self.processor, prompts, pictures, pasted, memory, **order)
 
     def _short_enough(
         self, asked: list[Asked], positions: list[int], answered: dict[str, Prediction]

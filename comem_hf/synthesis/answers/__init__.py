@@ -1,0 +1,1 @@
+"""What the teacher answers: the backbone itself, with items in its prompt."""

@@ -1,0 +1,1 @@
+"""What a synthesis writes: rows, pictures, and the card."""

@@ -1,0 +1,1 @@
+"""The settings of a synthesis: in Python, or from a YAML file."""
