@@ -14,6 +14,7 @@ from comem_hf.modeling.fingerprint_comem import backbone_checksum, fingerprint
 from comem_hf.training.data.collator import MemoryCollator
 from comem_hf.training.data.items_in_context import items_in_context
 from comem_hf.training.data.sample import TrainingSample
+from comem_hf.training.objectives.check import check_objectives
 from comem_hf.training.objectives.label_smoothing import refuse_loss_outside
 from comem_hf.training.parts.freezing import (
     check_backbone_is_frozen,
@@ -76,8 +77,9 @@ def train_memory_encoder(
         `TrainOutput`: Steps, mean loss and metrics.
 
     Raises:
-        ValueError: If the backbone is not frozen, the rows have more items than the model takes, label smoothing is
-            combined with memory in the vision tower, or the output folder cannot be used.
+        ValueError: If the backbone is not frozen, the rows have more items than the model takes, an objective is not
+            for this model (see [`check_objectives`]), label smoothing is combined with memory in the vision tower, or
+            the output folder cannot be used.
         RuntimeError: If the backbone has changed in training.
     """
     check_backbone_is_frozen(model)
@@ -93,6 +95,7 @@ def train_memory_encoder(
             "answers are not the reader's; set it to 0."
         )
     refuse_loss_outside(model, args.label_smoothing_factor)
+    check_objectives(model, args, items_in_prompt)
     for rows in (dataset, eval_dataset):
         check_items(model, rows, items_in_prompt, args.max_memories)
     logger.info(str(trainable_share(model)))
@@ -120,7 +123,13 @@ def train_memory_encoder(
         data_collator=MemoryCollator(
             processor,
             max_memories=args.max_memories,
+            min_memories=args.min_memories,
+            shuffle_memories=args.shuffle_memories,
+            nested_memory_lengths=args.nested_memory_lengths,
+            seed=args.drawing_seed,
             with_teacher=args.distillation_weight > 0,
+            with_reconstruction=args.reconstruction_weight > 0,
+            with_true_items=args.contrastive_weight > 0,
             items_in_prompt=items_in_prompt,
             to_context=to_context,
         ),
