@@ -9,8 +9,8 @@ from torch import nn
 from transformers import Trainer, TrainerCallback
 from transformers.utils import SAFE_WEIGHTS_NAME
 
+from comem_hf.training.batches.drawing import Drawing
 from comem_hf.training.data.collator import MemoryCollator
-from comem_hf.training.data.drawing import Drawing
 from comem_hf.training.objectives.added_loss import AddedLoss
 from comem_hf.training.objectives.distillation import answer_divergence
 from comem_hf.training.objectives.label_smoothing import SmoothedLoss, refuse_loss_outside

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 
 from comem_hf.modeling import CoMemProcessor, MemoryItem
+from comem_hf.training.batches.drawing import Drawing, picture_name
+from comem_hf.training.batches.reconstruction import reconstruction_samples
 
 from .chat import ChatEncoder
-from .drawing import Drawing, picture_name
 from .items_in_context import items_in_context
-from .reconstruction import reconstruction_samples
 from .sample import TrainingSample
 
 

@@ -7,7 +7,7 @@ import torch
 
 from comem_hf import MemoryItem
 from comem_hf.training import MemoryCollator, TrainingSample
-from comem_hf.training.data.drawing import Drawing
+from comem_hf.training.batches.drawing import Drawing
 from tests.training.conftest import picture
 
 

@@ -1,23 +1,27 @@
 """Requests to repeat an item from its memory."""
 
-from comem_hf.modeling import CoMemProcessor
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TypeVar
 
-from .sample import TrainingSample
+from comem_hf.modeling import CoMemProcessor, MemoryItem
+
+from .drawing import Conversation
 
 
 REQUEST = "Repeat the text of the item."
 
+Sample = TypeVar("Sample", bound=Conversation)
 
-def reconstruction_samples(
-    samples: list[TrainingSample], processor: CoMemProcessor
-) -> tuple[list[TrainingSample], list[int]]:
+
+def reconstruction_samples(samples: Sequence[Sample], processor: CoMemProcessor) -> tuple[list[Sample], list[int]]:
     """Return a conversation for each sample whose first item has a text: a request to repeat it, and that text.
 
     The text is the one that the memory encoder reads, cut and without special tokens. The item is the only memory, and
     there is no picture in the prompt.
 
     Args:
-        samples (`list[TrainingSample]`): The samples.
+        samples (`Sequence[TrainingSample]`): The samples.
         processor ([`CoMemProcessor`]): The processor of the model.
 
     Returns:
@@ -28,14 +32,14 @@ def reconstruction_samples(
     for row, sample in enumerate(samples):
         text = processor.item_text(sample.memories[0]).strip() if sample.memories else ""
         if text:
-            found.append(_conversation(text, sample, sample.memories[:1]))
+            found.append(_conversation(sample, text, sample.memories[:1]))
             rows.append(row)
     if not found:
-        return [_conversation("", samples[0], [])], [0]
+        return [_conversation(samples[0], "", [])], [0]
     return found, rows
 
 
-def _conversation(text: str, sample: TrainingSample, memories: list) -> TrainingSample:
+def _conversation(sample: Sample, text: str, memories: list[MemoryItem]) -> Sample:
     turns = [("user", REQUEST), ("assistant", text)]
     messages = [{"role": role, "content": [{"type": "text", "text": words}]} for role, words in turns]
-    return TrainingSample(messages, memories=memories, name=sample.name)
+    return replace(sample, messages=messages, images=[], memories=memories)

@@ -4,11 +4,19 @@ import json
 import random
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 
-from .sample import TrainingSample
+from comem_hf.modeling import MemoryItem
+
+
+class Conversation(Protocol):
+    """What is read of a [`TrainingSample`]."""
+
+    messages: list[dict[str, Any]]
+    images: list[Any]
+    memories: list[MemoryItem]
 
 
 class Drawn(NamedTuple):
@@ -71,7 +79,7 @@ class Drawing:
         """Return a drawing that is the same at every evaluation: items as in the first epoch, and all vectors."""
         return Drawing(self.seed, min_memories=self.min_memories, max_memories=self.max_memories, shuffle=self.shuffle)
 
-    def __call__(self, sample: TrainingSample) -> Drawn:
+    def __call__(self, sample: Conversation) -> Drawn:
         """Draw for a sample."""
         most = len(sample.memories) if self.max_memories is None else min(len(sample.memories), self.max_memories)
         order, length = list(range(most)), None
@@ -86,7 +94,7 @@ class Drawing:
         return Drawn(order, length)
 
 
-def _identity(sample: TrainingSample) -> str:
+def _identity(sample: Conversation) -> str:
     items = [(item.id, item.text, picture_name(item.image)) for item in sample.memories]
     content = sample.messages, [picture_name(image) for image in sample.images], items
     return json.dumps(content, sort_keys=True, default=lambda value: type(value).__name__)
