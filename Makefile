@@ -31,7 +31,7 @@ speed-lane-2 := start_up:--rounds:3 encoding encoding:$(SMALL) encoding:$(LARGE)
 	training_step:$(SMALL) memory memory:$(SMALL) memory:$(LARGE) bank
 
 .DEFAULT_GOAL := help
-.PHONY: $(SPEED_LANES) help demo app test test-fast test-floors test-lmms peer-tests odd-pictures docs check format bench bench-speed bench-quick bench-bank trainable-share evaluate-default default-checkpoint sites self-study screenshot clean
+.PHONY: $(SPEED_LANES) help demo app test test-fast test-floors test-lmms peer-tests odd-pictures docs check format bench bench-speed bench-quick bench-bank trainable-share evaluate-default default-checkpoint sites self-study ablations screenshot clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-20s %s\n", $$1, $$2}'
@@ -105,6 +105,9 @@ sites: $(INSTALLED_RECIPES) ## Compare the places where memory enters a model, t
 
 self-study: $(INSTALLED_RECIPES) ## Synthesize data by the embedded default, train on it, evaluate (about five minutes on two cores)
 	$(BIN)/python -m recipes.self_study
+
+ablations: $(INSTALLED_RECIPES) ## Compare objectives and memory encoders, trained alike, resumable (at most twelve hours on two cores)
+	$(BIN)/python -m recipes.ablations --page benchmarks/RESULTS.md
 
 screenshot: $(INSTALLED_TEST) ## Take docs/app.png, the picture of the page, with Debian's chromium and chromium-driver
 	$(BIN)/python docs/screenshot.py

@@ -119,7 +119,11 @@ def positions_by_question(inputs, config: CoMemConfig) -> list[int]:
     if memory is None or config.ffn_source == "memory":
         return positions
     items = memory["item_counts"] if "item_counts" in memory else memory["item_mask"].sum(dim=1)
-    return [count + int(given) * config.num_memory_tokens for count, given in zip(positions, items, strict=True)]
+    stored = memory.get("memory_embeds")
+    vectors = memory.get("num_memory_tokens", config.num_memory_tokens if stored is None else stored.shape[2])
+    vectors = torch.as_tensor(vectors).expand(len(positions))
+    counts = zip(positions, items, vectors, strict=True)
+    return [count + int(given) * int(of_item) for count, given, of_item in counts]
 
 
 def refuse_too_long(model, inputs) -> None:

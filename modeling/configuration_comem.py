@@ -5,7 +5,7 @@ from typing import Any
 
 from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
 
-from .field_checks_comem import check_choice, check_not_negative, check_positive, with_defaults
+from .field_checks_comem import check_choice, check_layers, check_not_negative, check_positive, with_defaults
 from .site_configuration_comem import (
     FFN_MEMORY_DEFAULTS,
     READER_PROMPTS,
@@ -22,8 +22,11 @@ BACKBONES = ("qwen2_vl", "qwen2_5_vl")
 ENCODERS = ("adapter", "separate")
 MEMORY_ORDERS = ("given", "reversed")
 QUERY_VISIONS = ("backbone", "encoder")
+RESAMPLER_KINDS = ("perceiver", "mean")
 
 RESAMPLER_DEFAULTS = {
+    "kind": "perceiver",
+    "hidden_layers": "last",
     "num_hidden_layers": 8,
     "share_layers": True,
     "num_attention_heads": None,
@@ -65,12 +68,17 @@ class CoMemConfig(PreTrainedConfig):
         resampler_config (`dict`, *optional*): `num_hidden_layers` (8 passes), `share_layers` (`True`: all passes use
             one layer's weights), `num_attention_heads`, `head_dim` and `ff_mult` (4). With hidden size `h`, the heads
             default to `h // 64` but at most 16 (the published number), and `head_dim` to `h // num_attention_heads`.
+            `kind`: `"perceiver"` (attention by learned queries) or `"mean"`, means of segments of the item's states
+            (see [`CoMemMeanPooling`]), which uses none of the other sizes. `hidden_layers`: of which layers of the
+            encoder's text model the states are read: `"last"`, or a learned mix (see [`CoMemLayerMix`]) of `"all"` or
+            of a list of their numbers, from 1, the first layer, to the last one; 0 is the embeddings.
         encoder (`str`, *optional*, defaults to `"adapter"`): `"adapter"`: the memory encoder is LoRA on the backbone's
             own weights, which are held only once; `"separate"`: it has full weights of its own, as in merged
             checkpoints.
         lora_config (`dict`, *optional*): Arguments of [`~peft.LoraConfig`]: `r` (16), `lora_alpha` (32),
             `lora_dropout` (0.05), `target_modules` (`None`: every linear layer of the text model and the vision tower,
-            not `lm_head`; else a regular expression or a list of names inside the backbone's `.model`),
+            not `lm_head`; else a regular expression or a list of names inside the backbone's `.model`, such as
+            `"language_model[.].*"` for an encoder without an adapter in the vision tower),
             `rank_pattern` and `alpha_pattern` (per-layer values). Unused with `encoder="separate"`.
         reader_lora_config (`dict`, *optional*): For a checkpoint whose reader, the backbone's text model, was trained,
             too: the settings of the reader adapter, as in `lora_config` (`target_modules=None`: every linear layer of
@@ -211,6 +219,14 @@ class CoMemConfig(PreTrainedConfig):
         return self.backbone_config.get_text_config().hidden_size
 
     @property
+    def mixed_layers(self) -> list[int]:
+        """Numbers of the layers whose states the memory encoder mixes; none if it reads the last one's as they are."""
+        layers = self.resampler_config["hidden_layers"]
+        if layers == "all":
+            return list(range(1, self.backbone_config.get_text_config().num_hidden_layers + 1))
+        return [] if layers == "last" else list(layers)
+
+    @property
     def ffn_source(self) -> str | None:
         """What fills the slots of the feed-forward layers: `"vision"`, `"memory"`, or nothing."""
         return None if self.ffn_memory_config is None else self.ffn_memory_config["source"]
@@ -258,6 +274,9 @@ class CoMemConfig(PreTrainedConfig):
         check_not_negative("num_memory_tokens", self.num_memory_tokens)
         for name in ("num_hidden_layers", "num_attention_heads", "head_dim", "ff_mult"):
             check_positive(f"resampler_config['{name}']", self.resampler_config[name])
+        check_choice("resampler_config['kind']", self.resampler_config["kind"], RESAMPLER_KINDS)
+        most = self.backbone_config.get_text_config().num_hidden_layers
+        check_layers("resampler_config['hidden_layers']", self.resampler_config["hidden_layers"], most)
         for name in ("lora_config", "reader_lora_config"):
             lora = getattr(self, name)
             if lora is None:

@@ -86,6 +86,8 @@ def item_influences(
     answers_each = len(sequences) // len(input_ids)
     for number, prompt in enumerate(_alone(model, prompts)):
         items = embeds[number : number + 1, item_mask[number]]
+        if "num_memory_tokens" in memory:
+            items = items[:, :, : int(memory["num_memory_tokens"][number])]
         if items.shape[1] == 0:
             continue
         read = model._prepend_memory({"memory_embeds": items}, **prompt)
@@ -126,13 +128,14 @@ def as_stored(model, memory_inputs: Any, batch_size: int) -> MemoryInputs:
         batch_size (`int`): Number of prompts.
 
     Returns:
-        [`MemoryInputs`]: `memory_embeds` and `item_mask`, on the model's device; generating with them gives what
-        generating with the raw items does.
+        [`MemoryInputs`]: `memory_embeds`, `item_mask` and, if given, `num_memory_tokens`, on the model's device;
+        generating with them gives what generating with the raw items does.
     """
     memory = as_memory_inputs(memory_inputs, batch_size, model.config)
     if not memory.is_stored:
         embeds, mask = pad_items(model.encode_memory(memory), memory["item_counts"])
-        memory = MemoryInputs({"memory_embeds": embeds, "item_mask": mask})
+        lengths = {name: memory[name] for name in ("num_memory_tokens",) if name in memory}
+        memory = MemoryInputs({"memory_embeds": embeds, "item_mask": mask, **lengths})
     return MemoryInputs({name: value.to(model.device) for name, value in memory.items()})
 
 

@@ -43,4 +43,32 @@ def check_choice(field: str, value: Any, choices: tuple[str, ...]):
         raise ValueError(f"`{field}` must be one of {list(choices)}, got {value!r}.")
 
 
-__all__ = ["check_choice", "check_not_negative", "check_number", "check_positive", "is_number", "with_defaults"]
+def check_layers(field: str, value: Any, most: int):
+    """Raise a `ValueError` if a value is neither `"last"`, `"all"` nor a list of different layers from 0 to `most`."""
+    if value in ("last", "all"):
+        return
+    numbers = value if isinstance(value, list | tuple) else []
+    known = all(isinstance(number, int) and not isinstance(number, bool) and 0 <= number <= most for number in numbers)
+    if not numbers or not known or len(set(numbers)) < len(numbers):
+        raise ValueError(
+            f"`{field}` must be 'last', 'all' or a list of different layers from 0 (the embeddings) to {most}, got "
+            f"{value!r}."
+        )
+
+
+def check_at_most(field: str, value: Any, most: int, meaning: str):
+    """Raise a `ValueError` if a value is no integer from 1 to `most`, which is what `meaning` says."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+        raise ValueError(f"`{field}` must be a number from 1 to {most}, {meaning}, got {value!r}.")
+
+
+__all__ = [
+    "check_at_most",
+    "check_choice",
+    "check_layers",
+    "check_not_negative",
+    "check_number",
+    "check_positive",
+    "is_number",
+    "with_defaults",
+]

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-from .configuration_comem import CoMemConfig
+from .configuration_comem import RESAMPLER_DEFAULTS, CoMemConfig
 from .placement_comem import fetch_offloaded
 
 
@@ -37,6 +37,10 @@ VISION_SETTINGS = (
 )
 
 
+# Settings that came later: where they have their default, the fingerprint is the one from before.
+LATER_RESAMPLER_SETTINGS = ("kind", "hidden_layers")
+
+
 def settings_of_memory(config: CoMemConfig) -> dict[str, Any]:
     """Return the settings that decide, together with the weights, which vectors an item gets."""
     text, vision = config.backbone_config.get_text_config(), config.backbone_config.vision_config
@@ -45,7 +49,11 @@ def settings_of_memory(config: CoMemConfig) -> dict[str, Any]:
         "text": {name: getattr(text, name, None) for name in TEXT_SETTINGS},
         "vision": {name: getattr(vision, name, None) for name in VISION_SETTINGS},
         "num_memory_tokens": config.num_memory_tokens,
-        "resampler": config.resampler_config,
+        "resampler": {
+            name: value
+            for name, value in config.resampler_config.items()
+            if name not in LATER_RESAMPLER_SETTINGS or value != RESAMPLER_DEFAULTS[name]
+        },
         "encoder": config.encoder,
         "lora": {key: config.lora_config[key] for key in ("r", "lora_alpha", "rank_pattern", "alpha_pattern")},
     }

@@ -10,6 +10,7 @@ from transformers import PreTrainedModel
 from .adapter_comem import CoMemAdapter, add_terms, share_weights, target_layers
 from .configuration_comem import CoMemConfig
 from .key_names_comem import to_checkpoint_keys
+from .mean_pooling_comem import CoMemMeanPooling
 from .memory_inputs import MemoryInputs
 from .placement_comem import execution_device, fetch_offloaded, is_quantized, place_module
 from .resampler_comem import CoMemResampler
@@ -44,7 +45,9 @@ class CoMemMemoryEncoder(nn.Module):
         else:
             self.model = _own_model(backbone)
         # Without memory tokens there are no items to read: the encoder has no tensors of its own.
-        self.resampler = CoMemResampler(config) if config.num_memory_tokens else None
+        resampler = CoMemMeanPooling if config.resampler_config["kind"] == "mean" else CoMemResampler
+        self.resampler = resampler(config) if config.num_memory_tokens else None
+        self.mixed_layers = config.mixed_layers
         self._seen: WeightsSample | None = None
 
     def place(self, backbone: PreTrainedModel):
@@ -135,7 +138,7 @@ class CoMemMemoryEncoder(nn.Module):
             input_ids, token_types, image_grid_thw=image_grid_thw, attention_mask=attention_mask
         )
         inputs_embeds = self.model.get_input_embeddings()(input_ids)
-        hidden_states = self.model(
+        output = self.model(
             input_ids=input_ids,
             inputs_embeds=self.for_checkpointing(inputs_embeds),
             attention_mask=attention_mask,
@@ -144,10 +147,15 @@ class CoMemMemoryEncoder(nn.Module):
             image_grid_thw=image_grid_thw,
             mm_token_type_ids=token_types,
             use_cache=False,
-        ).last_hidden_state
+            **({"output_hidden_states": True} if self.mixed_layers else {}),
+        )
         # If a model is spread over devices, its last layer may be on another one.
-        device = self.resampler.queries.weight.device
-        return self.resampler(hidden_states.to(device), attention_mask.to(device))
+        device = self.resampler.norm.weight.device
+        if self.mixed_layers:
+            states = [output.hidden_states[number].to(device) for number in self.mixed_layers]
+        else:
+            states = output.last_hidden_state.to(device)
+        return self.resampler(states, attention_mask.to(device))
 
     def for_checkpointing(self, tensor: torch.Tensor | None) -> torch.Tensor | None:
         """Return an input of the encoder so that gradients are computed for its blocks when these are recomputed.

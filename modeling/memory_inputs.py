@@ -20,6 +20,9 @@ class MemoryInputs(BatchFeature):
         `memory_embeds` of shape `(batch, items, memory tokens, hidden)` and optionally `item_mask` `(batch, items)`,
         which is false where a prompt has fewer items than the one with the most items.
 
+    Both may hold `num_memory_tokens`, how many vectors of each item are used, from the first on: a number, or one for
+    each prompt in a tensor `(batch,)`. Stored vectors may themselves be fewer than the memory encoder makes.
+
     `to(device_or_dtype)` moves all tensors and casts the floating-point ones.
     """
 
@@ -62,8 +65,15 @@ def as_memory_inputs(value: Any, batch_size: int, config) -> MemoryInputs:
         )
     memory = MemoryInputs(dict(value))
     if memory.is_stored:
-        return _check_stored(memory, batch_size, config)
-    return _check_counts(check_items(memory), batch_size)
+        checked = _check_stored(memory, batch_size, config)
+        most = checked["memory_embeds"].shape[2]
+    else:
+        checked, most = _check_counts(check_items(memory), batch_size), config.num_memory_tokens
+    if memory.get("num_memory_tokens") is not None:
+        checked["num_memory_tokens"] = _check_lengths(memory["num_memory_tokens"], batch_size, most)
+    else:
+        checked.pop("num_memory_tokens", None)
+    return checked
 
 
 def check_items(value: Any) -> MemoryInputs:
@@ -99,10 +109,11 @@ def _check_stored(memory: MemoryInputs, batch_size: int, config) -> MemoryInputs
     embeds = memory["memory_embeds"]
     if not isinstance(embeds, torch.Tensor):
         raise ValueError(f"`memory_embeds` must be a tensor, got {type(embeds).__name__}.")
-    expected = f"(batch {batch_size}, items, memory tokens {config.num_memory_tokens}, hidden {config.hidden_size})"
+    most = config.num_memory_tokens
+    expected = f"(batch {batch_size}, items, memory tokens {most} or fewer, hidden {config.hidden_size})"
     if embeds.ndim != 4 or embeds.shape[0] != batch_size:
         raise ValueError(f"`memory_embeds` must have shape {expected}, got {tuple(embeds.shape)}.")
-    if tuple(embeds.shape[2:]) != (config.num_memory_tokens, config.hidden_size):
+    if not 1 <= embeds.shape[2] <= most or embeds.shape[3] != config.hidden_size:
         raise ValueError(
             f"`memory_embeds` must have shape {expected}, got {tuple(embeds.shape)}: these vectors were made by "
             "another memory encoder; build them again with this model."
@@ -119,6 +130,17 @@ def _check_stored(memory: MemoryInputs, batch_size: int, config) -> MemoryInputs
     if not embeds.isfinite().all():
         raise ValueError("`memory_embeds` must be finite, but hold NaN or infinity in items that `item_mask` keeps.")
     return MemoryInputs({"memory_embeds": embeds, "item_mask": mask})
+
+
+def _check_lengths(value: Any, batch_size: int, most: int) -> torch.Tensor:
+    lengths = torch.as_tensor(value)
+    whole = not (lengths.is_floating_point() or lengths.is_complex() or lengths.dtype == torch.bool)
+    if not whole or lengths.shape not in ((), (batch_size,)) or (lengths < 1).any() or (lengths > most).any():
+        raise ValueError(
+            f"`num_memory_tokens` of `memory_inputs` must be a number from 1 to {most}, the vectors of an item, or "
+            f"{batch_size} of them, one per prompt, got {lengths.tolist()}."
+        )
+    return lengths.expand(batch_size)
 
 
 def _check_counts(memory: MemoryInputs, batch_size: int) -> MemoryInputs:

@@ -207,8 +207,8 @@ def refuse_reentrant_checkpointing(function: Any):
     """Refuse a checkpointing function that computes gradients for a layer's positional arguments only."""
     if getattr(function, "keywords", {}).get("use_reentrant"):
         raise ValueError(
-            "`use_reentrant` must be False with memory in the feed-forward layers or in the vision tower, which would "
-            "get no gradients, got True."
+            "`use_reentrant` must be False with memory in the feed-forward layers or in the vision tower, or with a "
+            "mix of hidden layers, which would get no gradients, got True."
         )
 
 

@@ -17,7 +17,9 @@ from .base_model_comem import CoMemBaseModel
 from .cache_name_comem import CACHE_NAME, given_cache
 from .checkpoint_comem import CoMemCheckpointMixin
 from .configuration_comem import CoMemConfig
+from .field_checks_comem import check_at_most
 from .generation_comem import CoMemGenerationMixin
+from .layer_mix_comem import CoMemLayerMix
 from .logits_where_comem import CoMemLogitsMixin, is_mask
 from .memory_encoder_comem import CoMemMemoryEncoder
 from .memory_inputs import check_items
@@ -77,6 +79,7 @@ class CoMemForConditionalGeneration(
         "CoMemQwen2VLVisionBlock",
         "CoMemQwen2_5_VLDecoderLayer",
         "CoMemQwen2_5_VLVisionBlock",
+        "CoMemMeanPooling",
         "CoMemResampler",
         "CoMemVisionMemory",
     ]
@@ -179,7 +182,7 @@ class CoMemForConditionalGeneration(
         return {f"memory_encoder.{name}": parameter for name, parameter in self.memory_encoder.named_parameters()}
 
     def _set_gradient_checkpointing(self, *args, **kwargs):
-        if self._sites():
+        if self._sites() or self.memory_encoder.mixed_layers:
             refuse_reentrant_checkpointing(kwargs.get("gradient_checkpointing_func", args[-1] if args else None))
         super()._set_gradient_checkpointing(*args, **kwargs)
         self.memory_encoder.model._set_gradient_checkpointing(*args, **kwargs)  # even if it is no submodule
@@ -247,22 +250,30 @@ class CoMemForConditionalGeneration(
         kwargs = self._with_adapters_of_tower(kwargs)
         return self.backbone.get_video_features(pixel_values_videos, video_grid_thw, **kwargs)
 
-    def encode_memory(self, memory_inputs) -> torch.Tensor:
+    def encode_memory(self, memory_inputs, num_memory_tokens: int | None = None) -> torch.Tensor:
         """Turn items into memory vectors, all in one batch. Items see neither each other nor the question.
 
         Args:
             memory_inputs (mapping): Raw items, as the processor makes them (see [`MemoryInputs`]).
+            num_memory_tokens (`int`, *optional*): How many of each item's vectors are returned, from the first on; by
+                default all. Fewer are good for answers if the encoder was trained with `nested_memory_lengths`.
 
         Returns:
             `torch.Tensor` of shape `(items, num_memory_tokens, hidden)`; with `item_index`, those that it names.
+
+        Raises:
+            ValueError: If the model has no memory encoder, or its items have fewer vectors.
         """
         self._refuse_items_without_encoder()
+        most = self.config.num_memory_tokens
+        count = most if num_memory_tokens is None else num_memory_tokens
+        check_at_most("num_memory_tokens", count, most, "the memory encoder's own number")
         self.memory_encoder.check_weights()
         items = check_items(memory_inputs).to(self.device)
         if items["input_ids"].shape[0] == 0:
-            shape = (0, self.config.num_memory_tokens, self.config.hidden_size)
+            shape = (0, count, self.config.hidden_size)
             return torch.zeros(shape, device=self.device, dtype=self.dtype)
-        vectors = self.memory_encoder(items)
+        vectors = self.memory_encoder(items)[:, :count]
         return vectors if items.get("item_index") is None else vectors[items["item_index"].to(vectors.device)]
 
     @property
@@ -356,6 +367,8 @@ class CoMemForConditionalGeneration(
         super()._init_weights(module)
         if isinstance(module, Projection):
             init.xavier_uniform_(module.weight)  # torch's default has a third of this variance and shrinks signals
+        elif isinstance(module, CoMemLayerMix):
+            init.zeros_(module.logits)
         elif isinstance(module, nn.Embedding):  # the queries must differ, or all memory vectors would be the same
             init.normal_(module.weight)
 

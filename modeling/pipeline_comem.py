@@ -12,6 +12,7 @@ from transformers.pipelines.image_text_to_text import Chat, ReturnType
 from transformers.utils import logging
 
 from .explanation_comem import as_stored, item_influences, shares_of
+from .field_checks_comem import check_at_most
 from .installation_comem import how_to_install
 from .memory_item import FOUND_BY_PICTURE, MemoryItem
 from .picture_comem import is_picture, load_image
@@ -34,7 +35,7 @@ logger = logging.get_logger(__name__)
 TASK = "memory-image-text-to-text"
 PICTURE_INPUTS = ("pixel_values", "image_grid_thw")
 MEMORY_ARGUMENTS = ("top_k", "where", "text_weight", "min_score")
-ANSWER_ARGUMENTS = ("explain",)
+ANSWER_ARGUMENTS = ("explain", "num_memory_tokens")
 PARENT_ARGUMENTS = (
     "clean_up_tokenization_spaces",
     "continue_final_message",
@@ -151,6 +152,9 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
             _refuse_search(memory_params)
         answer_params = {name: kwargs.pop(name) for name in ANSWER_ARGUMENTS if name in kwargs}
         _check_explain(answer_params.get("explain", False))
+        if answer_params.get("num_memory_tokens") is not None:
+            most = self.model.config.num_memory_tokens
+            check_at_most("num_memory_tokens", answer_params["num_memory_tokens"], most, "the vectors of an item")
         if kwargs.get("generate_kwargs") is not None:
             kwargs["generate_kwargs"] = dict(kwargs["generate_kwargs"])  # the parent adds to it
         preprocess_params, forward_params, postprocess_params = super()._sanitize_parameters(**kwargs)
@@ -186,6 +190,8 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
                 `influence`, by how many nats the answer is less likely without that item, and `share`, from 0 to 1
                 (see [`item_influences`] and [`shares_of`]). It takes one more forward pass over memory, prompt and
                 answer, of a row for each item and one more.
+            num_memory_tokens (`int`, *optional*): Use only the first so many vectors of each item, for a memory
+                encoder that was trained with `nested_memory_lengths`; all by default.
             batch_size (`int`, *optional*, defaults to 1): Number of samples searched for and answered together.
             generate_kwargs (`dict`, *optional*): Arguments of `generate`, `streamer` and `memory_inputs` included, on
                 top of those that were given to the pipeline.
@@ -251,7 +257,15 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
         }
         return model_inputs
 
-    def _forward(self, model_inputs, generate_kwargs=None, top_k=None, explain=False, **search_kwargs):
+    def _forward(
+        self,
+        model_inputs,
+        generate_kwargs=None,
+        top_k=None,
+        explain=False,
+        num_memory_tokens=None,
+        **search_kwargs,
+    ):
         top_k = default_top_k(self.model.config) if top_k is None else top_k
         samples = model_inputs.pop("sample")
         samples = samples if isinstance(samples, list) else [samples]
@@ -268,6 +282,8 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
             )
         memories, found = self._memories(samples, top_k, search_kwargs, given=memory_inputs is not None)
         if found is not None:
+            if num_memory_tokens is not None:
+                found["num_memory_tokens"] = num_memory_tokens
             memory_inputs = as_stored(self.model, found.to(self.device), len(samples)) if explain else found
         if memory_inputs is not None:
             model_inputs["memory_inputs"] = (

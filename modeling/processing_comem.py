@@ -188,18 +188,31 @@ class CoMemProcessor(Qwen2VLProcessor):
         data["mm_token_type_ids"] = (data["input_ids"] == self.image_token_id).long()
         return MemoryInputs({**data, "item_counts": item_counts})
 
+    def item_text(self, item: MemoryItem) -> str:
+        """Return the text of an item as the memory encoder reads it (see [`~CoMemProcessor.process_memories`]).
+
+        Args:
+            item ([`MemoryItem`]): The item.
+
+        Returns:
+            `str`: The text, empty if the item has none.
+        """
+        return _readable(item, self._special_tokens())
+
+    def _special_tokens(self) -> re.Pattern:
+        return re.compile("|".join(map(re.escape, self.tokenizer.all_special_tokens)))
+
     def _item_prompts(self, items: list[MemoryItem], image_grid_thw: torch.Tensor | None) -> list[str]:
         sizes = iter(
             () if image_grid_thw is None else image_grid_thw.prod(dim=1) // self.image_processor.merge_size**2
         )
-        # Special tokens become a space, so that the text around them cannot join to form another one.
-        special_tokens = re.compile("|".join(map(re.escape, self.tokenizer.all_special_tokens)))
+        special_tokens = self._special_tokens()
         prompts = []
         for item in items:
             picture = ""
             if item.image is not None:
                 picture = f"<|vision_start|>{self.image_token * int(next(sizes))}<|vision_end|>"
-            text = special_tokens.sub(" ", (item.text or "")[:MAX_ITEM_CHARACTERS])
+            text = _readable(item, special_tokens)
             prompts.append(
                 f"<|im_start|>user\n{picture} {ITEM_INSTRUCTION}<|im_end|>\n<|im_start|>assistant\n{text}<|im_end|>\n"
             )
@@ -216,6 +229,11 @@ class CoMemProcessor(Qwen2VLProcessor):
     @property
     def model_input_names(self) -> list[str]:
         return [*super().model_input_names, "second_per_grid_ts", "memory_inputs"]
+
+
+def _readable(item: MemoryItem, special_tokens: re.Pattern) -> str:
+    # Special tokens become a space, so that the text around them cannot join to form another one.
+    return special_tokens.sub(" ", (item.text or "")[:MAX_ITEM_CHARACTERS])
 
 
 def _check_is_list(memories: Any):

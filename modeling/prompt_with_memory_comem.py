@@ -263,9 +263,15 @@ class CoMemPromptMixin:
             embeds, mask = memory["memory_embeds"].to(self.device), memory["item_mask"].to(self.device)
         else:
             embeds, mask = pad_items(self.encode_memory(memory), memory["item_counts"])
+        mask = mask[..., None].expand(embeds.shape[:3])
+        if "num_memory_tokens" in memory:
+            counts = memory["num_memory_tokens"].to(self.device)
+            embeds = embeds[:, :, : int(counts.max())]
+            of_row = torch.arange(embeds.shape[2], device=self.device) < counts[:, None]
+            mask = mask[:, :, : embeds.shape[2]] & of_row[:, None]
         if self.config.memory_order == "reversed":
             embeds, mask = embeds.flip(1), mask.flip(1)
-        return embeds.flatten(1, 2), mask.repeat_interleave(self.config.num_memory_tokens, dim=1)
+        return embeds.flatten(1, 2), mask.flatten(1, 2)
 
 
 def mask_of_prompt(attention_mask: torch.Tensor | None, input_ids: torch.LongTensor) -> torch.Tensor:

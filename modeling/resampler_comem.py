@@ -1,10 +1,13 @@
 """The Perceiver resampler that turns an item's hidden states into a few memory vectors."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from .configuration_comem import CoMemConfig
+from .layer_mix_comem import CoMemLayerMix
 
 
 # Names of projections in a checkpoint. The module has others, because users put adapters on layers of these names.
@@ -133,6 +136,7 @@ class CoMemResampler(nn.Module):
     | `layers.N.attention.q_proj`, `.o_proj` | `layers.N.0.to_q`, `.to_out` |
     | `layers.N.attention.k_proj`, `.v_proj` | the first and second half of `layers.N.0.to_kv` |
     | `layers.N.mlp.norm`, `.up_proj`, `.down_proj` | `layers.N.1.0`, `.1.1`, `.1.3` |
+    | `layer_mix.logits`, if layers are mixed | |
 
     Args:
         config ([`CoMemConfig`]): `num_memory_tokens` and `resampler_config` decide the shapes.
@@ -143,6 +147,7 @@ class CoMemResampler(nn.Module):
         sizes = config.resampler_config
         hidden_size = config.hidden_size
         self.num_passes = sizes["num_hidden_layers"]
+        self.layer_mix = CoMemLayerMix(len(config.mixed_layers)) if config.mixed_layers else None
         # The queries are in a module because PEFT, FSDP and initialisation overlook bare parameters.
         self.queries = nn.Embedding(config.num_memory_tokens, hidden_size)
         self.project_in = Projection(hidden_size, hidden_size)
@@ -169,16 +174,21 @@ class CoMemResampler(nn.Module):
                 # On normalised states, q . k / sqrt(head_dim) has a standard deviation of hidden * std ** 2.
                 projection.weight.normal_(std=(SHARPNESS / projection.in_features) ** 0.5)
 
-    def forward(self, hidden_states: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, hidden_states: torch.Tensor | Sequence[torch.Tensor], attention_mask: torch.Tensor
+    ) -> torch.Tensor:
         """Turn hidden states into memory vectors.
 
         Args:
-            hidden_states (`torch.Tensor` of shape `(items, length, hidden)`): The encoder's last hidden states.
+            hidden_states (`torch.Tensor` of shape `(items, length, hidden)`): The encoder's last hidden states; where
+                layers are mixed, a sequence of such tensors, one for each of [`CoMemConfig.mixed_layers`].
             attention_mask (`torch.Tensor` of shape `(items, length)`): 0 at padding.
 
         Returns:
             `torch.Tensor` of shape `(items, memory tokens, hidden)`.
         """
+        if self.layer_mix is not None:
+            hidden_states = self.layer_mix(hidden_states)
         queries = self.queries.weight.expand(hidden_states.shape[0], -1, -1)
         mask = F.pad(attention_mask.bool(), (0, queries.shape[1]), value=True)[:, None, None, :]
         context = self.project_in(hidden_states)

@@ -82,6 +82,7 @@ class MemoryBank:
         overwrite: bool = False,
         on_error: str = "skip",
         distributed: bool = False,
+        num_memory_tokens: int | None = None,
     ) -> "MemoryBank":
         """Encode items and write them as a memory bank.
 
@@ -118,6 +119,8 @@ class MemoryBank:
                 such item. Memory or disk that run out always end the build.
             distributed (`bool`, defaults to `False`): Share the work among the processes of `accelerate launch` or
                 `torchrun`, which all call this with the same arguments. One process would build the same bank.
+            num_memory_tokens (`int`, *optional*): Store only the first so many vectors of each item, for a memory
+                encoder that was trained with `nested_memory_lengths`. The bank fits the same model. By default all.
 
         Returns:
             `MemoryBank`: The bank, ready to search.
@@ -137,6 +140,7 @@ class MemoryBank:
             index_factory=index_factory,
             license=license,
             on_error=on_error,
+            num_memory_tokens=num_memory_tokens,
         )
         builder = BankBuilder(model, processor, resolved, settings, Processes(distributed))
         builder.build(items, Path(output_dir), overwrite)
@@ -423,7 +427,10 @@ class MemoryBank:
         plot_calibration(self._state.search.calibration, self.config.metric, Path(path))
 
     def memory_inputs(
-        self, hits: Sequence[Sequence["MemoryHit | str"]], dtype: torch.dtype | None = None
+        self,
+        hits: Sequence[Sequence["MemoryHit | str"]],
+        dtype: torch.dtype | None = None,
+        num_memory_tokens: int | None = None,
     ) -> MemoryInputs:
         """Return the stored vectors of items as the model's `memory_inputs`.
 
@@ -432,6 +439,8 @@ class MemoryBank:
                 model gets them. Samples may have different numbers of items, 0 included; they are padded and masked.
             dtype (`torch.dtype`, *optional*): Type of the result. If not given, it is that of the stored vectors, or
                 float32 if those are integers.
+            num_memory_tokens (`int`, *optional*): Use only the first so many vectors of each item, for a memory
+                encoder that was trained with `nested_memory_lengths`. By default all that are stored.
 
         Returns:
             `MemoryInputs`: `memory_embeds` of shape (batch, items, memory tokens, hidden) and `item_mask` of shape
@@ -439,11 +448,11 @@ class MemoryBank:
 
         Raises:
             ValueError: If there is no sample, a hit comes from another bank, an id is unknown, stored vectors are
-                not finite, or the attached model was changed since.
+                not finite or fewer than `num_memory_tokens`, or the attached model was changed since.
         """
         self._check_attached()
         state = self._state
-        return stored_memory_inputs(hits, state.rows, state.items, state.vectors, dtype)
+        return stored_memory_inputs(hits, state.rows, state.items, state.vectors, dtype, num_memory_tokens)
 
     def _check_attached(self) -> None:
         if self._model is not None:  # its weights may have been trained since

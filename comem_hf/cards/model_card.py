@@ -217,7 +217,10 @@ def _describe_encoder(config: "CoMemConfig") -> str:
         return "none: the model takes no items"
     lora = config.lora_config
     kind = f"LoRA of rank {lora['r']}, alpha {lora['lora_alpha']:g}" if config.encoder == "adapter" else "separate"
-    return f"{kind} and a resampler of {config.resampler_config['num_hidden_layers']} passes"
+    sizes = config.resampler_config
+    pooled = f"a resampler of {sizes['num_hidden_layers']} passes" if sizes["kind"] == "perceiver" else "mean pooling"
+    mixed = f", over a mix of {len(config.mixed_layers)} layers" if config.mixed_layers else ""
+    return f"{kind} and {pooled}{mixed}"
 
 
 def _facts(

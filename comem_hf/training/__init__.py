@@ -1,7 +1,7 @@
 """Training of memory encoders with transformers' `Trainer`."""
 
+from comem_hf.training.batches.collator import MemoryCollator
 from comem_hf.training.checks.entities import check_no_shared_entities
-from comem_hf.training.data.collator import MemoryCollator
 from comem_hf.training.data.dataset import MemoryDataset
 from comem_hf.training.data.items_in_context import items_in_context
 from comem_hf.training.data.open import open_training_data

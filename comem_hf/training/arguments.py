@@ -20,9 +20,26 @@ class MemoryTrainingArguments(TrainingArguments):
         max_length (`int`, *optional*): Most tokens of a sample's prompt and answers together, those of its pictures
             included and memory items not. Of longer ones, turns before the last question are left out, the oldest
             first, then the end of the last question is cut; see [`LengthLimit`]. By default nothing is cut.
+        min_memories (`int`, *optional*): Least number of items per sample: for each sample and epoch, the number is
+            drawn from this one to `max_memories`, or to all of the sample's. The first item of a row, which is the
+            true one, always stays. By default as many as possible are used.
+        shuffle_memories (`bool`, *optional*, defaults to `False`): Give the items of each sample a random order, drawn
+            anew in each epoch, so that the model learns to find the true one. The teacher of a distillation reads them
+            in the order of the rows.
+        nested_memory_lengths (`list[int]`, *optional*): Numbers of vectors per item, such as `[1, 2, 4, 8]`, of which
+            one is drawn for each sample and epoch: only the first so many vectors are used, so that each of these
+            lengths is a memory that answers. By default all are used.
         distillation_weight (`float`, *optional*, defaults to `0.0`): Weight of an added loss: the Kullback-Leibler
             divergence, on the tokens of the answers, from the predictions of the same frozen backbone with the items'
             text and images in its prompt. 0 turns it off.
+        reconstruction_weight (`float`, *optional*, defaults to `0.0`): Weight of an added loss: the backbone repeats
+            the text of a sample's first item from the item's memory alone (see [`reconstruction_loss`]).
+        contrastive_weight (`float`, *optional*, defaults to `0.0`): Weight of an added loss: the memory of a sample's
+            first item is nearer to its own question than to the others of the batch (see [`contrastive_loss`]). Others
+            are those of one batch on one device, so `per_device_train_batch_size` must be at least 2 and better large.
+        contrastive_temperature (`float`, *optional*, defaults to `0.07`): Temperature of that loss.
+        contrastive_layer (`int`, *optional*): Layer of the backbone after which memory and question are compared, 0
+            for its input; by default the one in the middle.
         muon_learning_rate (`float`, *optional*): Learning rate of Muon for the matrices in the resampler's layers,
             which are trained from scratch and learn faster with it. AdamW trains the rest at `learning_rate`, without
             weight decay; `optim` is not used. Needs torch 2.9. By default AdamW trains everything.
@@ -44,7 +61,14 @@ class MemoryTrainingArguments(TrainingArguments):
     report_to: None | str | list[str] = "none"
     max_memories: int | None = None
     max_length: int | None = None
+    min_memories: int | None = None
+    shuffle_memories: bool = False
+    nested_memory_lengths: list[int] | None = None
     distillation_weight: float = 0.0
+    reconstruction_weight: float = 0.0
+    contrastive_weight: float = 0.0
+    contrastive_temperature: float = 0.07
+    contrastive_layer: int | None = None
     muon_learning_rate: float | None = None
 
     def __post_init__(self):
@@ -57,12 +81,52 @@ class MemoryTrainingArguments(TrainingArguments):
             raise ValueError(f"`max_memories` must be a positive number or None for all, got {self.max_memories!r}.")
         if self.max_length is not None and self.max_length < 1:
             raise ValueError(f"`max_length` must be a positive number of tokens or None, got {self.max_length!r}.")
-        if self.distillation_weight < 0:
-            raise ValueError(f"`distillation_weight` must not be negative, got {self.distillation_weight!r}.")
+        for name in ("distillation_weight", "reconstruction_weight", "contrastive_weight"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"`{name}` must not be negative, got {getattr(self, name)!r}.")
+        self._check_items_and_lengths()
+        if self.contrastive_weight > 0:
+            self._check_contrastive()
         if self.muon_learning_rate is not None and self.muon_learning_rate <= 0:
             raise ValueError(f"`muon_learning_rate` must be positive or None, got {self.muon_learning_rate!r}.")
         if self.muon_learning_rate is not None and not hasattr(torch.optim, "Muon"):
             raise ValueError(f"`muon_learning_rate` needs torch 2.9 or newer, this is {torch.__version__}.")
+
+    def _check_items_and_lengths(self):
+        if self.min_memories is not None:
+            most = self.max_memories
+            if self.min_memories < 1 or most is not None and self.min_memories > most:
+                raise ValueError(
+                    "`min_memories` must be a number from 1 to `max_memories`, or None for as many as possible, got "
+                    f"{self.min_memories!r} with `max_memories` {most!r}."
+                )
+        lengths = self.nested_memory_lengths
+        if lengths is not None and (not lengths or min(lengths) < 1 or len(set(lengths)) < len(lengths)):
+            raise ValueError(
+                f"`nested_memory_lengths` must be different positive numbers, such as [1, 2, 4, 8], or None for all "
+                f"vectors, got {lengths!r}."
+            )
+
+    def _check_contrastive(self):
+        if self.contrastive_temperature <= 0:
+            raise ValueError(f"`contrastive_temperature` must be positive, got {self.contrastive_temperature!r}.")
+        if self.contrastive_layer is not None and self.contrastive_layer < 0:
+            raise ValueError(
+                f"`contrastive_layer` must be a layer's number from 0 on, or None for the one in the middle, got "
+                f"{self.contrastive_layer!r}."
+            )
+        if self.per_device_train_batch_size < 2:
+            raise ValueError(
+                "`contrastive_weight` compares the samples of a batch, so `per_device_train_batch_size` must be at "
+                f"least 2, got {self.per_device_train_batch_size!r}."
+            )
+        if (getattr(self, f"{ACTIVATION_CHECKPOINTING}_kwargs", None) or {}).get("use_reentrant"):
+            raise ValueError("`use_reentrant` must be False with `contrastive_weight`, which would get no gradients.")
+
+    @property
+    def drawing_seed(self) -> int:
+        """Seed of what is drawn for samples: that of their order."""
+        return self.seed if self.data_seed is None else self.data_seed
 
 
 # The argument's name changed within transformers 5.

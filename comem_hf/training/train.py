@@ -11,14 +11,15 @@ from transformers.utils import logging
 
 from comem_hf.modeling import CoMemForConditionalGeneration, CoMemProcessor
 from comem_hf.modeling.fingerprint_comem import backbone_checksum, fingerprint
+from comem_hf.training.batches.collator import MemoryCollator
 from comem_hf.training.checks.entities import check_no_shared_entities
 from comem_hf.training.checks.survey import survey
-from comem_hf.training.data.collator import MemoryCollator
 from comem_hf.training.data.dataset import MemoryDataset
 from comem_hf.training.data.items_in_context import items_in_context
 from comem_hf.training.data.open import open_training_data
 from comem_hf.training.data.sample import TrainingSample
 from comem_hf.training.data.stream import MemoryStream
+from comem_hf.training.objectives.check import check_objectives
 from comem_hf.training.objectives.label_smoothing import refuse_loss_outside
 from comem_hf.training.parts.freezing import (
     check_backbone_is_frozen,
@@ -85,8 +86,9 @@ def train_memory_encoder(
 
     Raises:
         ValueError: If the backbone is not frozen, a row is not valid, the rows have more items than the model takes,
-            or none where the memory encoder is trained, `dataset` and `eval_dataset` share entities, label smoothing
-            is combined with memory in the vision tower, or the output folder cannot be used.
+            or none where the memory encoder is trained, `dataset` and `eval_dataset` share entities, an objective is
+            not for this model (see [`check_objectives`]), label smoothing is combined with memory in the vision tower,
+            or the output folder cannot be used.
         RuntimeError: If the backbone has changed in training.
     """
     check_backbone_is_frozen(model)
@@ -102,11 +104,18 @@ def train_memory_encoder(
             "answers are not the reader's; set it to 0."
         )
     refuse_loss_outside(model, args.label_smoothing_factor)
+    check_objectives(model, args, items_in_prompt)
     collator = MemoryCollator(
         processor,
         max_memories=args.max_memories,
+        min_memories=args.min_memories,
+        shuffle_memories=args.shuffle_memories,
+        nested_memory_lengths=args.nested_memory_lengths,
         max_length=args.max_length,
+        seed=args.drawing_seed,
         with_teacher=args.distillation_weight > 0,
+        with_reconstruction=args.reconstruction_weight > 0,
+        with_true_items=args.contrastive_weight > 0,
         items_in_prompt=items_in_prompt,
         to_context=to_context,
     )
@@ -154,10 +163,11 @@ def train_memory_encoder(
         trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
         for parameter in trainable_parameters(model).values():
             parameter.data = parameter.data.to(model.backbone.dtype)
-    if collator.num_replaced or isinstance(dataset, MemoryStream) and collator.num_cut:
+    rows = collator.rows
+    if rows.num_replaced or isinstance(dataset, MemoryStream) and rows.num_cut:
         logger.warning(
-            f"{collator.num_replaced:,} times a row stood in for one with a damaged picture or one that is too long; "
-            f"{collator.num_cut:,} times a row was cut to `max_length`."
+            f"{rows.num_replaced:,} times a row stood in for one with a damaged picture or one that is too long; "
+            f"{rows.num_cut:,} times a row was cut to `max_length`."
         )
     changed = changed_since(backbone_before, model.backbone)
     if changed:

@@ -10,6 +10,9 @@ from transformers import Trainer, TrainerCallback
 from transformers.utils import SAFE_WEIGHTS_NAME
 
 from comem_hf.modeling import CoMemForConditionalGeneration
+from comem_hf.training.batches.collator import MemoryCollator
+from comem_hf.training.batches.drawing import Drawing
+from comem_hf.training.objectives.added_loss import AddedLoss
 from comem_hf.training.objectives.answer_tokens import answer_logits, predicts_answer
 from comem_hf.training.objectives.distillation import answer_divergence, teacher_logits
 from comem_hf.training.objectives.label_smoothing import SmoothedLoss, refuse_loss_outside
@@ -40,6 +43,10 @@ class MemoryEncoderTrainer(Trainer):
         if smoothing > 0 and kwargs.get("compute_loss_func") is None:
             kwargs["compute_loss_func"] = SmoothedLoss(smoothing)
         super().__init__(model, args, **kwargs)
+        names = ("reconstruction_weight", "contrastive_weight", "contrastive_layer", "contrastive_temperature")
+        self.added_loss = AddedLoss(**{name: getattr(self.args, name) for name in names if hasattr(self.args, name)})
+        if isinstance(self.data_collator, MemoryCollator):
+            self.add_callback(DrawingOfEpoch(self.data_collator.drawing))
 
     def train(self, *args: Any, **kwargs: Any):
         """Train as `Trainer` does; with several processes, whatever parts of the model the batch of each one uses."""
@@ -51,6 +58,16 @@ class MemoryEncoderTrainer(Trainer):
             if hook is not None:
                 hook.remove()
             end_progress_bars(self.callback_handler.callbacks)
+
+    def get_eval_dataloader(self, *args: Any, **kwargs: Any):
+        """Return the data loader of an evaluation, whose batches are the same at every one."""
+        collator = self.data_collator
+        if isinstance(collator, MemoryCollator):
+            self.data_collator = collator.for_evaluation()
+        try:
+            return super().get_eval_dataloader(*args, **kwargs)
+        finally:
+            self.data_collator = collator
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         if self.optimizer is None and self.args.muon_learning_rate is not None:
@@ -74,7 +91,9 @@ class MemoryEncoderTrainer(Trainer):
     ) -> torch.Tensor | tuple[torch.Tensor, Any]:
         inputs = dict(inputs)
         teacher_inputs, labels = inputs.pop("teacher_inputs", None), inputs.get("labels")
-        if inputs.pop("loss_only", model.training) and self._can_leave_logits_out and labels is not None:
+        loss_only = inputs.pop("loss_only", model.training)
+        added = self.added_loss.take(inputs, model.training)
+        if loss_only and self._can_leave_logits_out and labels is not None:
             inputs = {**inputs, "logits_to_keep": predicts_answer(labels), "use_cache": False}
         loss, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)
         if teacher_inputs is not None and model.training:
@@ -85,6 +104,14 @@ class MemoryEncoderTrainer(Trainer):
             else:  # as in the model's own loss: gradients are averaged over the processes, the count is summed
                 divergence = divergence.sum() * self.accelerator.num_processes / num_items_in_batch
             loss = loss + self.args.distillation_weight * divergence
+        loss = loss + self.added_loss(
+            model,
+            self.accelerator.unwrap_model(model),
+            outputs,
+            added,
+            num_items_in_batch,
+            self.accelerator.num_processes if self.args.average_tokens_across_devices else 1,
+        )
         if torch.is_grad_enabled() and not loss.requires_grad:
             # No row of this batch has what memory is made of: nothing is learned, but the backward pass must not fail.
             loss = loss + 0.0 * sum(parameter.sum() for parameter in trainable_parameters(model).values())
@@ -120,6 +147,16 @@ class MemoryEncoderTrainer(Trainer):
 
     def _load_best_model(self) -> None:
         self._load_from_checkpoint(self.state.best_model_checkpoint)
+
+
+class DrawingOfEpoch(TrainerCallback):
+    """Tells the collator the epoch, for what it draws anew in each."""
+
+    def __init__(self, drawing: Drawing):
+        self.drawing = drawing
+
+    def on_epoch_begin(self, args, state, control, **kwargs):
+        self.drawing.epoch = int(state.epoch or 0)
 
 
 def end_progress_bars(callbacks: list[TrainerCallback]) -> None:

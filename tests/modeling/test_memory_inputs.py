@@ -64,6 +64,30 @@ def test_raw_items_and_stored_vectors_give_the_same(model, make_inputs, memory_o
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("memory_order", ["given", "reversed"])
+def test_the_first_vectors_are_a_memory_too_and_each_prompt_may_have_its_own_number(model, make_inputs, memory_order):
+    model.config.memory_order = memory_order
+    inputs, lengths = make_inputs((2, 1), rows=[0, 0]), (1, 3)
+    vectors = model.encode_memory(inputs["memory_inputs"], num_memory_tokens=3)
+    assert torch.equal(vectors, model.encode_memory(inputs["memory_inputs"])[:, :3])
+    together = {**inputs, "memory_inputs": {**inputs["memory_inputs"], "num_memory_tokens": torch.tensor(lengths)}}
+    logits = model(**together).logits
+    answers = model.generate(**together, max_new_tokens=3, min_new_tokens=3, do_sample=False)
+    for row, (length, items) in enumerate(zip(lengths, (vectors[:2], vectors[2:]), strict=True)):
+        alone = make_inputs((len(items),), rows=[0])
+        stored = items[None, :, :length]
+        for memory in (stored, {"memory_embeds": items[None], "num_memory_tokens": length}):
+            expected = model(**{**alone, "memory_inputs": memory})
+            torch.testing.assert_close(logits[row], expected.logits[0], atol=1e-4, rtol=0)
+        alone["memory_inputs"] = stored
+        answer = model.generate(**alone, max_new_tokens=3, min_new_tokens=3, do_sample=False)
+        assert torch.equal(answers[row], answer[0])
+    for wrong in (0, 9, True):
+        with pytest.raises(ValueError, match=f"`num_memory_tokens` must be a number from 1 to 8, .* got {wrong}"):
+            model.encode_memory(inputs["memory_inputs"], num_memory_tokens=wrong)
+
+
+@torch.no_grad()
 @pytest.mark.parametrize("filling", [1e3, torch.nan, torch.inf])
 def test_masked_items_leave_no_trace(model, make_inputs, filling):
     inputs = make_inputs((2, 1))
@@ -203,7 +227,7 @@ def test_memory_follows_a_batch_to_another_dtype(make_inputs):
         (lambda memory: {k: v for k, v in memory.items() if k != "item_counts"}, "`item_counts` is needed to share 3"),
         (lambda memory: {"pixel_values": memory["pixel_values"]}, "must hold `input_ids` .* or `memory_embeds`"),
         (lambda memory: torch.zeros(2, 1, 8, 32), "hidden 64.*made by another memory encoder"),
-        (lambda memory: torch.zeros(2, 1, 4, 64), "memory tokens 8.*made by another memory encoder"),
+        (lambda memory: torch.zeros(2, 1, 9, 64), "memory tokens 8.*made by another memory encoder"),
         (lambda memory: torch.zeros(3, 1, 8, 64), r"batch 2.*got \(3, 1, 8, 64\)"),
         (lambda memory: torch.zeros(2, 8, 64), r"got \(2, 8, 64\)"),
         (lambda memory: torch.full((2, 1, 8, 64), torch.nan), "`memory_embeds` must be finite"),
@@ -214,6 +238,8 @@ def test_memory_follows_a_batch_to_another_dtype(make_inputs):
             lambda memory: {k: v for k, v in memory.items() if k != "image_grid_thw"},
             "`pixel_values` and `image_grid_thw` of items belong together",
         ),
+        (lambda memory: {**memory, "num_memory_tokens": 9}, "`num_memory_tokens` .* from 1 to 8, .* got 9"),
+        (lambda memory: {**memory, "num_memory_tokens": [2, 0]}, r"2 of them, one per prompt, got \[2, 0\]"),
         (lambda memory: "bank", "must be the processor's or a bank's mapping, .* got str"),
         (
             lambda memory: {"memory_embeds": torch.zeros(2, 1, 8, 64), "item_mask": torch.ones(2, 3)},

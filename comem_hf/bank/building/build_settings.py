@@ -23,6 +23,7 @@ class BuildSettings:
             number of items.
         license (`str`, *optional*): Licence of the items, by the Hub's identifier.
         on_error (`str`, defaults to `"skip"`): What to do with an item that cannot be used: `"skip"` or `"raise"`.
+        num_memory_tokens (`int`, *optional*): Stored vectors per item; all of the memory encoder's by default.
 
     Raises:
         ValueError: If a value is not valid.
@@ -35,6 +36,7 @@ class BuildSettings:
     index_factory: str | None = None
     license: str | None = None
     on_error: str = "skip"
+    num_memory_tokens: int | None = None
 
     def __post_init__(self):
         check_metric(self.metric)

@@ -17,6 +17,7 @@ from comem_hf.bank.encoding.skipped import SKIPPED_NAME, LeftOut, is_other_file,
 from comem_hf.bank.format.config import CONFIG_NAME, FIRST_PICTURE_RULES, INDEX_NAME, BankConfig
 from comem_hf.bank.format.items import StoredItems
 from comem_hf.bank.format.precision import EXACT, check_precision, coarsest
+from comem_hf.bank.format.vectors import stored_tokens
 from comem_hf.bank.index.build_index import StoredEmbeddings, build_index
 from comem_hf.bank.index.index import Index
 from comem_hf.bank.pictures.decoder_warnings import decoder_warnings_logged
@@ -53,12 +54,13 @@ class BankBuilder:
 
     def __init__(self, model, processor, embedder: Embedder, settings: BuildSettings, processes: Processes):
         check_precision(settings.dtype, model.config.hidden_size)
+        self.num_memory_tokens = stored_tokens(settings.num_memory_tokens, model.config.num_memory_tokens)
         self.model = model
         self.processor = processor
         self.embedder = embedder
         self.settings = settings
         self.processes = processes
-        encoder = ItemEncoder(model, processor, embedder, settings.batch_size, settings.dtype)
+        encoder = ItemEncoder(model, processor, embedder, settings.batch_size, settings.dtype, self.num_memory_tokens)
         self.shards = ShardBuilder(encoder, settings.on_error)
 
     def build(self, items: Iterable[MemoryItem], output: Path, overwrite: bool = False) -> None:
@@ -78,6 +80,8 @@ class BankBuilder:
             "dtype": self.settings.dtype,
             "shard_size": self.settings.shard_size,
         }
+        if self.num_memory_tokens < self.model.config.num_memory_tokens:
+            decisive["num_memory_tokens"] = self.num_memory_tokens
         leader = self.processes.leader
         if leader and self.model.is_rounded():
             logger.warning(
@@ -156,7 +160,7 @@ class BankBuilder:
         files[INDEX_NAME] = write_durably(staging.bank / INDEX_NAME, index.save)
         config = BankConfig(
             num_items=len(index),
-            num_memory_tokens=self.model.config.num_memory_tokens,
+            num_memory_tokens=self.num_memory_tokens,
             hidden_size=self.model.config.hidden_size,
             memory_dtype=self.settings.dtype,
             memory_fingerprint=staging.settings["memory_fingerprint"],

@@ -60,7 +60,8 @@ def add_items(
             "`add` encodes items with the model that made this bank: call `bank.attach(model, processor)` first."
         )
     embedder = bank.search.embedder()
-    encoder = ItemEncoder(model, processor, embedder, batch_size, bank.config.memory_dtype)
+    config = bank.config
+    encoder = ItemEncoder(model, processor, embedder, batch_size, config.memory_dtype, config.num_memory_tokens)
     skipped, repeated, total, cut_texts = [], [], 0, 0
     progress = logging.tqdm(total=operator.length_hint(items) or None, unit="item", desc="Encoding memories")
     with BankWriter(bank.folder) as writer, progress, eval_mode(model), decoder_warnings_logged():

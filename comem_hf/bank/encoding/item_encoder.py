@@ -45,14 +45,24 @@ class ItemEncoder:
         embedder (`Embedder`): Gives the embeddings.
         batch_size (`int`): Items per encoder pass; halved when memory runs out.
         dtype (`str`): Type that the vectors are stored in; they must be finite in it.
+        num_memory_tokens (`int`, *optional*): Number of vectors of each item, from the first on; all by default.
     """
 
-    def __init__(self, model, processor, embedder: Embedder, batch_size: int, dtype: str):
+    def __init__(
+        self,
+        model,
+        processor,
+        embedder: Embedder,
+        batch_size: int,
+        dtype: str,
+        num_memory_tokens: int | None = None,
+    ):
         self.model = model
         self.processor = processor
         self.embedder = embedder
         self.batches = ShrinkingBatch(batch_size)
         self.dtype = dtype
+        self.num_memory_tokens = num_memory_tokens
 
     def encode(
         self, records: Sequence[ItemRecord], progress: Callable[[int], object] = lambda items: None
@@ -140,7 +150,7 @@ class ItemEncoder:
     def _run(self, items: list[MemoryItem], memory_inputs: MemoryInputs) -> list[Encoded]:
         embeddings = self.embedder.embed_items(items, memory_inputs)
         with torch.inference_mode():
-            memory = self.model.encode_memory(memory_inputs.to(self.model.device)).cpu()
+            memory = self.model.encode_memory(memory_inputs.to(self.model.device), self.num_memory_tokens).cpu()
         finite = torch.isfinite(unpack(pack(memory, self.dtype), self.dtype)).flatten(1).all(dim=1).numpy()
         finite &= np.isfinite(embeddings).all(axis=1)
         return [

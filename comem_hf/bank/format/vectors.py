@@ -8,6 +8,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from comem_hf.modeling.field_checks_comem import check_at_most
+
 from .config import BankConfig, memory_name
 from .precision import pack, stored_shapes, unpack
 from .replaced import ReplacementCheck
@@ -79,6 +81,22 @@ class MemoryVectors:
                 f"{str(path)!r} must hold {_words(expected)} for vectors in {self.dtype}, got {_words(found)}."
             )
         return stored
+
+
+def stored_tokens(num_memory_tokens: int | None, most: int) -> int:
+    """Return how many vectors of each item are stored or used, from the first on.
+
+    Args:
+        num_memory_tokens (`int`, *optional*): The number that was asked for; all by default.
+        most (`int`): How many there are.
+
+    Raises:
+        ValueError: If it is no number from 1 to `most`.
+    """
+    if num_memory_tokens is None:
+        return most
+    check_at_most("num_memory_tokens", num_memory_tokens, most, "the vectors that there are of an item")
+    return num_memory_tokens
 
 
 def _words(tensors: dict[str, tuple[torch.dtype, list[int]]]) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from comem_hf.bank.format.items import StoredItems
-from comem_hf.bank.format.vectors import MemoryVectors
+from comem_hf.bank.format.vectors import MemoryVectors, stored_tokens
 from comem_hf.modeling.memory_inputs import MemoryInputs, pad_items
 
 from .hit import MemoryHit
@@ -18,14 +18,16 @@ def stored_memory_inputs(
     items: StoredItems,
     vectors: MemoryVectors,
     dtype: torch.dtype | None = None,
+    num_memory_tokens: int | None = None,
 ) -> MemoryInputs:
     """See [`MemoryBank.memory_inputs`]."""
     if isinstance(hits, (str, MemoryHit)) or any(isinstance(sample, (str, MemoryHit)) for sample in hits):
         raise ValueError("`hits` must be a list with one list of hits per sample: `memory_inputs([hits])`.")
     if len(hits) == 0:
         raise ValueError("`hits` must have one list per sample, got none; a sample without hits is an empty list.")
+    count = stored_tokens(num_memory_tokens, vectors.config.num_memory_tokens)
     flat = [rows.row(hit) for sample in hits for hit in sample]
-    memory = vectors.read(flat)
+    memory = vectors.read(flat)[:, :count]
     finite = torch.isfinite(memory).flatten(1).all(dim=1)
     if not finite.all():
         row = flat[finite.tolist().index(False)]

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 WORDS = {
     "memory_encoder": "memory encoder",
+    "adapter": "the memory encoder's adapter",
+    "resampler": "the memory encoder's resampler",
     "ffn_memory": "feed-forward layers",
     "vision_memory": "vision tower",
     "reader_adapter": "reader adapter",

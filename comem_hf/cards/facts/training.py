@@ -20,7 +20,12 @@ _SETTINGS = {
     "max_grad_norm": "gradients clipped to",
     "optim": "optimizer",
     "distillation_weight": "weight of distillation",
+    "reconstruction_weight": "weight of reconstruction",
+    "contrastive_weight": "weight of the contrastive loss",
+    "min_memories": "items per sample, at least",
     "max_memories": "items per sample, at most",
+    "shuffle_memories": "items in random order",
+    "nested_memory_lengths": "vectors per item, one of these for each sample",
     "seed": "seed",
 }
 

@@ -24,8 +24,8 @@ VISION_MEMORY = (
 )
 # The names of `comem_hf.training.parts.freezing.PARTS`, which takes seconds to import.
 ONLY = (
-    "Train this part alone: memory-encoder, ffn-memory, vision-memory, reader-adapter or reader (the projection of a "
-    "text-only reader); may be repeated. [default: all that is the model's own]"
+    "Train this part alone: memory-encoder, or its adapter or resampler, ffn-memory, vision-memory, reader-adapter or "
+    "reader (the projection of a text-only reader); may be repeated. [default: all that is the model's own]"
 )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from transformers.utils import logging
 
 from comem_hf.modeling.picture_comem import MAX_ASPECT_RATIO, picture_size
-from comem_hf.training.data.collator import MemoryCollator
+from comem_hf.training.batches.collator import MemoryCollator
 from comem_hf.training.data.dataset import MemoryDataset
 from comem_hf.training.data.sample import TrainingSample
 from comem_hf.training.data.sources.skipped import Skipped
@@ -35,22 +35,24 @@ def survey(dataset: MemoryDataset, collator: MemoryCollator) -> MemoryDataset:
         ValueError: If the chat template leaves nothing of an answer (the message names the row), or more than 5 % of
             the rows would be left out.
     """
-    sizes = PictureSizes()
+    sizes, limit = PictureSizes(), collator.rows.limit
     skipped, reasons, num_cut = Skipped(dataset.name), {}, 0
-    samples = dataset if collator.limit else dataset.samples_without_content()
+    samples = dataset if limit else dataset.samples_without_content()
     for number, sample in enumerate(logging.tqdm(samples, "looking through rows", len(dataset), leave=False, delay=5)):
         try:
             for item in sample.memories:
                 sizes.check_known([item.image])
             shown = _prompt(sample, collator)
-            found = [sizes.of(image) for image in shown.images] if collator.limit else sizes.check_known(shown.images)
+            found = (
+                [sizes.of(image) for image in shown.images] if limit else sizes.check_known(shown.images)
+            )
         except UnreadablePictureError as error:
             reasons[number] = f"{sample.name}: {error}"
             continue
-        if collator.limit is None:
+        if limit is None:
             collator.encoder.split(shown)
             continue
-        cut = collator.limit.fit(shown, found)
+        cut = limit.fit(shown, found)
         if cut is None:
             reasons[number] = f"{sample.name}: its pictures and answers alone are longer than `max_length`."
         num_cut += cut is not None and cut is not shown
@@ -129,8 +131,8 @@ def _report(dataset: MemoryDataset, collator: MemoryCollator, num_cut: int) -> N
         parts.append(f"{without:,} of them without memory items")
     if dataset.skipped:
         parts.append(f"{len(dataset.skipped):,} more left out")
-    if collator.limit is not None:
-        parts.append(f"{num_cut:,} cut to {collator.limit.max_length:,} tokens")
+    if collator.rows.limit is not None:
+        parts.append(f"{num_cut:,} cut to {collator.rows.limit.max_length:,} tokens")
     if dataset.unread:
         parts.append(f"keys that are not read: {', '.join(dataset.unread)}")
     (logger.warning if without or dataset.skipped or num_cut or dataset.unread else logger.info)(

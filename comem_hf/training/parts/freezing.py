@@ -9,8 +9,10 @@ from comem_hf.modeling import CoMemForConditionalGeneration
 from comem_hf.modeling.reader_comem import LANGUAGE_MODEL
 
 
-PARTS = ("memory_encoder", "ffn_memory", "vision_memory", "reader_adapter", "reader")
+PARTS = ("memory_encoder", "adapter", "resampler", "ffn_memory", "vision_memory", "reader_adapter", "reader")
 """What of a model is its own, and not the backbone's; of a text-only reader it is the projection."""
+PARTS_OF_ENCODER = {"adapter": "memory_encoder.adapter.", "resampler": "memory_encoder.resampler."}
+"""Parts of the memory encoder, with the beginning of their names; one with its own weights has no adapter."""
 
 
 class TrainableShare(NamedTuple):
@@ -38,9 +40,15 @@ def trainable_share(model: nn.Module) -> TrainableShare:
 
 
 def trained_parts(model: CoMemForConditionalGeneration) -> list[str]:
-    """Return which of [`PARTS`] have trainable tensors."""
-    names = {_part(name) for name, parameter in model.own_parameters().items() if parameter.requires_grad}
-    return [part for part in PARTS if part in names]
+    """Return which of [`PARTS`] have trainable tensors; of a memory encoder that is trained in part, that part."""
+    own = model.own_parameters()
+    trained = {name for name, parameter in own.items() if parameter.requires_grad}
+    parts = {_part(name) for name in trained}
+    frozen = [name for name in own if _part(name) == "memory_encoder" and name not in trained]
+    if "memory_encoder" in parts and frozen:
+        inside = {part for name in trained for part in _parts(name) & PARTS_OF_ENCODER.keys()}
+        parts = parts - {"memory_encoder"} | inside if inside else parts
+    return [part for part in PARTS if part in parts]
 
 
 def train_only(model: CoMemForConditionalGeneration, *parts: str) -> None:
@@ -48,8 +56,8 @@ def train_only(model: CoMemForConditionalGeneration, *parts: str) -> None:
 
     Args:
         model ([`CoMemForConditionalGeneration`]): The model, changed in place.
-        *parts (`str`): Those to train, among `"memory_encoder"`, `"ffn_memory"`, `"vision_memory"`,
-            `"reader_adapter"` and `"reader"`.
+        *parts (`str`): Those to train, among `"memory_encoder"` or its `"adapter"` or `"resampler"` alone,
+            `"ffn_memory"`, `"vision_memory"`, `"reader_adapter"` and `"reader"`.
 
     Raises:
         ValueError: If a part is unknown, or the model does not have it.
@@ -63,7 +71,7 @@ def train_only(model: CoMemForConditionalGeneration, *parts: str) -> None:
     check_parts(parts)
     check_has_parts(model, parts)
     for name, parameter in _own_parameters(model).items():
-        parameter.requires_grad_(_part(name) in parts)
+        parameter.requires_grad_(not _parts(name).isdisjoint(parts))
 
 
 def check_parts(parts: Sequence[str], write: Callable[[str], str] = str) -> None:
@@ -89,12 +97,12 @@ def check_has_parts(
         parts (`Sequence[str]`): The parts, among [`PARTS`].
         write (`Callable`, *optional*): Spelling of a part in the message.
     """
-    has = {_part(name) for name in _own_parameters(model)}
+    has = set().union(*map(_parts, _own_parameters(model)))
     if "reader_adapter" in has and model.config.reader_lora_config["merged"]:
         has.remove("reader_adapter")  # its change is in the backbone's weights
     for part in parts:
         if part not in has:
-            names = " and ".join(write(name) for name in PARTS if name in has)
+            names = " and ".join(write(name) for name in PARTS if name in has and name not in PARTS_OF_ENCODER)
             raise ValueError(
                 f"The model has no {write(part)!r} to train, but {names}; name one of these, or add it to the model "
                 "first."
@@ -107,6 +115,11 @@ def _own_parameters(model: CoMemForConditionalGeneration) -> dict[str, nn.Parame
 
 def _part(name: str) -> str:
     return name.partition(".")[0]
+
+
+def _parts(name: str) -> set[str]:
+    """Return the part that a tensor belongs to, and the part of the memory encoder if it is in one."""
+    return {_part(name)} | {part for part, prefix in PARTS_OF_ENCODER.items() if name.startswith(prefix)}
 
 
 def check_backbone_is_frozen(model: CoMemForConditionalGeneration) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from comem_hf.modeling import CoMemForConditionalGeneration
 from comem_hf.training.data.dataset import MemoryDataset
 
-from .freezing import trained_parts
+from .freezing import PARTS_OF_ENCODER, trained_parts
 
 
 def check_items(
@@ -84,5 +84,7 @@ def check_has_items(
 
 def needs_items(model: CoMemForConditionalGeneration) -> list[str]:
     """Return the trained parts that learn from memory items alone."""
-    by_items = {"memory_encoder"} | ({"ffn_memory"} if model.config.ffn_source == "memory" else set())
+    by_items = {"memory_encoder", *PARTS_OF_ENCODER} | (
+        {"ffn_memory"} if model.config.ffn_source == "memory" else set()
+    )
     return [part for part in trained_parts(model) if part in by_items]

@@ -7,6 +7,7 @@ from comem_hf import MemoryBank, MemoryItem
 from comem_hf.bank.format.config import BankConfig, memory_name
 from comem_hf.bank.format.vectors import write_memory
 from comem_hf.files.whole_file import file_entry
+from comem_hf.modeling import MemoryImageTextToTextPipeline
 from tests.conftest import make_image, make_model
 
 
@@ -33,6 +34,35 @@ def test_stored_vectors_and_raw_items_give_the_same_logits_and_answers(family, t
         model.generate(**inputs, memory_inputs=memory, max_new_tokens=8, do_sample=False) for memory in (raw, stored)
     ]
     assert torch.equal(*answers)
+
+
+def test_a_bank_of_fewer_vectors_is_the_beginning_of_the_whole_one_and_fits_the_same_model(
+    build, bank, items, model, tiny_processor, tmp_path
+):
+    with pytest.raises(ValueError, match="`num_memory_tokens` must be a number from 1 to 8, .* got 9"):
+        build(items, output_dir=tmp_path / "bank", num_memory_tokens=9)
+    short = build(items[:6], output_dir=tmp_path / "bank", num_memory_tokens=3)
+    assert short.add(items[6:]) == [] and short.verify()["model"]
+    assert (short.config.num_memory_tokens, len(short)) == (3, 7)
+    assert short.config.memory_fingerprint == bank.config.memory_fingerprint == model.memory_fingerprint()
+    found, whole = (one.memory_inputs([bank.ids])["memory_embeds"] for one in (short, bank))
+    assert found.shape == (1, 7, 3, 64)
+    torch.testing.assert_close(found, whole[:, :, :3])
+    two = bank.memory_inputs([bank.ids[:2], bank.ids[:1]], num_memory_tokens=2)
+    assert torch.equal(two["memory_embeds"][0], whole[0, :2, :2])
+    inputs = tiny_processor(text=[PROMPT], images=[make_image(1)], return_tensors="pt")
+    answers = [
+        model.generate(**inputs, memory_inputs=memory, max_new_tokens=4, do_sample=False)
+        for memory in (short.memory_inputs([bank.ids[:2]]), bank.memory_inputs([bank.ids[:2]], num_memory_tokens=3))
+    ]
+    assert torch.equal(*answers)
+    ask = MemoryImageTextToTextPipeline(model, tiny_processor, memory_bank=bank, top_k=2, max_new_tokens=4)
+    question = {"images": make_image(1), "text": "What is it?"}
+    by_two, of_two = ask(**question, num_memory_tokens=2, explain=True), ask(**question, num_memory_tokens=2)
+    assert [answer["generated_text"] for answer in by_two] == [answer["generated_text"] for answer in of_two]
+    for memory, most in ((short, 3), (bank, 8)):
+        with pytest.raises(ValueError, match=f"`num_memory_tokens` must be a number from 1 to {most}"):
+            memory.memory_inputs([bank.ids[:1]], num_memory_tokens=most + 1)
 
 
 def test_uneven_numbers_of_hits_are_padded_and_masked(bank):

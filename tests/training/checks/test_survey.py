@@ -85,7 +85,7 @@ def test_a_damaged_picture_found_later_is_replaced_by_the_next_row(folder, tiny_
         assert torch.equal(batch[key], expected[key])
     stream = list(open_training_data(folder / "rows.jsonl", streaming=True))
     assert torch.equal(collator([stream[11]])["pixel_values"], collator([stream[13]])["pixel_values"])
-    assert collator.num_replaced == 2
+    assert collator.rows.num_replaced == 2
     data[39]
     (folder / "39.png").unlink()
     assert torch.equal(collator([data[39]])["pixel_values"], collator([data[0]])["pixel_values"])

@@ -41,7 +41,7 @@ def test_old_turns_go_first_then_the_end_of_the_last_question_and_never_pictures
 
     def cut(limit: int) -> list[str] | None:
         collator = MemoryCollator(tiny_processor, max_length=limit)
-        sample = collator.limit.fit(TrainingSample.from_row(ROW), [PICTURE.size])
+        sample = collator.rows.limit.fit(TrainingSample.from_row(ROW), [PICTURE.size])
         if sample is None:
             with pytest.raises(ValueError, match=f"the sample: .* longer than `max_length` {limit}"):
                 collator([TrainingSample.from_row(ROW)])
@@ -49,7 +49,7 @@ def test_old_turns_go_first_then_the_end_of_the_last_question_and_never_pictures
         batch = collator([ROW])
         assert batch["input_ids"].shape[1] <= limit
         assert len(batch["image_grid_thw"]) == 1 and batch["memory_inputs"]["input_ids"].shape[1] > 400
-        assert collator.num_cut == (limit < length)
+        assert collator.rows.num_cut == (limit < length)
         return said(sample)
 
     assert cut(length) == whole

@@ -16,7 +16,7 @@ from comem_hf.training import (
     train_only,
 )
 from comem_hf.training.arguments import ACTIVATION_CHECKPOINTING
-from comem_hf.training.parts.freezing import PARTS, trained_parts
+from comem_hf.training.parts.freezing import PARTS, PARTS_OF_ENCODER, trained_parts
 from comem_hf.training.parts.items import needs_items
 from tests.training.conftest import Interrupt, assert_equal, state_of
 
@@ -57,7 +57,7 @@ def test_all_own_tensors_move_and_no_bit_of_the_backbone_does(
     assert_equal(state_of(loaded), state_of(model))
 
 
-@pytest.mark.parametrize("part", ["memory_encoder", "ffn_memory", "vision_memory"])
+@pytest.mark.parametrize("part", ["memory_encoder", "adapter", "resampler", "ffn_memory", "vision_memory"])
 def test_one_part_is_trained_alone(part, make_trainable, tiny_processor, rows, make_arguments, tmp_path):
     model = make_trainable(**PLACES["slots of items and tower"])
     before = {name: tensor.detach().clone() for name, tensor in model.own_parameters().items()}
@@ -65,8 +65,9 @@ def test_one_part_is_trained_alone(part, make_trainable, tiny_processor, rows, m
     train_only(model, part)
     train_memory_encoder(model, tiny_processor, rows, make_arguments())
     moved = {name for name, tensor in model.own_parameters().items() if not torch.equal(tensor, before[name])}
-    assert moved == {name for name in before if name.startswith(f"{part}.")}
-    assert (model.memory_fingerprint() == fingerprint) == (part != "memory_encoder")
+    prefix = PARTS_OF_ENCODER.get(part, f"{part}.")
+    assert moved == {name for name in before if name.startswith(prefix)}
+    assert (model.memory_fingerprint() == fingerprint) == (not prefix.startswith("memory_encoder."))
     record = json.loads((tmp_path / "run" / "training_settings.json").read_text())
     assert record["settings"]["trained_parts"] == [part]
 
@@ -81,14 +82,14 @@ def test_several_parts_are_chosen_again_and_again(make_trainable):
     train_only(model, "reader_adapter")
     assert trained_parts(model) == ["reader_adapter"]
     assert not any(parameter.requires_grad for parameter in model.backbone.parameters())
-    assert parts_of(model) == set(PARTS) - {"reader"}
+    assert parts_of(model) == set(PARTS) - {"reader", *PARTS_OF_ENCODER}
 
 
 def test_a_part_that_is_unknown_or_missing_is_refused_and_nothing_changes(make_trainable):
     model = make_trainable(**PLACES["slots of items"])
     trained = trained_parts(model)
     for parts, message in (
-        (["resampler"], "must be among memory_encoder, .* got 'resampler'"),
+        (["head"], "must be among memory_encoder, .* got 'head'"),
         ([], "must be among memory_encoder, .* got None"),
         (["ffn_memory", "vision_memory"], "no 'vision_memory' to train, but memory_encoder and ffn_memory; name"),
     ):
