@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from torch.utils.data import Dataset
-from transformers import TrainerCallback
+from transformers import EarlyStoppingCallback, TrainerCallback
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import EvalPrediction, TrainOutput
 from transformers.utils import logging
@@ -17,12 +17,13 @@ from comem_hf.training.data.sample import TrainingSample
 from comem_hf.training.objectives.label_smoothing import refuse_loss_outside
 from comem_hf.training.parts.freezing import (
     check_backbone_is_frozen,
-    is_quantized,
     trainable_parameters,
     trainable_share,
     trained_parts,
 )
 from comem_hf.training.parts.items import check_items
+from comem_hf.training.results.model_folder import is_memory_only, write_model_folder
+from comem_hf.training.results.publishing import CheckpointPublisher, Publish
 
 from .arguments import MemoryTrainingArguments
 from .run_folder import RunFolder, decisive_settings
@@ -43,6 +44,8 @@ def train_memory_encoder(
     compute_metrics: Callable[[EvalPrediction], dict[str, float]] | None = None,
     to_context: Callable[[TrainingSample], TrainingSample] = items_in_context,
     items_in_prompt: bool = False,
+    memory_only: bool | None = None,
+    publish: Publish | None = None,
 ) -> TrainOutput:
     """Train what is trainable of a model with transformers' `Trainer`, then save model and processor.
 
@@ -51,7 +54,7 @@ def train_memory_encoder(
     of memory in the vision tower. The result is saved to `args.output_dir`.
     Called again with the same model, data and settings, an interrupted run continues from its last complete checkpoint
     and ends with the result of an uninterrupted one. In mixed precision what is trained is in float32 and gets the
-    dtype of the backbone in the end. With a quantized backbone a memory-only checkpoint is saved.
+    dtype of the backbone in the end.
 
     Args:
         model ([`CoMemForConditionalGeneration`]): The model, changed in place; only its memory encoder, feed-forward
@@ -61,8 +64,9 @@ def train_memory_encoder(
         dataset (`torch.utils.data.Dataset` or `list`): A [`MemoryDataset`], or rows as in [`TrainingSample.from_row`],
             which may hold PIL images and [`MemoryItem`]s.
         args ([`MemoryTrainingArguments`]): The settings.
-        eval_dataset (`torch.utils.data.Dataset` or `list`, *optional*): Rows for the evaluation loss, computed as
-            `args.eval_strategy` says.
+        eval_dataset (`torch.utils.data.Dataset` or `list`, *optional*): Rows for evaluation, at the times that
+            `args.eval_strategy` says: the loss, and the share of questions that are answered exactly
+            (`eval_exact_match`, see `args.max_eval_samples`).
         callbacks (`list[TrainerCallback]`, *optional*): Callbacks for the `Trainer`.
         compute_metrics (`Callable[[EvalPrediction], dict[str, float]]`, *optional*): Function of the logits and labels
             of `eval_dataset`, as in `Trainer`. Without it, evaluation keeps the loss alone.
@@ -71,13 +75,19 @@ def train_memory_encoder(
             model's own, with `items_in_prompt`.
         items_in_prompt (`bool`, *optional*, defaults to `False`): Write the items of rows into the prompts. A model
             without a memory encoder can be trained on rows with items by this only.
+        memory_only (`bool`, *optional*): Whether the backbone is left out of what is saved. By default it is left out
+            if it is quantized or the model names a commit of a repository on the Hub as its backbone.
+        publish (`Callable`, *optional*): Function that pushes a model's folder to the Hub, for `args.push_to_hub`. It
+            gets the folder, the repository's id and a line about the state. It is called with the result, and with
+            the model as it is at each save unless `args.hub_strategy` is `"end"`.
 
     Returns:
         `TrainOutput`: Steps, mean loss and metrics.
 
     Raises:
         ValueError: If the backbone is not frozen, the rows have more items than the model takes, label smoothing is
-            combined with memory in the vision tower, or the output folder cannot be used.
+            combined with memory in the vision tower, the output folder cannot be used, `args.push_to_hub` is set
+            without `publish`, or the loss is NaN or infinite (the message names the rows).
         RuntimeError: If the backbone has changed in training.
     """
     check_backbone_is_frozen(model)
@@ -95,6 +105,13 @@ def train_memory_encoder(
     refuse_loss_outside(model, args.label_smoothing_factor)
     for rows in (dataset, eval_dataset):
         check_items(model, rows, items_in_prompt, args.max_memories)
+    if args.push_to_hub and publish is None:
+        raise ValueError("`push_to_hub` needs `publish`, the function that pushes a model's folder to the Hub.")
+    memory_only = is_memory_only(model, memory_only)
+    publisher = publish and CheckpointPublisher(publish, processor, memory_only)
+    callbacks = list(callbacks or ())
+    if args.early_stopping_patience is not None:
+        callbacks.append(EarlyStoppingCallback(args.early_stopping_patience, args.early_stopping_threshold))
     logger.info(str(trainable_share(model)))
     backbone_before = backbone_checksum(model.backbone, exact=True)
     settings = {
@@ -123,11 +140,13 @@ def train_memory_encoder(
             with_teacher=args.distillation_weight > 0,
             items_in_prompt=items_in_prompt,
             to_context=to_context,
+            with_names=True,
         ),
         train_dataset=dataset,
         eval_dataset=eval_dataset,
         callbacks=callbacks,
         compute_metrics=compute_metrics,
+        publisher=publisher,
     )
     try:
         output = trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
@@ -139,10 +158,11 @@ def train_memory_encoder(
         raise RuntimeError("The backbone has changed in training although it was frozen; the result was not saved.")
     model.eval()
     if trainer.is_world_process_zero():
-        model.save_pretrained(args.output_dir, memory_only=is_quantized(model))
-        processor.save_pretrained(args.output_dir)
+        write_model_folder(model, processor, args.output_dir, memory_only)
         trainer.state.save_to_json(str(folder.path / TRAINER_STATE_NAME))
         folder.finish()
+        if args.push_to_hub:
+            publisher.push_result(folder.path, trainer.hub_model_id)
     trainer.accelerator.wait_for_everyone()  # until the result is whole
     return output
 

@@ -26,6 +26,8 @@ class MemoryCollator:
             takes no memory items; then there are no `memory_inputs`.
         to_context (`Callable[[TrainingSample], TrainingSample]`, *optional*, defaults to [`items_in_context`]): The
             function that writes a sample's items into its prompt, for the teacher or with `items_in_prompt`.
+        with_names (`bool`, *optional*, defaults to `False`): Also return `names`, the names of the rows, which are no
+            input of the model.
 
     Raises:
         ValueError: If `max_memories` is negative.
@@ -39,6 +41,7 @@ class MemoryCollator:
         with_teacher: bool = False,
         items_in_prompt: bool = False,
         to_context: Callable[[TrainingSample], TrainingSample] = items_in_context,
+        with_names: bool = False,
     ):
         if max_memories is not None and max_memories < 0:
             raise ValueError(f"`max_memories` must be a number of items or None for all, got {max_memories!r}.")
@@ -48,6 +51,7 @@ class MemoryCollator:
         self.with_teacher = with_teacher
         self.items_in_prompt = items_in_prompt
         self.to_context = to_context
+        self.with_names = with_names
 
     def __call__(self, rows: list[Any]) -> dict[str, Any]:
         """Encode a batch.
@@ -59,7 +63,7 @@ class MemoryCollator:
             `dict`: `input_ids`, `attention_mask`, `mm_token_type_ids` and `labels`, all (batch, length) and
             left-padded; labels are -100 except on answers and the ends of their turns. Also `pixel_values` and
             `image_grid_thw` if there are query images, `memory_inputs` (raw form) if there are items, `teacher_inputs`
-            if `with_teacher`.
+            if `with_teacher`, and `names` if `with_names`.
         """
         samples = [self._sample(row, i) for i, row in enumerate(rows)]
         batch = dict(self.encoder(samples))
@@ -67,6 +71,8 @@ class MemoryCollator:
             batch["memory_inputs"] = self.processor.process_memories([sample.memories for sample in samples])
         if self.with_teacher:
             batch["teacher_inputs"] = self.encoder([self.to_context(sample) for sample in samples])
+        if self.with_names:
+            batch["names"] = [sample.name for sample in samples]
         return batch
 
     def _sample(self, row: Any, index: int) -> TrainingSample:
