@@ -3,6 +3,7 @@
 from comem_hf.training.data.collator import MemoryCollator
 from comem_hf.training.data.dataset import MemoryDataset
 from comem_hf.training.data.items_in_context import items_in_context
+from comem_hf.training.data.open import open_training_data
 from comem_hf.training.data.sample import TrainingSample
 from comem_hf.training.parts.freezing import TrainableShare, train_only, trainable_share
 
@@ -19,6 +20,7 @@ __all__ = [
     "TrainableShare",
     "TrainingSample",
     "items_in_context",
+    "open_training_data",
     "train_memory_encoder",
     "train_only",
     "trainable_share",
