@@ -14,7 +14,7 @@ from comem_hf.commands.make.merge import merge
 from comem_hf.commands.share.info import info
 from comem_hf.commands.share.pull import pull
 from comem_hf.commands.share.push import push
-from comem_hf.commands.training.train import train
+from comem_hf.commands.training.train import PASSED_ON, train
 from comem_hf.commands.use.app import app
 from comem_hf.commands.use.ask import ask
 from comem_hf.commands.use.evaluate import evaluate
@@ -53,5 +53,7 @@ def _clean_up_when_terminated(context: typer.Context) -> None:
             context.call_on_close(lambda number=number: signal.signal(number, signal.SIG_DFL))
 
 
+_SETTINGS = {train: PASSED_ON}
 for _command in (ask, build_bank, calibrate, search, train, convert, merge, push, pull, evaluate, info, app):
-    application.command(name=_command.__name__.replace("_", "-"))(_command)
+    _name = _command.__name__.replace("_", "-")
+    application.command(name=_name, context_settings=_SETTINGS.get(_command))(_command)
