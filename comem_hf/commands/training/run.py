@@ -62,16 +62,18 @@ class Run:
             raise ValueError("Leave out `--resume-from-checkpoint`: the same command goes on with an interrupted run.")
         if given.get("eval_strategy", "no") != "no" and not given.get("eval_data"):
             raise ValueError(f"`--eval-strategy` is {given['eval_strategy']!r}, but there is no `--eval-data`.")
-        derived = {"use_cpu": not torch.accelerator.is_available()}  # else bf16 is refused without an accelerator
+        derived: dict[str, Any] = {}
         if given.get("eval_data"):
             derived["eval_strategy"] = "epoch"
         if "per_device_train_batch_size" in given:
             derived["per_device_eval_batch_size"] = given["per_device_train_batch_size"]
         if given.get("shuffle") is False:
             derived["train_sampling_strategy"] = "sequential"
-        values = {**derived, **given}
+        recorded = _with_decisive_defaults({**derived, **given})
+        # Without an accelerator bf16 would be refused; that is a fact about the machine, not the run.
+        values = {"use_cpu": not torch.accelerator.is_available(), **derived, **given}
         parts = [group(**{f.name: values[f.name] for f in fields(group) if f.name in values}) for group in GROUPS]
-        return cls(*parts, recorded=_recorded(given))
+        return cls(*parts, recorded)
 
     def train(self) -> tuple[TrainOutput, str]:
         """Open data and model, and train.
@@ -124,8 +126,8 @@ class Run:
         return ModelPublisher(folder).push(repo_id, commit_message=message, **of_hub)
 
 
-def _recorded(given: dict[str, Any]) -> dict[str, Any]:
-    """Return what was given, and the other settings that decide the outcome, which are defaults of this version."""
+def _with_decisive_defaults(given: dict[str, Any]) -> dict[str, Any]:
+    """Add the other settings that decide the outcome, which are defaults of this version."""
     recorded = {}
     for group in GROUPS:
         ours = {*DECISIVE_ARGUMENTS, *get_annotations(group)}
