@@ -1,5 +1,6 @@
 """`comem train` from beginning to end: a backbone on the Hub, evaluation, files beside the result, pushes."""
 
+import importlib
 import json
 
 import pytest
@@ -35,15 +36,30 @@ def place(tmp_path, monkeypatch, tiny_processor):
     return tmp_path
 
 
+# What transformers' integration takes in place of TensorBoard: a writer that keeps the names of what it gets.
+WRITER = """
+class SummaryWriter:
+    scalars = {}
+    def __init__(self, log_dir): pass
+    def add_text(self, *words): pass
+    def add_scalar(self, name, value, step): self.scalars.setdefault(name, []).append(step)
+    def flush(self): pass
+    def close(self): pass
+"""
+
+
 def config_of(folder) -> dict:
     return json.loads((folder / "config.json").read_text())
 
 
 def test_a_run_from_a_file_is_evaluated_and_repeated_from_what_it_has_written(comem, place, monkeypatch):
     (place / "elsewhere").mkdir()
+    (place / "tensorboardX.py").write_text(WRITER)
+    monkeypatch.syspath_prepend(place)
     monkeypatch.chdir(place / "elsewhere")
     words = ["--eval-data", place / "data" / "rows.jsonl", "--eval-steps", 1, "--eval-strategy", "steps"]
-    code, output, error = comem("train", place / "run.yaml", *words, "--eval-max-new-tokens", 2, "--hub-token", "hf_")
+    words += ["--eval-max-new-tokens", 2, "--hub-token", "hf_", "--report-to", "tensorboard"]
+    code, output, error = comem("train", place / "run.yaml", *words)
     assert code == 0, error
     out = place / "out"
     assert output.startswith("4 samples; trainable parameters: ")
@@ -51,19 +67,22 @@ def test_a_run_from_a_file_is_evaluated_and_repeated_from_what_it_has_written(co
     log = json.loads((out / "trainer_state.json").read_text())["log_history"]
     assert [row["step"] for row in log if "eval_loss" in row and 0 <= row["eval_exact_match"] <= 1] == [1, 2]
     assert Image.open(out / "loss.png").format == "PNG"
+    scalars = importlib.import_module("tensorboardX").SummaryWriter.scalars
+    assert scalars["train/loss"] == scalars["eval/loss"] == scalars["eval/exact_match"] == [1, 2]
     written = yaml.safe_load((out / "training_config.yaml").read_text())
     assert (written["model"], written["data"], written["output_dir"]) == ("../backbone", "../data/rows.jsonl", ".")
     assert "hub_token" not in written and written["eval_steps"] == 1.0
 
     code, output, error = comem("train", out / "training_config.yaml")
     assert code == 2 and error.endswith("holds a finished training run; choose a new one.\n")
-    code, output, error = comem("train", out / "training_config.yaml", "--output-dir", "again", "--json")
+    again = ["--output-dir", "again", "--report-to", "none", "--json"]
+    code, output, error = comem("train", out / "training_config.yaml", *again)
     assert code == 0, error
     assert json.loads(output)["updates"] == 2
     first, again = (CoMemForConditionalGeneration.from_pretrained(folder) for folder in (out, "again"))
     assert first.memory_fingerprint() == again.memory_fingerprint()
     assert written == yaml.safe_load((place / "elsewhere" / "again" / "training_config.yaml").read_text()) | {
-        name: written[name] for name in ("model", "data", "eval_data")
+        name: written[name] for name in ("model", "data", "eval_data", "report_to")
     }
 
     RunFolder("again", json.loads((out / "training_settings.json").read_text())["settings"])._write(finished=False)
