@@ -77,6 +77,8 @@ def prepare(name: str, place: Path, comem, make_published, tiny_processor) -> No
         shutil.copytree(source, place / "CoMEM-Qwen2.5-VL-7B")
         shutil.copytree(backbone, place / "Qwen" / "Qwen2.5-VL-7B-Instruct")
     if name == "train":
+        settings = "model: my-model\ndata: train.jsonl\neval_data: train.jsonl\noutput_dir: from-a-file\n"
+        (place / "run.yaml").write_text(settings)
         folder = place / "Qwen" / "Qwen2-VL-2B-Instruct"
         make_backbone().save_pretrained(folder)
         tiny_processor.image_processor.save_pretrained(folder)

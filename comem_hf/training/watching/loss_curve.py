@@ -68,6 +68,8 @@ def draw_curve(history: list[dict[str, Any]], path: Path) -> None:
             axes.plot(*zip(*points, strict=True), label=label, color=colour, marker="." if len(points) < 30 else None)
         axes.set(title=title, xlabel="update")
         axes.grid(alpha=0.3)
+        if title == "exact match":
+            axes.set_ylim(-0.03, 1.03)
         if len(panel) > 1:
             axes.legend()
     figure.savefig(path, dpi=120)
