@@ -11,6 +11,7 @@ from transformers.utils import logging
 
 from comem_hf.modeling import CoMemForConditionalGeneration, CoMemProcessor
 from comem_hf.modeling.fingerprint_comem import backbone_checksum, fingerprint
+from comem_hf.modeling.local_paths_comem import refuse_local_backbone
 from comem_hf.training.data.collator import MemoryCollator
 from comem_hf.training.data.items_in_context import items_in_context
 from comem_hf.training.data.sample import TrainingSample
@@ -87,7 +88,8 @@ def train_memory_encoder(
     Raises:
         ValueError: If the backbone is not frozen, the rows have more items than the model takes, label smoothing is
             combined with memory in the vision tower, the output folder cannot be used, `args.push_to_hub` is set
-            without `publish`, or the loss is NaN or infinite (the message names the rows).
+            without `publish` or for a memory-only result of a backbone that is not on the Hub, or the loss is NaN or
+            infinite (the message names the rows).
         RuntimeError: If the backbone has changed in training.
     """
     check_backbone_is_frozen(model)
@@ -108,6 +110,8 @@ def train_memory_encoder(
     if args.push_to_hub and publish is None:
         raise ValueError("`push_to_hub` needs `publish`, the function that pushes a model's folder to the Hub.")
     memory_only = is_memory_only(model, memory_only)
+    if args.push_to_hub and memory_only:
+        refuse_local_backbone(model.config)
     publisher = publish and CheckpointPublisher(publish, processor, memory_only)
     callbacks = list(callbacks or ())
     if args.early_stopping_patience is not None:

@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import Trainer, TrainerCallback
+from transformers.integrations import is_deepspeed_zero3_enabled
 from transformers.trainer_utils import HubStrategy
 from transformers.utils import SAFE_WEIGHTS_NAME
 
@@ -52,6 +53,9 @@ class MemoryEncoderTrainer(Trainer):
         if smoothing > 0 and kwargs.get("compute_loss_func") is None:
             kwargs["compute_loss_func"] = SmoothedLoss(smoothing)
         super().__init__(model, args, **kwargs)
+        is_sharded = self.is_fsdp_enabled or is_deepspeed_zero3_enabled()
+        if publisher is not None and is_sharded and args.hub_strategy != HubStrategy.END:
+            raise ValueError("With sharded weights only the result can be pushed: set `hub_strategy` to 'end'.")
         self.publisher = publisher
         self.finite_loss = FiniteLoss(self.accelerator)
         self.add_callback(self.finite_loss)

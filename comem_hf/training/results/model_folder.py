@@ -15,10 +15,13 @@ def is_memory_only(model: CoMemForConditionalGeneration, choice: bool | None = N
         choice (`bool`, *optional*): What the user wants. By default, the backbone is left out if anybody can load it:
             if the model names a commit of a repository as its backbone, and as its text-only reader if it has one. A
             quantized backbone is always left out.
+
+    Raises:
+        ValueError: If the user wants to save a quantized backbone.
     """
-    if choice is None or is_quantized(model):
-        return is_quantized(model) or backbone_is_published(model)
-    return choice
+    if choice is False and is_quantized(model):
+        raise ValueError("A quantized backbone cannot be saved; leave out `memory_only=False`.")
+    return is_quantized(model) or backbone_is_published(model) if choice is None else choice
 
 
 def backbone_is_published(model: CoMemForConditionalGeneration) -> bool:

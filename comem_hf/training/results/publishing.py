@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import upload_folder
+from huggingface_hub.errors import HTTPError
 from transformers import TrainingArguments
 from transformers.trainer_utils import HubStrategy
 from transformers.utils import logging
@@ -65,7 +66,7 @@ class CheckpointPublisher:
                     token=args.hub_token,
                     revision=args.hub_revision,
                 )
-        except OSError as error:  # a long run must not end by a bad connection
+        except (OSError, ValueError, HTTPError) as error:  # a long run must not end by a bad connection
             logger.warning(f"{checkpoint} was not pushed, and the training goes on: {error}")
 
     def push_result(self, folder: Path, repo_id: str) -> None:
