@@ -174,6 +174,7 @@ def test_a_new_place_on_a_trained_model_is_trained_alone(run, tmp_path):
     [
         ({"ffn_memory": "{slots: 3}"}, "`--ffn-memory` must be a JSON object, such as '{}', got '{slots: 3}'"),
         ({"vision_memory": "3"}, "`--vision-memory` must be a JSON object, such as '{}', got '3'"),
+        ({"resampler": "[1]"}, r"`--resampler` must be a JSON object, such as '{}', got '\[1\]'"),
         ({"vision_memory": ""}, "`--vision-memory` must be a JSON object, such as '{}', got ''"),
         ({"ffn_memory": '{"slots": 3}'}, "ffn_memory_config.*'slots'"),
         (

@@ -140,14 +140,12 @@ def _given(**values: Any) -> dict[str, Any]:
 
 def _object(name: str, value: dict[str, Any] | str | None) -> dict[str, Any]:
     """Return the object of settings that a file holds as it is and the command line as JSON."""
-    if value is None or isinstance(value, dict):
-        return value or {}
-    try:
-        read = loads(value)
-    except ValueError as error:
-        raise ValueError(
-            f"`{as_option(name)}` must be a JSON object, such as '{{}}', got {value!r}: {error}."
-        ) from error
-    if not isinstance(read, dict):
-        raise ValueError(f"`{as_option(name)}` must be a JSON object, such as '{{}}', got {value!r}.")
-    return read
+    problem, read = "", value
+    if isinstance(value, str):
+        try:
+            read = loads(value)
+        except ValueError as error:
+            problem, read = f": {error}", None
+    if value is not None and not isinstance(read, dict):
+        raise ValueError(f"`{as_option(name)}` must be a JSON object, such as '{{}}', got {value!r}{problem}.")
+    return read or {}

@@ -20,7 +20,7 @@ from comem_hf.training import (
 )
 from comem_hf.training.parts.items import needs_items
 from comem_hf.training.results.model_folder import backbone_is_published, is_memory_only
-from comem_hf.training.run_folder import DECISIVE_ARGUMENTS
+from comem_hf.training.run_folder import DECISIVE_ARGUMENTS, RunFolder
 from comem_hf.training.watching.loss_curve import LossCurve
 
 from .models import ModelToTrain, as_typed
@@ -85,6 +85,8 @@ class Run:
             ValueError: If data and model do not go together, or neither can be used.
         """
         to_train = ModelToTrain(self.model)
+        if self.args.process_index == 0:
+            RunFolder(self.args.output_dir, {}).interrupted_settings()  # refuses it before data and model are read
         data, args = self.data, self.args
         dataset = self._open(data.data, data.split, streaming=data.streaming)
         eval_dataset = self._open(data.eval_data, data.eval_split) if data.eval_data else None

@@ -34,8 +34,9 @@ def read_settings_file(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ValueError(f"There is no settings file {str(path)!r}.")
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))  # JSON is YAML
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        text = path.read_text(encoding="utf-8-sig")
+        values = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError) as error:
         raise ValueError(f"{path} is no YAML or JSON: {error}.") from error
     if not isinstance(values, dict):
         raise ValueError(f"{path} must hold settings, `name: value` on each line, got {type(values).__name__}.")

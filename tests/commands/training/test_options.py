@@ -69,7 +69,7 @@ def test_a_file_is_read_with_paths_from_its_folder_and_options_win(write, tmp_pa
         ACTIVATION_CHECKPOINTING: True,
         "shuffle": False,
     }
-    as_json = write(json.dumps({"model": "me/backbone", "data": "me/rows"}), "run.json")
+    as_json = write(json.dumps({"model": "me/backbone", "data": "me/rows"}, indent="\t"), "run.json")
     assert read_settings([as_json]) == {"model": "me/backbone", "data": "me/rows"}
 
 
