@@ -60,7 +60,7 @@ class Run:
                 raise ValueError(f"`--{name.replace('_', '-')}` is missing: name {what}, here or in a settings file.")
         if given.get("resume_from_checkpoint"):
             raise ValueError("Leave out `--resume-from-checkpoint`: the same command goes on with an interrupted run.")
-        if given.get("eval_strategy", "no") != "no" and not given.get("eval_data"):
+        if given.get("eval_strategy") not in (None, "no") and not given.get("eval_data"):
             raise ValueError(f"`--eval-strategy` is {given['eval_strategy']!r}, but there is no `--eval-data`.")
         derived: dict[str, Any] = {}
         if given.get("eval_data"):
