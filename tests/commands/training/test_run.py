@@ -74,10 +74,7 @@ def test_a_run_from_a_file_is_evaluated_and_repeated_from_what_it_has_written(co
     assert "hub_token" not in written and written["eval_steps"] == 1.0
 
     code, output, error = comem("train", out / "training_config.yaml")
-    assert (
-        code == 2
-        and error == f"Error: The output folder {str(out)!r} holds a finished training run; choose a new one.\n"
-    )
+    assert code == 2 and error.endswith("holds a finished training run; choose a new one.\n")
     again = ["--output-dir", "again", "--report-to", "none", "--json"]
     code, output, error = comem("train", out / "training_config.yaml", *again)
     assert code == 0, error
