@@ -188,3 +188,8 @@ def read_texts(processor, inputs, sequences: torch.LongTensor) -> list[str]:
 def read_answers(processor, inputs, sequences: torch.LongTensor) -> list[str]:
     """Return the answers that [`generate_sequences`] generated, stripped; arguments are those of [`read_texts`]."""
     return [text.strip() for text in read_texts(processor, inputs, sequences)]
+
+
+def exact_match(answer: str, expected: str) -> bool:
+    """Whether two answers are the same after lower-casing and stripping, without other normalisation."""
+    return answer.strip().lower() == expected.strip().lower()

@@ -15,7 +15,7 @@ from comem_hf.commands.share.info import info
 from comem_hf.commands.share.pull import pull
 from comem_hf.commands.share.push import push
 from comem_hf.commands.training.synthesize import synthesize
-from comem_hf.commands.training.train import train
+from comem_hf.commands.training.train import PASSED_ON, train
 from comem_hf.commands.use.app import app
 from comem_hf.commands.use.ask import ask
 from comem_hf.commands.use.evaluate import evaluate
@@ -54,6 +54,7 @@ def _clean_up_when_terminated(context: typer.Context) -> None:
             context.call_on_close(lambda number=number: signal.signal(number, signal.SIG_DFL))
 
 
+_SETTINGS = {train: PASSED_ON}
 for _command in (
     ask,
     build_bank,
@@ -69,4 +70,5 @@ for _command in (
     info,
     app,
 ):
-    application.command(name=_command.__name__.replace("_", "-"))(_command)
+    _name = _command.__name__.replace("_", "-")
+    application.command(name=_name, context_settings=_SETTINGS.get(_command))(_command)

@@ -49,8 +49,3 @@ def load_questions(path: str | os.PathLike) -> list[Question]:
     if not questions:
         raise ValueError(f"{str(path)!r} holds no questions.")
     return questions
-
-
-def exact_match(answer: str, expected: str) -> bool:
-    """Whether two answers are the same after lower-casing and stripping, without other normalisation."""
-    return answer.strip().lower() == expected.strip().lower()

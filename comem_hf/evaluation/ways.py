@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from PIL import Image
 from tqdm import tqdm
 
-from comem_hf.answering import count_positions, generate_answers, question_inputs
+from comem_hf.answering import count_positions, exact_match, generate_answers, question_inputs
 from comem_hf.bank import MemoryBank, MemoryHit
 from comem_hf.bank.scores.disturbances import DISTURBANCES
 from comem_hf.modeling.top_k_comem import check_top_k, default_top_k
 
-from .questions import Question, exact_match
+from .questions import Question
 
 
 WAYS_WITHOUT_SEARCH = ("no memory", "RAG, true item")

@@ -8,6 +8,7 @@ from comem_hf.training.data.open import open_training_data
 from comem_hf.training.data.sample import TrainingSample
 from comem_hf.training.data.stream import MemoryStream
 from comem_hf.training.parts.freezing import TrainableShare, train_only, trainable_share
+from comem_hf.training.watching.loss_curve import LossCurve
 
 from .arguments import MemoryTrainingArguments
 from .train import train_memory_encoder
@@ -15,6 +16,7 @@ from .trainer import MemoryEncoderTrainer
 
 
 __all__ = [
+    "LossCurve",
     "MemoryCollator",
     "MemoryDataset",
     "MemoryEncoderTrainer",

@@ -43,6 +43,13 @@ class MemoryTrainingArguments(TrainingArguments):
         muon_learning_rate (`float`, *optional*): Learning rate of Muon for the matrices in the resampler's layers,
             which are trained from scratch and learn faster with it. AdamW trains the rest at `learning_rate`, without
             weight decay; `optim` is not used. Needs torch 2.9. By default AdamW trains everything.
+        max_eval_samples (`int`, *optional*, defaults to `256`): Rows of the evaluation data whose questions are
+            answered at each evaluation, from the first on; the share of exact answers is `eval_exact_match`. `None`:
+            all; 0: none.
+        eval_max_new_tokens (`int`, *optional*, defaults to `32`): Longest of these answers, in tokens.
+        early_stopping_patience (`int`, *optional*): End the run when so many evaluations in turn have not improved
+            `metric_for_best_model` (`"loss"` if it is not given). By default the run goes on to its end.
+        early_stopping_threshold (`float`, *optional*, defaults to `0.0`): The least change that is an improvement.
     """
 
     learning_rate: float = 5e-5
@@ -70,8 +77,16 @@ class MemoryTrainingArguments(TrainingArguments):
     contrastive_temperature: float = 0.07
     contrastive_layer: int | None = None
     muon_learning_rate: float | None = None
+    logging_nan_inf_filter: bool = False  # such a loss ends the run: see `FiniteLoss`
+    max_eval_samples: int | None = 256
+    eval_max_new_tokens: int = 32
+    early_stopping_patience: int | None = None
+    early_stopping_threshold: float = 0.0
 
     def __post_init__(self):
+        if self.early_stopping_patience is not None:
+            self.metric_for_best_model = self.metric_for_best_model or "loss"
+            self.restore_callback_states_from_checkpoint = True  # a resumed run must not lose its patience
         super().__post_init__()
         self.dataloader_pin_memory = self.dataloader_pin_memory and self.device.type != "cpu"  # else torch warns
         if self.accelerator_config.dispatch_batches is None:  # of streams
@@ -91,6 +106,26 @@ class MemoryTrainingArguments(TrainingArguments):
             raise ValueError(f"`muon_learning_rate` must be positive or None, got {self.muon_learning_rate!r}.")
         if self.muon_learning_rate is not None and not hasattr(torch.optim, "Muon"):
             raise ValueError(f"`muon_learning_rate` needs torch 2.9 or newer, this is {torch.__version__}.")
+        self._check_evaluation()
+
+    def _check_evaluation(self):
+        if self.max_eval_samples is not None and self.max_eval_samples < 0:
+            raise ValueError(f"`max_eval_samples` must not be negative, got {self.max_eval_samples!r}.")
+        if self.eval_max_new_tokens < 1:
+            raise ValueError(f"`eval_max_new_tokens` must be a positive number, got {self.eval_max_new_tokens!r}.")
+        if self.max_eval_samples == 0 and self.metric_for_best_model in ("exact_match", "eval_exact_match"):
+            raise ValueError(
+                "`metric_for_best_model` is 'exact_match', but `max_eval_samples` is 0, so nothing is answered."
+            )
+        if self.early_stopping_patience is not None:
+            if self.early_stopping_patience < 1:
+                raise ValueError(
+                    f"`early_stopping_patience` must be a positive number, got {self.early_stopping_patience!r}."
+                )
+            if self.eval_strategy == "no":
+                raise ValueError(
+                    "`early_stopping_patience` needs evaluations: set `eval_strategy` to 'steps' or 'epoch'."
+                )
 
     def _check_items_and_lengths(self):
         if self.min_memories is not None:

@@ -25,10 +25,13 @@ DECISIVE_ARGUMENTS = (
     "data_seed",
     "dataloader_drop_last",
     "distillation_weight",
+    "early_stopping_patience",
+    "early_stopping_threshold",
     "fp16",
     "gradient_accumulation_steps",
     "label_smoothing_factor",
     "learning_rate",
+    "load_best_model_at_end",
     "lr_scheduler_kwargs",
     "lr_scheduler_type",
     "max_grad_norm",
@@ -36,6 +39,7 @@ DECISIVE_ARGUMENTS = (
     "max_memories",
     "max_steps",
     "min_memories",
+    "metric_for_best_model",
     "muon_learning_rate",
     "nested_memory_lengths",
     "num_train_epochs",
@@ -69,6 +73,28 @@ class RunFolder:
     def settings_path(self) -> Path:
         return self.path / SETTINGS_NAME
 
+    def interrupted_settings(self) -> dict[str, Any] | None:
+        """Return the settings of the interrupted run in the folder, or `None` if the folder is new.
+
+        Raises:
+            ValueError: If the folder holds something else, or a finished run.
+        """
+        if not self.settings_path.is_file():
+            if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+                raise ValueError(
+                    f"The output folder {str(self.path)!r} exists and holds no training run (it has no "
+                    f"{SETTINGS_NAME}); choose a new one."
+                )
+            return None
+        try:
+            record = json.loads(self.settings_path.read_text(encoding="utf-8"))
+            before, finished = record["settings"], record["finished"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{str(self.settings_path)!r} cannot be read; choose a new output folder.") from error
+        if finished:
+            raise ValueError(f"The output folder {str(self.path)!r} holds a finished training run; choose a new one.")
+        return before
+
     def open(self) -> Path | None:
         """Make the folder ready for the run.
 
@@ -79,20 +105,10 @@ class RunFolder:
             ValueError: If the folder holds something else, a run with other settings (the message names them), or a
                 finished run.
         """
-        if not self.settings_path.is_file():
-            if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
-                raise ValueError(
-                    f"The output folder {str(self.path)!r} exists and holds no training run (it has no "
-                    f"{SETTINGS_NAME}); choose a new one."
-                )
+        before = self.interrupted_settings()
+        if before is None:
             self._write(finished=False)
             return None
-
-        try:
-            record = json.loads(self.settings_path.read_text(encoding="utf-8"))
-            before, finished = record["settings"], record["finished"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{str(self.settings_path)!r} cannot be read; choose a new output folder.") from error
         # A setting that the record lacks was not recorded by the version that wrote it, and is not compared.
         changed = [key for key in before if before[key] != self.settings.get(key)]
         if changed:
@@ -101,8 +117,6 @@ class RunFolder:
                 f"The output folder {str(self.path)!r} holds a training run with other settings ({changes}); "
                 "go on with the same settings or choose a new folder."
             )
-        if finished:
-            raise ValueError(f"The output folder {str(self.path)!r} holds a finished training run; choose a new one.")
         return self.last_checkpoint()
 
     def last_checkpoint(self) -> Path | None:

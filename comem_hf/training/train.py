@@ -4,13 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 from torch.utils.data import Dataset
-from transformers import TrainerCallback
+from transformers import EarlyStoppingCallback, TrainerCallback
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import EvalPrediction, TrainOutput
 from transformers.utils import logging
 
 from comem_hf.modeling import CoMemForConditionalGeneration, CoMemProcessor
 from comem_hf.modeling.fingerprint_comem import backbone_checksum, fingerprint
+from comem_hf.modeling.local_paths_comem import refuse_local_backbone
 from comem_hf.training.batches.collator import MemoryCollator
 from comem_hf.training.checks.entities import check_no_shared_entities
 from comem_hf.training.checks.survey import survey
@@ -23,7 +24,6 @@ from comem_hf.training.objectives.check import check_objectives
 from comem_hf.training.objectives.label_smoothing import refuse_loss_outside
 from comem_hf.training.parts.freezing import (
     check_backbone_is_frozen,
-    is_quantized,
     trainable_parameters,
     trainable_share,
     trained_parts,
@@ -31,6 +31,8 @@ from comem_hf.training.parts.freezing import (
 from comem_hf.training.parts.items import check_has_items, check_items
 from comem_hf.training.parts.unchanged import bits_of, changed_since
 from comem_hf.training.processes.first_process import of_first_process
+from comem_hf.training.results.model_folder import is_memory_only, write_model_folder
+from comem_hf.training.results.publishing import CheckpointPublisher, Publish
 
 from .arguments import MemoryTrainingArguments
 from .run_folder import RunFolder, decisive_settings
@@ -51,6 +53,8 @@ def train_memory_encoder(
     compute_metrics: Callable[[EvalPrediction], dict[str, float]] | None = None,
     to_context: Callable[[TrainingSample], TrainingSample] = items_in_context,
     items_in_prompt: bool = False,
+    memory_only: bool | None = None,
+    publish: Publish | None = None,
 ) -> TrainOutput:
     """Train what is trainable of a model with transformers' `Trainer`, then save model and processor.
 
@@ -59,7 +63,7 @@ def train_memory_encoder(
     of memory in the vision tower. The result is saved to `args.output_dir`.
     Called again with the same model, data and settings, an interrupted run continues from its last complete checkpoint
     and ends with the result of an uninterrupted one. In mixed precision what is trained is in float32 and gets the
-    dtype of the backbone in the end. With a quantized backbone a memory-only checkpoint is saved.
+    dtype of the backbone in the end.
 
     Args:
         model ([`CoMemForConditionalGeneration`]): The model, changed in place; only its memory encoder, feed-forward
@@ -70,8 +74,9 @@ def train_memory_encoder(
             or rows as in [`TrainingSample.from_row`], which may hold PIL images and [`MemoryItem`]s. Before the first
             step, all but streams and other data sets of torch are looked through, see [`survey`].
         args ([`MemoryTrainingArguments`]): The settings.
-        eval_dataset (`torch.utils.data.Dataset` or `list`, *optional*): Rows for the evaluation loss, computed as
-            `args.eval_strategy` says.
+        eval_dataset (`torch.utils.data.Dataset` or `list`, *optional*): Rows for evaluation, at the times that
+            `args.eval_strategy` says: the loss, and the share of questions that are answered exactly
+            (`eval_exact_match`, see `args.max_eval_samples`).
         callbacks (`list[TrainerCallback]`, *optional*): Callbacks for the `Trainer`.
         compute_metrics (`Callable[[EvalPrediction], dict[str, float]]`, *optional*): Function of the logits and labels
             of `eval_dataset`, as in `Trainer`. Without it, evaluation keeps the loss alone.
@@ -80,6 +85,11 @@ def train_memory_encoder(
             model's own, with `items_in_prompt`.
         items_in_prompt (`bool`, *optional*, defaults to `False`): Write the items of rows into the prompts. A model
             without a memory encoder can be trained on rows with items by this only.
+        memory_only (`bool`, *optional*): Whether the backbone is left out of what is saved. By default it is left out
+            if it is quantized or the model names a commit of a repository on the Hub as its backbone.
+        publish (`Callable`, *optional*): Function that pushes a model's folder to the Hub, for `args.push_to_hub`. It
+            gets the folder, the repository's id and a line about the state. It is called with the result, and with
+            the model as it is at each save unless `args.hub_strategy` is `"end"`.
 
     Returns:
         `TrainOutput`: Steps, mean loss and metrics.
@@ -88,7 +98,8 @@ def train_memory_encoder(
         ValueError: If the backbone is not frozen, a row is not valid, the rows have more items than the model takes,
             or none where the memory encoder is trained, `dataset` and `eval_dataset` share entities, an objective is
             not for this model (see [`check_objectives`]), label smoothing is combined with memory in the vision tower,
-            or the output folder cannot be used.
+            the output folder cannot be used, `args.push_to_hub` is set without `publish` or for a memory-only result
+            of a backbone that is not on the Hub, or the loss is NaN or infinite (the message names the rows).
         RuntimeError: If the backbone has changed in training.
     """
     check_backbone_is_frozen(model)
@@ -118,6 +129,7 @@ def train_memory_encoder(
         with_true_items=args.contrastive_weight > 0,
         items_in_prompt=items_in_prompt,
         to_context=to_context,
+        with_names=True,
     )
     dataset, eval_dataset = _as_samples(dataset), _as_samples(eval_dataset)
     check_has_items(model, dataset, items_in_prompt)
@@ -129,6 +141,15 @@ def train_memory_encoder(
     )
     if isinstance(dataset, MemoryStream):
         dataset = dataset.in_blocks(args.per_device_train_batch_size * args.world_size)
+    if args.push_to_hub and publish is None:
+        raise ValueError("`push_to_hub` needs `publish`, the function that pushes a model's folder to the Hub.")
+    memory_only = is_memory_only(model, memory_only)
+    if args.push_to_hub and memory_only:
+        refuse_local_backbone(model.config)
+    publisher = publish and CheckpointPublisher(publish, processor, memory_only)
+    callbacks = list(callbacks or ())
+    if args.early_stopping_patience is not None:
+        callbacks.append(EarlyStoppingCallback(args.early_stopping_patience, args.early_stopping_threshold))
     logger.info(str(trainable_share(model)))
     backbone_before = bits_of(model.backbone)
     settings = {
@@ -156,6 +177,7 @@ def train_memory_encoder(
         eval_dataset=eval_dataset,
         callbacks=callbacks,
         compute_metrics=compute_metrics,
+        publisher=publisher,
     )
     try:
         output = trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
@@ -177,10 +199,11 @@ def train_memory_encoder(
         )
     model.eval()
     if trainer.is_world_process_zero():
-        model.save_pretrained(args.output_dir, memory_only=is_quantized(model))
-        processor.save_pretrained(args.output_dir)
+        write_model_folder(model, processor, args.output_dir, memory_only)
         trainer.state.save_to_json(str(folder.path / TRAINER_STATE_NAME))
         folder.finish()
+        if args.push_to_hub:
+            publisher.push_result(folder.path, trainer.hub_model_id)
     trainer.accelerator.wait_for_everyone()  # until the result is whole
     return output
 

@@ -7,17 +7,22 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import Trainer, TrainerCallback
+from transformers.integrations import is_deepspeed_zero3_enabled
+from transformers.trainer_utils import HubStrategy
 from transformers.utils import SAFE_WEIGHTS_NAME
 
 from comem_hf.modeling import CoMemForConditionalGeneration
 from comem_hf.training.batches.collator import MemoryCollator
 from comem_hf.training.batches.drawing import Drawing
+from comem_hf.training.evaluating.answers import GeneratedAnswers
 from comem_hf.training.objectives.added_loss import AddedLoss
 from comem_hf.training.objectives.answer_tokens import answer_logits, predicts_answer
 from comem_hf.training.objectives.distillation import answer_divergence, teacher_logits
 from comem_hf.training.objectives.label_smoothing import SmoothedLoss, refuse_loss_outside
 from comem_hf.training.parts.freezing import trainable_parameters
 from comem_hf.training.processes.unused_parts import use_all_trained
+from comem_hf.training.results.publishing import CheckpointPublisher
+from comem_hf.training.watching.finite_loss import FiniteLoss
 
 from .arguments import MemoryTrainingArguments
 from .optimizer import MuonWithAdamW
@@ -32,12 +37,23 @@ class MemoryEncoderTrainer(Trainer):
     Args:
         args ([`MemoryTrainingArguments`]): The settings. With `distillation_weight`, batches hold `teacher_inputs`
             (see [`MemoryCollator`]).
+        publisher ([`CheckpointPublisher`], *optional*): What pushes the model as it is in training, with
+            `args.push_to_hub`.
         kwargs: Other arguments of `Trainer`. In training, and in evaluation without `compute_metrics`, logits are
             computed only where answers are predicted, and no cache is made. `compute_metrics` gets logits and labels
             as the model has them: the token at a position is predicted at the position before.
     """
 
-    def __init__(self, model: nn.Module | None = None, args: MemoryTrainingArguments | None = None, **kwargs):
+    def __init__(
+        self,
+        model: nn.Module | None = None,
+        args: MemoryTrainingArguments | None = None,
+        *,
+        publisher: CheckpointPublisher | None = None,
+        **kwargs,
+    ):
+        if args is not None and args.push_to_hub and publisher is None:
+            raise ValueError("`push_to_hub` needs a `publisher`; `train_memory_encoder(publish=...)` makes one.")
         smoothing = 0.0 if args is None else args.label_smoothing_factor
         refuse_loss_outside(model, smoothing, kwargs.get("compute_loss_func"))
         if smoothing > 0 and kwargs.get("compute_loss_func") is None:
@@ -47,6 +63,13 @@ class MemoryEncoderTrainer(Trainer):
         self.added_loss = AddedLoss(**{name: getattr(self.args, name) for name in names if hasattr(self.args, name)})
         if isinstance(self.data_collator, MemoryCollator):
             self.add_callback(DrawingOfEpoch(self.data_collator.drawing))
+        is_sharded = self.is_fsdp_enabled or is_deepspeed_zero3_enabled()
+        if publisher is not None and is_sharded and args.hub_strategy != HubStrategy.END:
+            raise ValueError("With sharded weights only the result can be pushed: set `hub_strategy` to 'end'.")
+        self.publisher = publisher
+        self.finite_loss = FiniteLoss(self.accelerator)
+        self.add_callback(self.finite_loss)
+        self.answers: GeneratedAnswers | None = None
 
     def train(self, *args: Any, **kwargs: Any):
         """Train as `Trainer` does; with several processes, whatever parts of the model the batch of each one uses."""
@@ -81,6 +104,38 @@ class MemoryEncoderTrainer(Trainer):
                 eps=self.args.adam_epsilon,
             )
         return super().create_optimizer() if model is None else super().create_optimizer(model)
+
+    def training_step(
+        self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: torch.Tensor | int | None = None
+    ) -> torch.Tensor:
+        names = inputs.pop("names", ())
+        loss = super().training_step(model, inputs, num_items_in_batch)
+        self.finite_loss.saw(loss, names)
+        return loss
+
+    def evaluation_loop(self, dataloader, description: str, *args: Any, metric_key_prefix: str = "eval", **kwargs):
+        processor = getattr(self.data_collator, "processor", None)
+        if processor is not None and self.args.max_eval_samples != 0:
+            limits = self.args.max_eval_samples, self.args.eval_max_new_tokens
+            self.answers = GeneratedAnswers(processor.tokenizer, *limits)
+        try:
+            output = super().evaluation_loop(
+                dataloader, description, *args, metric_key_prefix=metric_key_prefix, **kwargs
+            )
+            if self.answers is not None and self.answers.score is not None:
+                output.metrics[f"{metric_key_prefix}_exact_match"] = self.answers.score
+        finally:
+            self.answers = None
+        return output
+
+    def prediction_step(self, model: nn.Module, inputs: dict[str, Any], prediction_loss_only: bool, *args, **kwargs):
+        inputs = {name: value for name, value in inputs.items() if name != "names"}
+        if self.answers is not None and "labels" in inputs:
+            sharded = self.is_fsdp_enabled or self.is_deepspeed_enabled  # then all processes generate as long as one
+            with self.accelerator.autocast():
+                self.answers.ask(self.model, inputs, self.accelerator.gather_for_metrics, synced_gpus=sharded)
+        inputs["loss_only"] = prediction_loss_only
+        return super().prediction_step(model, inputs, prediction_loss_only, *args, **kwargs)
 
     def compute_loss(
         self,
@@ -117,10 +172,6 @@ class MemoryEncoderTrainer(Trainer):
             loss = loss + 0.0 * sum(parameter.sum() for parameter in trainable_parameters(model).values())
         return (loss, outputs) if return_outputs else loss
 
-    def prediction_step(self, model: nn.Module, inputs: dict[str, Any], prediction_loss_only: bool, *args, **kwargs):
-        inputs = {**inputs, "loss_only": prediction_loss_only}
-        return super().prediction_step(model, inputs, prediction_loss_only, *args, **kwargs)
-
     @property
     def _can_leave_logits_out(self) -> bool:
         """Whether the loss needs no logits but those that predict answers, and the model can compute these alone."""
@@ -147,6 +198,10 @@ class MemoryEncoderTrainer(Trainer):
 
     def _load_best_model(self) -> None:
         self._load_from_checkpoint(self.state.best_model_checkpoint)
+
+    def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
+        if self.is_world_process_zero() and self.args.hub_strategy != HubStrategy.END:
+            self.publisher.push_checkpoint(self.model, self.hub_model_id, Path(checkpoint_folder), self.args)
 
 
 class DrawingOfEpoch(TrainerCallback):

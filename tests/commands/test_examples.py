@@ -82,6 +82,8 @@ def prepare(name: str, place: Path, comem, make_published, tiny_processor) -> No
         rows = [{key: row[key] for key in ("item_id", "question")} for row in rows]
         (place / "questions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     if name == "train":
+        settings = "model: my-model\ndata: train.jsonl\neval_data: train.jsonl\noutput_dir: from-a-file\n"
+        (place / "run.yaml").write_text(settings)
         folder = place / "Qwen" / "Qwen2-VL-2B-Instruct"
         make_backbone().save_pretrained(folder)
         tiny_processor.image_processor.save_pretrained(folder)

@@ -8,7 +8,7 @@ import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from comem_hf import CoMemForConditionalGeneration, CoMemProcessor
-from comem_hf.commands.training.train import ONLY, train
+from comem_hf.commands.training.train import train
 from comem_hf.training.parts.freezing import PARTS
 from tests.training.conftest import needs_muon
 
@@ -30,7 +30,12 @@ def run(backbone_dir, data_file, tmp_path):
 
     def run(**options):
         defaults = {"model": str(backbone_dir), "data": data_file, "output_dir": tmp_path / "out", "max_steps": 2}
-        train(**{**defaults, "batch_size": 2, "gradient_accumulation": 1, **options})
+        words = []
+        for name, value in {**defaults, "batch_size": 2, "gradient_accumulation": 1, **options}.items():
+            option = f"--{name.replace('_', '-')}"
+            for one in value if isinstance(value, list) else [value]:
+                words += [option] if one is True else [option, str(one)]
+        train(words)
         return CoMemForConditionalGeneration.from_pretrained(tmp_path / "out")
 
     return run
@@ -81,20 +86,20 @@ def test_same_command_twice_gives_the_same_model(run, tmp_path):
 def test_attention_and_optimizer_are_chosen(run, monkeypatch):
     chosen = []
     monkeypatch.setattr(
-        "comem_hf.training.train_memory_encoder",
+        "comem_hf.commands.training.run.train_memory_encoder",
         lambda model, processor, dataset, args, **_: chosen.extend(
             (model.backbone.config._attn_implementation, model.memory_encoder.model.config._attn_implementation, args)
         ),
     )
-    monkeypatch.setattr(CoMemForConditionalGeneration, "from_pretrained", lambda folder: None)  # nothing was trained
-    run(attn_implementation="eager", muon_learning_rate=1e-3)
+    with pytest.raises(OSError, match="out"):  # nothing was saved
+        run(attn_implementation="eager", muon_learning_rate=1e-3)
     assert chosen[:2] == ["eager", "eager"]
     assert chosen[2].muon_learning_rate == 1e-3
 
 
 def test_new_encoder_options_on_a_trained_model_are_refused(run, tmp_path):
     run()
-    with pytest.raises(ValueError, match="has a memory encoder already; --lora-rank"):
+    with pytest.raises(ValueError, match="has a memory encoder already; --lora-rank can"):
         run(model=str(tmp_path / "out"), output_dir=tmp_path / "second", lora_rank=4)
     assert not (tmp_path / "second").exists()
 
@@ -169,6 +174,7 @@ def test_a_new_place_on_a_trained_model_is_trained_alone(run, tmp_path):
     [
         ({"ffn_memory": "{slots: 3}"}, "`--ffn-memory` must be a JSON object, such as '{}', got '{slots: 3}'"),
         ({"vision_memory": "3"}, "`--vision-memory` must be a JSON object, such as '{}', got '3'"),
+        ({"resampler": "[1]"}, r"`--resampler` must be a JSON object, such as '{}', got '\[1\]'"),
         ({"vision_memory": ""}, "`--vision-memory` must be a JSON object, such as '{}', got ''"),
         ({"ffn_memory": '{"slots": 3}'}, "ffn_memory_config.*'slots'"),
         (
@@ -234,7 +240,7 @@ def test_a_backbone_without_a_processor_is_refused(run, backbone_dir, tmp_path):
 
 
 def test_the_help_names_every_part():
-    assert all(part.replace("_", "-") in ONLY for part in PARTS)
+    assert all(part.replace("_", "-") in train.__doc__ for part in PARTS)
 
 
 def test_a_place_that_a_model_has_is_not_made_again(run, tmp_path):

@@ -50,6 +50,8 @@ class MemoryCollator:
             takes no memory items; then there are no `memory_inputs`.
         to_context (`Callable[[TrainingSample], TrainingSample]`, *optional*, defaults to [`items_in_context`]): The
             function that writes a sample's items into its prompt, for the teacher or with `items_in_prompt`.
+        with_names (`bool`, *optional*, defaults to `False`): Also return `names`, the names of the rows, which are no
+            input of the model.
 
     Raises:
         ValueError: If `max_memories` is negative, or `max_length` not positive.
@@ -70,6 +72,7 @@ class MemoryCollator:
         with_true_items: bool = False,
         items_in_prompt: bool = False,
         to_context: Callable[[TrainingSample], TrainingSample] = items_in_context,
+        with_names: bool = False,
     ):
         if max_memories is not None and max_memories < 0:
             raise ValueError(f"`max_memories` must be a number of items or None for all, got {max_memories!r}.")
@@ -88,6 +91,7 @@ class MemoryCollator:
         self.with_true_items = with_true_items
         self.items_in_prompt = items_in_prompt
         self.to_context = to_context
+        self.with_names = with_names
 
     def for_evaluation(self) -> "MemoryCollator":
         """Return a collator whose batches have what the loss of an evaluation needs, the same at every evaluation."""
@@ -106,8 +110,8 @@ class MemoryCollator:
             `dict`: `input_ids`, `attention_mask`, `mm_token_type_ids` and `labels`, all (batch, length) and
             left-padded; labels are -100 except on answers and the ends of their turns. Also `pixel_values` and
             `image_grid_thw` if there are query images, `memory_inputs` (raw form) if there are items, with an
-            `item_index` if some are equal, and `teacher_inputs`, `reconstruction_inputs` and `true_items` if they are
-            asked for.
+            `item_index` if some are equal, and `teacher_inputs`, `reconstruction_inputs`, `true_items` and `names` if
+            they are asked for.
 
         Raises:
             ValueError: If a picture is damaged, or a row too long, and no row can take its place.
@@ -124,6 +128,8 @@ class MemoryCollator:
             batch["reconstruction_inputs"] = self._reconstruct(drawn)
         if self.with_true_items:
             batch["true_items"] = _true_items(drawn)
+        if self.with_names:
+            batch["names"] = [row.sample.name for row in drawn]
         return batch
 
     def _draw(self, sample: TrainingSample, pictures: dict[str, PIL.Image.Image]) -> "DrawnRow":

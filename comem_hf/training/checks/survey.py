@@ -43,9 +43,7 @@ def survey(dataset: MemoryDataset, collator: MemoryCollator) -> MemoryDataset:
             for item in sample.memories:
                 sizes.check_known([item.image])
             shown = _prompt(sample, collator)
-            found = (
-                [sizes.of(image) for image in shown.images] if limit else sizes.check_known(shown.images)
-            )
+            found = [sizes.of(image) for image in shown.images] if limit else sizes.check_known(shown.images)
         except UnreadablePictureError as error:
             reasons[number] = f"{sample.name}: {error}"
             continue

@@ -1,0 +1,1 @@
+"""What a training run gives: a model's folder, saved and pushed."""

@@ -1,0 +1,1 @@
+"""What is watched during a training run: that losses are numbers, and their curve."""
