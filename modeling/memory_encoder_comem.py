@@ -13,6 +13,7 @@ from .key_names_comem import to_checkpoint_keys
 from .memory_inputs import MemoryInputs
 from .placement_comem import execution_device, fetch_offloaded, is_quantized, place_module
 from .resampler_comem import CoMemResampler
+from .sharded_weights_comem import gather_on_this_way, is_sharded
 from .weights_sample_comem import WeightsSample
 
 
@@ -40,6 +41,8 @@ class CoMemMemoryEncoder(nn.Module):
             self.adapter = CoMemAdapter(layers, config.lora_config)
             shared = share_weights(backbone.model)
             add_terms(shared, self.adapter)
+            gather_on_this_way(shared.language_model.layers, backbone.model.language_model.layers)
+            gather_on_this_way(shared.visual.blocks, backbone.model.visual.blocks)
             object.__setattr__(self, "model", shared)  # past nn.Module, which would register a submodule
         else:
             self.model = _own_model(backbone)
@@ -92,7 +95,7 @@ class CoMemMemoryEncoder(nn.Module):
                     "vectors; give names on the backbone alone, such as `target_modules=r'backbone.*q_proj'`."
                 )
             return
-        if torch.compiler.is_compiling():
+        if torch.compiler.is_compiling() or is_sharded(self):  # no adapter is merged into parts of weights
             return
         before = self._seen
         self.note_weights()
@@ -143,7 +146,7 @@ class CoMemMemoryEncoder(nn.Module):
             use_cache=False,
         ).last_hidden_state
         # If a model is spread over devices, its last layer may be on another one.
-        device = self.resampler.queries.weight.device
+        device = execution_device(self.resampler.queries)
         return self.resampler(hidden_states.to(device), attention_mask.to(device))
 
     def for_checkpointing(self, tensor: torch.Tensor | None) -> torch.Tensor | None:

@@ -76,7 +76,6 @@ class CoMemForConditionalGeneration(
         "CoMemQwen2_5_VLDecoderLayer",
         "CoMemQwen2_5_VLVisionBlock",
         "CoMemResampler",
-        "CoMemVisionMemory",
     ]
 
     def __init__(
@@ -97,6 +96,7 @@ class CoMemForConditionalGeneration(
         self._make_sites()
         self.reader = None if config.reader_config is None else CoMemReader(config, reader)
         self.post_init()
+        self._name_whole_layers()
         self.freeze_backbone()
         self.memory_encoder.note_weights()
 
@@ -164,6 +164,12 @@ class CoMemForConditionalGeneration(
     def device(self) -> torch.device:
         """The device for inputs."""
         return execution_device(self.backbone.get_input_embeddings())
+
+    def _name_whole_layers(self):
+        """Leave of `_no_split_modules` what the model has; FSDP refuses the names of other families' layers."""
+        present = {type(module).__name__ for module in self.modules()}
+        named = {*type(self)._no_split_modules, *(self._no_split_modules or ())}  # and those of backbone and reader
+        self._no_split_modules = sorted(named & present)
 
     def freeze_backbone(self):
         """Require gradients for the tensors of memory alone: not for the backbone, nor for a text-only reader."""
@@ -320,9 +326,10 @@ class CoMemForConditionalGeneration(
             **kwargs,
         )
         if self.reader is not None:
-            return self._read(inputs, prompt, labels, logits_to_keep)
+            return self._with_whole_graph(self._read(inputs, prompt, labels, logits_to_keep))
         if prompt is None:
-            return self.backbone(**inputs, labels=labels, logits_to_keep=logits_to_keep)
+            output = self.backbone(**inputs, labels=labels, logits_to_keep=logits_to_keep)
+            return self._with_whole_graph(output)
         labels = prompt.labels_in_sequence(labels)
         output = self.backbone(**inputs, labels=labels, logits_to_keep=prompt.logits_in_sequence(logits_to_keep))
         output.logits = prompt.logits_of_prompt(output.logits, logits_to_keep)
@@ -333,7 +340,7 @@ class CoMemForConditionalGeneration(
             output.loss = output.loss + prompt.alignment_loss * share
         self._remember_memory(getattr(output, CACHE_NAME, inputs[CACHE_NAME]), prompt)
         prompt.add_vision_outputs(output)
-        return output
+        return self._with_whole_graph(output)
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module):

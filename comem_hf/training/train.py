@@ -11,6 +11,7 @@ from transformers.utils import logging
 
 from comem_hf.modeling import CoMemForConditionalGeneration, CoMemProcessor
 from comem_hf.modeling.fingerprint_comem import backbone_checksum, fingerprint
+from comem_hf.modeling.sharded_weights_comem import is_sharded
 from comem_hf.training.data.collator import MemoryCollator
 from comem_hf.training.data.items_in_context import items_in_context
 from comem_hf.training.data.sample import TrainingSample
@@ -23,6 +24,7 @@ from comem_hf.training.parts.freezing import (
     trained_parts,
 )
 from comem_hf.training.parts.items import check_items
+from comem_hf.training.processes.saving import save_whole
 
 from .arguments import MemoryTrainingArguments
 from .run_folder import RunFolder, decisive_settings
@@ -133,13 +135,15 @@ def train_memory_encoder(
         output = trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
     finally:  # one dtype again, and no autocast around `forward`, or the model could not be used
         trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
-        for parameter in trainable_parameters(model).values():
-            parameter.data = parameter.data.to(model.backbone.dtype)
+        if not is_sharded(model):
+            for parameter in trainable_parameters(model).values():
+                parameter.data = parameter.data.to(model.backbone.dtype)
     if backbone_checksum(model.backbone, exact=True) != backbone_before:
         raise RuntimeError("The backbone has changed in training although it was frozen; the result was not saved.")
     model.eval()
-    if trainer.is_world_process_zero():
-        model.save_pretrained(args.output_dir, memory_only=is_quantized(model))
+    is_main = trainer.is_world_process_zero()
+    save_whole(model, args.output_dir, writes=is_main, memory_only=is_quantized(model))
+    if is_main:
         processor.save_pretrained(args.output_dir)
         trainer.state.save_to_json(str(folder.path / TRAINER_STATE_NAME))
         folder.finish()

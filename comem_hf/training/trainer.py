@@ -12,7 +12,6 @@ from transformers.utils import SAFE_WEIGHTS_NAME
 from comem_hf.training.objectives.distillation import answer_divergence
 from comem_hf.training.objectives.label_smoothing import SmoothedLoss, refuse_loss_outside
 from comem_hf.training.parts.freezing import trainable_parameters
-from comem_hf.training.processes.unused_parts import use_all_trained
 
 from .arguments import MemoryTrainingArguments
 from .optimizer import MuonWithAdamW
@@ -39,14 +38,10 @@ class MemoryEncoderTrainer(Trainer):
         super().__init__(model, args, **kwargs)
 
     def train(self, *args: Any, **kwargs: Any):
-        """Train as `Trainer` does; with several processes, whatever parts of the model the batch of each one uses."""
-        several = self.args.world_size > 1 and not self.is_fsdp_enabled and not self.is_deepspeed_enabled
-        hook = self.model.register_forward_hook(use_all_trained) if several else None
+        """Train as `Trainer` does."""
         try:
             return super().train(*args, **kwargs)
         finally:
-            if hook is not None:
-                hook.remove()
             end_progress_bars(self.callback_handler.callbacks)
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
@@ -81,9 +76,6 @@ class MemoryEncoderTrainer(Trainer):
             else:  # as in the model's own loss: gradients are averaged over the processes, the count is summed
                 divergence = divergence.sum() * self.accelerator.num_processes / num_items_in_batch
             loss = loss + self.args.distillation_weight * divergence
-        if torch.is_grad_enabled() and not loss.requires_grad:
-            # No row of this batch has what memory is made of: nothing is learned, but the backward pass must not fail.
-            loss = loss + 0.0 * sum(parameter.sum() for parameter in trainable_parameters(model).values())
         return (loss, outputs) if return_outputs else loss
 
     def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
