@@ -1,4 +1,4 @@
-"""What stands in for what the batch of one process lacks, so that all processes take the same way through the model."""
+"""What stands in for items and pictures that the batch of one process lacks, so that all take the same way."""
 
 import torch
 from torch import nn
@@ -31,7 +31,7 @@ class CoMemStandInsMixin:
         return is_sharded(self)
 
     def _with_whole_graph(self, output):
-        """Give a model's output in training a graph that has in it all that other processes may learn of their batches.
+        """Give an output in training a graph that has in it all that other processes may learn of their batches.
 
         Beside the encoder, that is memory in the layers. On one process, it is enough that the backward pass of a
         batch that there is nothing to learn of does not fail.
@@ -82,7 +82,9 @@ def with_stand_in_item(items: MemoryInputs | None, config: PreTrainedConfig, dev
     joined = {}
     length = max(items["input_ids"].shape[1], len(tokens))
     for name in ("input_ids", "attention_mask"):
-        rows = [nn.functional.pad(part, (length - part.shape[1], 0)) for part in (items[name], more[name].to(items[name]))]
+        rows = [
+            nn.functional.pad(part, (length - part.shape[1], 0)) for part in (items[name], more[name].to(items[name]))
+        ]
         joined[name] = torch.cat(rows)
     for name in ("pixel_values", "image_grid_thw"):
         before = items.get(name)

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, fields
 import torch
 from transformers import TrainingArguments
 
+from comem_hf.training.processes.launching import refuse_data_parallel
+
 
 @dataclass
 class MemoryTrainingArguments(TrainingArguments):
@@ -44,7 +46,11 @@ class MemoryTrainingArguments(TrainingArguments):
     muon_learning_rate: float | None = None
 
     def __post_init__(self):
+        if self.accelerator_config is None:
+            # The first process would else make all batches and cut them, streamed data's pictures at wrong places.
+            self.accelerator_config = {"dispatch_batches": False}
         super().__post_init__()
+        refuse_data_parallel(self.n_gpu)
         self.dataloader_pin_memory = self.dataloader_pin_memory and self.device.type != "cpu"  # else torch warns
         if self.max_memories is not None and self.max_memories < 1:
             raise ValueError(f"`max_memories` must be a positive number or None for all, got {self.max_memories!r}.")

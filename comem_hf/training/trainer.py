@@ -6,12 +6,16 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
+from torch.utils.data import Dataset, Sampler
 from transformers import Trainer, TrainerCallback
+from transformers.trainer_utils import has_length
 from transformers.utils import SAFE_WEIGHTS_NAME
 
+from comem_hf.training.data.length_groups import LengthGroups
 from comem_hf.training.objectives.distillation import answer_divergence
 from comem_hf.training.objectives.label_smoothing import SmoothedLoss, refuse_loss_outside
 from comem_hf.training.parts.freezing import trainable_parameters
+from comem_hf.training.processes.launching import refuse_unfit_sharding
 
 from .arguments import MemoryTrainingArguments
 from .optimizer import MuonWithAdamW
@@ -36,6 +40,9 @@ class MemoryEncoderTrainer(Trainer):
         if smoothing > 0 and kwargs.get("compute_loss_func") is None:
             kwargs["compute_loss_func"] = SmoothedLoss(smoothing)
         super().__init__(model, args, **kwargs)
+        state = self.accelerator.state
+        plugins = (getattr(state, name, None) for name in ("fsdp_plugin", "deepspeed_plugin"))
+        refuse_unfit_sharding(self.model, self.args, *plugins)
 
     def train(self, *args: Any, **kwargs: Any):
         """Train as `Trainer` does."""
@@ -56,6 +63,15 @@ class MemoryEncoderTrainer(Trainer):
                 eps=self.args.adam_epsilon,
             )
         return super().create_optimizer() if model is None else super().create_optimizer(model)
+
+    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Sampler | None:
+        dataset = self.train_dataset if train_dataset is None else train_dataset
+        args = self.args
+        has_lengths = args.length_column_name in (getattr(dataset, "column_names", None) or ())
+        if args.train_sampling_strategy != "group_by_length" or not has_length(dataset) or has_lengths:
+            return super()._get_train_sampler(train_dataset)
+        seed = args.seed if args.data_seed is None else args.data_seed
+        return LengthGroups(dataset, args.train_batch_size * args.gradient_accumulation_steps, seed)
 
     def compute_loss(
         self,
@@ -83,7 +99,11 @@ class MemoryEncoderTrainer(Trainer):
             return
         folder = Path(output_dir or self.args.output_dir)
         folder.mkdir(parents=True, exist_ok=True)
-        tensors = {name: tensor.detach().contiguous() for name, tensor in trainable_parameters(self.model).items()}
+        wholes = {} if state_dict is None else state_dict  # of weights that are spread over processes
+        tensors = {
+            name: wholes.get(name, tensor).detach().contiguous()
+            for name, tensor in trainable_parameters(self.model).items()
+        }
         save_file(tensors, folder / SAFE_WEIGHTS_NAME, metadata={"format": "pt"})
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
@@ -94,7 +114,12 @@ class MemoryEncoderTrainer(Trainer):
             raise ValueError(f"The checkpoint {str(path)!r} was made for other trainable parts.")
         with torch.no_grad():
             for name, parameter in parameters.items():
-                parameter.copy_(tensors[name])
+                value = tensors[name].to(parameter.device)
+                if hasattr(parameter, "device_mesh"):  # spread over processes
+                    from torch.distributed.tensor import distribute_tensor
+
+                    value = distribute_tensor(value, parameter.device_mesh, parameter.placements)
+                parameter.copy_(value)
 
     def _load_best_model(self) -> None:
         self._load_from_checkpoint(self.state.best_model_checkpoint)
