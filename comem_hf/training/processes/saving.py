@@ -50,13 +50,13 @@ def check_is_whole(model: CoMemForConditionalGeneration, folder: str | Path, *, 
             if id(tensor) not in present:
                 missing.append(key)
             elif key in saved and tuple(saved[key].get_shape()) != tuple(whole_shape(tensor)):
-                raise ValueError(f"`{key}` has the shape {saved[key].get_shape()}, not {list(whole_shape(tensor))}")
+                raise ValueError(f"`{key}` has the shape {saved[key].get_shape()}, not {list(whole_shape(tensor))}.")
         if missing:
-            raise ValueError(f"{len(missing)} tensors are missing, such as `{missing[0]}`")
+            raise ValueError(f"{len(missing)} tensors are missing, such as `{missing[0]}`.")
         own = {key: saved[key][...] for key in map(to_checkpoint_key, model.own_parameters()) if key in saved}
         refuse_bad_numbers(folder, own)
     except ValueError as error:
-        raise RuntimeError(f"The model in {str(folder)!r} was not saved as it should be: {error}.") from error
+        raise RuntimeError(f"The model in {str(folder)!r} was not saved as it should be: {error}") from error
 
 
 def _whole_state_dict(
