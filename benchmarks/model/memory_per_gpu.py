@@ -100,12 +100,12 @@ def bytes_per_gpu(size: Sizes, way: str, gpus: int, samples: int = 1) -> float:
     return parts + FROZEN * size.frozen_at_a_time + COMPUTING * size.trained_at_a_time + states
 
 
-def table() -> list[str]:
+def table(backbones: dict[str, dict] = BACKBONES) -> list[str]:
     """Return the lines of a table in Markdown: gigabytes per GPU by encoder, backbone, way and number of GPUs."""
     lines = [f"| encoder | backbone | trained | way | {' | '.join(f'{gpus} GPU' for gpus in GPUS)} |"]
     lines.append("|---" * (4 + len(GPUS)) + "|")
     for encoder in ("adapter", "separate"):
-        for name, backbone in BACKBONES.items():
+        for name, backbone in backbones.items():
             size = sizes(backbone, encoder)
             for way in WAYS:
                 needs = (bytes_per_gpu(size, way, gpus) / GB for gpus in GPUS)

@@ -41,6 +41,7 @@ class MemoryTrainingArguments(TrainingArguments):
     remove_unused_columns: bool | None = False
     label_names: list[str] | None = field(default_factory=lambda: ["labels"])
     report_to: None | str | list[str] = "none"
+    ddp_find_unused_parameters: bool | None = False  # the model sees to it that none is
     max_memories: int | None = None
     distillation_weight: float = 0.0
     muon_learning_rate: float | None = None

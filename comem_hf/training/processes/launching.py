@@ -76,20 +76,22 @@ def refuse_unfit_sharding(model: nn.Module, args: TrainingArguments, fsdp=None, 
 
 
 def _refuse_settings_of_fsdp(args: TrainingArguments, fsdp) -> None:
-    reentrant = (args.gradient_checkpointing_kwargs or {}).get("use_reentrant")
-    repeats_calls = "__call__" in vars(GradientCheckpointingLayer)  # then FSDP2's hooks would, too
+    name = "activation_checkpointing" if hasattr(args, "activation_checkpointing") else "gradient_checkpointing"
+    checkpointing, how = getattr(args, name), getattr(args, f"{name}_kwargs") or {}
+    # Before transformers 5.24, a layer's hooks ran again with it in the backward pass, and FSDP2's are among them.
+    repeats_hooks = "__call__" in vars(GradientCheckpointingLayer)
     wrong = {
         "`fsdp_version: 1` cannot train a part of a layer's weights; set `fsdp_version: 2`": fsdp.fsdp_version == 1,
-        "`fsdp_activation_checkpointing: true` leaves out the memory encoder; set it to false, and "
-        "`gradient_checkpointing` to true in the training arguments": fsdp.activation_checkpointing,
+        f"`fsdp_activation_checkpointing: true` leaves out the memory encoder; set it to false, and `{name}` to true "
+        "in the training arguments": fsdp.activation_checkpointing,
         "`fsdp_cpu_ram_efficient_loading: true` leaves the processes but one without the weights that they check; set "
         "it to false": fsdp.cpu_ram_efficient_loading,
-        "`fsdp_state_dict_type: SHARDED_STATE_DICT` makes checkpoints of the whole backbone; set it to "
+        "`fsdp_state_dict_type: SHARDED_STATE_DICT` makes checkpoints that hold no trained parts by name; set it to "
         "FULL_STATE_DICT": "SHARDED" in str(fsdp.state_dict_type),
         "`use_reentrant: true` recomputes layers without their weights; set it to false": (
-            args.gradient_checkpointing and reentrant
+            checkpointing and how.get("use_reentrant")
         ),
-        "gradient checkpointing needs transformers 5.24 or newer": args.gradient_checkpointing and repeats_calls,
+        f"`{name}` needs transformers 5.24 or newer": checkpointing and repeats_hooks,
     }
     for why, is_so in wrong.items():
         if is_so:
