@@ -50,12 +50,14 @@ class Case:
     name: str
     model: str = "adapter"
     settings: dict = field(default_factory=dict)
+    of_both: dict = field(default_factory=dict)
+    """Further settings, which the reference has, too."""
     more: dict = field(default_factory=dict)
     """Further fields for the worker."""
 
     def to_dict(self, rows: list[dict], **changes) -> dict:
         """Returns the worker's form of it."""
-        settings = {**SETTINGS, **self.settings, **changes}
+        settings = {**SETTINGS, **self.settings, **self.of_both, **changes}
         return {"name": self.name, "model": self.model, "rows": rows, "settings": settings, **self.more}
 
 
@@ -71,9 +73,12 @@ DDP = [
     Case("tower, checkpointing", "tower", CHECKPOINTING),
     Case("alone, adapter", more={"refused": True}),  # a run of one process
 ]
+SAVED = {"save_strategy": "steps", "save_steps": 3}
+# With states, which are saved and loaded; a small gradient makes no large step, or rounding would count.
+ADAM = {"optim": "adamw_torch", "adam_epsilon": 1.0}
 RESUMED = [
-    Case("resumed", settings={"save_strategy": "steps", "save_steps": 3}, more={"stops_at": 4}),
-    Case("resumed", settings={"save_strategy": "steps", "save_steps": 3}),
+    Case("resumed", settings=SAVED, of_both=ADAM, more={"stops_at": 4}),
+    Case("resumed", settings=SAVED, of_both=ADAM),
 ]
 FIRST = [Case("new, arguments first", "new", more={"new": {"lora_config": LORA}, "arguments_first": True})]
 
@@ -100,12 +105,14 @@ def reference(folder):
     known = {}
 
     def get(case: Case) -> tuple[list[float], dict[str, torch.Tensor]]:
-        if case.model not in known:
-            alone = Case(f"alone, {case.model}", case.model, more={**case.more, "arguments_first": False})
+        key = ", ".join(["alone", case.model, *map(str, case.of_both.values())])
+        if key not in known:
+            more = {**case.more, "arguments_first": False}
+            alone = Case(key, case.model, of_both=case.of_both, more=more)
             result = train(alone.to_dict(rows_of(case, folder), per_device_train_batch_size=2), folder)
             model = CoMemForConditionalGeneration.from_pretrained(folder / alone.name)
-            known[case.model] = result["losses"], model.own_parameters()
-        return known[case.model]
+            known[key] = result["losses"], model.own_parameters()
+        return known[key]
 
     return get
 
