@@ -79,7 +79,7 @@ def plain_copy(model: nn.Module) -> nn.Module:
 
 def is_sharded(model: nn.Module) -> bool:
     """Whether the weights of a model are spread over processes, by FSDP2 or by ZeRO-3."""
-    return in_processes() and any(map(is_part, model.parameters()))
+    return in_processes() and (is_wrapped(model) or any(map(is_part, model.parameters())))
 
 
 def whole_shape(weight: torch.Tensor) -> torch.Size:

@@ -13,6 +13,7 @@ from transformers.trainer import SCHEDULER_NAME
 from transformers.trainer_utils import has_length
 from transformers.utils import SAFE_WEIGHTS_NAME
 
+from comem_hf.modeling.sharded_weights_comem import is_sharded, whole_tensor
 from comem_hf.training.data.length_groups import LengthGroups
 from comem_hf.training.objectives.distillation import answer_divergence
 from comem_hf.training.objectives.label_smoothing import SmoothedLoss, refuse_loss_outside
@@ -96,6 +97,13 @@ class MemoryEncoderTrainer(Trainer):
             loss = loss + self.args.distillation_weight * divergence
         return (loss, outputs) if return_outputs else loss
 
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Save what is trained; `Trainer` would collect all of a model whose weights are spread over processes."""
+        if not is_sharded(self.model):
+            return super().save_model(output_dir, _internal_call)
+        trained = trainable_parameters(self.model)
+        self._save(output_dir, {name: whole_tensor(parameter).cpu() for name, parameter in trained.items()})
+
     def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
         if not self.args.should_save:
             return
@@ -133,6 +141,8 @@ class MemoryEncoderTrainer(Trainer):
                 parameter.copy_(value)
 
     def _load_best_model(self) -> None:
+        if self.is_deepspeed_enabled and is_sharded(self.model):
+            return super()._load_best_model()
         self._load_from_checkpoint(self.state.best_model_checkpoint)
 
 
