@@ -86,8 +86,8 @@ def _refuse_settings_of_fsdp(args: TrainingArguments, fsdp) -> None:
         "in the training arguments": fsdp.activation_checkpointing,
         "`fsdp_cpu_ram_efficient_loading: true` leaves the processes but one without the weights that they check; set "
         "it to false": fsdp.cpu_ram_efficient_loading,
-        "`fsdp_state_dict_type: SHARDED_STATE_DICT` is not supported; set it to FULL_STATE_DICT (checkpoints hold what "
-        "is trained alone)": "SHARDED" in str(fsdp.state_dict_type),
+        "`fsdp_state_dict_type: SHARDED_STATE_DICT` is not supported; set it to FULL_STATE_DICT: checkpoints hold "
+        "what is trained alone": "SHARDED" in str(fsdp.state_dict_type),
         "`use_reentrant: true` recomputes layers without their weights; set it to false": (
             checkpointing and how.get("use_reentrant")
         ),
