@@ -74,7 +74,7 @@ DDP = [
     Case("alone, adapter", more={"refused": True}),  # a run of one process
 ]
 SAVED = {"save_strategy": "steps", "save_steps": 3}
-# With states, which are saved and loaded; a small gradient makes no large step, or rounding would count.
+# Its states are saved and loaded. A small gradient makes no large step, or rounding would count.
 ADAM = {"optim": "adamw_torch", "adam_epsilon": 1.0}
 RESUMED = [
     Case("resumed", settings=SAVED, of_both=ADAM, more={"stops_at": 4}),
@@ -185,5 +185,7 @@ def test_two_processes_learn_what_one_learns(way, cases, folder, reference, tmp_
             assert not any(torch.equal(ours[name], start[name]) for name in ours)
             continue
         assert result["losses"] == pytest.approx(losses[-len(result["losses"]) :], abs=1e-5), case.name
+        if case.of_both:  # Adam moves on what has a zero gradient, as in two processes, and not what has none
+            continue
         apart = {name: float((ours[name] - tensor).abs().max()) for name, tensor in learned.items()}
         assert max(apart.values()) < 3e-6, (case.name, apart)
