@@ -80,7 +80,10 @@ RESUMED = [
     Case("resumed", settings=SAVED, of_both=ADAM, more={"stops_at": 4}),
     Case("resumed", settings=SAVED, of_both=ADAM),
 ]
-FIRST = [Case("new, arguments first", "new", more={"new": {"lora_config": LORA}, "arguments_first": True})]
+FIRST = [
+    Case("new, arguments first", "new", more={"new": {"lora_config": LORA}, "arguments_first": True}),
+    Case("loaded, arguments first", more={"arguments_first": True}),
+]
 
 
 @pytest.fixture(scope="module")
