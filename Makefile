@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 LMMS_VENV ?= .venv-lmms
+DEEPSPEED_VENV ?= .venv-deepspeed
 CONSTRAINTS ?= constraints.txt
 EXTRAS ?= app,docs,train,test
 IMAGE  ?= comem_hf/default/atlas-small/examples/gr.png
@@ -19,6 +20,7 @@ INSTALLED_TEST := $(VENV)/.installed-test
 INSTALLED_DOCS := $(VENV)/.installed-docs
 INSTALLED_RECIPES := $(VENV)/.installed-recipes
 INSTALLED_LMMS := $(LMMS_VENV)/.installed
+INSTALLED_DEEPSPEED := $(DEEPSPEED_VENV)/.installed
 
 # Scripts lie in benchmarks/*/, what they share one level deeper.
 OTHER_BENCHMARKS := $(subst /,.,$(basename $(filter-out benchmarks/bank/scale.py,$(wildcard benchmarks/bank/*.py benchmarks/model/*.py))))
@@ -31,7 +33,7 @@ speed-lane-2 := start_up:--rounds:3 encoding encoding:$(SMALL) encoding:$(LARGE)
 	training_step:$(SMALL) memory memory:$(SMALL) memory:$(LARGE) bank
 
 .DEFAULT_GOAL := help
-.PHONY: $(SPEED_LANES) help demo app test test-fast test-floors test-lmms peer-tests odd-pictures docs check format bench bench-speed bench-quick bench-bank trainable-share evaluate-default default-checkpoint sites self-study ablations screenshot clean
+.PHONY: $(SPEED_LANES) help demo app test test-fast test-floors test-lmms test-deepspeed peer-tests odd-pictures docs check format bench bench-speed bench-quick bench-bank trainable-share evaluate-default default-checkpoint sites self-study ablations screenshot clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-20s %s\n", $$1, $$2}'
@@ -55,6 +57,9 @@ test-floors: ## The fast tests on the lowest versions that setup.cfg allows, in 
 
 test-lmms: $(INSTALLED_LMMS) ## The plugin for lmms-eval, tested with the real lmms-eval in .venv-lmms (3 GB)
 	OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(LMMS_VENV)/bin/python -m pytest tests/lmms
+
+test-deepspeed: $(INSTALLED_DEEPSPEED) ## Training with ZeRO-2 and ZeRO-3 against one process, in .venv-deepspeed (needs a C++ compiler)
+	OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false DS_ACCELERATOR=cpu $(DEEPSPEED_VENV)/bin/python -m pytest tests/training/processes -k "zero2 or zero3"
 
 peer-tests: $(INSTALLED_TEST) ## Transformers' own tests of models and processors, over Qwen2-VL's and ours (tests/peer/README.md)
 	$(BIN)/python tests/peer/fetch.py build/peer
@@ -149,4 +154,12 @@ $(INSTALLED_LMMS): setup.cfg setup.py constraints-lmms.txt
 	$(PYTHON) -m venv $(LMMS_VENV)
 	PIP_USE_PEP517=1 PIP_DISABLE_PIP_VERSION_CHECK=1 $(LMMS_VENV)/bin/python -m pip install --quiet -c constraints-lmms.txt -e ".[lmms]" pytest
 	$(LMMS_VENV)/bin/python -c "import torchvision" 2>/dev/null || $(LMMS_VENV)/bin/python -m pip uninstall --quiet --yes torchvision timm
+	@touch $@
+
+# An environment of its own: DeepSpeed is built from source with the torch that is there, and compiles parts when it runs.
+$(INSTALLED_DEEPSPEED): setup.cfg setup.py constraints.txt
+	@echo "Installing into $(DEEPSPEED_VENV), with DeepSpeed; this takes some minutes."
+	$(PYTHON) -m venv $(DEEPSPEED_VENV)
+	PIP_USE_PEP517=1 PIP_DISABLE_PIP_VERSION_CHECK=1 $(DEEPSPEED_VENV)/bin/python -m pip install --quiet -c constraints.txt -e ".[train]" pytest setuptools wheel
+	DS_BUILD_OPS=0 PIP_DISABLE_PIP_VERSION_CHECK=1 $(DEEPSPEED_VENV)/bin/python -m pip install --quiet -c constraints.txt --no-build-isolation deepspeed
 	@touch $@

@@ -12,6 +12,7 @@ from transformers import (
     PreTrainedConfig,
     PreTrainedModel,
 )
+from transformers.integrations import is_deepspeed_zero3_enabled
 from transformers.utils import CONFIG_NAME, cached_file, logging
 from transformers.utils.hub import extract_commit_hash
 
@@ -163,6 +164,8 @@ def enclosed_model(
     """
     unused = (*OWN_ARGUMENTS, *HUB_ARGUMENTS, "ignore_mismatched_sizes")
     state_dict = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+    if is_deepspeed_zero3_enabled():  # then transformers takes tensors only, not what reads them
+        state_dict = {key: value[...] for key, value in state_dict.items()}
     model, info = model_class.from_pretrained(
         None,
         config=config,

@@ -56,7 +56,7 @@ class CoMemBackboneInputsMixin:
         if ffn_keys is not None:  # `generate` has read the prompt, and gives its memory with each token
             ffn_memory = self.ffn_memory.of_slots(ffn_keys, ffn_values)
             return {**text, "position_ids": position_ids, **vision, **kwargs, "ffn_memory": ffn_memory}, None
-        if memory_inputs is None and self.reader is not None:
+        if memory_inputs is None and (self.reader is not None or self._needs_stand_in_item()):
             memory_inputs = self._no_items(input_ids, cache, position_ids)
         by_sites = self._is_changed_by_sites(pixel_values, pixel_values_videos)
         goes_on = by_sites and cache is not None and cache.get_seq_length() > 0

@@ -23,6 +23,7 @@ from .reader_adapter_comem import MERGED, READERS, foreign_adapters, refuse_save
 from .reader_comem import LANGUAGE_MODEL
 from .reader_loading_comem import checksum_of_named_reader, refuse_unsavable_reader
 from .remote_code_comem import enter_remote_code
+from .sharded_weights_comem import is_sharded, plain_copy
 
 
 logger = logging.get_logger(__name__)
@@ -88,6 +89,11 @@ class CoMemCheckpointMixin(CoMemFingerprintMixin):
                 "A model with a quantized backbone can be saved with `memory_only=True` only; that checkpoint "
                 "then fits any copy of the backbone, quantized or not."
             )
+        if kwargs.get("state_dict") is None and is_sharded(self):
+            raise ValueError(
+                "The weights of this model are spread over processes; collect them in all of these with "
+                "`state_dict=accelerator.get_state_dict(model)`, and save with that in one."
+            )
         self.config.check_per_call_fields()
         refuse_saved_modules(self)
         if not memory_only:
@@ -115,9 +121,9 @@ class CoMemCheckpointMixin(CoMemFingerprintMixin):
             )
         # The copy shares this model's modules. What differs during saving is set on the copy, so that no other thread
         # sees it.
-        prepared = copy.copy(self)
+        prepared = plain_copy(self)
         prepared.config = without_local_paths(config, keep_backbone=memory_only)
-        enter_remote_code(prepared.config, type(self))
+        enter_remote_code(prepared.config, type(prepared))
         prepared.config.memory_only = memory_only
         prepared.config.backbone_checksum = checksum
         prepared.config.reader_checksum = checksum_of_named_reader(self) if memory_only else None

@@ -10,6 +10,7 @@ from transformers import PreTrainedModel
 
 from .configuration_comem import RESAMPLER_DEFAULTS, CoMemConfig
 from .placement_comem import fetch_offloaded
+from .sharded_weights_comem import is_part, whole_tensor
 
 
 PIECE = 2**24  # elements
@@ -89,16 +90,17 @@ def backbone_checksum(backbone: PreTrainedModel, exact: bool = False) -> str | N
     """Return a SHA-256 of a backbone's weights, the same in float32, bfloat16 and float16.
 
     Numbers count as rounded to bfloat16, then to float16, like those of a backbone that was published in bfloat16 and
-    loaded in float16. `None` if this is impossible: weights are quantized, still on the meta device, or in float16 and
-    finer than bfloat16, since they were rounded from float32. With `exact`, every bit of the weights counts, and all
-    of them must be loaded and not offloaded.
+    loaded in float16. `None` if this is impossible: weights are quantized, still on the meta device, spread over
+    processes, or in float16 and finer than bfloat16, since they were rounded from float32. With `exact`, every bit of
+    the weights counts, and all of them must be loaded and not offloaded; if they are spread over processes, all of
+    these must call this at the same time.
     """
     if exact:
         return fingerprint(_own_parameters(dict(backbone.named_parameters())), roundings=())
     if getattr(backbone, "hf_quantizer", None) is not None:
         return None
     parameters = _own_parameters(fetch_offloaded(backbone, dict(backbone.named_parameters())))
-    if any(not callable(value) and value.is_meta for value in parameters.values()):
+    if any(not callable(value) and (value.is_meta or is_part(value)) for value in parameters.values()):
         return None
     return checksum(parameters, backbone.dtype)
 
@@ -121,7 +123,7 @@ def _is_rounded_to_bfloat16(tensor: torch.Tensor | Callable[[], torch.Tensor]) -
 
 def _pieces(tensor: torch.Tensor | Callable[[], torch.Tensor]) -> tuple[torch.Tensor, ...]:
     """Return all numbers in pieces, so that no tensor is held in memory twice."""
-    tensor = tensor() if callable(tensor) else tensor
+    tensor = tensor() if callable(tensor) else whole_tensor(tensor)
     return tensor.detach().flatten().split(PIECE)
 
 

@@ -14,6 +14,7 @@ from .mean_pooling_comem import CoMemMeanPooling
 from .memory_inputs import MemoryInputs
 from .placement_comem import execution_device, fetch_offloaded, is_quantized, place_module
 from .resampler_comem import CoMemResampler
+from .sharded_weights_comem import gather_on_this_way, is_sharded
 from .weights_sample_comem import WeightsSample
 
 
@@ -41,6 +42,8 @@ class CoMemMemoryEncoder(nn.Module):
             self.adapter = CoMemAdapter(layers, config.lora_config)
             shared = share_weights(backbone.model)
             add_terms(shared, self.adapter)
+            gather_on_this_way(shared.language_model.layers, backbone.model.language_model.layers)
+            gather_on_this_way(shared.visual.blocks, backbone.model.visual.blocks)
             object.__setattr__(self, "model", shared)  # past nn.Module, which would register a submodule
         else:
             self.model = _own_model(backbone)
@@ -95,7 +98,7 @@ class CoMemMemoryEncoder(nn.Module):
                     "vectors; give names on the backbone alone, such as `target_modules=r'backbone.*q_proj'`."
                 )
             return
-        if torch.compiler.is_compiling():
+        if torch.compiler.is_compiling() or is_sharded(self):  # no adapter is merged into parts of weights
             return
         is_step = self.training and torch.is_grad_enabled() and any(value.requires_grad for value in self.parameters())
         if is_step and self._seen is not None and not any(value.requires_grad for value in self.model.parameters()):
@@ -150,7 +153,7 @@ class CoMemMemoryEncoder(nn.Module):
             **({"output_hidden_states": True} if self.mixed_layers else {}),
         )
         # If a model is spread over devices, its last layer may be on another one.
-        device = self.resampler.norm.weight.device
+        device = execution_device(self.resampler.norm)
         if self.mixed_layers:
             states = [output.hidden_states[number].to(device) for number in self.mixed_layers]
         else:

@@ -89,6 +89,7 @@ class CoMemSitesMixin:
         self._place_site(new)
         setattr(self, site, new)
         setattr(self.config, field, checked)
+        self._name_whole_layers()
 
     def remove_ffn_memory(self):
         """Take memory out of the feed-forward layers; the backbone's layers are as they were."""
@@ -108,6 +109,7 @@ class CoMemSitesMixin:
             restore_layers(self.backbone.model.language_model)
         if self.vision_memory is None and self.config.ffn_source != "vision":
             restore_blocks(self.backbone.model.visual)
+        self._name_whole_layers()
 
     def _place_sites(self):
         for site in self._sites().values():

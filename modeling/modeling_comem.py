@@ -81,7 +81,6 @@ class CoMemForConditionalGeneration(
         "CoMemQwen2_5_VLVisionBlock",
         "CoMemMeanPooling",
         "CoMemResampler",
-        "CoMemVisionMemory",
     ]
 
     def __init__(
@@ -102,6 +101,7 @@ class CoMemForConditionalGeneration(
         self._make_sites()
         self.reader = None if config.reader_config is None else CoMemReader(config, reader)
         self.post_init()
+        self._name_whole_layers()
         self.freeze_backbone()
         self.memory_encoder.note_weights()
 
@@ -169,6 +169,12 @@ class CoMemForConditionalGeneration(
     def device(self) -> torch.device:
         """The device for inputs."""
         return execution_device(self.backbone.get_input_embeddings())
+
+    def _name_whole_layers(self):
+        """Leave of `_no_split_modules` what the model has; FSDP refuses the names of other families' layers."""
+        present = {type(module).__name__ for module in self.modules()}
+        named = {*type(self)._no_split_modules, *(self._no_split_modules or ())}  # and those of backbone and reader
+        self._no_split_modules = sorted(named & present)
 
     def freeze_backbone(self):
         """Require gradients for the tensors of memory alone: not for the backbone, nor for a text-only reader."""
@@ -344,9 +350,9 @@ class CoMemForConditionalGeneration(
         if is_mask(logits_to_keep):
             output = self._logits_where(logits_to_keep, inputs, prompt, labels)
         elif self.reader is not None:
-            return self._read(inputs, prompt, labels, logits_to_keep)
+            return self._with_whole_graph(self._read(inputs, prompt, labels, logits_to_keep))
         elif prompt is None:
-            return self.backbone(**inputs, labels=labels, logits_to_keep=logits_to_keep)
+            output = self.backbone(**inputs, labels=labels, logits_to_keep=logits_to_keep)
         else:
             labels = prompt.labels_in_sequence(labels)
             kept = prompt.logits_in_sequence(logits_to_keep)
@@ -359,7 +365,7 @@ class CoMemForConditionalGeneration(
             count = kwargs.get("num_items_in_batch")
             share = 1.0 if count is None else (labels[:, 1:] != IGNORE_INDEX).sum() / count
             output.loss = output.loss + prompt.alignment_loss * share
-        return output
+        return self._with_whole_graph(output)
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module):

@@ -28,7 +28,9 @@ def is_offloaded(module: nn.Module) -> bool:
 def execution_device(module: nn.Module) -> torch.device:
     """Return the device on which a layer computes; offloaded weights are on another device."""
     device = getattr(getattr(module, "_hf_hook", None), "execution_device", None)
-    return module.weight.device if device is None else torch.device(device)
+    if device is not None:
+        return torch.device(device)
+    return next(module.parameters()).device  # not `module.weight`, which ZeRO-3 would gather on all processes
 
 
 def place_module(module: nn.Module, device: torch.device, dtype: torch.dtype):

@@ -12,6 +12,8 @@ from .ffn_memory_comem import CoMemFfnMemory, FfnMemory
 from .memory_encoder_comem import CoMemMemoryEncoder, mm_token_types
 from .memory_inputs import as_memory_inputs, pad_items
 from .query_pictures_comem import KeptPositions
+from .sharded_weights_comem import is_sharded
+from .stand_ins_comem import CoMemStandInsMixin, stand_in_picture, with_graph_of, with_stand_in_item
 from .vision_memory_comem import CoMemVisionMemory
 
 
@@ -90,7 +92,7 @@ class PromptWithMemory:
                 setattr(output, name, value)
 
 
-class CoMemPromptMixin:
+class CoMemPromptMixin(CoMemStandInsMixin):
     """The methods of the model that embed a prompt and its pictures and put memory where it belongs."""
 
     # Attributes that the model has.
@@ -211,6 +213,9 @@ class CoMemPromptMixin:
         vision_model = self.memory_encoder.model if by_encoder else self.backbone.model
         leaving = inputs_embeds[:, :0], is_text[:, :0]
         outputs, vectors, rows = {}, [], []
+        if pictures["image"][0] is None and is_sharded(self):
+            unseen = vision_model.get_image_features(*stand_in_picture(self.config.backbone_config, self.device))
+            inputs_embeds = with_graph_of(inputs_embeds, unseen.pooler_output)
         for kind, (pixels, grid) in pictures.items():
             if pixels is None:
                 continue
@@ -259,16 +264,27 @@ class CoMemPromptMixin:
             return none, none[..., 0].bool()
         self._refuse_items_without_encoder()
         memory = as_memory_inputs(memory_inputs, batch_size, self.config)
+        unused = None
+        if self._needs_stand_in_item():
+            items = None if memory.is_stored else memory
+            vectors = self.encode_memory(with_stand_in_item(items, self.config.backbone_config, self.device))
+            vectors, unused = vectors[:-1], vectors[-1:]
+            if items is not None and items.get("item_index") is not None:
+                vectors = vectors[items["item_index"].to(vectors.device)]
+        elif not memory.is_stored:
+            vectors = self.encode_memory(memory)
         if memory.is_stored:
             embeds, mask = memory["memory_embeds"].to(self.device), memory["item_mask"].to(self.device)
         else:
-            embeds, mask = pad_items(self.encode_memory(memory), memory["item_counts"])
+            embeds, mask = pad_items(vectors, memory["item_counts"])
         mask = mask[..., None].expand(embeds.shape[:3])
         if "num_memory_tokens" in memory:
             counts = memory["num_memory_tokens"].to(self.device)
             embeds = embeds[:, :, : int(counts.max())]
             of_row = torch.arange(embeds.shape[2], device=self.device) < counts[:, None]
             mask = mask[:, :, : embeds.shape[2]] & of_row[:, None]
+        if unused is not None:
+            embeds = with_graph_of(embeds, [unused])
         if self.config.memory_order == "reversed":
             embeds, mask = embeds.flip(1), mask.flip(1)
         return embeds.flatten(1, 2), mask.flatten(1, 2)

@@ -8,6 +8,7 @@ from torch import nn
 
 from .configuration_comem import CoMemConfig
 from .layer_mix_comem import CoMemLayerMix
+from .sharded_weights_comem import whole_tensor
 
 
 # Names of projections in a checkpoint. The module has others, because users put adapters on layers of these names.
@@ -26,6 +27,7 @@ SHARPNESS = 4.0  # standard deviation of the logits of new attention
 
 def root_mean_square(weights: torch.Tensor) -> float:
     """Return the root mean square of a matrix, some rows at a time: in float32 a vocabulary takes a gigabyte."""
+    weights = whole_tensor(weights)
     squares = sum(rows.float().pow(2).sum() for rows in weights.split(4096))
     return (squares / weights.numel()).sqrt().item()
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import torch
 
+from .sharded_weights_comem import is_part
+
 
 SAMPLES = 8  # numbers per tensor; training changes nearly all numbers, as does an adapter that is merged
 ROUNDING = 2**-7  # of a number: more than bfloat16 or float16 round away
@@ -29,8 +31,10 @@ class WeightsSample:
     @classmethod
     @torch.no_grad()
     def of(cls, tensors: Iterable[torch.Tensor]) -> "WeightsSample":
-        """Look at all tensors that are in memory and hold floating-point numbers."""
-        present = [value for value in tensors if value.is_floating_point() and not value.is_meta]
+        """Look at all tensors that are in memory as wholes and hold floating-point numbers."""
+        present = [
+            value for value in tensors if value.is_floating_point() and not value.is_meta and not is_part(value)
+        ]
         written = tuple(
             (value.dtype, value.data_ptr(), 0 if value.is_inference() else value._version) for value in present
         )

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, fields
 import torch
 from transformers import TrainingArguments
 
+from comem_hf.training.processes.launching import refuse_data_parallel
+
 
 @dataclass
 class MemoryTrainingArguments(TrainingArguments):
@@ -66,6 +68,7 @@ class MemoryTrainingArguments(TrainingArguments):
     remove_unused_columns: bool | None = False
     label_names: list[str] | None = field(default_factory=lambda: ["labels"])
     report_to: None | str | list[str] = "none"
+    ddp_find_unused_parameters: bool | None = False  # the model sees to it that none is
     max_memories: int | None = None
     max_length: int | None = None
     min_memories: int | None = None
@@ -88,6 +91,7 @@ class MemoryTrainingArguments(TrainingArguments):
             self.metric_for_best_model = self.metric_for_best_model or "loss"
             self.restore_callback_states_from_checkpoint = True  # a resumed run must not lose its patience
         super().__post_init__()
+        refuse_data_parallel(self.n_gpu)
         self.dataloader_pin_memory = self.dataloader_pin_memory and self.device.type != "cpu"  # else torch warns
         if self.accelerator_config.dispatch_batches is None:  # of streams
             # Each process makes its own batches: one of all cannot be sliced, as pictures and items are not its rows.

@@ -12,6 +12,7 @@ from transformers.utils import logging
 from comem_hf.modeling import CoMemForConditionalGeneration, CoMemProcessor
 from comem_hf.modeling.fingerprint_comem import backbone_checksum, fingerprint
 from comem_hf.modeling.local_paths_comem import refuse_local_backbone
+from comem_hf.modeling.sharded_weights_comem import is_sharded
 from comem_hf.training.batches.collator import MemoryCollator
 from comem_hf.training.checks.entities import check_no_shared_entities
 from comem_hf.training.checks.survey import survey
@@ -31,7 +32,8 @@ from comem_hf.training.parts.freezing import (
 from comem_hf.training.parts.items import check_has_items, check_items
 from comem_hf.training.parts.unchanged import bits_of, changed_since
 from comem_hf.training.processes.first_process import of_first_process
-from comem_hf.training.results.model_folder import is_memory_only, write_model_folder
+from comem_hf.training.processes.saving import save_whole
+from comem_hf.training.results.model_folder import is_memory_only
 from comem_hf.training.results.publishing import CheckpointPublisher, Publish
 
 from .arguments import MemoryTrainingArguments
@@ -154,7 +156,7 @@ def train_memory_encoder(
     backbone_before = bits_of(model.backbone)
     settings = {
         **decisive_settings(args),
-        "backbone": of_first_process(args, lambda: backbone_checksum(model.backbone, exact=True)),
+        "backbone": _checksum(model, args),
         "memory_encoder_at_start": fingerprint(trainable_parameters(model), roundings=()),
         "trained_parts": trained_parts(model),
         "items_in_prompt": items_in_prompt,
@@ -183,8 +185,9 @@ def train_memory_encoder(
         output = trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
     finally:  # one dtype again, and no autocast around `forward`, or the model could not be used
         trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
-        for parameter in trainable_parameters(model).values():
-            parameter.data = parameter.data.to(model.backbone.dtype)
+        if not is_sharded(model):
+            for parameter in trainable_parameters(model).values():
+                parameter.data = parameter.data.to(model.backbone.dtype)
     rows = collator.rows
     if rows.num_replaced or isinstance(dataset, MemoryStream) and rows.num_cut:
         logger.warning(
@@ -198,14 +201,25 @@ def train_memory_encoder(
             f"{changed[0]!r}); the result was not saved."
         )
     model.eval()
-    if trainer.is_world_process_zero():
-        write_model_folder(model, processor, args.output_dir, memory_only)
+    is_main = trainer.is_world_process_zero()
+    save_whole(model, args.output_dir, writes=is_main, memory_only=memory_only)
+    if is_main:
+        processor.save_pretrained(args.output_dir)
         trainer.state.save_to_json(str(folder.path / TRAINER_STATE_NAME))
         folder.finish()
         if args.push_to_hub:
             publisher.push_result(folder.path, trainer.hub_model_id)
     trainer.accelerator.wait_for_everyone()  # until the result is whole
     return output
+
+
+def _checksum(model: CoMemForConditionalGeneration, args: MemoryTrainingArguments) -> str | None:
+    """Hash the backbone once: in the first process, or in all of them if each has a part of the weights."""
+
+    def compute() -> str | None:
+        return backbone_checksum(model.backbone, exact=True)
+
+    return compute() if is_sharded(model) else of_first_process(args, compute)
 
 
 def _as_samples(rows: Any) -> Any:

@@ -4,23 +4,28 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.utils import save_fsdp_optimizer
 from safetensors.torch import load_file, save_file
 from torch import nn
+from torch.utils.data import Dataset, Sampler
 from transformers import Trainer, TrainerCallback
 from transformers.integrations import is_deepspeed_zero3_enabled
-from transformers.trainer_utils import HubStrategy
+from transformers.trainer import SCHEDULER_NAME
+from transformers.trainer_utils import HubStrategy, has_length
 from transformers.utils import SAFE_WEIGHTS_NAME
 
 from comem_hf.modeling import CoMemForConditionalGeneration
+from comem_hf.modeling.sharded_weights_comem import is_sharded, whole_tensor
 from comem_hf.training.batches.collator import MemoryCollator
 from comem_hf.training.batches.drawing import Drawing
+from comem_hf.training.data.length_groups import LengthGroups
 from comem_hf.training.evaluating.answers import GeneratedAnswers
 from comem_hf.training.objectives.added_loss import AddedLoss
 from comem_hf.training.objectives.answer_tokens import answer_logits, predicts_answer
 from comem_hf.training.objectives.distillation import answer_divergence, teacher_logits
 from comem_hf.training.objectives.label_smoothing import SmoothedLoss, refuse_loss_outside
 from comem_hf.training.parts.freezing import trainable_parameters
-from comem_hf.training.processes.unused_parts import use_all_trained
+from comem_hf.training.processes.launching import refuse_unfit_sharding
 from comem_hf.training.results.publishing import CheckpointPublisher
 from comem_hf.training.watching.finite_loss import FiniteLoss
 
@@ -63,23 +68,22 @@ class MemoryEncoderTrainer(Trainer):
         self.added_loss = AddedLoss(**{name: getattr(self.args, name) for name in names if hasattr(self.args, name)})
         if isinstance(self.data_collator, MemoryCollator):
             self.add_callback(DrawingOfEpoch(self.data_collator.drawing))
-        is_sharded = self.is_fsdp_enabled or is_deepspeed_zero3_enabled()
-        if publisher is not None and is_sharded and args.hub_strategy != HubStrategy.END:
+        will_be_sharded = self.is_fsdp_enabled or is_deepspeed_zero3_enabled()
+        if publisher is not None and will_be_sharded and args.hub_strategy != HubStrategy.END:
             raise ValueError("With sharded weights only the result can be pushed: set `hub_strategy` to 'end'.")
         self.publisher = publisher
         self.finite_loss = FiniteLoss(self.accelerator)
         self.add_callback(self.finite_loss)
         self.answers: GeneratedAnswers | None = None
+        state = self.accelerator.state
+        plugins = (getattr(state, name, None) for name in ("fsdp_plugin", "deepspeed_plugin"))
+        refuse_unfit_sharding(self.model, self.args, *plugins)
 
     def train(self, *args: Any, **kwargs: Any):
-        """Train as `Trainer` does; with several processes, whatever parts of the model the batch of each one uses."""
-        several = self.args.world_size > 1 and not self.is_fsdp_enabled and not self.is_deepspeed_enabled
-        hook = self.model.register_forward_hook(use_all_trained) if several else None
+        """Train as `Trainer` does."""
         try:
             return super().train(*args, **kwargs)
         finally:
-            if hook is not None:
-                hook.remove()
             end_progress_bars(self.callback_handler.callbacks)
 
     def get_eval_dataloader(self, *args: Any, **kwargs: Any):
@@ -137,6 +141,15 @@ class MemoryEncoderTrainer(Trainer):
         inputs["loss_only"] = prediction_loss_only
         return super().prediction_step(model, inputs, prediction_loss_only, *args, **kwargs)
 
+    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Sampler | None:
+        dataset = self.train_dataset if train_dataset is None else train_dataset
+        args = self.args
+        has_lengths = args.length_column_name in (getattr(dataset, "column_names", None) or ())
+        if args.train_sampling_strategy != "group_by_length" or not has_length(dataset) or has_lengths:
+            return super()._get_train_sampler(train_dataset)
+        seed = args.seed if args.data_seed is None else args.data_seed
+        return LengthGroups(dataset, args.train_batch_size * args.gradient_accumulation_steps, seed)
+
     def compute_loss(
         self,
         model: nn.Module,
@@ -167,9 +180,6 @@ class MemoryEncoderTrainer(Trainer):
             num_items_in_batch,
             self.accelerator.num_processes if self.args.average_tokens_across_devices else 1,
         )
-        if torch.is_grad_enabled() and not loss.requires_grad:
-            # No row of this batch has what memory is made of: nothing is learned, but the backward pass must not fail.
-            loss = loss + 0.0 * sum(parameter.sum() for parameter in trainable_parameters(model).values())
         return (loss, outputs) if return_outputs else loss
 
     @property
@@ -178,13 +188,33 @@ class MemoryEncoderTrainer(Trainer):
         known = self.compute_loss_func is None or isinstance(self.compute_loss_func, SmoothedLoss)
         return known and isinstance(self.model, CoMemForConditionalGeneration)
 
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Save what is trained; `Trainer` would collect all of a model whose weights are spread over processes."""
+        if not is_sharded(self.model):
+            return super().save_model(output_dir, _internal_call)
+        trained = trainable_parameters(self.model)
+        self._save(output_dir, {name: whole_tensor(parameter).cpu() for name, parameter in trained.items()})
+
     def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
         if not self.args.should_save:
             return
         folder = Path(output_dir or self.args.output_dir)
         folder.mkdir(parents=True, exist_ok=True)
-        tensors = {name: tensor.detach().contiguous() for name, tensor in trainable_parameters(self.model).items()}
+        wholes = {} if state_dict is None else state_dict  # of weights that are spread over processes
+        tensors = {
+            name: wholes.get(name, tensor).detach().contiguous()
+            for name, tensor in trainable_parameters(self.model).items()
+        }
         save_file(tensors, folder / SAFE_WEIGHTS_NAME, metadata={"format": "pt"})
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        if not self.is_fsdp_enabled:
+            return super()._save_optimizer_and_scheduler(output_dir)
+        # Without the weights, which `Trainer` would save here, those of the frozen backbone included.
+        plugin = self.accelerator.state.fsdp_plugin
+        save_fsdp_optimizer(plugin, self.accelerator, self.optimizer, self.model, output_dir)
+        if self.args.should_save:
+            torch.save(self.lr_scheduler.state_dict(), Path(output_dir) / SCHEDULER_NAME)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         path = Path(resume_from_checkpoint) / SAFE_WEIGHTS_NAME
@@ -194,9 +224,16 @@ class MemoryEncoderTrainer(Trainer):
             raise ValueError(f"The checkpoint {str(path)!r} was made for other trainable parts.")
         with torch.no_grad():
             for name, parameter in parameters.items():
-                parameter.copy_(tensors[name])
+                value = tensors[name].to(parameter.device)
+                if hasattr(parameter, "device_mesh"):  # spread over processes
+                    from torch.distributed.tensor import distribute_tensor
+
+                    value = distribute_tensor(value, parameter.device_mesh, parameter.placements)
+                parameter.copy_(value)
 
     def _load_best_model(self) -> None:
+        if self.is_deepspeed_enabled and is_sharded(self.model):
+            return super()._load_best_model()
         self._load_from_checkpoint(self.state.best_model_checkpoint)
 
     def _push_from_checkpoint(self, checkpoint_folder: str) -> None:

@@ -47,6 +47,23 @@ BACKBONE_7B = {
     "tie_word_embeddings": False,
 }
 
+# config.json of Qwen/Qwen2-VL-72B-Instruct
+BACKBONE_72B = {
+    "text_config": {
+        "hidden_size": 8192,
+        "intermediate_size": 29568,
+        "num_hidden_layers": 80,
+        "num_attention_heads": 64,
+        "num_key_value_heads": 8,
+        "vocab_size": 152064,
+        "max_position_embeddings": 32768,
+        "tie_word_embeddings": False,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [16, 24, 24]},
+    },
+    "vision_config": {"depth": 32, "embed_dim": 1280, "hidden_size": 8192, "num_heads": 16, "mlp_ratio": 4},
+    "tie_word_embeddings": False,
+}
+
 
 # Small enough for training steps on two cores; a vocabulary of the real size, as logits take most of such a step.
 BACKBONE_MEDIUM = {

@@ -3,6 +3,8 @@
 import torch
 from torch import nn
 
+from comem_hf.modeling.sharded_weights_comem import whole_tensor
+
 
 @torch.no_grad()
 def bits_of(module: nn.Module) -> dict[str, int]:
@@ -12,7 +14,8 @@ def bits_of(module: nn.Module) -> dict[str, int]:
     models a file belongs to, and takes a tenth of the time of one, without a copy to the CPU.
 
     Args:
-        module (`torch.nn.Module`): The module; its parameters are in memory.
+        module (`torch.nn.Module`): The module; its parameters are in memory. If they are spread over processes, all of
+            these must call this at the same time.
     """
     return {name: _sum_of_bits(parameter) for name, parameter in module.named_parameters()}
 
@@ -23,6 +26,6 @@ def changed_since(before: dict[str, int], module: nn.Module) -> list[str]:
 
 
 def _sum_of_bits(tensor: torch.Tensor) -> int:
-    numbers = tensor.detach().contiguous().flatten().view(torch.uint8)
+    numbers = whole_tensor(tensor).contiguous().flatten().view(torch.uint8)
     whole = numbers.numel() // 8 * 8
     return int(numbers[:whole].view(torch.int64).sum()) + int(numbers[whole:].sum())
