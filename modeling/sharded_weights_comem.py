@@ -1,6 +1,7 @@
 """Weights that are spread over processes: FSDP2's and DeepSpeed ZeRO-3's."""
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -29,7 +30,7 @@ class GatherOnThisWay:
         if layer is not None:
             layer.unshard()
             if args[0].requires_grad:
-                args[0].register_hook(lambda gradient: layer.reshard())
+                args[0].register_hook(lambda gradient: _only(layer.reshard))
 
     def after(self, copy_of_layer: nn.Module, args: tuple, output: Any):
         """Spread after the copy has run, and gather when the backward pass comes to it."""
@@ -38,11 +39,16 @@ class GatherOnThisWay:
             layer.reshard()
             states = output[0] if isinstance(output, tuple) else output
             if states.requires_grad:
-                states.register_hook(lambda gradient: layer.unshard())
+                states.register_hook(lambda gradient: _only(layer.unshard))
 
     def _sharded_layer(self) -> nn.Module | None:
         layer = self.layers[self.index]
         return layer if is_wrapped(layer) else None
+
+
+def _only(action: Callable[[], Any]) -> None:
+    # What a hook of a tensor returns takes the place of the gradient.
+    action()
 
 
 def gather_on_this_way(copies: nn.ModuleList, layers: nn.ModuleList):

@@ -1,10 +1,12 @@
 """Settings of a training run, with the published defaults."""
 
-from dataclasses import dataclass, field, fields
+import os
+from dataclasses import dataclass, field
 
 import torch
 from transformers import TrainingArguments
 
+from comem_hf.training.processes.launching import ACTIVATION_CHECKPOINTING as ACTIVATION_CHECKPOINTING
 from comem_hf.training.processes.launching import refuse_data_parallel
 
 
@@ -90,6 +92,9 @@ class MemoryTrainingArguments(TrainingArguments):
         if self.early_stopping_patience is not None:
             self.metric_for_best_model = self.metric_for_best_model or "loss"
             self.restore_callback_states_from_checkpoint = True  # a resumed run must not lose its patience
+        launched = os.environ.get("ACCELERATE_MIXED_PRECISION")  # a launcher's setting, which decides the outcome
+        if launched in ("bf16", "fp16") and not (self.bf16 or self.fp16):
+            setattr(self, launched, True)
         super().__post_init__()
         refuse_data_parallel(self.n_gpu)
         self.dataloader_pin_memory = self.dataloader_pin_memory and self.device.type != "cpu"  # else torch warns
@@ -163,14 +168,6 @@ class MemoryTrainingArguments(TrainingArguments):
             raise ValueError("`use_reentrant` must be False with `contrastive_weight`, which would get no gradients.")
 
     @property
-    def drawing_seed(self) -> int:
-        """Seed of what is drawn for samples: that of their order."""
+    def sampling_seed(self) -> int:
+        """Seed of the order of samples, and of what is drawn for each."""
         return self.seed if self.data_seed is None else self.data_seed
-
-
-# The argument's name changed within transformers 5.
-ACTIVATION_CHECKPOINTING = (
-    "activation_checkpointing"
-    if "activation_checkpointing" in {field.name for field in fields(TrainingArguments)}
-    else "gradient_checkpointing"
-)

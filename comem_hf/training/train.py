@@ -62,7 +62,7 @@ def train_memory_encoder(
 
     That is the memory encoder and the memory in feed-forward layers and vision tower, unless [`train_only`] has chosen
     among them. The loss is the cross-entropy of the answers given query and memory, plus the weighted alignment loss
-    of memory in the vision tower. The result is saved to `args.output_dir`.
+    of memory in the vision tower, and the further objectives of `args`. The result is saved to `args.output_dir`.
     Called again with the same model, data and settings, an interrupted run continues from its last complete checkpoint
     and ends with the result of an uninterrupted one. In mixed precision what is trained is in float32 and gets the
     dtype of the backbone in the end.
@@ -105,17 +105,6 @@ def train_memory_encoder(
         RuntimeError: If the backbone has changed in training.
     """
     check_backbone_is_frozen(model)
-    reader = model.reader_adapter
-    if args.distillation_weight > 0 and reader is not None and any(p.requires_grad for p in reader.parameters()):
-        raise ValueError(
-            "`distillation_weight` cannot be combined with training the reader: the teacher is the reader itself, "
-            "with the items in its prompt; set it to 0, or do not train the reader."
-        )
-    if args.distillation_weight > 0 and model.reader is not None:
-        raise ValueError(
-            "`distillation_weight` cannot be combined with a text-only reader: the teacher is the backbone, whose "
-            "answers are not the reader's; set it to 0."
-        )
     refuse_loss_outside(model, args.label_smoothing_factor)
     check_objectives(model, args, items_in_prompt)
     collator = MemoryCollator(
@@ -125,7 +114,7 @@ def train_memory_encoder(
         shuffle_memories=args.shuffle_memories,
         nested_memory_lengths=args.nested_memory_lengths,
         max_length=args.max_length,
-        seed=args.drawing_seed,
+        seed=args.sampling_seed,
         with_teacher=args.distillation_weight > 0,
         with_reconstruction=args.reconstruction_weight > 0,
         with_true_items=args.contrastive_weight > 0,
@@ -142,7 +131,9 @@ def train_memory_encoder(
         survey(rows, collator) if isinstance(rows, MemoryDataset) else rows for rows in (dataset, eval_dataset)
     )
     if isinstance(dataset, MemoryStream):
-        dataset = dataset.in_blocks(args.per_device_train_batch_size * args.world_size)
+        dataset = dataset.in_blocks(args.per_device_train_batch_size * args.world_size, repeats=True)
+    if isinstance(eval_dataset, MemoryStream):
+        eval_dataset = eval_dataset.in_blocks(args.per_device_eval_batch_size * args.world_size)
     if args.push_to_hub and publish is None:
         raise ValueError("`push_to_hub` needs `publish`, the function that pushes a model's folder to the Hub.")
     memory_only = is_memory_only(model, memory_only)
@@ -207,9 +198,9 @@ def train_memory_encoder(
         processor.save_pretrained(args.output_dir)
         trainer.state.save_to_json(str(folder.path / TRAINER_STATE_NAME))
         folder.finish()
-        if args.push_to_hub:
-            publisher.push_result(folder.path, trainer.hub_model_id)
-    trainer.accelerator.wait_for_everyone()  # until the result is whole
+    trainer.accelerator.wait_for_everyone()  # until the result is whole, but not until it is pushed
+    if is_main and args.push_to_hub:
+        publisher.push_result(folder.path, trainer.hub_model_id)
     return output
 
 

@@ -1,5 +1,7 @@
-"""transformers' `Trainer`, with checkpoints of what is trained alone and optional distillation."""
+"""transformers' `Trainer`, with checkpoints of what is trained alone and further objectives."""
 
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from comem_hf.training.data.length_groups import LengthGroups
 from comem_hf.training.evaluating.answers import GeneratedAnswers
 from comem_hf.training.objectives.added_loss import AddedLoss
 from comem_hf.training.objectives.answer_tokens import answer_logits, predicts_answer
+from comem_hf.training.objectives.check import RESAMPLER_LAYERS
 from comem_hf.training.objectives.distillation import answer_divergence, teacher_logits
 from comem_hf.training.objectives.label_smoothing import SmoothedLoss, refuse_loss_outside
 from comem_hf.training.parts.freezing import trainable_parameters
@@ -40,8 +43,8 @@ class MemoryEncoderTrainer(Trainer):
     not a model folder: [`train_memory_encoder`] saves one when the training has finished.
 
     Args:
-        args ([`MemoryTrainingArguments`]): The settings. With `distillation_weight`, batches hold `teacher_inputs`
-            (see [`MemoryCollator`]).
+        args ([`MemoryTrainingArguments`]): The settings. What their objectives need beside the inputs of the model,
+            batches hold under names of their own (see [`MemoryCollator`]).
         publisher ([`CheckpointPublisher`], *optional*): What pushes the model as it is in training, with
             `args.push_to_hub`.
         kwargs: Other arguments of `Trainer`. In training, and in evaluation without `compute_metrics`, logits are
@@ -51,21 +54,25 @@ class MemoryEncoderTrainer(Trainer):
 
     def __init__(
         self,
-        model: nn.Module | None = None,
-        args: MemoryTrainingArguments | None = None,
+        model: nn.Module,
+        args: MemoryTrainingArguments,
         *,
         publisher: CheckpointPublisher | None = None,
         **kwargs,
     ):
-        if args is not None and args.push_to_hub and publisher is None:
+        if args.push_to_hub and publisher is None:
             raise ValueError("`push_to_hub` needs a `publisher`; `train_memory_encoder(publish=...)` makes one.")
-        smoothing = 0.0 if args is None else args.label_smoothing_factor
+        smoothing = args.label_smoothing_factor
         refuse_loss_outside(model, smoothing, kwargs.get("compute_loss_func"))
         if smoothing > 0 and kwargs.get("compute_loss_func") is None:
             kwargs["compute_loss_func"] = SmoothedLoss(smoothing)
         super().__init__(model, args, **kwargs)
-        names = ("reconstruction_weight", "contrastive_weight", "contrastive_layer", "contrastive_temperature")
-        self.added_loss = AddedLoss(**{name: getattr(self.args, name) for name in names if hasattr(self.args, name)})
+        self.added_loss = AddedLoss(
+            reconstruction_weight=args.reconstruction_weight,
+            contrastive_weight=args.contrastive_weight,
+            contrastive_layer=args.contrastive_layer,
+            contrastive_temperature=args.contrastive_temperature,
+        )
         if isinstance(self.data_collator, MemoryCollator):
             self.add_callback(DrawingOfEpoch(self.data_collator.drawing))
         will_be_sharded = self.is_fsdp_enabled or is_deepspeed_zero3_enabled()
@@ -75,9 +82,10 @@ class MemoryEncoderTrainer(Trainer):
         self.finite_loss = FiniteLoss(self.accelerator)
         self.add_callback(self.finite_loss)
         self.answers: GeneratedAnswers | None = None
-        state = self.accelerator.state
-        plugins = (getattr(state, name, None) for name in ("fsdp_plugin", "deepspeed_plugin"))
-        refuse_unfit_sharding(self.model, self.args, *plugins)
+        fsdp, deepspeed = (getattr(self.accelerator.state, f"{name}_plugin", None) for name in ("fsdp", "deepspeed"))
+        refuse_unfit_sharding(self.model, self.args, fsdp, deepspeed)
+        if fsdp is not None and fsdp.mixed_precision_policy is not None:  # the loss stays in float32
+            fsdp.mixed_precision_policy = replace(fsdp.mixed_precision_policy, output_dtype=None)
 
     def train(self, *args: Any, **kwargs: Any):
         """Train as `Trainer` does."""
@@ -88,11 +96,21 @@ class MemoryEncoderTrainer(Trainer):
 
     def get_eval_dataloader(self, *args: Any, **kwargs: Any):
         """Return the data loader of an evaluation, whose batches are the same at every one."""
+        with self._collator_for_evaluation():
+            return super().get_eval_dataloader(*args, **kwargs)
+
+    def get_test_dataloader(self, *args: Any, **kwargs: Any):
+        """Return the data loader of `predict`, whose batches are those of an evaluation."""
+        with self._collator_for_evaluation():
+            return super().get_test_dataloader(*args, **kwargs)
+
+    @contextmanager
+    def _collator_for_evaluation(self):
         collator = self.data_collator
         if isinstance(collator, MemoryCollator):
             self.data_collator = collator.for_evaluation()
         try:
-            return super().get_eval_dataloader(*args, **kwargs)
+            yield
         finally:
             self.data_collator = collator
 
@@ -100,7 +118,7 @@ class MemoryEncoderTrainer(Trainer):
         if self.optimizer is None and self.args.muon_learning_rate is not None:
             self.optimizer = MuonWithAdamW(
                 self.model if model is None else model,
-                inside=["memory_encoder.resampler.layers."],
+                inside=[RESAMPLER_LAYERS],
                 lr=self.args.learning_rate,
                 muon_lr=self.args.muon_learning_rate,
                 weight_decay=self.args.weight_decay,
@@ -147,8 +165,7 @@ class MemoryEncoderTrainer(Trainer):
         has_lengths = args.length_column_name in (getattr(dataset, "column_names", None) or ())
         if args.train_sampling_strategy != "group_by_length" or not has_length(dataset) or has_lengths:
             return super()._get_train_sampler(train_dataset)
-        seed = args.seed if args.data_seed is None else args.data_seed
-        return LengthGroups(dataset, args.train_batch_size * args.gradient_accumulation_steps, seed)
+        return LengthGroups(dataset, args.train_batch_size * args.gradient_accumulation_steps, args.sampling_seed)
 
     def compute_loss(
         self,
@@ -164,13 +181,15 @@ class MemoryEncoderTrainer(Trainer):
         if loss_only and self._can_leave_logits_out and labels is not None:
             inputs = {**inputs, "logits_to_keep": predicts_answer(labels), "use_cache": False}
         loss, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)
+        # As in the model's own loss: gradients are averaged over the processes, and the count is their sum.
+        num_processes = self.accelerator.num_processes if self.args.average_tokens_across_devices else 1
         if teacher_inputs is not None and model.training:
             teacher = teacher_logits(self.accelerator.unwrap_model(model).backbone, teacher_inputs)
             divergence = answer_divergence(answer_logits(outputs["logits"], labels), teacher)
             if num_items_in_batch is None:
                 divergence = divergence.mean()
-            else:  # as in the model's own loss: gradients are averaged over the processes, the count is summed
-                divergence = divergence.sum() * self.accelerator.num_processes / num_items_in_batch
+            else:
+                divergence = divergence.sum() * num_processes / num_items_in_batch
             loss = loss + self.args.distillation_weight * divergence
         loss = loss + self.added_loss(
             model,
@@ -178,7 +197,7 @@ class MemoryEncoderTrainer(Trainer):
             outputs,
             added,
             num_items_in_batch,
-            self.accelerator.num_processes if self.args.average_tokens_across_devices else 1,
+            num_processes,
         )
         return (loss, outputs) if return_outputs else loss
 

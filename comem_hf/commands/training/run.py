@@ -84,8 +84,7 @@ class Run:
             ValueError: If data and model do not go together, or neither can be used.
         """
         to_train = ModelToTrain(self.model)
-        if self.args.process_index == 0:
-            RunFolder(self.args.output_dir, {}).interrupted_settings()  # refuses it before data and model are read
+        RunFolder(self.args.output_dir, {}).interrupted_settings()  # refuses it before data and model are read
         data, args = self.data, self.args
         dataset = self._open(
             data.data, data.split, streaming=data.streaming, shuffle_buffer=data.shuffle_buffer, seed=self.args.seed

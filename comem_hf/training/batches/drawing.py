@@ -76,7 +76,8 @@ class Drawing:
         most = len(sample.memories) if self.max_memories is None else min(len(sample.memories), self.max_memories)
         order, length = list(range(most)), None
         if self.is_random:
-            start = f"{self.seed}/{self.epoch}/{_identity(sample)}"
+            epoch = self.epoch if sample.epoch is None else sample.epoch
+            start = f"{self.seed}/{epoch}/{_identity(sample)}"
             if self.min_memories is not None and most > self.min_memories:
                 order = order[: random.Random(f"{start}/number").randint(self.min_memories, most)]
             if self.shuffle:
@@ -87,11 +88,11 @@ class Drawing:
 
 
 def _identity(sample: TrainingSample) -> str:
-    items = [(item.id, item.text, picture_name(item.image)) for item in sample.memories]
-    content = sample.messages, [picture_name(image) for image in sample.images], items
+    items = [(item.id, item.text, _file_name(item.image)) for item in sample.memories]
+    content = sample.messages, [_file_name(image) for image in sample.images], items
     return json.dumps(content, sort_keys=True, default=lambda value: type(value).__name__)
 
 
-def picture_name(image: Any) -> str | None:
+def _file_name(image: Any) -> str | None:
     """Return the name of a picture's file; a picture in memory has none."""
     return Path(image).name if isinstance(image, str | Path) else None

@@ -119,7 +119,7 @@ def _prompt(sample: TrainingSample, collator: MemoryCollator) -> TrainingSample:
     """The sample as its prompt will be."""
     if not collator.items_in_prompt or not sample.memories:
         return sample
-    return collator.to_context(replace(sample, memories=sample.memories[: collator.max_memories]))
+    return collator.to_context(replace(sample, memories=sample.memories[: collator.drawing.max_memories]))
 
 
 def _report(dataset: MemoryDataset, collator: MemoryCollator, num_cut: int) -> None:

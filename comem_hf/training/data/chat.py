@@ -9,11 +9,9 @@ from transformers import BatchFeature
 
 from comem_hf.modeling import CoMemProcessor
 from comem_hf.modeling.picture_comem import MAX_ASPECT_RATIO, load_image
+from comem_hf.modeling.prompt_with_memory_comem import IGNORE_INDEX
 
 from .sample import TrainingSample
-
-
-IGNORE_INDEX = -100
 
 
 class Segment(NamedTuple):

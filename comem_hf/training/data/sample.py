@@ -27,6 +27,7 @@ class TrainingSample:
         name (`str`, *optional*, defaults to `"the sample"`): Name of the sample in error messages.
         stand_ins (`Iterable[TrainingSample]`, *optional*): Samples of which the first that is whole takes the place of
             this one, should it turn out in a batch that one of its pictures is damaged.
+        epoch (`int`, *optional*): Which pass over a stream the sample is of, from 0.
     """
 
     messages: list[dict[str, Any]]
@@ -34,6 +35,7 @@ class TrainingSample:
     memories: list[MemoryItem] = field(default_factory=list)
     name: str = "the sample"
     stand_ins: "Iterable[TrainingSample]" = field(default=(), repr=False, compare=False)
+    epoch: int | None = None
 
     @classmethod
     def from_row(

@@ -26,8 +26,9 @@ class MemoryStream(IterableDataset):
 
     The order is the same at every pass and in every process, and depends on `seed` and the pass alone. The processes
     of a training each go through all rows, and make batches of their own (by `accelerate`, with
-    `dispatch_batches=False`); so do the workers of a data loader, which take turns by the batch. A resumed training
-    goes through the rows before its checkpoint again.
+    `dispatch_batches=False`); so do the workers of a data loader, which take turns by the batch. A training goes
+    through the rows again and again until its steps are done; when resumed, it goes through those before its
+    checkpoint first.
 
     Args:
         source ([`Source`]): The rows, from [`open_training_data`].
@@ -48,16 +49,18 @@ class MemoryStream(IterableDataset):
         self._rows = source.rows
         self._reader = RowReader(source.base_dir, ignore, source.takes_paths)
         self.shuffle_buffer, self.seed = shuffle_buffer, seed
-        self.epoch, self.block = 0, 1
+        self.epoch, self.block, self.repeats = 0, 1, False
 
-    def in_blocks(self, size: int) -> "MemoryStream":
+    def in_blocks(self, size: int, *, repeats: bool = False) -> "MemoryStream":
         """Return the stream for batches of a size, so that they are the same with any number of workers.
 
         Args:
             size (`int`): Number of rows of a batch, of all processes together.
+            repeats (`bool`, *optional*, defaults to `False`): Whether passes follow each other without an end. To a
+                `Trainer` they are then one epoch, in which it finds the place of a checkpoint.
         """
         other = copy.copy(self)
-        other.block = size
+        other.block, other.repeats = size, repeats
         return other
 
     def set_epoch(self, epoch: int) -> None:
@@ -66,12 +69,17 @@ class MemoryStream(IterableDataset):
 
     def __iter__(self) -> Iterator[TrainingSample]:
         worker = get_worker_info()
-        samples = self._samples(says_so=self.epoch == 0 and (worker is None or worker.id == 0))
-        if self.shuffle_buffer:
-            samples = _shuffled(samples, self.shuffle_buffer, random.Random(f"{self.seed}, {self.epoch}"))
-        for number, sample in enumerate(_with_stand_ins(samples)):
+        passes = map(self._pass, count(self.epoch) if self.repeats else [self.epoch])
+        for number, sample in enumerate(chain.from_iterable(passes)):
             if worker is None or number // self.block % worker.num_workers == worker.id:
                 yield sample
+
+    def _pass(self, epoch: int) -> Iterator[TrainingSample]:
+        worker = get_worker_info()
+        samples = self._samples(says_so=epoch == 0 and (worker is None or worker.id == 0))
+        if self.shuffle_buffer:
+            samples = _shuffled(samples, self.shuffle_buffer, random.Random(f"{self.seed}, {epoch}"))
+        return (replace(sample, epoch=epoch) for sample in _with_stand_ins(samples))
 
     def _samples(self, says_so: bool) -> Iterator[TrainingSample]:
         skipped = Skipped(self.name)

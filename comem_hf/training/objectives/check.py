@@ -3,7 +3,11 @@
 from transformers import TrainingArguments
 
 from comem_hf.modeling import CoMemForConditionalGeneration
+from comem_hf.training.parts.freezing import trainable_parameters
 from comem_hf.training.parts.items import needs_items
+
+
+RESAMPLER_LAYERS = "memory_encoder.resampler.layers."
 
 
 def check_objectives(model: CoMemForConditionalGeneration, args: TrainingArguments, items_in_prompt: bool) -> None:
@@ -18,6 +22,11 @@ def check_objectives(model: CoMemForConditionalGeneration, args: TrainingArgumen
         ValueError: If there is such an objective; the message names the argument.
     """
     config = model.config
+    resampler = [name for name in trainable_parameters(model) if name.startswith(RESAMPLER_LAYERS)]
+    if args.muon_learning_rate is not None and not resampler:
+        raise ValueError("`muon_learning_rate` is for the resampler's layers, and none is trained here; leave it out.")
+    if args.distillation_weight > 0:
+        _check_distillation(model)
     asked = {
         "reconstruction_weight": args.reconstruction_weight > 0,
         "contrastive_weight": args.contrastive_weight > 0,
@@ -46,4 +55,18 @@ def check_objectives(model: CoMemForConditionalGeneration, args: TrainingArgumen
     if args.contrastive_layer is not None and args.contrastive_layer > most:
         raise ValueError(
             f"`contrastive_layer` must be from 0 to {most}, the last one, got {args.contrastive_layer!r}."
+        )
+
+
+def _check_distillation(model: CoMemForConditionalGeneration) -> None:
+    reader = model.reader_adapter
+    if reader is not None and any(parameter.requires_grad for parameter in reader.parameters()):
+        raise ValueError(
+            "`distillation_weight` cannot be combined with training the reader: the teacher is the reader itself, "
+            "with the items in its prompt; set it to 0, or do not train the reader."
+        )
+    if model.reader is not None:
+        raise ValueError(
+            "`distillation_weight` cannot be combined with a text-only reader: the teacher is the backbone, whose "
+            "answers are not the reader's; set it to 0."
         )

@@ -29,7 +29,7 @@ def reconstruction_loss(model: nn.Module, inputs: dict[str, Any], shares: torch.
     # Texts stand at the end; each token is predicted at the position before.
     columns = is_learned.any(dim=0).nonzero()
     kept = labels.shape[1] - int(columns[0]) + 1 if len(columns) else 2
-    logits = model(**inputs, logits_to_keep=kept).logits[:, -kept:-1].float()
+    logits = model(**inputs, logits_to_keep=kept, use_cache=False).logits[:, -kept:-1].float()
     labels, is_learned = labels[:, 1 - kept :], is_learned[:, 1 - kept :]
     losses = F.cross_entropy(logits.transpose(1, 2), labels, ignore_index=IGNORE_INDEX, reduction="none")
     means = losses.sum(dim=1) / is_learned.sum(dim=1).clamp(min=1)

@@ -2,11 +2,22 @@
 
 import shlex
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 from torch import nn
 from transformers import TrainingArguments
 from transformers.modeling_layers import GradientCheckpointingLayer
+
+from comem_hf.training.parts.freezing import is_quantized
+
+
+# The argument's name changed within transformers 5.
+ACTIVATION_CHECKPOINTING = (
+    "activation_checkpointing"
+    if "activation_checkpointing" in {field.name for field in fields(TrainingArguments)}
+    else "gradient_checkpointing"
+)
 
 
 HOW_TO = "docs/how-to/several-gpus.md"
@@ -64,8 +75,9 @@ def refuse_unfit_sharding(model: nn.Module, args: TrainingArguments, fsdp=None, 
         "memory in feed-forward layers or vision tower": bool(model.site_parameters()),
         "a text-only reader": model.reader is not None,
         "a reader adapter": model.reader_adapter is not None,
-        "a quantized backbone": getattr(model.backbone, "hf_quantizer", None) is not None,
+        "a quantized backbone": is_quantized(model),
         "`distillation_weight`": args.distillation_weight > 0,
+        "`contrastive_weight`": args.contrastive_weight > 0,
     }
     for what, is_there in unfit.items():
         if is_there:
@@ -76,7 +88,7 @@ def refuse_unfit_sharding(model: nn.Module, args: TrainingArguments, fsdp=None, 
 
 
 def _refuse_settings_of_fsdp(args: TrainingArguments, fsdp) -> None:
-    name = "activation_checkpointing" if hasattr(args, "activation_checkpointing") else "gradient_checkpointing"
+    name = ACTIVATION_CHECKPOINTING
     checkpointing, how = getattr(args, name), getattr(args, f"{name}_kwargs") or {}
     # Before transformers 5.24, a layer's hooks ran again with it in the backward pass, and FSDP2's are among them.
     repeats_hooks = "__call__" in vars(GradientCheckpointingLayer)

@@ -5,6 +5,7 @@ from pathlib import Path
 from comem_hf.modeling import CoMemForConditionalGeneration, CoMemProcessor
 from comem_hf.modeling.local_paths_comem import is_local
 from comem_hf.training.parts.freezing import is_quantized
+from comem_hf.training.processes.saving import save_whole
 
 
 def is_memory_only(model: CoMemForConditionalGeneration, choice: bool | None = None) -> bool:
@@ -44,5 +45,5 @@ def write_model_folder(
         folder (`str` or `Path`): The folder, made if needed.
         memory_only (`bool`): Whether the backbone is left out.
     """
-    model.save_pretrained(folder, memory_only=memory_only)
+    save_whole(model, folder, writes=True, memory_only=memory_only)
     processor.save_pretrained(folder)
