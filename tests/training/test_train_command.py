@@ -183,7 +183,7 @@ def test_a_new_place_on_a_trained_model_is_trained_alone(run, tmp_path):
         ),
         ({"ffn_memory": '{"num_slots": 4, "source": "memory"}'}, "must be at least `num_memory_tokens`, 8"),
         ({"num_memory_tokens": 0}, "the model would have no memory"),
-        ({"only": ["other_slots"]}, "must be among memory-encoder, ffn-memory, .* got 'other-slots'"),
+        ({"only": ["other_slots"]}, "must be among memory-encoder, adapter, .* got 'other-slots'"),
         ({"train_reader": True, "only": ["vision-memory"]}, "`--train-reader` trains .* add `--only reader-adapter`"),
         (
             {"num_memory_tokens": 0, "vision_memory": "{}", "lora_rank": 4},

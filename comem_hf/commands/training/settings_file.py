@@ -3,13 +3,13 @@
 import json
 import os
 from collections.abc import Iterable, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import yaml
 from transformers import TrainerCallback
 
-from comem_hf import __version__
 from comem_hf.files.whole_file import write_durably
 
 
@@ -91,4 +91,4 @@ def settings_text(settings: Mapping[str, Any], folder: Path, without: Iterable[s
             values[name] = os.path.relpath(values[name], folder)
     values["output_dir"] = "."
     text = yaml.safe_dump(json.loads(json.dumps(values)), sort_keys=False, allow_unicode=True)
-    return f"# Settings of a run of `comem train`, by comem_hf {__version__}.\n{text}"
+    return f"# Settings of a run of `comem train`, by comem_hf {version('comem_hf')}.\n{text}"

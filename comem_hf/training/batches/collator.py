@@ -123,7 +123,7 @@ class MemoryCollator:
         if any(row.sample.memories for row in drawn):
             batch["memory_inputs"] = self._memory_inputs(drawn)
         if self.with_teacher:
-            batch["teacher_inputs"] = self.encoder([self._for_teacher(row.in_order()) for row in drawn])
+            batch["teacher_inputs"] = self.encoder([self.to_context(row.in_order()) for row in drawn])
         if self.with_reconstruction:
             batch["reconstruction_inputs"] = self._reconstruct(drawn)
         if self.with_true_items:
@@ -135,13 +135,11 @@ class MemoryCollator:
     def _draw(self, sample: TrainingSample, pictures: dict[str, PIL.Image.Image]) -> "DrawnRow":
         """Choose among the items of a sample, and open the pictures."""
         order, length = self.drawing(sample)
-        stand_ins, sample = sample.stand_ins, replace(sample, memories=[sample.memories[number] for number in order])
-        if self.items_in_prompt and sample.memories:
-            sample, order = replace(self.to_context(sample), stand_ins=stand_ins), []
-        return DrawnRow(self.rows.ready(sample, pictures), order, length)
-
-    def _for_teacher(self, sample: TrainingSample) -> TrainingSample:
-        return self.to_context(sample) if sample.memories else sample
+        asked = replace(sample, memories=[sample.memories[number] for number in order])
+        if not self.items_in_prompt or not order:
+            asked = self.rows.ready(asked, pictures)
+            return DrawnRow(asked, asked, order, length)
+        return DrawnRow(self.rows.ready(self.to_context(asked), pictures), asked, order, length)
 
     def _memory_inputs(self, drawn: list["DrawnRow"]) -> Any:
         inputs = self.processor.process_memories([row.sample.memories for row in drawn], once=True)
@@ -154,7 +152,8 @@ class MemoryCollator:
         samples, rows = reconstruction_samples([row.in_order() for row in drawn], self.processor)
         batch = dict(self.encoder(samples))
         if any(sample.memories for sample in samples):
-            repeated = [DrawnRow(sample, [0], drawn[row].length) for sample, row in zip(samples, rows, strict=True)]
+            of_row = zip(samples, rows, strict=True)
+            repeated = [DrawnRow(sample, sample, [0], drawn[row].length) for sample, row in of_row]
             batch["memory_inputs"] = self._memory_inputs(repeated)
         else:  # all processes must run the model equally often
             batch["labels"] = torch.full_like(batch["labels"], -100)
@@ -165,25 +164,28 @@ class DrawnRow(NamedTuple):
     """A row as the model gets it.
 
     Args:
-        sample ([`TrainingSample`]): The sample, with open pictures and the items that were drawn.
-        order (`list[int]`): The places of its items in the row; 0 is the true one.
+        sample ([`TrainingSample`]): The sample as the model gets it, with open pictures.
+        asked ([`TrainingSample`]): The sample with the items that were drawn; the same, unless items are written into
+            prompts.
+        order (`list[int]`): The places of these items in the row; 0 is the true one.
         length (`int`, *optional*): Number of vectors of each item; `None` for all.
     """
 
     sample: TrainingSample
+    asked: TrainingSample
     order: list[int]
     length: int | None
 
     def in_order(self) -> TrainingSample:
         """Return the sample with its items in the order of the row, the true one first."""
-        pairs = sorted(zip(self.order, self.sample.memories, strict=True), key=lambda pair: pair[0])
-        return replace(self.sample, memories=[item for _, item in pairs])
+        pairs = sorted(zip(self.order, self.asked.memories, strict=True), key=lambda pair: pair[0])
+        return replace(self.asked, memories=[item for _, item in pairs])
 
 
 def _true_items(drawn: list[DrawnRow]) -> torch.Tensor:
     """Return the place of each row's first item and the number of that item, `(batch, 2)`; -1 without items."""
-    found = [row.sample.memories[row.order.index(0)] for row in drawn if row.order]
-    numbers = iter(numbers_of_equal_items([item.text for item in found], [item.image for item in found]))
+    found = [row.asked.memories[row.order.index(0)] for row in drawn if row.order]
+    numbers = iter(numbers_of_equal_items([item.text for item in found], [item.load_image() for item in found]))
     return torch.tensor([(row.order.index(0), next(numbers)) if row.order else (-1, -1) for row in drawn])
 
 
