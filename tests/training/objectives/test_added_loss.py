@@ -125,9 +125,10 @@ def test_objectives_train_alike_with_checkpointing_and_workers_and_after_an_inte
     with pytest.raises(KeyboardInterrupt):
         train("interrupted", callbacks=[Interrupt(1)])
     assert_equal(train("interrupted"), undisturbed)
-    settings = {"dataloader_num_workers": 1, "dataloader_persistent_workers": True}  # of both epochs
-    for name, tensor in train("checkpointed", **{ACTIVATION_CHECKPOINTING: True, **settings}).items():
-        torch.testing.assert_close(tensor, undisturbed[name], rtol=1e-4, atol=1e-5, msg=name)
+    still = train("still", NO_DROPOUT)  # workers that outlive an epoch shift the random numbers of dropout
+    settings = {"dataloader_num_workers": 1, "dataloader_persistent_workers": True}
+    for name, tensor in train("checkpointed", NO_DROPOUT, **{ACTIVATION_CHECKPOINTING: True, **settings}).items():
+        torch.testing.assert_close(tensor, still[name], rtol=1e-4, atol=1e-5, msg=name)
     mixed = train("mixed", dtype=torch.bfloat16, bf16=True, max_steps=1)
     assert all(tensor.isfinite().all() and tensor.any() for tensor in mixed.values())
 

@@ -14,6 +14,7 @@ import torch
 import comem_hf
 from comem_hf import CoMemForConditionalGeneration
 from comem_hf.training.arguments import ACTIVATION_CHECKPOINTING
+from comem_hf.training.run_folder import SETTINGS_NAME
 from tests.conftest import make_backbone, make_model
 from tests.training.conftest import picture
 from tests.training.processes.worker import train
@@ -175,6 +176,8 @@ def test_two_processes_learn_what_one_learns(way, cases, folder, reference, tmp_
     reference(FOUR[0])
     for path in folder.iterdir():  # the results of each way in a folder of its own
         (out / path.name).symlink_to(path)
+    record = out / "alone, adapter" / SETTINGS_NAME
+    record.write_text(record.read_text().replace('"finished": true', '"finished": false'))  # to be gone on with
     for case, result in zip(cases, launch(way, cases, out), strict=True):
         if "refused" in case.more:
             assert "world_size was 1 and is 2" in result["error"]
