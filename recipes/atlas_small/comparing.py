@@ -30,7 +30,7 @@ def start_comparing(model: nn.Module) -> None:
     they copy what they look at (compare https://huggingface.co/papers/2305.09828). The second half of the layers
     copies into another basis, a rotated one, and the output layer is the embeddings in that basis: what these layers
     copy is said, and what a token is itself is not. On top of that, in the first layer heads with constant queries
-    look at the latest picture (pictures' tokens share the embedding of `<|image_pad|>`, see `learning/eyes.py`), and in
+    look at the latest picture (pictures share the embedding of `<|image_pad|>`, see `learning/eyes.py`), and in
     the first two one looks at the latest words. The heads of the second half compare the pictures that tokens carry.
 
     Args:
