@@ -10,19 +10,17 @@ from torch import nn
 from transformers import TrainerCallback
 
 
-REGISTER = (
-    64  # channels, the first of every token, that hold the latest picture and nothing else until they are compared
-)
-# Heads that look at the latest picture: `logit - slope * sin(angle)`, of a pair of rotary channels whose angle is below a
-# quarter turn over ten items. At small distances the second term is small, whatever the length of the picture's vector.
+REGISTER = 64  # channels, the first of every token, that hold the latest picture until it is compared
+# A head that looks at the latest picture: `logit - slope * sin(angle)`, of a pair of rotary channels whose angle is below
+# a quarter turn over ten items. Near a picture the second term is small, whatever the length of the picture's vector.
 PICTURE_PAIR, PICTURE_SLOPE = 8, 80.0
 PRESENT_PAIR, PRESENT_LOGIT = 16, 20.0
 SHARED = 2.0  # length of what pictures have in common, by which heads find them, against what tells them apart
 # Heads that look at the latest words: a sum of cosines. A pair alone would confuse distances a full turn apart.
 WORD_PAIRS, WORD_LOGIT = ((2, 4), (4, 6)), 6.0
 COMPARING_HEADS = range(3)
-# Pairs of these heads that compare pictures; their angles hardly change over ten items. Those after them do even less and
-# are free to learn to compare words: to find a fact, a head must do both.
+# Pairs of these heads that compare pictures; their angles hardly change over ten items. Those after them are as steady,
+# and free to learn to compare words: to find a fact, a head must do both.
 STEADY_PAIRS = range(10, 21)
 COMPARING_SCALE = 6.0
 QUERY_STD = 0.06  # a token's query meets its own key at a logit of about 4
@@ -37,10 +35,10 @@ def start_comparing(model: nn.Module) -> None:
     copies into another basis, a rotated one, and the output layer is the embeddings in that basis: what these layers
     copy is said, and what a token is itself is not.
 
-    On top of that, heads of the first layer with constant queries look at the latest picture (pictures share the
-    embedding of `<|image_pad|>`, see `learning/eyes.py`) and copy a part of it into a register, channels that words and
-    the first half of the layers leave alone. Heads of the second half compare the registers. One head in each of the
-    first two layers looks at the latest words.
+    On top of that, a head of the first layer with constant queries looks at the latest picture (pictures share the
+    embedding of `<|image_pad|>`, see `learning/eyes.py`) and copies a part of it into a register: channels that words
+    and the first half of the layers leave alone. Heads of the second half compare the registers. One head in each of
+    the first two layers looks at the latest words.
 
     Args:
         model (`nn.Module`): A `Qwen2VLForConditionalGeneration` as it was made.
@@ -79,7 +77,7 @@ def start_comparing(model: nn.Module) -> None:
         for projection, scale in ((attention.q_proj, width**0.5), (attention.k_proj, WORD_LOGIT)):
             projection.weight[rows] = 0.0
             projection.bias[rows][list(pairs)] = scale * len(pairs) ** -0.5
-    for number, layer in enumerate(text.layers[half:]):
+    for layer in text.layers[half:]:
         comparing = torch.cat([torch.arange(rows.start, rows.stop) for rows in _comparing_rows(width)])
         channels = torch.arange(len(comparing)) % REGISTER
         for projection in (layer.self_attn.q_proj, layer.self_attn.k_proj):

@@ -143,12 +143,14 @@ def standardise(tower: nn.Module, tokens: torch.Tensor, centre: torch.Tensor) ->
     """Change the tower's last layer so that these tokens, its output, would have the mean `centre` and variance 1.
 
     Directions in which pictures differ little are stretched, so that unlike pictures are nearly orthogonal: a variance
-    v along a principal axis becomes `v ** (1 - 2 * SPREAD)`. A random rotation shares them out among the channels.
+    v along a principal axis becomes `v ** (1 - 2 * SPREAD)`. A random rotation shares them out among the channels,
+    and nothing is left along `centre`, which would change how surely a picture is found.
     """
     last, mean = tower.merger.mlp[-1], tokens.mean(0)
     variances, axes = torch.linalg.eigh(torch.cov((tokens - mean).T))
     rotation = torch.linalg.qr(torch.randn(axes.shape)).Q
     change = axes @ torch.diag(variances.clamp(min=1e-4) ** -SPREAD) @ rotation
+    change -= torch.outer(change @ centre, centre) / centre.square().sum()
     change /= ((tokens - mean) @ change).square().mean().sqrt()
     last.weight.copy_(change.T @ last.weight)
     last.bias.copy_((last.bias - mean) @ change + centre)
