@@ -11,16 +11,16 @@ from transformers import TrainerCallback
 
 
 REGISTER = 64  # channels, the first of every token, that hold the latest picture until it is compared
-# A head that looks at the latest picture: `logit - slope * sin(angle)`, of a pair of rotary channels whose angle is below
-# a quarter turn over ten items. Near a picture the second term is small, whatever the length of the picture's vector.
+# A head that looks at the latest picture: `logit - slope * sin(angle)`, of a pair of rotary channels whose angle is
+# below a quarter turn over ten items. Near a picture the second term is small, whatever the picture's length as a vector.
 PICTURE_PAIR, PICTURE_SLOPE = 8, 80.0
 PRESENT_PAIR, PRESENT_LOGIT = 16, 20.0
 SHARED = 2.0  # length of what pictures have in common, by which heads find them, against what tells them apart
 # Heads that look at the latest words: a sum of cosines. A pair alone would confuse distances a full turn apart.
 WORD_PAIRS, WORD_LOGIT = ((2, 4), (4, 6)), 6.0
 COMPARING_HEADS = range(3)
-# Pairs of these heads that compare pictures; their angles hardly change over ten items. Those after them are as steady,
-# and free to learn to compare words: to find a fact, a head must do both.
+# Pairs of these heads that compare pictures; their angles hardly change over ten items. Those after them are as
+# steady, and free to learn to compare words: to find a fact, a head must do both.
 STEADY_PAIRS = range(10, 21)
 COMPARING_SCALE = 6.0
 QUERY_STD = 0.06  # a token's query meets its own key at a logit of about 4
