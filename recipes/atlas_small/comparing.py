@@ -12,7 +12,7 @@ from transformers import TrainerCallback
 
 REGISTER = 64  # channels, the first of every token, that hold the latest picture until it is compared
 # A head that looks at the latest picture: `logit - slope * sin(angle)`, of a pair of rotary channels whose angle is
-# below a quarter turn over ten items. Near a picture the second term is small, whatever the picture's length as a vector.
+# below a quarter turn over ten items. Near a picture the second term is small, whatever the size of its vector.
 PICTURE_PAIR, PICTURE_SLOPE = 8, 80.0
 PRESENT_PAIR, PRESENT_LOGIT = 16, 20.0
 SHARED = 2.0  # length of what pictures have in common, by which heads find them, against what tells them apart

@@ -12,6 +12,7 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from comem_hf import CoMemProcessor
 from recipes.atlas_small.architecture import new_backbone, new_processor
+from recipes.atlas_small.comparing import Hold, held_parts
 from recipes.atlas_small.data.countries import Country
 from recipes.atlas_small.data.invention import Inventor
 from recipes.atlas_small.data.pictures import Motif, load_motifs, make_pictures
@@ -28,7 +29,7 @@ BATCH_SIZE = 16
 COURSES = (  # numbers of steps, and what their samples are
     (100, Course(items=(1, 2, 3, 4), facts=(1,), turns=6)),
     (100, Course(items=(1, 2, 3), facts=(1, 2, 3, 6), turns=6, alike=0.2, follow=0.1)),
-    (300, Course(items=(1, 2, 3, 3, 4), facts=(3, 6, 6), turns=6, alike=0.4, follow=0.15, look=0.04, repeat=0.03)),
+    (400, Course(items=(1, 2, 3, 3, 4), facts=(1, 3, 6, 6), turns=6, alike=0.4, follow=0.15, look=0.04, repeat=0.03)),
 )
 DECAY = 0.3  # share of the steps
 VALIDATION, VALIDATION_SEED = Course(items=(3,), turns=3, alike=0.5), 1_000_003
@@ -147,7 +148,7 @@ def train_backbone(work: Path, train: list[Country], inventor: Inventor, flags: 
 
     courses = [replace(course, samples=steps * BATCH_SIZE) for steps, course in COURSES]
     steps = sum(steps for steps, _ in COURSES)
-    optimizer = Float32MuonWithAdamW(model, inside=("layers.",), lr=2e-3, muon_lr=1e-2, weight_decay=0.1)
+    optimizer = Float32MuonWithAdamW(model, inside=("layers.",), lr=2e-3, muon_lr=1e-2, weight_decay=0.05)
     checkpoints = work / "backbone-checkpoints"
     trainer = BackboneTrainer(
         tokens,
@@ -178,6 +179,7 @@ def train_backbone(work: Path, train: list[Country], inventor: Inventor, flags: 
         eval_dataset=SampleDataset(RecallMaker(inventor, motifs, [VALIDATION], near, VALIDATION_SEED), 96),
         compute_metrics=exact_answers,
         optimizers=(optimizer, None),
+        callbacks=[Hold(held_parts(model))],
     )
     trainer.train(resume_from_checkpoint=get_last_checkpoint(checkpoints) if checkpoints.is_dir() else None)
 
