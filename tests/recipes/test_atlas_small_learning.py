@@ -10,6 +10,7 @@ from comem_hf import MemoryItem
 from comem_hf.answering import question_inputs
 from comem_hf.bank import MemoryBank
 from comem_hf.default import default_path
+from comem_hf.training.optimizer import MuonWithAdamW
 
 
 pytest.importorskip("countryinfo", reason="the recipes extra is not installed")
@@ -23,7 +24,6 @@ from recipes.atlas_small.data.pictures import Motif  # noqa: E402
 from recipes.atlas_small.data.recall import Course, RecallMaker  # noqa: E402
 from recipes.atlas_small.learning.backbone import BackboneTrainer  # noqa: E402
 from recipes.atlas_small.learning.eyes import Eyes, load_patches, standardise  # noqa: E402
-from recipes.atlas_small.learning.muon import Float32MuonWithAdamW  # noqa: E402
 from recipes.atlas_small.learning.reading import IGNORED, PICTURE, ReadingCollator  # noqa: E402
 from recipes.atlas_small.tokenizer import train_tokenizer  # noqa: E402
 
@@ -136,7 +136,7 @@ def test_held_parts_stay_and_the_rest_learns(backbone, tokenizer, inventor, moti
     before = [parameter.detach()[index].clone() for parameter, index in parts]
     whole = {name: parameter.detach().clone() for name, parameter in backbone.model.language_model.named_parameters()}
     hold = Hold(parts)
-    optimizer = Float32MuonWithAdamW(backbone, inside=("layers.",), lr=1e-2, muon_lr=1e-2, weight_decay=0.1)
+    optimizer = MuonWithAdamW(backbone, inside=("layers.",), lr=1e-2, muon_lr=1e-2, weight_decay=0.1)
     trainer = BackboneTrainer.__new__(BackboneTrainer)
     trainer.tokens = torch.randn(80, 192)
     trainer.compute_loss(backbone, batch).backward()

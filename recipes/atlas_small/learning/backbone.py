@@ -11,6 +11,7 @@ from transformers import Qwen2VLForConditionalGeneration, Trainer, TrainingArgum
 from transformers.trainer_utils import get_last_checkpoint
 
 from comem_hf import CoMemProcessor
+from comem_hf.training.optimizer import MuonWithAdamW
 from recipes.atlas_small.architecture import new_backbone, new_processor
 from recipes.atlas_small.comparing import Hold, held_parts
 from recipes.atlas_small.data.countries import Country
@@ -21,7 +22,6 @@ from recipes.atlas_small.data.samples import SampleMaker
 from recipes.atlas_small.tokenizer import train_tokenizer
 
 from .eyes import Eyes, load_patches, look_alikes, train_eyes
-from .muon import Float32MuonWithAdamW
 from .reading import IGNORED, ReadingCollator, SampleDataset
 
 
@@ -148,7 +148,7 @@ def train_backbone(work: Path, train: list[Country], inventor: Inventor, flags: 
 
     courses = [replace(course, samples=steps * BATCH_SIZE) for steps, course in COURSES]
     steps = sum(steps for steps, _ in COURSES)
-    optimizer = Float32MuonWithAdamW(model, inside=("layers.",), lr=2e-3, muon_lr=1e-2, weight_decay=0.05)
+    optimizer = MuonWithAdamW(model, inside=("layers.",), lr=2e-3, muon_lr=1e-2, weight_decay=0.05)
     checkpoints = work / "backbone-checkpoints"
     trainer = BackboneTrainer(
         tokens,

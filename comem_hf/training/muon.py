@@ -1,11 +1,9 @@
-"""Muon in float32: on CPUs that cannot multiply bfloat16, ten times as fast as `torch.optim.Muon`."""
+"""Muon in float32, for CPUs: many multiply bfloat16, in which `torch.optim.Muon` computes, ten times slower."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 
 import torch
-from torch import nn
-
-from comem_hf.training.optimizer import MuonWithAdamW
 
 
 COEFFICIENTS = (3.4445, -4.775, 2.0315)
@@ -13,7 +11,11 @@ ITERATIONS = 5
 
 
 def orthogonal(matrices: torch.Tensor) -> torch.Tensor:
-    """Return the nearest (semi-)orthogonal matrices, roughly, by Newton-Schulz (matrices, rows, columns)."""
+    """Return matrices with the same singular vectors, whose singular values are about 1, by Newton-Schulz iterations.
+
+    Args:
+        matrices (`torch.Tensor` of shape `(matrices, rows, columns)`): The matrices.
+    """
     a, b, c = COEFFICIENTS
     tall = matrices.shape[-2] > matrices.shape[-1]
     x = matrices.mT if tall else matrices
@@ -25,21 +27,25 @@ def orthogonal(matrices: torch.Tensor) -> torch.Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """`torch.optim.Muon` (Nesterov, scale by shape as the original), with matrices of one shape taken together.
+    """`torch.optim.Muon` (https://kellerjordan.github.io/posts/muon/), with matrices of one shape taken together.
 
     Args:
-        params: Matrices.
+        params (`Iterable[torch.nn.Parameter]`): Matrices.
         lr (`float`): Learning rate.
         weight_decay (`float`): Decoupled weight decay.
-        momentum (`float`, *optional*, defaults to `0.95`): Momentum.
+        momentum (`float`, *optional*, defaults to `0.95`): Momentum, as Nesterov has it.
     """
 
-    def __init__(self, params, lr: float, weight_decay: float, momentum: float = 0.95):
+    def __init__(self, params: Iterable[torch.nn.Parameter], lr: float, weight_decay: float, momentum: float = 0.95):
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
 
     @torch.no_grad()
     def step(self, closure=None):
-        """Take a step."""
+        """Take a step; a `closure` is called first, with gradients enabled."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
         for group in self.param_groups:
             by_shape = defaultdict(list)
             for parameter in group["params"]:
@@ -52,16 +58,9 @@ class Muon(torch.optim.Optimizer):
                     if not state:
                         state["momentum_buffer"] = torch.zeros_like(parameter)
                     buffer = state["momentum_buffer"].lerp_(parameter.grad, 1 - group["momentum"])
-                    updates.append(parameter.grad.lerp(buffer, group["momentum"]))
-                scale = group["lr"] * max(1, rows / columns) ** 0.5
+                    updates.append(parameter.grad.lerp(buffer, group["momentum"]).float())
+                rate = group["lr"] * max(1, rows / columns) ** 0.5
                 for parameter, update in zip(parameters, orthogonal(torch.stack(updates)), strict=True):
-                    parameter.mul_(1 - group["lr"] * group["weight_decay"]).sub_(update, alpha=scale)
-
-
-class Float32MuonWithAdamW(MuonWithAdamW):
-    """[`MuonWithAdamW`] whose Muon computes in float32."""
-
-    def __init__(self, model: nn.Module, *, muon_lr: float, weight_decay: float, **kwargs):
-        super().__init__(model, muon_lr=muon_lr, weight_decay=weight_decay, **kwargs)
-        self.inner[0] = Muon(self.inner[0].param_groups[0]["params"], lr=muon_lr, weight_decay=weight_decay)
-        self.param_groups = [group for optimizer in self.inner for group in optimizer.param_groups]
+                    parameter.mul_(1 - group["lr"] * group["weight_decay"])
+                    parameter.sub_(update.to(parameter.dtype), alpha=rate)
+        return loss
