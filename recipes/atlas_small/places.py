@@ -140,6 +140,7 @@ def main() -> None:
     folder = Path(default_path("model")).parent
     parser.add_argument("--default", type=Path, default=folder, help="folder of model, bank and questions.jsonl")
     parser.add_argument("--counts", type=int, nargs="+", default=COUNTS)
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS)
     parser.add_argument("--questions", type=int, help="use only so many, evenly chosen")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="also write the scores there")
@@ -150,7 +151,9 @@ def main() -> None:
     questions = load_questions(arguments.default / "questions.jsonl")
     if arguments.questions:
         questions = questions[:: max(1, len(questions) // arguments.questions)]
-    scores = score_places(model, processor, bank, questions, counts=arguments.counts, seed=arguments.seed)
+    scores = score_places(
+        model, processor, bank, questions, counts=arguments.counts, ways=arguments.ways, seed=arguments.seed
+    )
     print(as_table(scores))
     if arguments.json:
         arguments.json.write_text(json.dumps([vars(score) for score in scores], indent=1) + "\n")
