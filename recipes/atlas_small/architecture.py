@@ -7,7 +7,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 from comem_hf import CoMemForConditionalGeneration, CoMemProcessor
 
-from .comparing import start_comparing
+from .comparing import start_comparing, start_copying
 
 
 HIDDEN_SIZE = 192
@@ -84,4 +84,6 @@ def new_model(backbone: Path) -> CoMemForConditionalGeneration:
     Args:
         backbone (`Path`): Folder of the backbone.
     """
-    return CoMemForConditionalGeneration.from_backbone(str(backbone), **MEMORY_ENCODER)
+    model = CoMemForConditionalGeneration.from_backbone(str(backbone), **MEMORY_ENCODER)
+    start_copying(model.memory_encoder.resampler)
+    return model

@@ -23,6 +23,7 @@ COMPARING_HEADS = range(3)
 # steady, and free to learn to compare words: to find a fact, a head must do both.
 STEADY_PAIRS = range(10, 21)
 COMPARING_SCALE = 6.0
+QUERY_SIZE = 0.3  # of the resampler's queries, so that what is copied outweighs them
 QUERY_STD = 0.06  # a token's query meets its own key at a logit of about 4
 
 
@@ -83,6 +84,25 @@ def start_comparing(model: nn.Module) -> None:
         for projection in (layer.self_attn.q_proj, layer.self_attn.k_proj):
             projection.weight[comparing] = 0.0
             projection.weight[comparing, channels] = COMPARING_SCALE
+
+
+@torch.no_grad()
+def start_copying(resampler: nn.Module) -> None:
+    """Initialise a resampler so that its vectors start as what its heads look at, in the same channels.
+
+    A vector that does not carry its picture in the register gets no attention from the heads that compare, and so no
+    gradient: from random weights, memory was not learned in 200 steps.
+
+    Args:
+        resampler (`nn.Module`): The resampler of a new memory encoder.
+    """
+    for projection in (resampler.project_in, resampler.project_out):
+        nn.init.eye_(projection.weight)
+        nn.init.zeros_(projection.bias)
+    for layer in resampler.layers:
+        attention = layer.attention
+        attention.to_output.weight.copy_(nn.init.orthogonal_(attention.to_value.weight).T)
+    resampler.queries.weight.mul_(QUERY_SIZE)
 
 
 def held_parts(model: nn.Module) -> list[tuple[nn.Parameter, tuple]]:

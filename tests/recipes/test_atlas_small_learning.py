@@ -15,7 +15,7 @@ from comem_hf.training.optimizer import MuonWithAdamW
 
 pytest.importorskip("countryinfo", reason="the recipes extra is not installed")
 
-from recipes.atlas_small.architecture import new_backbone, new_processor  # noqa: E402
+from recipes.atlas_small.architecture import new_backbone, new_model, new_processor  # noqa: E402
 from recipes.atlas_small.comparing import Hold, held_parts  # noqa: E402
 from recipes.atlas_small.data.countries import Country  # noqa: E402
 from recipes.atlas_small.data.invention import Inventor  # noqa: E402
@@ -178,3 +178,11 @@ def test_the_trainer_reads_pictures_as_the_model_does(backbone, tokenizer, inven
     expected = own[functional.pad(batch["labels"][:, 1:], (0, 1), value=IGNORED) != IGNORED]
     assert torch.allclose(logits, expected, atol=1e-3)
     assert PICTURE.count("<|image_pad|>") == 1 and len(labels) == len(expected)
+
+
+def test_a_new_memory_encoder_copies_into_the_same_channels(backbone, tmp_path):
+    backbone.save_pretrained(tmp_path)
+    resampler = new_model(tmp_path).memory_encoder.resampler
+    state, attention = torch.randn(5, 192), resampler.layers[0].attention
+    assert torch.allclose(resampler.project_out(resampler.project_in(state)), state)
+    assert torch.allclose(attention.to_output(attention.to_value(state)), state, atol=1e-4)
