@@ -5,9 +5,11 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from .muon import Muon
+
 
 class MuonWithAdamW(torch.optim.Optimizer):
-    """`torch.optim.Muon` for the matrices inside some layers, `torch.optim.AdamW` for all other trainable parameters.
+    """Muon for the matrices inside some layers, `torch.optim.AdamW` for all other trainable parameters.
 
     Args:
         model (`torch.nn.Module`): The model whose trainable parameters are optimised.
@@ -44,8 +46,10 @@ class MuonWithAdamW(torch.optim.Optimizer):
                 f"Muon with AdamW needs matrices inside {', '.join(inside)} and other parameters to train, got "
                 f"{len(matrices)} and {len(others)}; use AdamW alone."
             )
+        on_cpu = matrices[0].device.type == "cpu" and type(matrices[0].data) is torch.Tensor  # not sharded
+        muon = Muon if on_cpu else torch.optim.Muon
         self.inner = [
-            torch.optim.Muon(matrices, lr=muon_lr, weight_decay=weight_decay, momentum=0.95),
+            muon(matrices, lr=muon_lr, weight_decay=weight_decay, momentum=0.95),
             torch.optim.AdamW(others, lr=lr, betas=betas, eps=eps, weight_decay=0.0),
         ]
         super().__init__([{"params": matrices + others}], defaults={"lr": lr})

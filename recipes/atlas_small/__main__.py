@@ -9,6 +9,7 @@ import argparse
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from transformers import set_seed
@@ -18,11 +19,11 @@ from recipes.atlas_small.data.countries import load_countries, split_countries
 from recipes.atlas_small.data.invention import Inventor
 from recipes.atlas_small.data.memory_data import write_rows
 from recipes.atlas_small.data.pictures import load_motifs
-from recipes.atlas_small.data.samples import SampleMaker
+from recipes.atlas_small.data.recall import Course, RecallMaker
 from recipes.atlas_small.data.sources import fetch_flags
+from recipes.atlas_small.learning.backbone import motifs_alike, train_backbone
 
 from .architecture import new_model
-from .backbone import train_backbone
 from .curves import plot_curves
 from .embedded import make_default
 
@@ -30,9 +31,12 @@ from .embedded import make_default
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT = ROOT / "comem_hf" / "default" / "atlas-small"
 LOGS = Path(__file__).with_name("logs")
-MEMORY_STEPS = 600
-ONE_FACT_STEPS = 100  # steps in which items hold one fact
-MEMORY_BATCH = 32
+MEMORY_BATCH = 16
+MEMORY_COURSES = (  # numbers of steps, and what their samples are: one picture each, the true item at any place
+    (150, Course(items=(1, 2), facts=(1, 2), turns=2, follow=1.0)),
+    (200, Course(items=(1, 2, 3), facts=(1, 3, 6), turns=4, follow=1.0, alike=0.2)),
+    (650, Course(items=(1, 2, 3, 3), facts=(3, 6, 6), turns=6, follow=1.0, alike=0.4)),
+)
 
 
 def train_memory(work: Path, data: Path, steps: int, seed: int) -> Path:
@@ -59,7 +63,8 @@ def train_memory(work: Path, data: Path, steps: int, seed: int) -> Path:
         "--save-steps": 200,
         "--seed": seed,
     }
-    flags = ["--bf16", "--no-shuffle"]  # the rows are in the order of a curriculum
+    # The rows are in the order of a curriculum. Many CPUs multiply bfloat16 ten times slower than float32.
+    flags = ["--no-shuffle"]
     subprocess.run([*command, *(str(part) for pair in options.items() for part in pair), *flags], check=True)
     return output
 
@@ -79,20 +84,13 @@ def main() -> None:
     inventor = Inventor(train, held_out)
     train_backbone(work, train, inventor, flags, seed=seed)
 
-    maker = SampleMaker(
-        inventor,
-        load_motifs(work / "pictures"),
-        several=0.3,
-        single_until=ONE_FACT_STEPS * MEMORY_BATCH,
-        one_fact_until=ONE_FACT_STEPS * MEMORY_BATCH,
-        partial=0.2,
-        look=0.03,
-        repeat=0.1,
-        seed=seed + 1,
-    )
+    motifs = load_motifs(work / "pictures")
+    courses = [replace(course, samples=steps * MEMORY_BATCH) for steps, course in MEMORY_COURSES]
+    maker = RecallMaker(inventor, motifs, courses, motifs_alike(work / "seeing", motifs), seed + 1)
     data = work / "memory.jsonl"
-    write_rows(data, maker, MEMORY_STEPS * MEMORY_BATCH)
-    model = train_memory(work, data, MEMORY_STEPS, seed)
+    steps = sum(steps for steps, _ in MEMORY_COURSES)
+    write_rows(data, maker, steps * MEMORY_BATCH)
+    model = train_memory(work, data, steps, seed)
 
     make_default(DEFAULT, model, countries, held_out, flags, seed)
     LOGS.mkdir(exist_ok=True)

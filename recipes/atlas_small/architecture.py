@@ -2,16 +2,17 @@
 
 from pathlib import Path
 
-from torch import nn
 from transformers import PreTrainedTokenizerBase, Qwen2VLConfig, Qwen2VLForConditionalGeneration
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from comem_hf import CoMemForConditionalGeneration, CoMemProcessor
 
+from .comparing import start_comparing, start_copying
 
-HIDDEN_SIZE = 256
-MIN_PIXELS = 56 * 84
-MAX_PIXELS = 56 * 112  # a flag of 1:2 takes 8 image tokens, one of 2:3 takes 6
+
+HIDDEN_SIZE = 192
+PATCH_SIZE, PATCHES_A_SIDE = 14, 4
+PIXELS = (PATCHES_A_SIDE * PATCH_SIZE) ** 2  # every picture becomes a square of 4 x 4 patches, and those one token
 # The resampler has few layers and wide attention, so that a head can pass on half of a token's state.
 MEMORY_ENCODER = {
     "lora_config": {"r": 32, "lora_alpha": 64, "lora_dropout": 0.0},
@@ -19,7 +20,7 @@ MEMORY_ENCODER = {
 }
 
 
-def new_backbone(tokenizer: PreTrainedTokenizerBase, num_layers: int = 5) -> Qwen2VLForConditionalGeneration:
+def new_backbone(tokenizer: PreTrainedTokenizerBase, num_layers: int = 4) -> Qwen2VLForConditionalGeneration:
     """Make a randomly initialised atlas-small backbone for this tokenizer's vocabulary.
 
     Token embeddings start at unit variance, and the output layer has weights of its own, so that the output that a
@@ -31,12 +32,12 @@ def new_backbone(tokenizer: PreTrainedTokenizerBase, num_layers: int = 5) -> Qwe
         text_config={
             "vocab_size": len(tokenizer),
             "hidden_size": HIDDEN_SIZE,
-            "intermediate_size": 704,
+            "intermediate_size": 384,
             "num_hidden_layers": num_layers,
-            "num_attention_heads": 8,
-            "num_key_value_heads": 8,
+            "num_attention_heads": 3,
+            "num_key_value_heads": 3,
             "max_position_embeddings": 4096,
-            "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [4, 6, 6]},
+            "rope_parameters": {"rope_type": "default", "rope_theta": 1e10, "mrope_section": [8, 12, 12]},
             "tie_word_embeddings": False,
             "bos_token_id": None,
             "eos_token_id": tokenizer.eos_token_id,
@@ -44,9 +45,11 @@ def new_backbone(tokenizer: PreTrainedTokenizerBase, num_layers: int = 5) -> Qwe
         },
         vision_config={
             "depth": 4,
-            "embed_dim": 128,
+            "embed_dim": 64,
             "num_heads": 4,
             "mlp_ratio": 4,
+            "patch_size": PATCH_SIZE,
+            "spatial_merge_size": PATCHES_A_SIDE,
             "hidden_size": HIDDEN_SIZE,
         },
         image_token_id=token_id("<|image_pad|>"),
@@ -56,7 +59,7 @@ def new_backbone(tokenizer: PreTrainedTokenizerBase, num_layers: int = 5) -> Qwe
         tie_word_embeddings=False,
     )
     model = Qwen2VLForConditionalGeneration(config)
-    nn.init.normal_(model.get_input_embeddings().weight, std=1.0)
+    start_comparing(model)
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     return model
@@ -65,11 +68,13 @@ def new_backbone(tokenizer: PreTrainedTokenizerBase, num_layers: int = 5) -> Qwe
 def new_processor(tokenizer: PreTrainedTokenizerBase) -> CoMemProcessor:
     """Make the processor of atlas-small, with small pictures both in the prompt and in memory items."""
     return CoMemProcessor(
-        image_processor=Qwen2VLImageProcessorPil(min_pixels=MIN_PIXELS, max_pixels=MAX_PIXELS),
+        image_processor=Qwen2VLImageProcessorPil(
+            min_pixels=PIXELS, max_pixels=PIXELS, patch_size=PATCH_SIZE, merge_size=PATCHES_A_SIDE
+        ),
         tokenizer=tokenizer,
         chat_template=tokenizer.chat_template,
-        memory_min_pixels=MIN_PIXELS,
-        memory_max_pixels=MAX_PIXELS,
+        memory_min_pixels=PIXELS,
+        memory_max_pixels=PIXELS,
     )
 
 
@@ -79,4 +84,6 @@ def new_model(backbone: Path) -> CoMemForConditionalGeneration:
     Args:
         backbone (`Path`): Folder of the backbone.
     """
-    return CoMemForConditionalGeneration.from_backbone(str(backbone), **MEMORY_ENCODER)
+    model = CoMemForConditionalGeneration.from_backbone(str(backbone), **MEMORY_ENCODER)
+    start_copying(model.memory_encoder.resampler)
+    return model

@@ -1,8 +1,9 @@
 """A small byte-level BPE tokenizer with Qwen2-VL's special tokens and chat template."""
 
 from collections.abc import Iterable
+from itertools import chain
 
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 
@@ -18,7 +19,9 @@ SPECIAL_TOKENS = (
     "<|memory_pad|>",
 )
 # Words with their leading space, digits one by one, runs of anything else.
-SPLIT = r" ?\p{L}[\p{L}\p{M}'’]*|\p{N}| ?[^\s\p{L}\p{N}]+|\s+"
+SPLIT = r" ?\p{L}[\p{L}\p{M}'’]*|\p{N}| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+CHAT_PIECES = ("system\nYou are a helpful assistant.", "\n", "user\n", "assistant\n")  # between special tokens
+CHAT_REPEATS = 5000  # so that each word of them is a token
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
     "{% if loop.first and message['role'] != 'system' %}"
@@ -44,20 +47,26 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int = 4096) -> PreTrainedT
             special tokens.
     """
     tokenizer = Tokenizer(models.BPE())
+    # A word is one token wherever it stands, with its leading space: to answer is to copy a token of the item.
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.Prepend(" "), normalizers.Replace(Regex(r"\n(?=\S)"), "\n ")]
+    )
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.Split(Regex(SPLIT), behavior="isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
-    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.decoder = decoders.Sequence(
+        [decoders.ByteLevel(), decoders.Fuse(), decoders.Replace("\n ", "\n"), decoders.Strip(" ", 1, 0)]
+    )
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
         special_tokens=list(SPECIAL_TOKENS),
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.train_from_iterator(chain(texts, CHAT_PIECES * CHAT_REPEATS), trainer)
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         eos_token="<|im_end|>",

@@ -7,13 +7,15 @@ from tqdm import tqdm
 
 from comem_hf.files.whole_file import write_durably
 
+from .recall import Recall, RecallMaker
 from .samples import Sample, SampleMaker
 
 
-def as_row(sample: Sample, pictures: str) -> dict:
-    """Turn a sample into a row: a conversation about a picture, and the memory items that hold the answers."""
+def as_row(sample: Sample | Recall, pictures: str) -> dict:
+    """Turn a sample into a row: a conversation about one picture, and the memory items that hold the answers."""
+    turns = [(t.question, t.answer) for t in sample.turns] if isinstance(sample, Recall) else sample.turns
     conversation = []
-    for number, (question, answer) in enumerate(sample.turns):
+    for number, (question, answer) in enumerate(turns):
         conversation.append({"from": "human", "value": question if number else f"<image>\n{question}"})
         conversation.append({"from": "gpt", "value": answer})
     return {
@@ -23,12 +25,12 @@ def as_row(sample: Sample, pictures: str) -> dict:
     }
 
 
-def write_rows(path: Path, maker: SampleMaker, count: int, pictures: str = "pictures") -> None:
+def write_rows(path: Path, maker: SampleMaker | RecallMaker, count: int, pictures: str = "pictures") -> None:
     """Write `count` samples as JSONL.
 
     Args:
         path (`Path`): The file.
-        maker (`SampleMaker`): Source of samples.
+        maker (`SampleMaker` or `RecallMaker`): Source of samples, each about one picture (`follow=1`).
         count (`int`): Number of rows.
         pictures (`str`, *optional*, defaults to `"pictures"`): The pool's folder, relative to the file's.
     """

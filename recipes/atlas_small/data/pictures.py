@@ -30,8 +30,25 @@ class Motif:
     colours: tuple[str, ...]
 
 
-def make_pictures(folder: Path, train: list[Country], flag_dir: Path, seed: int = 0) -> None:
-    """Draw the pool once, from flags of training countries, recoloured flags and invented flags."""
+def make_pictures(
+    folder: Path,
+    train: list[Country],
+    flag_dir: Path,
+    seed: int = 0,
+    *,
+    invented: int = NUM_INVENTED,
+    variants: int = VARIANTS_OF_INVENTED,
+) -> None:
+    """Draw the pool once, from flags of training countries, recoloured flags and invented flags.
+
+    Args:
+        folder (`Path`): The pool's folder.
+        train (`list[Country]`): Countries whose flags may be used, in `VARIANTS_OF_REAL` variants each.
+        flag_dir (`Path`): Folder of flags.
+        seed (`int`, *optional*, defaults to `0`): Seed of the drawings.
+        invented (`int`, *optional*, defaults to `2400`): Number of flags that do not exist, half of them recoloured.
+        variants (`int`, *optional*, defaults to `2`): Variants of each of those.
+    """
     if (folder / "motifs.json").is_file():
         return
     folder.mkdir(parents=True, exist_ok=True)
@@ -41,11 +58,11 @@ def make_pictures(folder: Path, train: list[Country], flag_dir: Path, seed: int 
         with Image.open(flag_dir / f"{country.id.lower()}.png") as image:
             real.append(flatten(image))
     drawings = [(image, VARIANTS_OF_REAL) for image in real]
-    for i in range(NUM_INVENTED):
-        drawings.append((recolour(rng.choice(real), rng) if i % 2 else invent(rng), VARIANTS_OF_INVENTED))
+    for i in range(invented):
+        drawings.append((recolour(rng.choice(real), rng) if i % 2 else invent(rng), variants))
     motifs = []
-    for number, (image, variants) in enumerate(tqdm(drawings, desc="Pictures")):
-        files = [f"{number:05d}-{variant:02d}.jpg" for variant in range(variants)]
+    for number, (image, count) in enumerate(tqdm(drawings, desc="Pictures")):
+        files = [f"{number:05d}-{variant:02d}.jpg" for variant in range(count)]
         for name in files:
             disturb(image, rng).save(folder / name, quality=95)
         motifs.append({"files": files, "colours": colours_of(image)})
