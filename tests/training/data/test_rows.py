@@ -170,7 +170,8 @@ def test_other_keys_are_carried_along_and_listed():
     assert ignored.unread[-2:] == ["caption", "answers"]
     assert ignored[0].messages == read(row).messages
     items = [{"text": "a", "description": "b", "title": "c", "id": "d"}, {"text": "a", "title": "c"}]
-    assert MemoryDataset([{**GOOD, "memories": items, "context": ""}]).unread == [
+    assert MemoryDataset([{**GOOD, "memories": items, "context": "z"}]).unread == [
+        "context",
         "memories[].description",
         "memories[].title",
     ]
