@@ -91,11 +91,10 @@ class WholeRows:
         ready = replace(sample, images=images, memories=memories)
         if self.limit is None:
             return ready
-        cut = self.limit.fit(ready, [image.size for image in images])
+        sizes = [image.size for image in images]
+        cut = self.limit.fit(ready, sizes)
         if cut is None:
-            raise UnusableRowError(
-                f"{sample.name}: its pictures and answers alone are longer than `max_length` {self.limit.max_length}."
-            )
+            raise UnusableRowError(f"{sample.name}: {self.limit.refusal(ready, sizes)}")
         if cut is not ready:
             self._count(1)
         return cut

@@ -35,6 +35,7 @@ class MemoryDataset(Dataset):
         entities (`dict[str, set[str]]`): What the rows are about, by the keys `entity` and `entity_id`, if they have
             them.
         unread (`list[str]`): Keys of rows that nobody reads, in the order in which they were found.
+        num_texts_cut (`int`): Number of texts that were cut to 5,000 characters, as those of the published form are.
         skipped (`list[str]`): Why rows were left out, by row.
         fingerprint (`str`, *optional*): What identifies the rows, such as the SHA-256 of their file.
 
@@ -122,6 +123,7 @@ class MemoryDataset(Dataset):
         self._rows = source.rows if isinstance(source.rows, Sequence) else list(source.rows)
         self._reader = RowReader(source.base_dir, ignore, source.takes_paths)
         self.entities: dict[str, set[str]] = {}
+        self.num_texts_cut = 0
         unread: dict[str, None] = {}
         numbers, counts, skipped = [], [], Skipped(source.name)
         rows = self._rows.without_pictures() if hasattr(self._rows, "without_pictures") else self._rows
@@ -138,6 +140,7 @@ class MemoryDataset(Dataset):
             numbers.append(number)
             counts.append(len(read.memories))
             unread.update(dict.fromkeys(read.unread))
+            self.num_texts_cut += read.num_cut
             for key, value in read.entity.items():
                 self.entities.setdefault(key, set()).add(value)
         skipped.check(len(self._rows))

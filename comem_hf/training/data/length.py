@@ -48,6 +48,19 @@ class LengthLimit:
             excess = self._excess(sample, sizes)
         return sample
 
+    def refusal(self, sample: TrainingSample, sizes: Sequence[tuple[int, int]]) -> str:
+        """Say why a sample that does not fit is left out, and what it would need; see [`LengthLimit.fit`]."""
+        while (shorter := _without_oldest_turn(sample.messages)) is not None:
+            sample = replace(sample, messages=shorter)
+        turn, place, ends = self._end_of_question(sample)
+        ends = [end for end in ends if sample.messages[turn]["content"][place]["text"][:end].strip()]
+        if ends:
+            sample = _with_question(sample, turn, place, ends[0])
+        return (
+            f"its pictures and answers alone are longer than `max_length` {self.max_length:,}; "
+            f"{self.max_length + self._excess(sample, sizes):,} would do."
+        )
+
     def _excess(self, sample: TrainingSample, sizes: Sequence[tuple[int, int]]) -> int:
         """Number of tokens that are too many; 0 or less if it fits."""
         segments = self.encoder.split(sample)
@@ -59,25 +72,36 @@ class LengthLimit:
     def _with_shorter_question(
         self, sample: TrainingSample, sizes: Sequence[tuple[int, int]], excess: int
     ) -> TrainingSample | None:
+        turn, place, ends = self._end_of_question(sample)
+        keep = len(ends) - excess
+        while keep > 0:
+            shorter = _with_question(sample, turn, place, ends[keep - 1])
+            excess = self._excess(shorter, sizes)
+            if excess <= 0:
+                return shorter if shorter.messages[turn]["content"][place]["text"].strip() else None
+            keep -= excess  # the end of what is left may be other tokens than before
+        return None
+
+    def _end_of_question(self, sample: TrainingSample) -> tuple[int, int, list[int]]:
+        """Find the last text of the last question: its turn, its part and the ends of its tokens."""
         turn = _last_question(sample.messages)
         content = sample.messages[turn]["content"]
         place = max((i for i, part in enumerate(content) if part["type"] == "text"), default=None)
         if place is None:
-            return None
-        text = content[place]["text"]
-        ends = self.encoder.processor.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-        ends = [end for _, end in ends["offset_mapping"]]
-        keep = len(ends) - excess
-        while keep > 0:
-            part = {"type": "text", "text": text[: ends[keep - 1]]}
-            message = {**sample.messages[turn], "content": content[:place] + [part] + content[place + 1 :]}
-            messages = sample.messages[:turn] + [message] + sample.messages[turn + 1 :]
-            shorter = replace(sample, messages=messages)
-            excess = self._excess(shorter, sizes)
-            if excess <= 0:
-                return shorter if part["text"].strip() else None
-            keep -= excess  # the end of what is left may be other tokens than before
-        return None
+            return turn, 0, []
+        tokens = self.encoder.processor.tokenizer(
+            content[place]["text"], add_special_tokens=False, return_offsets_mapping=True
+        )
+        return turn, place, [end for _, end in tokens["offset_mapping"]]
+
+
+def _with_question(sample: TrainingSample, turn: int, place: int, end: int) -> TrainingSample:
+    """Cut the text of one part of a turn."""
+    content = list(sample.messages[turn]["content"])
+    content[place] = {"type": "text", "text": content[place]["text"][:end]}
+    messages = list(sample.messages)
+    messages[turn] = {**messages[turn], "content": content}
+    return replace(sample, messages=messages)
 
 
 def _last_question(messages: list[dict[str, Any]]) -> int:

@@ -36,6 +36,9 @@ def damage(path):
 
 
 def test_rows_with_missing_damaged_and_long_pictures_are_left_out_and_counted(folder, tiny_processor, caplog):
+    lines = [json.loads(line) for line in (folder / "rows.jsonl").read_text().splitlines()]
+    lines[20]["image"], lines[21]["memories"][0]["text"] = None, None
+    (folder / "rows.jsonl").write_text("\n".join(map(json.dumps, lines)))
     longest = MemoryCollator(tiny_processor)([open_training_data(folder / "rows.jsonl")[39]])["input_ids"].shape[1]
     (folder / "7.png").unlink()
     (folder / "8.png").write_text("<html>not found</html>")
@@ -46,10 +49,11 @@ def test_rows_with_missing_damaged_and_long_pictures_are_left_out_and_counted(fo
     assert ["row 8: `image` names no file" in data.skipped[0], "row 9: " in data.skipped[1]] == [True, True]
     assert "rows.jsonl: 1 of 40 rows (2.5%) cannot be used and are left out: rows.jsonl, row 8" in caplog.text
     assert (
-        f"rows.jsonl: 38 rows; 19 of them without memory items; 2 more left out; 30 cut to {longest - 1} tokens; keys "
+        f"rows.jsonl: 38 rows; 19 of them without memory items; 1 of them without a picture; 1 of 19 memory items "
+        f"without text; 2 more left out; 29 cut to {longest - 1} tokens; keys "
         "that are not read: n."
     ) in caplog.text
-    (folder / "9.png").write_bytes(b"")
+    damage(folder / "9.png")
     (folder / "10.png").write_bytes(b"")
     with pytest.raises(
         ValueError, match=r"rows.jsonl: 3 of 39 rows \(7.7%\) cannot be used, and at most 5%.*row 9: .*8"
@@ -57,14 +61,35 @@ def test_rows_with_missing_damaged_and_long_pictures_are_left_out_and_counted(fo
         survey(open_training_data(folder / "rows.jsonl"), MemoryCollator(tiny_processor))
 
 
-def test_pictures_in_the_rows_are_looked_at_but_those_of_a_table_only_for_their_sizes(rows, tiny_processor):
+def test_pictures_in_the_rows_are_looked_at_but_those_of_a_large_table_only_for_their_sizes(
+    tiny_processor, monkeypatch
+):
     rows = [{"question": "?", "answer": "Ada", "image": b"no picture"}]
     with pytest.raises(ValueError, match="1 of 1 rows .* data set, row 1: an image is not a readable picture"):
         survey(MemoryDataset(rows), MemoryCollator(tiny_processor))
     table = open_training_data(datasets.Dataset.from_list(rows))
+    with pytest.raises(ValueError, match="1 of 1 rows .* data set, row 1: an image is not a readable picture"):
+        survey(table, MemoryCollator(tiny_processor))
+    monkeypatch.setattr("comem_hf.training.checks.survey.DECODED", 0)
     assert len(survey(table, MemoryCollator(tiny_processor))) == 1
     with pytest.raises(ValueError, match="1 of 1 rows .* data set, row 1: an image is not a readable picture"):
         survey(table, MemoryCollator(tiny_processor, max_length=500))
+
+
+def test_the_first_rows_say_whether_too_many_pictures_are_damaged(folder, tiny_processor, monkeypatch):
+    damage(folder / "3.png")
+    data, collator = open_training_data(folder / "rows.jsonl"), MemoryCollator(tiny_processor)
+    assert [sample.name for sample in survey(data, collator)][2:4] == ["rows.jsonl, row 3", "rows.jsonl, row 5"]
+    monkeypatch.setattr("comem_hf.training.checks.survey.DECODED", 10)
+    with pytest.raises(ValueError, match=r"1 of 10 rows \(10.0%\) cannot be used, and .*row 4: .*3.png"):
+        survey(data, collator)
+
+
+def test_texts_of_the_published_form_that_are_cut_are_counted(tiny_processor, caplog):
+    turns = [{"from": "human", "value": "Who?"}, {"from": "gpt", "value": "A" * 5001}]
+    row = {"conversations": turns, "knowledge_image": [picture(1)], "knowledge_conversations": turns}
+    survey(MemoryDataset([row]), MemoryCollator(tiny_processor))
+    assert "data set: 1 row; 1 of them without a picture; 2 texts cut to 5,000 characters." in caplog.text
 
 
 def test_an_answer_of_which_the_template_leaves_nothing_is_refused_by_row(tiny_processor):
@@ -76,10 +101,10 @@ def test_an_answer_of_which_the_template_leaves_nothing_is_refused_by_row(tiny_p
 
 
 def test_a_damaged_picture_found_later_is_replaced_by_the_next_row(folder, tiny_processor):
-    for i in (11, 12):
-        damage(folder / f"{i}.png")
     data, collator = open_training_data(folder / "rows.jsonl"), MemoryCollator(tiny_processor)
     data = survey(data, collator)
+    for i in (11, 12):
+        damage(folder / f"{i}.png")
     batch, expected = collator([data[11], data[0]]), collator([data[13], data[0]])
     for key in ("input_ids", "labels", "pixel_values"):
         assert torch.equal(batch[key], expected[key])
@@ -95,8 +120,9 @@ def test_a_damaged_picture_found_later_is_replaced_by_the_next_row(folder, tiny_
 
 @pytest.mark.slow
 def test_training_goes_on_over_a_damaged_picture_and_a_resumed_one_ends_alike(
-    folder, make_trainable, tiny_processor, make_arguments, tmp_path
+    folder, make_trainable, tiny_processor, make_arguments, tmp_path, monkeypatch
 ):
+    monkeypatch.setattr("comem_hf.training.checks.survey.DECODED", 0)
     for i in (3, 17, 18, 30):
         damage(folder / f"{i}.png")
     for streaming in (False, True):

@@ -39,11 +39,29 @@ def test_old_turns_go_first_then_the_end_of_the_last_question_and_never_pictures
     first, third = whole[1:3], whole[5:7]
     turns = {1: whole[:1] + whole[3:], 60: whole[:1] + whole[3:5] + whole[7:]}
 
+    least = len(
+        MemoryCollator(tiny_processor)(
+            [
+                {
+                    **ROW,
+                    "messages": [
+                        *ROW["messages"][:1],
+                        *ROW["messages"][3:5],
+                        turn("user", "W"),
+                        turn("assistant", "This one"),
+                    ],
+                }
+            ]
+        )["input_ids"][0]
+    )
+
     def cut(limit: int) -> list[str] | None:
         collator = MemoryCollator(tiny_processor, max_length=limit)
         sample = collator.rows.limit.fit(TrainingSample.from_row(ROW), [PICTURE.size])
         if sample is None:
-            with pytest.raises(ValueError, match=f"the sample: .* longer than `max_length` {limit}"):
+            with pytest.raises(
+                ValueError, match=rf"the sample: .* longer than `max_length` {limit}; {least} would do\."
+            ):
                 collator([TrainingSample.from_row(ROW)])
             return None
         batch = collator([ROW])
@@ -56,6 +74,7 @@ def test_old_turns_go_first_then_the_end_of_the_last_question_and_never_pictures
     assert cut(length - 1) == [text for text in whole if text not in first] == turns[1]
     assert cut(length - 60) == [text for text in whole if text not in first + third] == turns[60]
     shortest = next(limit for limit in range(1, length) if cut(limit) is not None)
+    assert shortest == least
     assert cut(shortest) == [*turns[60][:3], "W", "This one"]  # a token is a character here
     assert cut(shortest + 8) == [*turns[60][:3], "What is t", "This one"]
 

@@ -102,10 +102,13 @@ def test_paths_start_from_the_file_or_folder_unless_it_is_said(data_file, tmp_pa
         ("none.parquet", {}, r"There is no training data at 'none.parquet'"),
         (5, {}, r"`source` must be a file, a folder, .* got int"),
         ([], {}, r"data set holds no rows"),
+        ("empty.parquet", {}, r"empty.parquet holds no rows"),
         ([], {"streaming": True, "shuffle_buffer": -1}, r"`shuffle_buffer` must be a number of rows"),
     ],
 )
-def test_what_is_no_training_data_is_refused(source, options, message):
+def test_what_is_no_training_data_is_refused(source, options, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    datasets.Dataset.from_dict({"question": [], "answer": []}).to_parquet("empty.parquet")
     with pytest.raises(ValueError, match=message):
         open_training_data(source, **options)
 

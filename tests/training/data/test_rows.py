@@ -112,7 +112,7 @@ USER, ASSISTANT = turn("user", "Who?"), turn("assistant", "Ada")
 REFUSED = [
     (
         {**GOOD, "memory": [ITEM]},
-        r"`memory` is no key of a row; what it looks like is `memories`: rename it, or .*igno",
+        r"`memory` is no key of a row; what it looks like is `memories`: rename it, or .*`--ignore memory`",
     ),
     ({**GOOD, "caption": "Ada"}, r"`caption` is no key of a row.*`text` inside `memories`"),
     ({**GOOD, "knowledge": "Ada"}, r"`knowledge` is no key of a row.*`memories`"),
@@ -124,12 +124,22 @@ REFUSED = [
     ({**GOOD, "image": PICTURE, "images": [PICTURE]}, r"`image` and `images` mean the same; leave one out"),
     ({**GOOD, "messages": [USER, ASSISTANT]}, r"`messages` and `question` and `answer` are two forms"),
     ({**GOOD, "image": "https://a.org/b.png"}, r"`image` is an address on the web, and nothing is fetched here"),
-    ({**GOOD, "memories": [{"image": PICTURE, "texts": "Ada"}]}, r"`memories\[0\].texts` is no key of .*`text`"),
+    (
+        {**GOOD, "memories": [{"image": PICTURE, "texts": "Ada"}]},
+        r"`memories\[0\].texts` is no key of .*did you mean `text`\?$",
+    ),
+    ({**GOOD, "memories": [{"image": PICTURE, "content": "Ada"}]}, r"`memories\[0\].content` is no .* mean `text`\?$"),
+    ({**GOOD, "memories": [{"text": "Ada", "picture": PICTURE}]}, r"`memories\[0\].picture` is no .* mean `image`\?$"),
+    ({**GOOD, "documents": ["Ada"]}, r"`documents` is no key of a row.*`memories`"),
+    ({**GOOD, "answer": "An <image>"}, r"`answer` has an <image>, but pictures stand in the turns of the user only"),
+    ({**GOOD, "system": "An <image>"}, r"`system` has an <image>"),
+    ({"messages": [USER, turn("assistant", [text("<image>")])]}, r"`messages\[1\].content` has an <image>"),
+    ({"messages": [USER, {**ASSISTANT, "weight": 0}]}, r"`messages\[1\].weight` must be 1, got 0: every answer"),
     ({**GOOD, "memories": [{"text": "a", "caption": "b"}]}, r"`memories\[0\]` has `text` and `caption`, which mean"),
-    ({**GOOD, "question": "<image> or <image>?", "image": PICTURE}, r"`image` holds 1 images, but `question` shows 2"),
+    ({**GOOD, "question": "<image> or <image>?", "image": PICTURE}, r"`image` holds 1 image, but `question` shows 2"),
     ({"messages": [USER, ASSISTANT], "knowledge_image": [PICTURE], "memories": [ITEM]}, r"`memories` is given beside"),
-    ({"messages": [USER, turn("tool", "{}")]}, r"`messages\[1\]` must be a turn \"from\" 'assistant'"),
-    ({"messages": [turn("system", "a"), USER]}, r"`messages` must be a list of human and gpt turns in pairs"),
+    ({"messages": [USER, turn("tool", "{}")]}, r"`messages\[1\]` is from 'tool', which is none of"),
+    ({"messages": [turn("system", "a"), USER]}, r"`messages` must end with an answer"),
     ({"messages": [turn("system", "a"), USER, ASSISTANT], "system": "b"}, r"`system` is given beside a turn"),
     ({"messages": [turn("user", [{"type": "video"}]), ASSISTANT]}, r"`messages\[0\].content\[0\]` must be a part of"),
     (
@@ -159,5 +169,15 @@ def test_other_keys_are_carried_along_and_listed():
     ignored = MemoryDataset([{**row, "caption": "Ada", "answers": ["Ada"]}], ignore=["caption", "answers"])
     assert ignored.unread[-2:] == ["caption", "answers"]
     assert ignored[0].messages == read(row).messages
+    items = [{"text": "a", "description": "b", "title": "c", "id": "d"}, {"text": "a", "title": "c"}]
+    assert MemoryDataset([{**GOOD, "memories": items, "context": "z"}]).unread == [
+        "context",
+        "memories[].description",
+        "memories[].title",
+    ]
+    published = {"messages": [USER, ASSISTANT], "knowledge_conversations": [], "evidence": "a"}
+    assert MemoryDataset([published]).unread == ["evidence"]
+    captions = {**GOOD, "memories": [{"image": PICTURE, "summary": "a"}]}
+    assert MemoryDataset([captions], ignore=["memories[].summary"])[0].memories == [MemoryItem(image=PICTURE)]
     item = {"image_path": None, "images": [PICTURE], "caption": "Ada", "id": "x", "score": 0.5}
     assert read({**GOOD, "memories": [item]}).memories == [MemoryItem(image=PICTURE, text="Ada")]

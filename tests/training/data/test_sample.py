@@ -110,13 +110,24 @@ HUMAN, GPT = {"from": "human", "value": "Who?"}, {"from": "gpt", "value": "Ada"}
         ({**GOOD, "image": ["a.png", ""]}, r"`image\[1\]` must be a path, an image or null, got ''"),
         ({**GOOD, "question": " "}, r"`question` must be a text that is not empty, got ' '"),
         ({"question": "Who?"}, r"`answer` must be a text that is not empty, got None"),
-        ({**GOOD, "answer": 5}, r"`answer` must be a text that is not empty, got 5"),
+        ({**GOOD, "answer": 42}, r'`answer` must be a text, got the number 42; write "42"'),
         ({**GOOD, "memories": [{"text": "Ada"}, {}]}, r"`memories\[1\]` is no memory item \(.*neither.*\)"),
         ({**GOOD, "memories": [{"image": "none.png"}]}, r"`memories\[0\].image` names no file"),
         ({**GOOD, "memories": "Ada"}, r"`memories` must be a list, got 'Ada'"),
         ({**GOOD, "memories": ["Ada"]}, r"`memories\[0\]` must be an object"),
-        ({"conversations": [HUMAN]}, r"`conversations` must be a list of human and gpt turns in pairs"),
-        ({"conversations": [GPT, HUMAN]}, r"`conversations\[0\]` must be a turn \"from\" 'user'"),
+        (
+            {"conversations": [HUMAN]},
+            r"`conversations` must end with an answer, but the last turn \(1\) is from 'human'",
+        ),
+        ({"conversations": [GPT, HUMAN]}, r"`conversations\[0\]` \(turn 1\) is from 'gpt' and the first"),
+        (
+            {"conversations": [HUMAN, GPT, HUMAN, HUMAN]},
+            r"`conversations\[3\]` \(turn 4\) is from 'human' after 'human'",
+        ),
+        (
+            {"conversations": [HUMAN, {**GPT, "from": "bot"}]},
+            r"`conversations\[1\]` is from 'bot', which is none of human",
+        ),
         ({"conversations": [HUMAN, {**GPT, "value": ""}]}, r"`conversations\[1\].value` must be a text"),
         (
             {"conversations": [{**HUMAN, "value": "<image>Who?"}, GPT]},
@@ -128,7 +139,7 @@ HUMAN, GPT = {"from": "human", "value": "Who?"}, {"from": "gpt", "value": "Ada"}
         ),
         (
             {"conversations": [HUMAN, GPT], "knowledge_image": [], "knowledge_conversations": [HUMAN, GPT]},
-            r"`knowledge_image` holds 0 images for 1 pairs of turns",
+            r"`knowledge_image` holds 0 images for 1 pair of turns",
         ),
         (["Who?"], r"a row must be an object with named fields, got list"),
     ],
@@ -152,7 +163,11 @@ def test_json_list_and_jsonl_give_the_same_samples(data_file):
     ("content", "message"),
     [
         (b"", r"^train.jsonl holds no rows\.$"),
-        (b'{"question": "Who?", "answer": "Ada"}\n{"question"', r"^train.jsonl, line 2 is not valid JSON"),
+        (
+            b'{"question": "Who?", "answer": "Ada"}\n{"question"',
+            r"^train.jsonl, line 2 is not valid JSON: [^(]* \(column 12\)\.$",
+        ),
+        (b'[\n{"question"]', r"^train.jsonl is not valid JSON: [^(]* \(line 2, column 12\)\.$"),
         (b'{"question": "Who?", "answer": "Ada"}\n{"question": "Who?"}', r"^train.jsonl, row 2: `answer`"),
         (b"\x80\x04\x95.", r"^train.jsonl is not UTF-8 text"),
     ],

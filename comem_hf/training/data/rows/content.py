@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .items import read_item
-from .row import Row, short
+from .row import Row, counted, short
 
 
 IMAGE_MARKER = re.compile(r"\n?<image>\n?")
@@ -26,6 +26,12 @@ def split_at_images(text: str) -> list[dict[str, Any]]:
     for part in rest:
         content += [{"type": "image"}, text_part(part)]
     return [part for part in content if part["type"] == "image" or part["text"]]
+
+
+def refuse_mark(row: Row, text: str, where: str) -> None:
+    """Refuse `<image>` where no picture can stand: it would be a text like any other."""
+    if "<image>" in text:
+        raise row.error(where, "has an <image>, but pictures stand in the turns of the user only")
 
 
 def read_content(row: Row, content: Any, where: str, role: str, memories: list[Any]) -> list[dict[str, Any]]:
@@ -92,7 +98,7 @@ def place_pictures(
         first["content"] = [{"type": "image"}] * len(pictures) + first["content"]
         return messages, pictures
     if marked != len(pictures):
-        raise row.error("image", f"holds {len(pictures)} images, but `{key}` shows {marked} <image>")
+        raise row.error("image", f"holds {counted(len(pictures), 'image')}, but `{key}` shows {marked} <image>")
     own = iter(pictures)
     images = [part.pop("image") if "image" in part else next(own) for part in shown]
     return messages, images

@@ -10,7 +10,18 @@ from .row import Row, short
 
 
 _SAME = {"image": "image", "text": "text", "image_path": "image", "images": "image", "caption": "text"}
-_NAMES = ("image", "text", "id", "metadata")
+_CARRIED = ("id", "metadata")
+# Words that others have for the same thing: refused where that is missing, else something of the user's own.
+_WORDS = {
+    "content": "text",
+    "description": "text",
+    "passage": "text",
+    "summary": "text",
+    "knowledge": "text",
+    "img": "image",
+    "picture": "image",
+    "image_url": "image",
+}
 
 
 def read_items(row: Row) -> list[MemoryItem]:
@@ -26,19 +37,20 @@ def read_items(row: Row) -> list[MemoryItem]:
 
 
 def read_item(row: Row, value: Any, where: str) -> MemoryItem:
-    """Read one item: a [`MemoryItem`], or an object with `image` and `text`; other keys are not read."""
+    """Read one item: a [`MemoryItem`], or an object with `image` and `text`; other keys are noted in `row.unread`."""
     if isinstance(value, MemoryItem):
         return value
     if not isinstance(value, Mapping):
         raise row.error(where, f'must be an object with "image" and "text", got {short(value)}')
     image = text = None
     given: dict[str, str] = {}
+    others: list[str] = []
     for key, each in value.items():
         name = _SAME.get(key)
         if not has_value(each):
             continue
         if name is None:
-            _refuse_nearly_right(row, key, where)
+            others.append(str(key))
             continue
         if name in given:
             raise row.error(where, f"has `{given[name]}` and `{key}`, which mean the same; leave one out")
@@ -51,15 +63,25 @@ def read_item(row: Row, value: Any, where: str) -> MemoryItem:
             image = row.picture(each[0], f"{where}.{key}[0]")
         else:
             image = row.picture(each, f"{where}.{key}")
+    for key in others:
+        _note(row, key, given, where)
     try:
         return MemoryItem(image=image, text=text)
     except ValueError as error:
         raise row.error(where, f"is no memory item ({str(error).rstrip('.')})") from error
 
 
-def _refuse_nearly_right(row: Row, key: Any, where: str) -> None:
-    if not isinstance(key, str) or key in _NAMES or key.endswith(("_id", "_ids")):
+def _note(row: Row, key: str, given: Mapping[str, str], where: str) -> None:
+    """Note that a key of an item is not read, or refuse it if it seems to be one that is."""
+    if key in _CARRIED:
         return
-    name = nearest(key, tuple(_SAME))
-    if name is not None:
-        raise row.error(f"{where}.{key}", f"is no key of a memory item; did you mean `{name}`?"[:-1])
+    listed = f"memories[].{key}"
+    if listed not in row.ignored:
+        name = _WORDS.get(key.lower())
+        if name in given:
+            name = None
+        elif name is None and not key.endswith(("_id", "_ids")):
+            name = nearest(key, tuple(_SAME))
+        if name is not None:
+            raise row.error(f"{where}.{key}", f"is no key of a memory item; did you mean `{name}`?")
+    row.unread[listed] = None

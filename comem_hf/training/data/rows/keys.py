@@ -63,7 +63,16 @@ _WORDS = {
     "dialog": "conversations",
     "dialogue": "conversations",
     "turns": "conversations",
+    "items": "memories",
+    "documents": "memories",
+    "passages": "memories",
+    "contexts": "memories",
+    "context": "memories",
+    "retrieved": "memories",
+    "evidence": "memories",
 }
+_TURNS = ("conversations", "messages")
+_PUBLISHED_ITEMS = ("knowledge_image", "knowledge_conversations")
 # What is said about a picture or a question, not the picture or question itself.
 _ABOUT = ("_id", "_ids", "_type", "_source", "_index", "_split", "_name", "_width", "_height", "_size", "_hash")
 _NEAR = 0.8
@@ -126,8 +135,8 @@ def _meant(key: str, keys: tuple[Any, ...]) -> str | None:
         return _REFUSED[key.lower()]
     word = _WORDS.get(key.lower())
     if word is not None:
-        turns = {"conversations", "messages"} & set(keys)
-        return None if word in keys or turns else f"`{word}`"
+        instead = _PUBLISHED_ITEMS if word == "memories" else _TURNS
+        return None if any(each in keys for each in (word, *instead)) else f"`{word}`"
     if key.lower().endswith(_ABOUT):
         return None
     name = nearest(key, READ + tuple(SAME))

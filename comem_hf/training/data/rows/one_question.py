@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .content import split_at_images, text_part
+from .content import refuse_mark, split_at_images, text_part
 from .row import Row
 from .turns import with_system
 
@@ -14,6 +14,7 @@ def read_question(row: Row) -> list[dict[str, Any]]:
         ValueError: If one of the two is missing or empty.
     """
     question, answer = (row.text(row.fields.get(key), key) for key in ("question", "answer"))
+    refuse_mark(row, answer, "answer")
     messages = [
         {"role": "user", "content": split_at_images(question)},
         {"role": "assistant", "content": [text_part(answer)]},

@@ -2,7 +2,7 @@
 
 from comem_hf.modeling.memory_item import MemoryItem
 
-from .row import Row
+from .row import Row, counted
 from .turns import read_turns
 
 
@@ -19,5 +19,7 @@ def read_published_items(row: Row) -> list[MemoryItem]:
     turns = read_turns(row, key, []) if images or row.fields.get(key) else []
     texts = [turn["content"][0]["text"] for turn in turns if turn["role"] == "assistant"]
     if len(images) != len(texts):
-        raise row.error("knowledge_image", f"holds {len(images)} images for {len(texts)} pairs of turns")
+        raise row.error(
+            "knowledge_image", f"holds {counted(len(images), 'image')} for {counted(len(texts), 'pair')} of turns"
+        )
     return [MemoryItem(image=image, text=text) for image, text in zip(images, texts, strict=True)]

@@ -24,7 +24,9 @@ class ReadRow(NamedTuple):
     entity: dict[str, str]
     """Whom or what the row is about, by the key that says it: `entity`, `entity_id`."""
     unread: tuple[str, ...]
-    """Keys that are carried along."""
+    """Keys that are carried along; those of items as `memories[].title`."""
+    num_cut: int
+    """How many of its texts were cut, as those of the published form are."""
 
 
 class RowReader:
@@ -65,9 +67,10 @@ class RowReader:
             if has_value(values[key]):
                 raise ValueError(
                     f"{name}: `{key}` is no key of a row; what it looks like is {meant}: rename it, or have it left "
-                    f"unread by `ignore=[{key!r}]`."
+                    f"unread by `ignore=[{key!r}]` (`--ignore {key}`)."
                 )
-        row = Row(fields_of(values, keys.names, name), name, self.base_dir, self.takes_paths, files_exist, self._files)
+        fields = fields_of(values, keys.names, name)
+        row = Row(fields, name, self.base_dir, self.takes_paths, files_exist, self._files, self.ignore)
         images = row.pictures("image")
         found: list[MemoryItem] = []
         key = _form(row)
@@ -75,7 +78,7 @@ class RowReader:
         messages, images = place_pictures(row, key, messages, images)
         memories = read_published_items(row) if row.is_published else read_items(row)
         entity = {key: str(row.fields[key]) for key in ("entity", "entity_id") if key in row.fields}
-        return ReadRow(messages, images, memories + found, entity, keys.unread)
+        return ReadRow(messages, images, memories + found, entity, (*keys.unread, *row.unread), row.num_cut)
 
 
 def _form(row: Row) -> str:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,9 @@ class Row:
         takes_paths (`bool`): Whether its pictures may be files of this machine.
         files_exist (`bool`): Whether it is known that these are there.
         files (`dict[str, Path]`): Those that were found, by what rows call them: items stand in many rows.
+        ignored (`frozenset[str]`, *optional*): Keys that are not read, whatever their names.
+        unread (`dict[str, None]`, *optional*): Keys of its items that nobody reads, in the order of the row.
+        num_cut (`int`, *optional*): How many of its texts were cut.
     """
 
     fields: dict[str, Any]
@@ -40,6 +43,9 @@ class Row:
     takes_paths: bool
     files_exist: bool
     files: dict[str, Path]
+    ignored: frozenset[str] = frozenset()
+    unread: dict[str, None] = field(default_factory=dict)
+    num_cut: int = 0
 
     @property
     def is_published(self) -> bool:
@@ -78,9 +84,14 @@ class Row:
 
     def text(self, value: Any, where: str) -> str:
         """Check a text that must not be empty."""
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            raise self.error(where, f'must be a text, got the number {value}; write "{value}"')
         if not isinstance(value, str) or not value.strip():
             raise self.error(where, f"must be a text that is not empty, got {short(value)}")
-        return value[:PUBLISHED_MAX_CHARACTERS] if self.is_published else value
+        if not self.is_published or len(value) <= PUBLISHED_MAX_CHARACTERS:
+            return value
+        self.num_cut += 1
+        return value[:PUBLISHED_MAX_CHARACTERS]
 
     def objects(self, key: str) -> Any:
         """Return a field that is a list of objects; tables may hold it as an object of lists."""
@@ -91,7 +102,7 @@ class Row:
 
     def error(self, where: str, problem: str) -> ValueError:
         """Return the error that says what is wrong with a field."""
-        return ValueError(f"{self.name}: `{where}` {problem}.")
+        return ValueError(f"{self.name}: `{where}` {problem}{'' if problem.endswith('?') else '.'}")
 
 
 def fields_of(values: Mapping[Any, Any], names: Mapping[str, str], name: str) -> dict[str, Any]:
@@ -114,6 +125,11 @@ def short(value: Any) -> str:
     """A value as messages show it."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things, as messages say it: "1 image", "2 images"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _without_scheme(value: Any) -> Any:

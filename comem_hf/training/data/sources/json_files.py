@@ -106,5 +106,8 @@ def _loads(content: bytes, where: str) -> Any:
         raise ValueError(
             f"{file} is not UTF-8 text; training data is JSON (a list) or JSONL (a row per line)."
         ) from error
-    except (json.JSONDecodeError, RecursionError) as error:
+    except json.JSONDecodeError as error:
+        line = f"line {error.lineno}, " if b"\n" in content.strip() else ""
+        raise ValueError(f"{where} is not valid JSON: {error.msg} ({line}column {error.colno}).") from error
+    except RecursionError as error:
         raise ValueError(f"{where} is not valid JSON: {error}.") from error

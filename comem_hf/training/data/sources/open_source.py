@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet
+
 from .hub import PREFIX, datasets_library, open_hub
 from .json_files import open_json
 from .source import Source
@@ -70,6 +72,8 @@ def _of_folder(path: Path, split: str | None, subset: str | None, streaming: boo
     try:
         if any((path / name).is_file() for name in SAVED):
             dataset = datasets.load_from_disk(str(path))
+        elif path.is_file() and pyarrow.parquet.read_metadata(path).num_rows == 0:
+            return Source([], path.name, path.parent)  # `datasets` has no words for it
         elif path.is_file():
             dataset = datasets.load_dataset(
                 "parquet", data_files={"train": str(path)}, split="train", streaming=streaming

@@ -34,11 +34,18 @@ class Skipped:
         Raises:
             ValueError: If they are more than [`MOST`] of all; the message names the first few.
         """
+        self.refuse_many(total)
+        if self.reasons:
+            logger.warning(f"{self._share_of(total)} and are left out: {self._first()}")
+
+    def refuse_many(self, total: int) -> None:
+        """Refuse if too many rows are left out; see [`Skipped.check`]."""
+        if len(self.reasons) > MOST * total:
+            raise ValueError(f"{self._share_of(total)}, and at most {MOST:.0%} may be left out: {self._first()}")
+
+    def _share_of(self, total: int) -> str:
         count = len(self.reasons)
-        if not count:
-            return
-        first = " ".join(self.reasons[:SHOWN]) + (" ..." if count > SHOWN else "")
-        what = f"{self.name}: {count:,} of {total:,} rows ({count / total:.1%}) cannot be used"
-        if count > MOST * total:
-            raise ValueError(f"{what}, and at most {MOST:.0%} may be left out: {first}")
-        logger.warning(f"{what} and are left out: {first}")
+        return f"{self.name}: {count:,} of {total:,} rows ({count / total:.1%}) cannot be used"
+
+    def _first(self) -> str:
+        return " ".join(self.reasons[:SHOWN]) + (" ..." if len(self.reasons) > SHOWN else "")
