@@ -36,7 +36,7 @@ from comem_hf.training.processes.saving import save_whole
 from comem_hf.training.results.model_folder import is_memory_only
 from comem_hf.training.results.publishing import CheckpointPublisher, Publish
 
-from .arguments import MemoryTrainingArguments
+from .arguments import MemoryTrainingArguments, refuse_unknown_metric
 from .run_folder import RunFolder, decisive_settings
 from .trainer import MemoryEncoderTrainer
 
@@ -107,6 +107,8 @@ def train_memory_encoder(
     check_backbone_is_frozen(model)
     refuse_loss_outside(model, args.label_smoothing_factor)
     check_objectives(model, args, items_in_prompt)
+    if compute_metrics is None:
+        refuse_unknown_metric(args)
     collator = MemoryCollator(
         processor,
         max_memories=args.max_memories,
@@ -153,7 +155,8 @@ def train_memory_encoder(
         "items_in_prompt": items_in_prompt,
         "data": _describe(dataset),
     }
-    folder = RunFolder(args.output_dir, settings)
+    size = f", {len(dataset)} rows" if hasattr(dataset, "__len__") else ""
+    folder = RunFolder(args.output_dir, settings, f"{getattr(dataset, 'name', 'data set')}{size}")
     with args.main_process_first(local=False, desc="opening the output folder"):
         checkpoint = folder.open()
     if checkpoint is not None:

@@ -17,6 +17,7 @@ from comem_hf.training import (
     train_memory_encoder,
     trainable_share,
 )
+from comem_hf.training.arguments import refuse_unknown_metric
 from comem_hf.training.parts.items import check_has_items
 from comem_hf.training.results.model_folder import backbone_is_published, is_memory_only
 from comem_hf.training.run_folder import DECISIVE_ARGUMENTS, RunFolder
@@ -61,6 +62,8 @@ class Run:
             raise ValueError("Leave out `--resume-from-checkpoint`: the same command goes on with an interrupted run.")
         if given.get("eval_strategy") not in (None, "no") and not given.get("eval_data"):
             raise ValueError(f"`--eval-strategy` is {given['eval_strategy']!r}, but there is no `--eval-data`.")
+        if given.get("streaming") and (given.get("max_steps") or 0) < 1:
+            raise ValueError("`--streaming` needs `--max-steps`: the number of rows of a stream is not known.")
         derived: dict[str, Any] = {}
         if given.get("eval_data"):
             derived["eval_strategy"] = "epoch"
@@ -72,6 +75,7 @@ class Run:
         # Without an accelerator bf16 would be refused; that is a fact about the machine, not the run.
         values = {"use_cpu": not torch.accelerator.is_available(), **derived, **given}
         parts = [group(**{f.name: values[f.name] for f in fields(group) if f.name in values}) for group in GROUPS]
+        refuse_unknown_metric(parts[-1])
         return cls(*parts, recorded)
 
     def train(self) -> tuple[TrainOutput, str]:
