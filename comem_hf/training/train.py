@@ -35,6 +35,7 @@ from comem_hf.training.processes.first_process import of_first_process
 from comem_hf.training.processes.saving import save_whole
 from comem_hf.training.results.model_folder import is_memory_only
 from comem_hf.training.results.publishing import CheckpointPublisher, Publish
+from comem_hf.training.watching.finite_loss import refuse_ruined
 
 from .arguments import MemoryTrainingArguments, refuse_unknown_metric
 from .run_folder import RunFolder, decisive_settings
@@ -101,7 +102,8 @@ def train_memory_encoder(
             or none where the memory encoder is trained, `dataset` and `eval_dataset` share entities, an objective is
             not for this model (see [`check_objectives`]), label smoothing is combined with memory in the vision tower,
             the output folder cannot be used, `args.push_to_hub` is set without `publish` or for a memory-only result
-            of a backbone that is not on the Hub, or the loss is NaN or infinite (the message names the rows).
+            of a backbone that is not on the Hub, or the loss, the gradient norm or, in the end, what was trained is NaN or
+            infinite (the message names the rows).
         RuntimeError: If the backbone has changed in training.
     """
     check_backbone_is_frozen(model)
@@ -177,6 +179,7 @@ def train_memory_encoder(
     )
     try:
         output = trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
+        refuse_ruined(model, trainer.loss_of_last_batch(), trainer.accelerator, args.output_dir)
     finally:  # one dtype again, and no autocast around `forward`, or the model could not be used
         trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
         if not is_sharded(model):

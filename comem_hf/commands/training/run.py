@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import set_seed
+from transformers import TrainerState, set_seed
+from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import TrainOutput
 
 from comem_hf.hub.push_model import ModelPublisher
@@ -22,6 +23,7 @@ from comem_hf.training.parts.items import check_has_items
 from comem_hf.training.results.model_folder import backbone_is_published, is_memory_only
 from comem_hf.training.run_folder import DECISIVE_ARGUMENTS, RunFolder
 from comem_hf.training.watching.loss_curve import LossCurve
+from comem_hf.training.watching.summary import run_summary
 
 from .models import ModelToTrain, as_typed
 from .options import GROUPS
@@ -82,7 +84,7 @@ class Run:
         """Open data and model, and train.
 
         Returns:
-            `tuple`: Steps, mean loss and metrics, and a sentence about what was saved.
+            `tuple`: Steps, mean loss and metrics, and lines about the run and what was saved.
 
         Raises:
             ValueError: If data and model do not go together, or neither can be used.
@@ -112,7 +114,12 @@ class Run:
             memory_only=choice,
             publish=self._publish if args.push_to_hub else None,
         )
-        return output, _saved(model, args, is_memory_only(model, choice))
+        saved = _saved(model, args, is_memory_only(model, choice))
+        if args.process_index > 0:
+            return output, saved
+        state = TrainerState.load_from_json(str(Path(args.output_dir, TRAINER_STATE_NAME)))
+        best = {"keeps_best": args.load_best_model_at_end, "metric": args.metric_for_best_model}
+        return output, f"{run_summary(state, output.training_loss, **best)}\n{saved}"
 
     def _open(self, source: str, split: str | None, **options: Any):
         of_set = {"subset": self.data.subset, "revision": self.data.data_revision, "ignore": self.data.ignore or ()}

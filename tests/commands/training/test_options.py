@@ -69,7 +69,11 @@ def test_a_file_is_read_with_paths_from_its_folder_and_options_win(write, tmp_pa
         ACTIVATION_CHECKPOINTING: True,
         "shuffle": False,
     }
-    for words in ("--nested-memory-lengths [1,2,4]", "--nested-memory-lengths=[1,2,4]", "--nested-memory-lengths 1 2 4"):
+    for words in (
+        "--nested-memory-lengths [1,2,4]",
+        "--nested-memory-lengths=[1,2,4]",
+        "--nested-memory-lengths 1 2 4",
+    ):
         assert read_settings(words.split()) == {"nested_memory_lengths": [1, 2, 4]}
     assert read_settings(["--only", '["reader", "resampler"]', "--bf16"])["only"] == ["reader", "resampler"]
     as_json = write(json.dumps({"model": "me/backbone", "data": "me/rows"}, indent="\t"), "run.json")
@@ -84,7 +88,10 @@ def test_a_file_is_read_with_paths_from_its_folder_and_options_win(write, tmp_pa
         ("zzz: 1", "run.yaml: there is no setting 'zzz'; `comem train --help-all` lists all."),
         ("learning_rate: fast", "run.yaml: learning_rate`: invalid float value: 'fast'."),
         ("eval_strategy: often", "run.yaml: eval_strategy`: invalid choice: 'often' (choose from "),
-        ("epochs: 1\nnum-train-epochs: 2", "`num_train_epochs` is given twice, as 'epochs' and as 'num-train-epochs': "),
+        (
+            "epochs: 1\nnum-train-epochs: 2",
+            "`num_train_epochs` is given twice, as 'epochs' and as 'num-train-epochs': ",
+        ),
         ("- model", "run.yaml must hold settings, `name: value` on each line, got list."),
         ("seed: 1\na: [", "run.yaml', line 2 cannot be read: expected the node content, but found '<stream end>'."),
         ("training: a", "run.yaml: there is no setting 'training'; `comem train --help-all` lists all."),
