@@ -217,7 +217,7 @@ def _nothing_left(counts: dict[str, dict[str, int]], folder: Path) -> str:
         )
     return (
         f"No row to train on is left: of {of_all['train_questions']} questions to train on that were answered, "
-        f"{of_all['wrong']} answers were wrong or empty, and the true item of {of_all['not_found']} was not retrieved. "
-        f"Look at the answers in {str(folder / 'predictions')!r}; another `scorer` or a lower `min_score` of a source, "
+        f"{of_all['wrong']} were answered wrong, and the true item of {of_all['not_found']} was not found. "
+        f"Look at {str(folder / 'predictions')!r}; another `scorer` or a lower `min_score` of a source, "
         "or another `model`, may keep more."
     )

@@ -102,7 +102,7 @@ def train_memory_encoder(
             or none where the memory encoder is trained, `dataset` and `eval_dataset` share entities, an objective is
             not for this model (see [`check_objectives`]), label smoothing is combined with memory in the vision tower,
             the output folder cannot be used, `args.push_to_hub` is set without `publish` or for a memory-only result
-            of a backbone that is not on the Hub, or the loss, the gradient norm or, in the end, what was trained is NaN or
+            of a backbone that is not on the Hub, or loss, gradient norm or, in the end, what was trained is NaN or
             infinite (the message names the rows).
         RuntimeError: If the backbone has changed in training.
     """

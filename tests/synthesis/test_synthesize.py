@@ -117,7 +117,7 @@ def test_too_many_missing_or_damaged_pictures_and_an_overlap_are_refused(write_q
     known = write_questions([{"item_id": "item-1", "question": "What?"}], "known.jsonl")
     wrong = write_questions([{"item_id": "item-1", "question": "What?", "answer": "something else"}], "wrong.jsonl")
     with pytest.raises(
-        ValueError, match="of 1 questions to train on that were answered, 1 answers were wrong .*dictio"
+        ValueError, match="of 1 questions to train on that were answered, 1 were answered wrong.*dictio"
     ):
         make("wrong", sources=[{"name": "own", "questions": wrong, "side": "train"}])
     same = write_questions([{"image": "there.png", "question": "And?", "entity": "item-1"}], "same.jsonl")

@@ -54,6 +54,6 @@ def refuse_missing(problems: Sequence[str], asked: int, most: float, source: str
     if len(problems) > most * asked:
         raise ValueError(
             f"Of source {source!r}, {len(problems)} of {asked} pictures are missing or damaged, more than "
-            f"`max_missing` {most:g} allows; first {'; '.join(problems[:3])}. Put them right, or raise `max_missing` in "
+            f"`max_missing` {most:g} allows; first {'; '.join(problems[:3])}. Mend them, or raise `max_missing` in "
             "the YAML file of settings."
         )
