@@ -30,7 +30,7 @@ class Gathered:
         candidates (`list[Candidate]`): Those that can be asked.
         judge (`Callable[[str, BenchmarkQuestion], bool]`): Whether a text answers a question.
         counts ([`Counts`]): What has been counted so far.
-        missing (`list[str]`): Ids of the questions without a picture.
+        missing (`list[str]`): Names of the questions without a picture.
         digests (`dict[str, str]`): SHA-256 of the files that it was read from.
     """
 
@@ -88,7 +88,7 @@ def _read(source: SourceSettings, settings: SynthesisSettings, bank: MemoryBank)
         digests = {path.name: file_entry(path)["sha256"] for path in benchmark.files}
     counts.add("drawn", len(candidates))
     candidates = with_pictures(candidates)
-    missing = [candidate.id for candidate in candidates if not candidate.picture]
+    missing = [candidate.name for candidate in candidates if not candidate.picture]
     counts.add("without_picture", len(missing))
     refuse_missing(missing, len(candidates), settings.max_missing, source.name)
     there = [candidate for candidate in candidates if candidate.picture]

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Set
 from dataclasses import replace
 
+from transformers.utils import logging
+
 from comem_hf.bank import MemoryBank
 from comem_hf.evaluation.asking.prediction import Prediction
 from comem_hf.synthesis.answers.dialogues import to_be_written, with_questions
@@ -15,6 +17,9 @@ from comem_hf.synthesis.questions.pictures import refuse_missing
 from comem_hf.synthesis.settings.settings import SynthesisSettings
 
 from .gather import Gathered
+
+
+logger = logging.get_logger(__name__)
 
 
 def made_rows(gathered: Gathered, teacher: Teacher, bank: MemoryBank, hidden: Set[str]) -> list[Row]:
@@ -40,8 +45,15 @@ def made_rows(gathered: Gathered, teacher: Teacher, bank: MemoryBank, hidden: Se
         answers = teacher.answer(
             source.name, asked, items, settings.top_k, prompt=source.prompt, temperature=settings.temperature
         )
-    damaged = [each.id for each in candidates if answers[each.id].problem and not answers[each.id].items]
-    refuse_missing([*gathered.missing, *damaged], gathered.asked, settings.max_missing, source.name)
+    damaged = [each.name for each in candidates if answers[each.id].problem and not answers[each.id].items]
+    without = [*gathered.missing, *damaged]
+    refuse_missing(without, gathered.asked, settings.max_missing, source.name)
+    if without:
+        first, more = "; ".join(without[:5]), ", ..." if len(without) > 5 else ""
+        logger.warning(
+            f"Of source {source.name!r}, {len(without)} questions are left out, as their pictures are "
+            f"missing or damaged: {first}{more}."
+        )
     rows = {"train": [], "held_out": []}
     for candidate in candidates:
         prediction = answers[candidate.id]

@@ -20,6 +20,7 @@ from comem_hf.files.whole_file import write_durably
 from comem_hf.modeling.local_paths_comem import public_name
 from comem_hf.synthesis.answers.teacher import Teacher
 from comem_hf.synthesis.answers.translation import Translate, load_translator, translated_rows
+from comem_hf.synthesis.output.counts import STEPS
 from comem_hf.synthesis.output.row import Row
 from comem_hf.synthesis.output.write import write_result
 from comem_hf.synthesis.questions.pictures import encoded_picture
@@ -99,7 +100,7 @@ def synthesize(
     rows = [row for one in gathered for row in made_rows(one, teacher, bank, held_out)]
     counts = {one.source.name: one.counts for one in gathered}
     if not any(row.side == "train" for row in rows):
-        raise ValueError(f"No row to train on is left; counts by source: {_nonzero(counts)}.")
+        raise ValueError(_nothing_left(counts, settings.output))
     result = {"counts": counts}
     if processes.index == 0:
         rows += _translated(rows, settings, translate, gathered)
@@ -207,5 +208,16 @@ def _translated(
     return made
 
 
-def _nonzero(counts: dict[str, dict[str, int]]) -> dict[str, dict[str, int]]:
-    return {name: {step: number for step, number in steps.items() if number} for name, steps in counts.items()}
+def _nothing_left(counts: dict[str, dict[str, int]], folder: Path) -> str:
+    of_all = {step: sum(steps[step] for steps in counts.values()) for step in STEPS}
+    if not of_all["train_questions"]:
+        return (
+            f"No row to train on is left: none of {of_all['answered']} answered questions is to train on, as all are "
+            "held out: lower `held_out`, or ask about more entities."
+        )
+    return (
+        f"No row to train on is left: of {of_all['train_questions']} questions to train on that were answered, "
+        f"{of_all['wrong']} were answered wrong, and the true item of {of_all['not_found']} was not found. "
+        f"Look at {str(folder / 'predictions')!r}; another `scorer` or a lower `min_score` of a source, "
+        "or another `model`, may keep more."
+    )

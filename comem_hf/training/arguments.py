@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 
 import torch
 from transformers import TrainingArguments
@@ -171,3 +172,20 @@ class MemoryTrainingArguments(TrainingArguments):
     def sampling_seed(self) -> int:
         """Seed of the order of samples, and of what is drawn for each."""
         return self.seed if self.data_seed is None else self.data_seed
+
+
+def refuse_unknown_metric(args: MemoryTrainingArguments) -> None:
+    """Refuse a `metric_for_best_model` that an evaluation without `compute_metrics` does not have.
+
+    Args:
+        args ([`MemoryTrainingArguments`]): The settings.
+
+    Raises:
+        ValueError: Naming the nearest metric.
+    """
+    name, known = args.metric_for_best_model, ("loss", "exact_match")
+    if name is None or name.removeprefix("eval_") in known:
+        return
+    near = get_close_matches(name.removeprefix("eval_"), known, 1, cutoff=0.4)
+    way_out = f"did you mean {near[0]!r}?" if near else "another one needs `compute_metrics`."
+    raise ValueError(f"`metric_for_best_model` must be 'loss' or 'exact_match', got {name!r}: {way_out}")

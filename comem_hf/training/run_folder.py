@@ -1,6 +1,7 @@
 """The output folder of a training run: new, resumed, or refused with a reason."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from comem_hf.files.whole_file import write_durably
 
 
 SETTINGS_NAME = "training_settings.json"
+_CHECKSUM = re.compile("[0-9a-f]{64}")
 
 # Arguments that decide the outcome; the others (logging, saving, workers, ...) may change when a run is resumed.
 DECISIVE_ARGUMENTS = (
@@ -69,10 +71,12 @@ class RunFolder:
         path (`str` or `Path`): The folder; it need not exist.
         settings (`dict[str, Any]`): Settings that decide the outcome of the run, JSON-serialisable; a run is resumed
             only with the same settings.
+        data (`str`, *optional*, defaults to `""`): What the data is called in messages.
     """
 
-    def __init__(self, path: str | Path, settings: dict[str, Any]):
+    def __init__(self, path: str | Path, settings: dict[str, Any], data: str = ""):
         self.path = Path(path)
+        self.data = data
         self.settings = json.loads(json.dumps(settings))
 
     @property
@@ -118,12 +122,19 @@ class RunFolder:
         # A setting that the record lacks was not recorded by the version that wrote it, and is not compared.
         changed = [key for key in before if before[key] != self.settings.get(key)]
         if changed:
-            changes = ", ".join(f"{key} was {before.get(key)!r} and is {self.settings.get(key)!r}" for key in changed)
+            changes = ", ".join(self._change(key, before[key]) for key in changed)
             raise ValueError(
                 f"The output folder {str(self.path)!r} holds a training run with other settings ({changes}); "
                 "go on with the same settings or choose a new folder."
             )
         return self.last_checkpoint()
+
+    def _change(self, key: str, before: Any) -> str:
+        now = self.settings.get(key)
+        if not any(_CHECKSUM.match(str(value)) for value in (before, now)):
+            return f"{key} was {before!r} and is {now!r}"
+        called = f" ({self.data})" if key == "data" and self.data else ""
+        return f"{key}{called} is not what the run began with"
 
     def last_checkpoint(self) -> Path | None:
         """Return the newest complete checkpoint, or `None` if there is none."""

@@ -35,8 +35,9 @@ from comem_hf.training.processes.first_process import of_first_process
 from comem_hf.training.processes.saving import save_whole
 from comem_hf.training.results.model_folder import is_memory_only
 from comem_hf.training.results.publishing import CheckpointPublisher, Publish
+from comem_hf.training.watching.finite_loss import refuse_ruined
 
-from .arguments import MemoryTrainingArguments
+from .arguments import MemoryTrainingArguments, refuse_unknown_metric
 from .run_folder import RunFolder, decisive_settings
 from .trainer import MemoryEncoderTrainer
 
@@ -101,12 +102,15 @@ def train_memory_encoder(
             or none where the memory encoder is trained, `dataset` and `eval_dataset` share entities, an objective is
             not for this model (see [`check_objectives`]), label smoothing is combined with memory in the vision tower,
             the output folder cannot be used, `args.push_to_hub` is set without `publish` or for a memory-only result
-            of a backbone that is not on the Hub, or the loss is NaN or infinite (the message names the rows).
+            of a backbone that is not on the Hub, or loss, gradient norm or, in the end, what was trained is NaN or
+            infinite (the message names the rows).
         RuntimeError: If the backbone has changed in training.
     """
     check_backbone_is_frozen(model)
     refuse_loss_outside(model, args.label_smoothing_factor)
     check_objectives(model, args, items_in_prompt)
+    if compute_metrics is None:
+        refuse_unknown_metric(args)
     collator = MemoryCollator(
         processor,
         max_memories=args.max_memories,
@@ -153,7 +157,8 @@ def train_memory_encoder(
         "items_in_prompt": items_in_prompt,
         "data": _describe(dataset),
     }
-    folder = RunFolder(args.output_dir, settings)
+    size = f", {len(dataset)} rows" if hasattr(dataset, "__len__") else ""
+    folder = RunFolder(args.output_dir, settings, f"{getattr(dataset, 'name', 'data set')}{size}")
     with args.main_process_first(local=False, desc="opening the output folder"):
         checkpoint = folder.open()
     if checkpoint is not None:
@@ -174,6 +179,7 @@ def train_memory_encoder(
     )
     try:
         output = trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
+        refuse_ruined(model, trainer.loss_of_last_batch(), trainer.accelerator, args.output_dir)
     finally:  # one dtype again, and no autocast around `forward`, or the model could not be used
         trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
         if not is_sharded(model):

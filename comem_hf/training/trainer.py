@@ -82,6 +82,7 @@ class MemoryEncoderTrainer(Trainer):
         self.finite_loss = FiniteLoss(self.accelerator)
         self.add_callback(self.finite_loss)
         self.answers: GeneratedAnswers | None = None
+        self.last_inputs: dict[str, Any] | None = None
         fsdp, deepspeed = (getattr(self.accelerator.state, f"{name}_plugin", None) for name in ("fsdp", "deepspeed"))
         refuse_unfit_sharding(self.model, self.args, fsdp, deepspeed)
         if fsdp is not None and fsdp.mixed_precision_policy is not None:  # the loss stays in float32
@@ -131,9 +132,24 @@ class MemoryEncoderTrainer(Trainer):
         self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: torch.Tensor | int | None = None
     ) -> torch.Tensor:
         names = inputs.pop("names", ())
+        self.last_inputs = dict(inputs)
         loss = super().training_step(model, inputs, num_items_in_batch)
         self.finite_loss.saw(loss, names)
         return loss
+
+    def _get_grad_norm(self, *args: Any, **kwargs: Any) -> torch.Tensor | float | None:
+        norm = super()._get_grad_norm(*args, **kwargs)
+        if not self.args.fp16:  # whose scaler skips updates with gradients that are too large
+            self.finite_loss.norm = whole_tensor(norm) if hasattr(norm, "device_mesh") else norm
+        return norm
+
+    def loss_of_last_batch(self) -> torch.Tensor | None:
+        """Return the loss of the batch that was trained on last, as the model is now, or `None` if there was none."""
+        if self.last_inputs is None:
+            return None
+        inputs, self.last_inputs = self.last_inputs, None
+        model = self.model_wrapped.eval()
+        return self.prediction_step(model, inputs, prediction_loss_only=True)[0]
 
     def evaluation_loop(self, dataloader, description: str, *args: Any, metric_key_prefix: str = "eval", **kwargs):
         processor = getattr(self.data_collator, "processor", None)

@@ -108,12 +108,18 @@ def test_too_many_missing_or_damaged_pictures_and_an_overlap_are_refused(write_q
     (tmp_path / "damaged.png").write_bytes(b"no picture")
     make_image(3).save(tmp_path / "there.png")
     rows = [{"image": "there.png", "question": f"What is {n}?"} for n in range(8)]
+    message = r"'own', 1 of 9 .* missing or damaged.* first own/x \(questions.jsonl, line 9, {}.png\).*raise `max_mi"
     for name in ("missing", "damaged"):
         path = write_questions([*rows, {"image": f"{name}.png", "question": "What?", "id": "x"}])
-        with pytest.raises(ValueError, match=r"'own', 1 of 9 pictures are missing or damaged.* first own/x"):
+        with pytest.raises(ValueError, match=message.format(name)):
             make(name, sources=[{"name": "own", "questions": path}])
     assert not (tmp_path / "missing").exists()  # nothing was asked
     known = write_questions([{"item_id": "item-1", "question": "What?"}], "known.jsonl")
+    wrong = write_questions([{"item_id": "item-1", "question": "What?", "answer": "something else"}], "wrong.jsonl")
+    with pytest.raises(
+        ValueError, match="of 1 questions to train on that were answered, 1 were answered wrong.*dictio"
+    ):
+        make("wrong", sources=[{"name": "own", "questions": wrong, "side": "train"}])
     same = write_questions([{"image": "there.png", "question": "And?", "entity": "item-1"}], "same.jsonl")
     both = [
         {"name": "a", "questions": known, "side": "train"},

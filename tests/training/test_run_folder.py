@@ -25,7 +25,7 @@ def test_run_with_other_settings_is_refused_by_name(make_trainable, tiny_process
         train_memory_encoder(make_trainable(), tiny_processor, rows, make_arguments(learning_rate=2e-2))
     with pytest.raises(ValueError, match=r"other settings \(data was '4 rows' and is '3 rows'\)"):
         train_memory_encoder(make_trainable(), tiny_processor, rows[:3], make_arguments())
-    with pytest.raises(ValueError, match=r"memory_encoder_at_start was"):
+    with pytest.raises(ValueError, match=r"memory_encoder_at_start is not what the run began with"):
         train_memory_encoder(make_trainable(num_memory_tokens=2), tiny_processor, rows, make_arguments())
 
 

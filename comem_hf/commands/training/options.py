@@ -2,10 +2,12 @@
 
 import argparse
 import difflib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
 
 from transformers import HfArgumentParser
 
@@ -60,18 +62,22 @@ class _Reader:
         self.fields = {field.name: field for group in GROUPS for field in fields(group) if field.init}
 
     def read_words(self, words: Sequence[str]) -> dict[str, Any]:
-        known = []
+        known, name = [], ""
         for word in words:
+            value, values = word, []
             if word.startswith("--"):
                 name, equals, value = word[2:].partition("=")
                 name = name.replace("-", "_")
-                word = f"--{ALIASES.get(name, name)}{equals}{value}"
-            known.append(word)
+                name = ALIASES.get(name, name)
+                values = [f"--{name}{equals}{value}"]
+            if value.startswith("[") and name in self.fields and _is_list(self.fields[name].type):
+                values = [*([f"--{name}"] if word.startswith("--") else []), *_elements(name, value)]
+            known += values or [word]
         given, left = self._parse(known, as_option)
         for word in left:
             if word.startswith("--"):
                 name = word[2:].partition("=")[0]
-                raise ValueError(f"There is no option {as_option(name)}{self._nearest(name, as_option)}.")
+                raise ValueError(f"There is no option {as_option(name)}{self._nearest(name, as_option)}")
         if left:
             raise ValueError(
                 f"{left[0]!r} belongs to no option; a settings file comes first: `comem train run.yaml --epochs 3`."
@@ -79,14 +85,15 @@ class _Reader:
         return given
 
     def read_file(self, values: Mapping[str, Any], path: Path) -> dict[str, Any]:
-        given = {}
+        given, keys = {}, {}
         for key, value in values.items():
             name = str(key).replace("-", "_")
             name = ALIASES.get(name, name)
             if name not in self.fields:
-                raise ValueError(f"{path}: there is no setting {key!r}{self._nearest(name, str)}.")
+                raise ValueError(f"{path}: there is no setting {key!r}{self._nearest(name, str)}")
             if name in given:
-                raise ValueError(f"{path}: `{name}` is given twice, once as {key!r}.")
+                raise ValueError(f"{path}: `{name}` is given twice, as {keys[name]!r} and as {key!r}: leave out one.")
+            keys[name] = key
             given[name] = from_folder(name, self._check(name, value, path), path.parent)
         return given
 
@@ -109,5 +116,20 @@ class _Reader:
         return {name: value for name, value in vars(namespace).items() if value is not None}, left
 
     def _nearest(self, name: str, write: Callable[[str], str]) -> str:
-        found = difflib.get_close_matches(name, [*self.fields, *ALIASES], n=1)
-        return f"; did you mean {write(found[0])}?" if found else "; `comem train --help-all` lists all"
+        found = difflib.get_close_matches(name, [*self.fields, *ALIASES], n=1, cutoff=0.75)
+        return f"; did you mean {write(found[0])}?" if found else "; `comem train --help-all` lists all."
+
+
+def _is_list(kind: Any) -> bool:
+    """Whether a field is a list, or one or nothing."""
+    kinds = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+    return all(get_origin(each) is list or each is type(None) for each in kinds)
+
+
+def _elements(name: str, text: str) -> list[str]:
+    """Return the elements of a list in JSON, as the words that the parser takes."""
+    try:
+        elements = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"`{as_option(name)}` must be words, or a list in JSON, got {text!r}: {error}.") from error
+    return [each if isinstance(each, str) else json.dumps(each) for each in elements]

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import set_seed
+from transformers import TrainerState, set_seed
+from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import TrainOutput
 
 from comem_hf.hub.push_model import ModelPublisher
@@ -17,10 +18,12 @@ from comem_hf.training import (
     train_memory_encoder,
     trainable_share,
 )
+from comem_hf.training.arguments import refuse_unknown_metric
 from comem_hf.training.parts.items import check_has_items
 from comem_hf.training.results.model_folder import backbone_is_published, is_memory_only
 from comem_hf.training.run_folder import DECISIVE_ARGUMENTS, RunFolder
 from comem_hf.training.watching.loss_curve import LossCurve
+from comem_hf.training.watching.summary import run_summary
 
 from .models import ModelToTrain, as_typed
 from .options import GROUPS
@@ -61,6 +64,8 @@ class Run:
             raise ValueError("Leave out `--resume-from-checkpoint`: the same command goes on with an interrupted run.")
         if given.get("eval_strategy") not in (None, "no") and not given.get("eval_data"):
             raise ValueError(f"`--eval-strategy` is {given['eval_strategy']!r}, but there is no `--eval-data`.")
+        if given.get("streaming") and (given.get("max_steps") or 0) < 1:
+            raise ValueError("`--streaming` needs `--max-steps`: the number of rows of a stream is not known.")
         derived: dict[str, Any] = {}
         if given.get("eval_data"):
             derived["eval_strategy"] = "epoch"
@@ -72,13 +77,14 @@ class Run:
         # Without an accelerator bf16 would be refused; that is a fact about the machine, not the run.
         values = {"use_cpu": not torch.accelerator.is_available(), **derived, **given}
         parts = [group(**{f.name: values[f.name] for f in fields(group) if f.name in values}) for group in GROUPS]
+        refuse_unknown_metric(parts[-1])
         return cls(*parts, recorded)
 
     def train(self) -> tuple[TrainOutput, str]:
         """Open data and model, and train.
 
         Returns:
-            `tuple`: Steps, mean loss and metrics, and a sentence about what was saved.
+            `tuple`: Steps, mean loss and metrics, and lines about the run and what was saved.
 
         Raises:
             ValueError: If data and model do not go together, or neither can be used.
@@ -108,7 +114,12 @@ class Run:
             memory_only=choice,
             publish=self._publish if args.push_to_hub else None,
         )
-        return output, _saved(model, args, is_memory_only(model, choice))
+        saved = _saved(model, args, is_memory_only(model, choice))
+        if args.process_index > 0:
+            return output, saved
+        state = TrainerState.load_from_json(str(Path(args.output_dir, TRAINER_STATE_NAME)))
+        best = {"keeps_best": args.load_best_model_at_end, "metric": args.metric_for_best_model}
+        return output, f"{run_summary(state, output.training_loss, **best)}\n{saved}"
 
     def _open(self, source: str, split: str | None, **options: Any):
         of_set = {"subset": self.data.subset, "revision": self.data.data_revision, "ignore": self.data.ignore or ()}

@@ -11,6 +11,7 @@ import yaml
 from transformers import TrainerCallback
 
 from comem_hf.files.whole_file import write_durably
+from comem_hf.files.yaml_problem import yaml_problem
 
 
 SETTINGS_FILE = "training_config.yaml"
@@ -37,7 +38,7 @@ def read_settings_file(path: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8-sig")
         values = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
     except (yaml.YAMLError, ValueError) as error:
-        raise ValueError(f"{path} is no YAML or JSON: {error}.") from error
+        raise ValueError(yaml_problem(path, error)) from error
     if not isinstance(values, dict):
         raise ValueError(f"{path} must hold settings, `name: value` on each line, got {type(values).__name__}.")
     return values

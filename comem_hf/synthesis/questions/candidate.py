@@ -21,6 +21,7 @@ class Candidate:
         answer (`str`, *optional*): The known answer, as text to learn.
         picture (`str`, *optional*, defaults to `""`): SHA-256 of the encoded picture; empty if it is missing.
         side (`str`, *optional*): `"train"` or `"held_out"`, once that is decided.
+        place (`str`, *optional*, defaults to `""`): File and line that it was read from, where known.
     """
 
     question: BenchmarkQuestion
@@ -31,8 +32,14 @@ class Candidate:
     answer: str | None = None
     picture: str = ""
     side: str | None = None
+    place: str = ""
 
     @property
     def id(self) -> str:
         """Id of the question, among those of all sources."""
         return self.question.id
+
+    @property
+    def name(self) -> str:
+        """What messages call the question: its id, and where it was read from."""
+        return f"{self.id} ({self.place})" if self.place else self.id

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,8 @@ def read_own(path: Path, source: str, bank: MemoryBank) -> list[Candidate]:
         if candidate.id in ids:
             raise ValueError(f"Line {number} of {str(path)!r}: the `id` {row.get('id')!r} comes twice.")
         ids.add(candidate.id)
-        candidates.append(candidate)
+        image = f", {row['image']}" if row.get("image") else ""
+        candidates.append(replace(candidate, place=f"{path.name}, line {number}{image}"))
     if not candidates:
         raise ValueError(f"{str(path)!r} holds no questions.")
     return candidates

@@ -43,16 +43,17 @@ def refuse_missing(problems: Sequence[str], asked: int, most: float, source: str
     """Refuse a source of which too many pictures are missing or damaged.
 
     Args:
-        problems (`Sequence[str]`): Ids of the questions without a picture.
+        problems (`Sequence[str]`): Names of the questions without a picture.
         asked (`int`): Number of questions.
         most (`float`): Largest share that may be without.
         source (`str`): Name of the source.
 
     Raises:
-        ValueError: If there are more; the number and some ids are named.
+        ValueError: If there are more; the number and some questions are named.
     """
     if len(problems) > most * asked:
         raise ValueError(
             f"Of source {source!r}, {len(problems)} of {asked} pictures are missing or damaged, more than "
-            f"`max_missing` {most:g} allows; first {', '.join(problems[:3])}."
+            f"`max_missing` {most:g} allows; first {'; '.join(problems[:3])}. Mend them, or raise `max_missing` in "
+            "the YAML file of settings."
         )

@@ -7,6 +7,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from comem_hf.files.yaml_problem import yaml_problem
+
 from .settings import SynthesisSettings
 from .source import SourceSettings
 
@@ -39,6 +41,11 @@ def read_settings(path: str | Path | None, **given: Any) -> SynthesisSettings:
     if path is not None:
         shipped = shipped_mixtures().get(str(path))
         content = _load(shipped or Path(path))
+        _check_known(content, SynthesisSettings, f"the settings of a synthesis in {str(path)!r}")
+        sources = content.get("sources")
+        for number, source in enumerate(sources if isinstance(sources, list) else (), start=1):
+            if isinstance(source, Mapping):  # else `settings_of` refuses it
+                _check_known(source, SourceSettings, f"source {number} in {str(path)!r}")
         folder = Path(given.get("data", ".")) if shipped else Path(path).parent
     return settings_of({**_placed(content, folder), **given})
 
@@ -71,16 +78,20 @@ def check_keys(content: Mapping[str, Any], kind: type, what: str) -> None:
     Raises:
         ValueError: Naming the key, and the nearest field.
     """
+    _check_known(content, kind, what)
+    needed = {SynthesisSettings: ("output", "sources"), SourceSettings: ("name",)}.get(kind, ())
+    missing = [name for name in needed if content.get(name) is None]
+    if missing:
+        raise ValueError(f"`{missing[0]}` is missing in {what}.")
+
+
+def _check_known(content: Mapping[str, Any], kind: type, what: str) -> None:
     names = [field.name for field in fields(kind)]
     for key in content:
         if key not in names:
             near = get_close_matches(str(key), names, 1)
             way_out = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(names)}."
             raise ValueError(f"{key!r} is no key of {what}: {way_out}")
-    needed = {SynthesisSettings: ("output", "sources"), SourceSettings: ("name",)}.get(kind, ())
-    missing = [name for name in needed if content.get(name) is None]
-    if missing:
-        raise ValueError(f"`{missing[0]}` is missing in {what}.")
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -92,7 +103,7 @@ def _load(path: Path) -> dict[str, Any]:
         names = ", ".join(shipped_mixtures())
         raise ValueError(f"There is no file {str(path)!r}; mixtures that are shipped: {names}.") from error
     except (OSError, UnicodeDecodeError, YAMLError) as error:
-        raise ValueError(f"{str(path)!r} cannot be read as YAML: {error}") from error
+        raise ValueError(yaml_problem(path, error)) from error
     if not isinstance(content, dict):
         raise ValueError(f"{str(path)!r} must be a mapping of settings, got {type(content).__name__}.")
     return content

@@ -69,6 +69,13 @@ def test_a_file_is_read_with_paths_from_its_folder_and_options_win(write, tmp_pa
         ACTIVATION_CHECKPOINTING: True,
         "shuffle": False,
     }
+    for words in (
+        "--nested-memory-lengths [1,2,4]",
+        "--nested-memory-lengths=[1,2,4]",
+        "--nested-memory-lengths 1 2 4",
+    ):
+        assert read_settings(words.split()) == {"nested_memory_lengths": [1, 2, 4]}
+    assert read_settings(["--only", '["reader", "resampler"]', "--bf16"])["only"] == ["reader", "resampler"]
     as_json = write(json.dumps({"model": "me/backbone", "data": "me/rows"}, indent="\t"), "run.json")
     assert read_settings([as_json]) == {"model": "me/backbone", "data": "me/rows"}
 
@@ -81,9 +88,13 @@ def test_a_file_is_read_with_paths_from_its_folder_and_options_win(write, tmp_pa
         ("zzz: 1", "run.yaml: there is no setting 'zzz'; `comem train --help-all` lists all."),
         ("learning_rate: fast", "run.yaml: learning_rate`: invalid float value: 'fast'."),
         ("eval_strategy: often", "run.yaml: eval_strategy`: invalid choice: 'often' (choose from "),
-        ("epochs: 1\nnum-train-epochs: 2", "`num_train_epochs` is given twice, once as 'num-train-epochs'."),
+        (
+            "epochs: 1\nnum-train-epochs: 2",
+            "`num_train_epochs` is given twice, as 'epochs' and as 'num-train-epochs': ",
+        ),
         ("- model", "run.yaml must hold settings, `name: value` on each line, got list."),
-        ("a: [", "run.yaml is no YAML or JSON: "),
+        ("seed: 1\na: [", "run.yaml', line 2 cannot be read: expected the node content, but found '<stream end>'."),
+        ("training: a", "run.yaml: there is no setting 'training'; `comem train --help-all` lists all."),
         (None, "There is no settings file "),
     ],
 )
@@ -97,6 +108,9 @@ def test_what_is_wrong_in_a_file_is_said_in_a_sentence(text, message, write, tmp
     ("words", "message"),
     [
         ("--lernign-rate 1", "There is no option --lernign-rate; did you mean --learning-rate?"),
+        ("--nested-memory-lengths [1,2", "`--nested-memory-lengths` must be words, or a list in JSON, got '[1,2': "),
+        ("--model a --data b --output-dir c --streaming", "`--streaming` needs `--max-steps`"),
+        ("--model a --data b --output-dir c --metric-for-best-model exact", "did you mean 'exact_match'?"),
         ("--zzz", "There is no option --zzz; `comem train --help-all` lists all."),
         ("--epochs many", "`--num-train-epochs`: invalid float value: 'many'."),
         ("--model", "`--model`: expected one argument."),

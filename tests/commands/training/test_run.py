@@ -64,6 +64,7 @@ def test_a_run_from_a_file_is_evaluated_and_repeated_from_what_it_has_written(co
     out = place / "out"
     assert output.startswith("4 samples; trainable parameters: ")
     assert f"Saved the trained model to {out}: `AutoModelForImageTextToText.from_pretrained('{out}')`" in output
+    assert "Trained for 2 steps: mean loss " in output and ", last exact match " in output
     log = json.loads((out / "trainer_state.json").read_text())["log_history"]
     assert [row["step"] for row in log if "eval_loss" in row and 0 <= row["eval_exact_match"] <= 1] == [1, 2]
     assert Image.open(out / "loss.png").format == "PNG"

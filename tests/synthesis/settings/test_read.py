@@ -53,7 +53,12 @@ def test_a_setting_that_cannot_be_is_refused_by_name(settings, message):
 def test_what_is_no_file_of_settings_is_refused(tmp_path):
     with pytest.raises(ValueError, match="There is no file 'missing'; mixtures that are shipped: comem-paper"):
         read_settings("missing")
-    for text, message in (("a: [", "cannot be read as YAML"), ("- a", "must be a mapping of settings, got list")):
+    for text, message in (
+        ("a: 1\nb: [", r"wrong.yaml', line 2 cannot be read: expected the node .*>'\.$"),
+        ("- a", "must be a mapping of settings, got list"),
+        ("sorces: []", "'sorces' is no key of the settings of a synthesis in '.*wrong.yaml': did you mean 'sources'"),
+        ("sources: [{nam: a}]", "'nam' is no key of source 1 in '.*wrong.yaml'"),
+    ):
         (tmp_path / "wrong.yaml").write_text(text)
         with pytest.raises(ValueError, match=message):
             read_settings(tmp_path / "wrong.yaml")
