@@ -188,8 +188,8 @@ def train_memory_encoder(
     rows = collator.rows
     if rows.num_replaced or isinstance(dataset, MemoryStream) and rows.num_cut:
         logger.warning(
-            f"{rows.num_replaced:,} times a row stood in for one with a damaged picture or one that is too long; "
-            f"{rows.num_cut:,} times a row was cut to `max_length`."
+            f"Rows for which another stood in, as damaged or too long: {rows.num_replaced:,}; rows cut to `max_length`: "
+            f"{rows.num_cut:,}."
         )
     changed = changed_since(backbone_before, model.backbone)
     if changed:
