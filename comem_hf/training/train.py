@@ -188,8 +188,8 @@ def train_memory_encoder(
     rows = collator.rows
     if rows.num_replaced or isinstance(dataset, MemoryStream) and rows.num_cut:
         logger.warning(
-            f"Rows for which another stood in, as damaged or too long: {rows.num_replaced:,}; rows cut to `max_length`: "
-            f"{rows.num_cut:,}."
+            f"Rows for which another stood in, as damaged or too long: {rows.num_replaced:,}; "
+            f"rows cut to `max_length`: {rows.num_cut:,}."
         )
     changed = changed_since(backbone_before, model.backbone)
     if changed:
