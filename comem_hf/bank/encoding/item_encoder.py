@@ -150,7 +150,7 @@ class ItemEncoder:
     def _run(self, items: list[MemoryItem], memory_inputs: MemoryInputs) -> list[Encoded]:
         embeddings = self.embedder.embed_items(items, memory_inputs)
         with torch.inference_mode():
-            memory = self.model.encode_memory(memory_inputs.to(self.model.device), self.num_memory_tokens).cpu()
+            memory = self.model.encode_memory(memory_inputs.to(self.model.device))[:, : self.num_memory_tokens].cpu()
         finite = torch.isfinite(unpack(pack(memory, self.dtype), self.dtype)).flatten(1).all(dim=1).numpy()
         finite &= np.isfinite(embeddings).all(axis=1)
         return [
