@@ -1,27 +1,18 @@
 """Training of one row with one seed, resumable."""
 
-from functools import partial
 from pathlib import Path
 
-import torch
 from transformers import set_seed
 
-from comem_hf import CoMemForConditionalGeneration, CoMemProcessor
-from comem_hf.training import (
-    MemoryDataset,
-    MemoryTrainingArguments,
-    items_in_context,
-    train_memory_encoder,
-    train_only,
-)
-from recipes.sites.training import StepTimes, log_of
+from comem_hf import CoMemForConditionalGeneration
+from comem_hf.training import train_only
+from recipes.sites.training import log_of, train_on_rows
 
 from .rows import BASE, Row
 from .run import Run
 
 
 SAVE_STEPS = 25
-LOGGING_STEPS = 10
 
 
 def new_model(row: Row, run: Run, seed: int) -> CoMemForConditionalGeneration:
@@ -36,32 +27,17 @@ def new_model(row: Row, run: Run, seed: int) -> CoMemForConditionalGeneration:
 
 def train(row: Row, run: Run, seed: int) -> Path:
     """Train a row, or go on with an interrupted training, and return the folder of the trained model."""
-    output = run.folder(row, seed) / "model"
-    if (output / "trainer_state.json").is_file():  # written after the model
-        return output
-    args = MemoryTrainingArguments(
-        output_dir=str(output),
+    return train_on_rows(
+        lambda: new_model(row, run, seed),
+        run.rows,
+        run.backbone,
+        run.folder(row, seed) / "model",
         max_steps=run.steps,
         per_device_train_batch_size=run.batch_size,
-        gradient_accumulation_steps=1,
-        bf16=True,
-        use_cpu=not torch.cuda.is_available(),
-        train_sampling_strategy="sequential",  # the rows are in the order of a curriculum
-        logging_steps=min(LOGGING_STEPS, run.steps),
         save_steps=SAVE_STEPS,
-        save_total_limit=1,
         seed=seed,
         **{**BASE, **row.arguments},
     )
-    train_memory_encoder(
-        new_model(row, run, seed),
-        CoMemProcessor.from_pretrained(run.backbone),
-        MemoryDataset.from_file(run.rows),
-        args,
-        callbacks=[StepTimes()],
-        to_context=partial(items_in_context, picture_first=True),  # as the backbone was trained to read them
-    )
-    return output
 
 
 def facts_of_training(trained: Path) -> dict:

@@ -3,12 +3,12 @@
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from comem_hf.bank import MemoryBank
 from comem_hf.evaluation.benchmarks.question import BenchmarkQuestion
+from comem_hf.synthesis.settings.known_keys import refuse_unknown_keys
 from comem_hf.synthesis.settings.language import check_language
 
 from .candidate import Candidate
@@ -63,11 +63,7 @@ def read_own(path: Path, source: str, bank: MemoryBank) -> list[Candidate]:
 def _candidate(row: Any, number: int, source: str, bank: MemoryBank, folder: Path) -> Candidate:
     if not isinstance(row, Mapping):
         raise ValueError(f"a question must be an object, got {type(row).__name__}.")
-    for key in row:
-        if key not in KEYS:
-            near = get_close_matches(str(key), KEYS, 1)
-            way_out = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(KEYS)}."
-            raise ValueError(f"{key!r} is no key of a question: {way_out}")
+    refuse_unknown_keys(row, KEYS, "a question")
     for key in KEYS:
         if row.get(key) is not None and key != "answers" and not isinstance(row[key], str):
             raise ValueError(f"`{key}` must be a text, got {row[key]!r}.")

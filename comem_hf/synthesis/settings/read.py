@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import fields
-from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from comem_hf.files.yaml_problem import yaml_problem
 
+from .known_keys import refuse_unknown_keys
 from .settings import SynthesisSettings
 from .source import SourceSettings
 
@@ -86,12 +86,7 @@ def check_keys(content: Mapping[str, Any], kind: type, what: str) -> None:
 
 
 def _check_known(content: Mapping[str, Any], kind: type, what: str) -> None:
-    names = [field.name for field in fields(kind)]
-    for key in content:
-        if key not in names:
-            near = get_close_matches(str(key), names, 1)
-            way_out = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(names)}."
-            raise ValueError(f"{key!r} is no key of {what}: {way_out}")
+    refuse_unknown_keys(content, [field.name for field in fields(kind)], what)
 
 
 def _load(path: Path) -> dict[str, Any]:

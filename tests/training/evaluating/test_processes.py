@@ -1,14 +1,11 @@
 """Two processes share an evaluation, and both stop at a loss that is no number."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 
 from comem_hf.training import MemoryCollator, MemoryEncoderTrainer
-from tests.training.conftest import picture
+from tests.training.conftest import picture, run_in_two_processes
 
 
 # Run in each process, in a folder of the model and its rows.
@@ -54,16 +51,7 @@ def test_two_processes_share_an_evaluation_and_stop_together(make_trainable, tin
     settings |= {"disable_tqdm": True, "max_steps": 5, "save_steps": 1}
     (tmp_path / "rows.json").write_text(json.dumps(rows))
     (tmp_path / "settings.json").write_text(json.dumps(settings))
-    (tmp_path / "train.py").write_text(SCRIPT)
-    done = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "train.py"],
-        cwd=tmp_path,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
+    run_in_two_processes(SCRIPT, tmp_path)
     first, second = (json.loads((tmp_path / f"{number}.json").read_text()) for number in range(2))
     alone = MemoryEncoderTrainer(
         make_trainable(),

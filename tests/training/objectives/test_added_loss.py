@@ -1,9 +1,6 @@
 """Reconstruction and contrastive loss, beside plain computations of the same; and trainings with all objectives."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -15,7 +12,7 @@ from comem_hf.training.arguments import ACTIVATION_CHECKPOINTING
 from comem_hf.training.objectives.added_loss import AddedLoss
 from comem_hf.training.objectives.shares import answer_shares
 from tests.conftest import make_model
-from tests.training.conftest import Interrupt, assert_equal, picture, state_of
+from tests.training.conftest import Interrupt, assert_equal, picture, run_in_two_processes, state_of
 
 
 ALL = {
@@ -183,22 +180,12 @@ def test_two_processes_train_as_one_with_accumulation(make_trainable, tiny_proce
         for n in range(16)
     ]
     (tmp_path / "rows.json").write_text(json.dumps(rows))
-    (tmp_path / "train.py").write_text(TRAIN)
     settings = {"max_steps": 2, "per_device_train_batch_size": 2, "use_cpu": True, "disable_tqdm": True, **ALL}
     settings |= {"save_strategy": "no", "warmup_steps": 0, "train_sampling_strategy": "sequential", "optim": "sgd"}
     args = make_arguments(**settings, gradient_accumulation_steps=4)
     train_memory_encoder(model, tiny_processor, rows, args)
     settings |= {"output_dir": "out", "learning_rate": args.learning_rate, "gradient_accumulation_steps": 2}
-    done = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-        + ["train.py", json.dumps(settings)],
-        cwd=tmp_path,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
+    run_in_two_processes(TRAIN, tmp_path, json.dumps(settings))
     together = CoMemForConditionalGeneration.from_pretrained(tmp_path / "out").own_parameters()
     for name, tensor in model.own_parameters().items():
         torch.testing.assert_close(tensor, together[name], rtol=1e-4, atol=1e-6, msg=name)
