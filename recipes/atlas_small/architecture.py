@@ -13,14 +13,22 @@ from .comparing import start_comparing, start_copying
 HIDDEN_SIZE = 192
 PATCH_SIZE, PATCHES_A_SIDE = 14, 4
 PIXELS = (PATCHES_A_SIDE * PATCH_SIZE) ** 2  # every picture becomes a square of 4 x 4 patches, and those one token
-# The resampler has few layers and wide attention, so that a head can pass on half of a token's state.
+NUM_LAYERS = 4
+# The resampler has few layers and wide attention, so that a head can pass on half of a token's state. It reads the
+# embeddings, which are what the reader takes in, beside the last layer, which knows what a word is said of.
 MEMORY_ENCODER = {
     "lora_config": {"r": 32, "lora_alpha": 64, "lora_dropout": 0.0},
-    "resampler_config": {"num_hidden_layers": 2, "num_attention_heads": 8, "head_dim": 128},
+    "resampler_config": {
+        "num_hidden_layers": 2,
+        "num_attention_heads": 8,
+        "head_dim": 128,
+        "share_layers": False,
+        "hidden_layers": [0, NUM_LAYERS],
+    },
 }
 
 
-def new_backbone(tokenizer: PreTrainedTokenizerBase, num_layers: int = 4) -> Qwen2VLForConditionalGeneration:
+def new_backbone(tokenizer: PreTrainedTokenizerBase, num_layers: int = NUM_LAYERS) -> Qwen2VLForConditionalGeneration:
     """Make a randomly initialised atlas-small backbone for this tokenizer's vocabulary.
 
     Token embeddings start at unit variance, and the output layer has weights of its own, so that the output that a
@@ -85,5 +93,6 @@ def new_model(backbone: Path) -> CoMemForConditionalGeneration:
         backbone (`Path`): Folder of the backbone.
     """
     model = CoMemForConditionalGeneration.from_backbone(str(backbone), **MEMORY_ENCODER)
-    start_copying(model.memory_encoder.resampler)
+    words = model.get_input_embeddings().weight
+    start_copying(model.memory_encoder.resampler, words[model.config.backbone_config.image_token_id])
     return model

@@ -180,9 +180,18 @@ def test_the_trainer_reads_pictures_as_the_model_does(backbone, tokenizer, inven
     assert PICTURE.count("<|image_pad|>") == 1 and len(labels) == len(expected)
 
 
-def test_a_new_memory_encoder_copies_into_the_same_channels(backbone, tmp_path):
+def test_the_first_vector_of_a_new_memory_encoder_is_the_picture(backbone, tmp_path):
     backbone.save_pretrained(tmp_path)
-    resampler = new_model(tmp_path).memory_encoder.resampler
-    state, attention = torch.randn(5, 192), resampler.layers[0].attention
-    assert torch.allclose(resampler.project_out(resampler.project_in(state)), state)
-    assert torch.allclose(attention.to_output(attention.to_value(state)), state, atol=1e-4)
+    model = new_model(tmp_path)
+    words = model.get_input_embeddings().weight.detach()
+    centre = words[model.config.backbone_config.image_token_id]
+    pictures = centre + torch.randn(6, 192)  # as the trained tower gives them
+    embeddings = words[torch.randint(300, 800, (6, 12))]
+    embeddings[torch.arange(6), torch.arange(6)] = pictures
+    with torch.no_grad():
+        memory = model.memory_encoder.resampler([embeddings, torch.randn(6, 12, 192)], torch.ones(6, 12))
+    unit = functional.normalize(centre, dim=0)
+    own, seen = (states - torch.outer(states @ unit, unit) for states in (pictures, memory[:, 0]))
+    similar = functional.cosine_similarity(seen[:, None], own[None], dim=-1)
+    assert similar.argmax(1).tolist() == list(range(6))
+    assert similar.diagonal().min() > 2 * (similar - 9 * torch.eye(6)).max()

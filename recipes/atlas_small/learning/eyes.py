@@ -24,6 +24,8 @@ PATCHES = PATCHES_A_SIDE**2  # of a picture
 STEPS = 160
 MOTIFS_A_STEP = 128
 TEMPERATURE = 0.15
+# Weight of the loss that makes all tokens equally long: attention compares by products, so that long ones would win.
+LENGTH_WEIGHT = 0.3
 LOOK_ALIKES_FROM = 0.2  # share of the steps after which groups of look-alikes come together
 GROUP = 8
 SPREAD = 0.25
@@ -123,12 +125,13 @@ def train_eyes(
             leaders = rng.sample(range(len(motifs)), MOTIFS_A_STEP // GROUP)
             chosen = sorted({row for leader in leaders for row in (leader, *near[leader].tolist())})
         pairs = torch.tensor([rng.sample(range(starts[i], starts[i + 1]), 2) for i in chosen])
-        tokens = functional.normalize(eyes(patches[pairs.T.flatten()]), dim=-1)
-        one, other = tokens.chunk(2)
+        tokens = eyes(patches[pairs.T.flatten()])
+        lengths = (tokens.square().mean(-1) - 1).square().mean()
+        one, other = functional.normalize(tokens, dim=-1).chunk(2)
         logits = one @ other.T / TEMPERATURE
         right = torch.arange(len(chosen))
         loss = (functional.cross_entropy(logits, right) + functional.cross_entropy(logits.T, right)) / 2
-        loss.backward()
+        (loss + LENGTH_WEIGHT * lengths).backward()
         optimizer.step()
         schedule.step()
         optimizer.zero_grad()
