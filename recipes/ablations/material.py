@@ -2,6 +2,7 @@
 
 import json
 import random
+from dataclasses import replace
 
 from comem_hf import CoMemForConditionalGeneration, CoMemProcessor, MemoryBank
 from comem_hf.default import default_path
@@ -11,14 +12,17 @@ from recipes.atlas_small.data.countries import load_countries, split_countries
 from recipes.atlas_small.data.invention import Inventor
 from recipes.atlas_small.data.memory_data import write_rows
 from recipes.atlas_small.data.pictures import load_motifs, make_pictures
-from recipes.atlas_small.data.samples import SampleMaker
+from recipes.atlas_small.data.recall import Course, Recall, RecallMaker
 from recipes.atlas_small.data.sources import fetch_flags
 from recipes.sites.material import SPLIT_SEED, write_backbone
 
 from .run import Run
 
 
-ONE_FACT_STEPS = 100  # at most, and a third of all: the first rows have single items of one fact
+COURSES = (  # shares of the steps, and what their samples are: one picture each
+    (0.2, Course(items=(1, 2, 3), facts=(1, 2), turns=2, follow=1.0)),
+    (0.8, Course(items=(2, 3), facts=(3, 6, 6), turns=6, follow=1.0, look=0.03)),
+)
 DATA_SEED = 1  # all trainings see the same rows
 ORDER_SEED = 0
 COUNTS = (1, 3, 10)
@@ -33,19 +37,16 @@ def write_material(run: Run) -> None:
     flags = fetch_flags(run.work)
     train, held_out = split_countries(load_countries(flags), flags, SPLIT_SEED)
     make_pictures(run.pictures, train, flags, SPLIT_SEED)
-    easy = min(ONE_FACT_STEPS, run.steps // 3) * run.batch_size
-    maker = SampleMaker(
-        Inventor(train, held_out),
-        load_motifs(run.pictures),
-        several=1.0,
-        single_until=easy,
-        one_fact_until=easy,
-        partial=0.2,
-        look=0.03,
-        repeat=0.1,
-        seed=DATA_SEED,
-    )
-    write_rows(run.rows, maker, run.steps * run.batch_size, run.pictures.name)
+    samples = run.steps * run.batch_size
+    courses = [replace(course, samples=round(share * samples)) for share, course in COURSES]
+    recall = RecallMaker(Inventor(train, held_out), load_motifs(run.pictures), courses, seed=DATA_SEED)
+
+    def maker(index: int) -> Recall:
+        sample = recall(index)
+        sample.items.insert(0, sample.items.pop(sample.place))  # rows list the true item first; training shuffles them
+        return sample
+
+    write_rows(run.rows, maker, samples, run.pictures.name)
 
 
 class HeldOut:

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from recipes.atlas_small.architecture import MEMORY_ENCODER
+from recipes.atlas_small.architecture import MEMORY_ENCODER, NUM_LAYERS
 
 
 # What all rows have in common. Items stand in random order, because the figures are about a true item at any place.
@@ -25,6 +25,7 @@ class Row:
         note (`str`): What it does, for the table.
         arguments (`dict`): Fields of [`MemoryTrainingArguments`] on top of `BASE`.
         config (`dict`): Fields of [`CoMemConfig`] on top of the recipe's; dictionaries are merged.
+        copies (`bool`): Whether the resampler starts from copying (see [`start_copying`]).
         parts (`tuple[str]`): The parts that are trained (see [`train_only`]); all without any.
         lengths (`tuple[int]`): Numbers of vectors that are measured beside all of them.
     """
@@ -33,6 +34,7 @@ class Row:
     note: str
     arguments: dict[str, Any] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)
+    copies: bool = True
     parts: tuple[str, ...] = ()
     lengths: tuple[int, ...] = ()
 
@@ -49,16 +51,22 @@ class Row:
         return merged
 
 
+ALL_LAYERS = {"resampler_config": {"hidden_layers": list(range(NUM_LAYERS + 1))}}
 WITHOUT_MUON = {"muon_learning_rate": None}  # where no layers of a resampler are trained
 
 ROWS = (
-    Row("default", "eight vectors, items in random order, the answers' cross-entropy alone"),
+    Row(
+        "default",
+        "eight vectors, a mix of embeddings and last layer, items in random order, the answers' cross-entropy alone",
+    ),
     Row("given-order", "the true item always first, as rows list it", {"shuffle_memories": False}),
     Row("random-number", "one to three items, a number drawn for each sample", {"min_memories": 1}),
     Row("distillation", "and the predictions of the backbone that reads the items", {"distillation_weight": 1.0}),
     Row("reconstruction", "and repeating the item's text from its memory", {"reconstruction_weight": 0.5}),
     Row("contrastive", "and InfoNCE between memory and question", {"contrastive_weight": 0.3}),
-    Row("layer-mix", "a learned mix of all hidden layers", config={"resampler_config": {"hidden_layers": "all"}}),
+    Row("usual-start", "the resampler starts from random weights, as that of any new model", copies=False),
+    Row("last-layer", "the last layer's states alone", config={"resampler_config": {"hidden_layers": "last"}}),
+    Row("all-layers", "a learned mix of all layers and the embeddings", config=ALL_LAYERS),
     Row("mean-pooling", "means of segments, no resampler", WITHOUT_MUON, {"resampler_config": {"kind": "mean"}}),
     Row("nested", "1, 2, 4 or 8 vectors for each sample", {"nested_memory_lengths": [1, 2, 4, 8]}, lengths=(1, 2, 4)),
     Row("vectors-1", "one vector per item", config={"num_memory_tokens": 1}),

@@ -6,6 +6,7 @@ from transformers import set_seed
 
 from comem_hf import CoMemForConditionalGeneration
 from comem_hf.training import train_only
+from recipes.atlas_small import architecture
 from recipes.sites.training import log_of, train_on_rows
 
 from .rows import BASE, Row
@@ -18,7 +19,7 @@ SAVE_STEPS = 25
 def new_model(row: Row, run: Run, seed: int) -> CoMemForConditionalGeneration:
     """Make the untrained model of a row; the same seed gives the same weights."""
     set_seed(seed)
-    model = CoMemForConditionalGeneration.from_backbone(str(run.backbone), **row.merged_config())
+    model = architecture.new_model(run.backbone, row.merged_config(), row.copies)
     model.set_attn_implementation("eager")  # on a CPU, training with it is 1.4 times as fast as with sdpa
     if row.parts:
         train_only(model, *row.parts)

@@ -1,6 +1,7 @@
 """The architecture of atlas-small: Qwen2-VL, a thousand times smaller."""
 
 from pathlib import Path
+from typing import Any
 
 from transformers import PreTrainedTokenizerBase, Qwen2VLConfig, Qwen2VLForConditionalGeneration
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
@@ -86,13 +87,19 @@ def new_processor(tokenizer: PreTrainedTokenizerBase) -> CoMemProcessor:
     )
 
 
-def new_model(backbone: Path) -> CoMemForConditionalGeneration:
+def new_model(
+    backbone: Path, encoder: dict[str, Any] = MEMORY_ENCODER, copies: bool = True
+) -> CoMemForConditionalGeneration:
     """Make an untrained memory encoder on the trained backbone.
 
     Args:
         backbone (`Path`): Folder of the backbone.
+        encoder (`dict`, *optional*): Fields of [`CoMemConfig`].
+        copies (`bool`, *optional*, defaults to `True`): Whether a resampler starts from copying
+            ([`start_copying`]), or as that of any new model.
     """
-    model = CoMemForConditionalGeneration.from_backbone(str(backbone), **MEMORY_ENCODER)
-    words = model.get_input_embeddings().weight
-    start_copying(model.memory_encoder.resampler, words[model.config.backbone_config.image_token_id])
+    model = CoMemForConditionalGeneration.from_backbone(str(backbone), **encoder)
+    if copies and model.config.resampler_config["kind"] == "perceiver":
+        words = model.get_input_embeddings().weight
+        start_copying(model.memory_encoder.resampler, words[model.config.backbone_config.image_token_id])
     return model

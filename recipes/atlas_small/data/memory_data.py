@@ -1,14 +1,15 @@
 """Write the memory encoder's training data, in the format that `comem train` reads."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from tqdm import tqdm
 
 from comem_hf.files.whole_file import write_durably
 
-from .recall import Recall, RecallMaker
-from .samples import Sample, SampleMaker
+from .recall import Recall
+from .samples import Sample
 
 
 def as_row(sample: Sample | Recall, pictures: str) -> dict:
@@ -25,12 +26,13 @@ def as_row(sample: Sample | Recall, pictures: str) -> dict:
     }
 
 
-def write_rows(path: Path, maker: SampleMaker | RecallMaker, count: int, pictures: str = "pictures") -> None:
+def write_rows(path: Path, maker: Callable[[int], Sample | Recall], count: int, pictures: str = "pictures") -> None:
     """Write `count` samples as JSONL.
 
     Args:
         path (`Path`): The file.
-        maker (`SampleMaker` or `RecallMaker`): Source of samples, each about one picture (`follow=1`).
+        maker (`Callable`): Source of samples by their number, such as a `SampleMaker` or a `RecallMaker`; each is
+            about one picture (`follow=1`).
         count (`int`): Number of rows.
         pictures (`str`, *optional*, defaults to `"pictures"`): The pool's folder, relative to the file's.
     """
