@@ -18,7 +18,7 @@ from comem_hf.conversion import convert_checkpoint
 from tests.conftest import make_model
 from tests.hub.conftest import ANSWER, greedy_tokens, needs_whole_copy, question_about
 from tests.modeling.test_reader import make_language_model
-from tests.process import run_alone
+from tests.processes.alone import run_alone
 
 
 MODELING = Path(comem_hf.modeling.__file__).parent
