@@ -1,8 +1,8 @@
 """Runs the code of a Markdown page in the working directory: `python run_page.py PAGE`. Used by test_pages.py.
 
 Python blocks share one namespace, and print exactly the lines that their `# =>` comments announce, if they announce
-any. Shell blocks must succeed; their `comem` is that of prepared_command.py. Blocks under `<!-- not run: reason -->` are
-passed over.
+any. Shell blocks must succeed; their `comem` is that of prepared_command.py. A block under `<!-- not run: reason -->`
+is passed over.
 """
 
 import contextlib
