@@ -6,9 +6,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from comem_hf import MemoryBank
-from comem_hf.default import default_path
 from comem_hf.evaluation import load_questions
+from tests.recipes.conftest import lay_out
 
 
 pytest.importorskip("countryinfo", reason="the recipes extra is not installed")
@@ -29,16 +28,7 @@ WAY = {way.key: way for way in WAYS}
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A run whose flags and pictures are there already: no npm is called, and not thousands of pictures are drawn."""
-    run = Run(tmp_path_factory.mktemp("sites"), steps=2, batch_size=2)
-    for folder in (run.work / "flags", run.pictures):
-        folder.mkdir()
-    bank = MemoryBank.from_pretrained(default_path("bank"))
-    for item_id in bank.ids:
-        bank[item_id].load_image().save(run.work / "flags" / f"{item_id.lower()}.png")
-    for item_id in ("GR", "AM"):
-        bank[item_id].load_image().save(run.pictures / f"{item_id}.jpg")
-    motifs = [{"files": [f"{item_id}.jpg"], "colours": ["blue"]} for item_id in ("GR", "AM")]
-    (run.pictures / "motifs.json").write_text(json.dumps(motifs))
+    run = Run(lay_out(tmp_path_factory.mktemp("sites")), steps=2, batch_size=2)
     write_backbone(run)
     write_material(run)
     return run
