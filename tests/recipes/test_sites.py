@@ -64,7 +64,7 @@ def test_keys_of_ways_differ_and_the_trained_ones_say_how_items_reach_them():
     "keys", [("no-memory", "rag", "ffn-memory", "input-and-ffn"), pytest.param(tuple(WAY), marks=pytest.mark.slow)]
 )
 def test_ways_are_trained_asked_measured_and_reported_and_none_twice(run, keys, monkeypatch, capsys):
-    monkeypatch.setattr(asking, "load_questions", lambda path: load_questions(path)[:4])
+    monkeypatch.setattr(asking, "load_questions", lambda path: load_questions(path)[:2])
     arguments = ["--work", str(run.work), "--steps", "2", "--batch-size", "2", "--threads", "1", "--repetitions", "1"]
     arguments += ["--ways", *keys]
     command.main(arguments)
