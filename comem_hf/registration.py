@@ -22,7 +22,8 @@ def register(transformers: ModuleType) -> None:
 
     from comem_hf.modeling.configuration_comem import CoMemConfig
     from comem_hf.modeling.modeling_comem import CoMemForConditionalGeneration
-    from comem_hf.modeling.pipeline_comem import TASK, MemoryImageTextToTextPipeline
+    from comem_hf.modeling.pipeline_arguments_comem import TASK
+    from comem_hf.modeling.pipeline_comem import MemoryImageTextToTextPipeline
     from comem_hf.modeling.processing_comem import CoMemProcessor
 
     AutoConfig.register(CoMemConfig.model_type, CoMemConfig, exist_ok=True)

@@ -1,21 +1,30 @@
 """The pipeline `memory-image-text-to-text`: answers to questions about pictures, with the help of memory items."""
 
 import copy
-import numbers
 import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 import torch
-from transformers import GenerationConfig, ImageTextToTextPipeline, Pipeline
+from transformers import ImageTextToTextPipeline, Pipeline
 from transformers.pipelines.image_text_to_text import Chat, ReturnType
 from transformers.utils import logging
 
 from .explanation_comem import as_stored, item_influences, shares_of
-from .field_checks_comem import check_at_most
 from .installation_comem import how_to_install
 from .memory_item import FOUND_BY_PICTURE, MemoryItem
 from .picture_comem import is_picture, load_image
+from .pipeline_arguments_comem import (
+    ANSWER_ARGUMENTS,
+    MEMORY_ARGUMENTS,
+    check_answer,
+    check_is_bank,
+    check_length,
+    check_names,
+    check_one_source,
+    check_parts,
+    check_search,
+)
 from .pipeline_samples_comem import (
     as_list,
     as_sample,
@@ -26,29 +35,13 @@ from .pipeline_samples_comem import (
     with_open_pictures,
     with_parts,
 )
-from .query_pictures_comem import count_prompt_positions, position_limit
-from .top_k_comem import check_top_k, default_top_k
+from .query_pictures_comem import count_prompt_positions
+from .top_k_comem import default_top_k
 
 
 logger = logging.get_logger(__name__)
 
-TASK = "memory-image-text-to-text"
 PICTURE_INPUTS = ("pixel_values", "image_grid_thw")
-MEMORY_ARGUMENTS = ("top_k", "where", "text_weight", "min_score")
-ANSWER_ARGUMENTS = ("explain", "num_memory_tokens")
-PARENT_ARGUMENTS = (
-    "clean_up_tokenization_spaces",
-    "continue_final_message",
-    "generate_kwargs",
-    "max_new_tokens",
-    "processor_kwargs",
-    "return_full_text",
-    "return_tensors",
-    "return_type",
-    "skip_special_tokens",
-    "stop_sequence",
-    "timeout",
-)
 
 
 class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
@@ -84,18 +77,7 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
     """Function that opens a bank by its folder or repository; without it, only bank objects are accepted."""
 
     def __init__(self, model, processor=None, *, memory_bank=None, allow_changed_model=None, **kwargs):
-        if not hasattr(model, "encode_memory"):
-            raise ValueError(f"The task {TASK!r} needs a CoMEM model, got a {type(model).__name__}.")
-        if not hasattr(processor, "process_memories"):
-            raise ValueError(
-                f"The task {TASK!r} needs `processor`, a CoMemProcessor, got {type(processor).__name__}: save the "
-                "model's processor beside it, or give the processor itself."
-            )
-        if allow_changed_model is not None and memory_bank is None:
-            raise ValueError(
-                f"The task {TASK!r} takes `allow_changed_model` only with a bank: give `memory_bank` to the pipeline, "
-                "or leave out `allow_changed_model`."
-            )
+        check_parts(model, processor, memory_bank, allow_changed_model)
         # Not passed to the parent: some of its versions take `top_k` for a setting of generation.
         memory_params = {name: kwargs.pop(name) for name in MEMORY_ARGUMENTS if name in kwargs}
         super().__init__(model=model, processor=processor, **kwargs)
@@ -125,36 +107,15 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
                 f"`memory_bank={str(memory_bank)!r}` names a bank, which only comem_hf can open: {how_to_install()}, "
                 "and `import comem_hf`, or give an object with `search` and `memory_inputs`."
             )
-        if not (hasattr(memory_bank, "search") and hasattr(memory_bank, "memory_inputs")):
-            raise ValueError(
-                "`memory_bank` must be a bank, or the name of its folder or repository, got "
-                f"{type(memory_bank).__name__}."
-            )
+        check_is_bank(memory_bank)
         return memory_bank
 
     def _sanitize_parameters(self, **kwargs):
-        unknown = [name for name in kwargs if name not in (*PARENT_ARGUMENTS, *MEMORY_ARGUMENTS, *ANSWER_ARGUMENTS)]
-        if unknown:
-            hint = ""
-            if any(hasattr(GenerationConfig(), name) or name in ("streamer", "memory_inputs") for name in unknown):
-                hint = " Give arguments of `generate` in `generate_kwargs`."
-            raise ValueError(
-                f"The task {TASK!r} has no arguments {unknown}; it takes images, text, memories, "
-                f"{', '.join((*MEMORY_ARGUMENTS, *ANSWER_ARGUMENTS, *PARENT_ARGUMENTS))}.{hint}"
-            )
+        check_names(kwargs)
         memory_params = {name: kwargs.pop(name) for name in MEMORY_ARGUMENTS if name in kwargs}
-        if "top_k" in memory_params:
-            _check_is_count(memory_params["top_k"])
-            check_top_k(memory_params["top_k"], self.model.config)
-        _check_share("text_weight", memory_params.get("text_weight"))
-        _check_share("min_score", memory_params.get("min_score"))
-        if getattr(self, "memory_bank", None) is None:
-            _refuse_search(memory_params)
+        check_search(memory_params, self.model.config, has_bank=getattr(self, "memory_bank", None) is not None)
         answer_params = {name: kwargs.pop(name) for name in ANSWER_ARGUMENTS if name in kwargs}
-        _check_explain(answer_params.get("explain", False))
-        if answer_params.get("num_memory_tokens") is not None:
-            most = self.model.config.num_memory_tokens
-            check_at_most("num_memory_tokens", answer_params["num_memory_tokens"], most, "the vectors of an item")
+        check_answer(answer_params, self.model.config)
         if kwargs.get("generate_kwargs") is not None:
             kwargs["generate_kwargs"] = dict(kwargs["generate_kwargs"])  # the parent adds to it
         preprocess_params, forward_params, postprocess_params = super()._sanitize_parameters(**kwargs)
@@ -245,7 +206,7 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
             pictures = [part["image"] for part in parts_of(messages) if part.get("type") == "image"]
         model_inputs = super().preprocess(Chat(messages), timeout=timeout, **processing_kwargs)
         ids = model_inputs["input_ids"]
-        self._check_length(count_prompt_positions(ids, torch.ones_like(ids), self.model.config))
+        check_length(count_prompt_positions(ids, torch.ones_like(ids), self.model.config), self.model.config)
         # For `return_full_text`, the caller's own input; a last message to be continued must consist of parts there.
         model_inputs["text"] = text if isinstance(text, str) else Chat([*text[:-1], with_parts(text[-1])])
         # The parent cannot collate a batch in which only some samples have pictures.
@@ -315,10 +276,7 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
             "`memories`": any(row is not None for row in rows),
             "`memory_inputs`": given,
         }
-        used = [name for name, is_used in sources.items() if is_used]
-        if len(used) > 1:
-            way_out = "; `top_k=0` leaves the bank out of a call" if uses_bank else ""
-            raise ValueError(f"{' and '.join(used)} were both given, but memory comes from one of them{way_out}.")
+        check_one_source(sources)
         if uses_bank:
             hits = self._search(samples, top_k, search_kwargs)
             memories = [[_shown(hit.item, hit) for hit in row] for row in hits]
@@ -359,14 +317,6 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
                 "for this pipeline."
             )
 
-    def _check_length(self, length: int):
-        limit = position_limit(self.model.config)
-        if limit is not None and length > limit:
-            raise ValueError(
-                f"The prompt has {length:,} tokens, but the model takes {limit:,}: shorten `text`, or use fewer or "
-                "smaller pictures."
-            )
-
     def postprocess(self, model_outputs, return_type=ReturnType.NEW_TEXT, **kwargs):
         memories = model_outputs.pop("memories")
         memories = memories[0] if memories and isinstance(memories[0], list) else memories
@@ -381,35 +331,6 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
         """Save model and processor, from which this pipeline can be made again; the bank is saved separately."""
         self.model.save_pretrained(save_directory, **kwargs)
         self.processor.save_pretrained(save_directory, **kwargs)
-
-
-def _check_is_count(top_k: Any):
-    if not isinstance(top_k, int) or isinstance(top_k, bool) or top_k < 0:
-        raise ValueError(f"`top_k` must be a number of memory items, 0 or more, got {top_k!r}.")
-
-
-def _check_explain(explain: Any):
-    if not isinstance(explain, bool):
-        raise ValueError(f"`explain` must be True or False, got {explain!r}.")
-
-
-def _check_share(name: str, value: Any):
-    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if value is not None and not (is_number and 0 <= value <= 1):
-        raise ValueError(f"`{name}` must be a number from 0 to 1, got {value!r}.")
-
-
-def _refuse_search(memory_params: dict[str, Any]):
-    # `top_k=0` asks for no items, and gets none.
-    given = [
-        name for name, value in memory_params.items() if value is not None and not (name == "top_k" and not value)
-    ]
-    if given:
-        names = " and ".join(f"`{name}`" for name in given)
-        raise ValueError(
-            f"The task {TASK!r} takes {names} only with a bank: give `memory_bank` to the pipeline, or leave out "
-            f"{names}."
-        )
 
 
 def _shown(item: MemoryItem, hit=None) -> dict[str, Any]:

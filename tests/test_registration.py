@@ -10,7 +10,7 @@ from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
 import comem_hf
 from comem_hf import CoMemConfig, CoMemForConditionalGeneration, CoMemProcessor
 from comem_hf.default import default_path
-from tests.process import run_alone
+from tests.processes.alone import run_alone
 
 
 HEAVY = ("torch", "transformers", "peft", "faiss", "pyarrow", "huggingface_hub", "numpy", "PIL")

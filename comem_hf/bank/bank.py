@@ -1,38 +1,27 @@
 """Memory banks: items, the memory vectors that a model made of them, and an index to find them."""
 
-import copy
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-
-import torch
 
 from comem_hf.bank.building.build_settings import SHARD_SIZE, BuildSettings
 from comem_hf.bank.building.builder import BankBuilder
 from comem_hf.bank.building.processes import Processes
-from comem_hf.bank.changing.add_and_remove import add_items, remove_items
-from comem_hf.bank.changing.calibrate_bank import calibrate_bank
 from comem_hf.bank.changing.copy_bank import copy_bank
 from comem_hf.bank.changing.merge_banks import merge_banks
 from comem_hf.bank.encoding.embedder import Embedder, resolve_embedder
 from comem_hf.bank.encoding.fit import check_kinds
-from comem_hf.bank.format.config import BankConfig
-from comem_hf.bank.hub.hub_files import HubFiles, hub_files
+from comem_hf.bank.hub.hub_files import hub_files
 from comem_hf.bank.hub.publisher import BankPublisher
-from comem_hf.bank.opened.hit import MemoryHit
-from comem_hf.bank.opened.state import HASHED_AT_OPENING, BankState
-from comem_hf.bank.opened.stored_memory_inputs import stored_memory_inputs
-from comem_hf.bank.opened.verify import verify_bank
+from comem_hf.bank.opened.state import HASHED_AT_OPENING
 from comem_hf.bank.pictures.decoder_warnings import decoder_warnings_logged
 from comem_hf.bank.pictures.older_pictures import warn_of_other_picture_rules
-from comem_hf.bank.scores.plot_calibration import plot_calibration
-from comem_hf.modeling.memory_inputs import MemoryInputs
 from comem_hf.modeling.memory_item import MemoryItem
 
-from .pickled import address_of, open_pickled
+from .changeable_bank import ChangeableBank
 
 
-class MemoryBank:
+class MemoryBank(ChangeableBank):
     """Items with stored memory vectors: using them needs no encoder pass.
 
     [`MemoryBank.build`] makes a bank, [`MemoryBank.from_pretrained`] opens one. Opening reads the index; vectors and
@@ -53,16 +42,6 @@ class MemoryBank:
     inputs["memory_inputs"] = bank.memory_inputs([hits])
     ```
     """
-
-    def __init__(self, folder: Path, remote: HubFiles | None = None):
-        self.folder = folder
-        self._address = address_of(folder, remote)
-        self._state = BankState.open(
-            folder, remote and remote.fetch
-        )  # replaced as a whole; each method reads it once, and so sees one state
-        self._model = None
-        self._processor = None
-        self._allow_changed_model = False
 
     @classmethod
     def build(
@@ -191,96 +170,6 @@ class MemoryBank:
             bank.attach(model, processor, embedder=embedder)
         return bank
 
-    def attach(
-        self,
-        model=None,
-        processor=None,
-        *,
-        embedder: Embedder | None = None,
-        allow_changed_model: bool | None = None,
-    ) -> "MemoryBank":
-        """Attach the model that the bank is used with, and the embedder of its queries.
-
-        Args:
-            model (`CoMemForConditionalGeneration`): The model that encoded the bank, in any precision.
-            processor (`CoMemProcessor`): The model's processor.
-            embedder (`Embedder`, *optional*): The embedder of a bank that was not made with `"backbone"`. If not
-                given, it is loaded at the first search, by the name in `bank_config.json`.
-            allow_changed_model (`bool`, *optional*, defaults to `False`): Only warn of a model whose weights are
-                others, such as one into which a fine-tune of the same backbone was merged. It may misread the vectors.
-                Items cannot be added with it. If not given, an earlier choice for this bank stays.
-
-        Returns:
-            `MemoryBank`: This bank.
-
-        Raises:
-            ValueError: If the model's memory encoder, or the embedder, is not the one that the bank was made with, or
-                the processor prepares pictures or texts of items in another way (`image_mean`, pixel limits, ...); or
-                if `model` is no CoMEM model or `processor` no CoMEM processor.
-        """
-        check_kinds(model, processor)
-        allowed = self._allow_changed_model if allow_changed_model is None else allow_changed_model
-        if model is not None:
-            self._state.check_model(model, allowed)
-        self._allow_changed_model = allowed
-        self._state.search.attach(model, processor, embedder)
-        self._model = self._model if model is None else model
-        self._processor = self._processor if processor is None else processor
-        return self
-
-    def add(
-        self,
-        items: Iterable[MemoryItem],
-        *,
-        model=None,
-        processor=None,
-        batch_size: int = 32,
-        on_error: str = "skip",
-    ) -> list[dict]:
-        """Encode items and add them to the bank, except those that it already holds.
-
-        Args:
-            items (`Iterable[MemoryItem]`): As in [`MemoryBank.build`].
-            model, processor (*optional*): Passed to [`MemoryBank.attach`] when given.
-            batch_size (`int`, defaults to 32): Items per encoder pass.
-            on_error (`str`, defaults to `"skip"`): `"skip"` leaves out items that cannot be used, such as one whose id
-                is that of a different item in the bank; `"raise"` stops at the first such item and leaves the bank
-                unchanged.
-
-        Returns:
-            `list[dict]`: `{"item": number from 0, "id": str or None, "reason": str}` for each item that was left out,
-            with `"repetition": True` for those that the bank, or the items themselves, hold already: their text,
-            picture and metadata are the same, and `"other_file": True` for files that a source found and did not
-            read.
-
-        Raises:
-            ValueError: If no model is attached, or it is not the one that encoded the bank; if an item cannot be used
-                and `on_error` is `"raise"`; or if another process is changing the bank.
-            OSError: If no space is left; the bank is unchanged.
-        """
-        if model is not None or processor is not None:
-            self.attach(model, processor)
-        skipped = add_items(self._state, items, self._model, self._processor, batch_size, on_error)
-        self.reload()
-        return skipped
-
-    def remove(self, ids: Sequence[str]) -> None:
-        """Remove items: searches no longer find them, and earlier hits on them are refused.
-
-        Their texts, pictures and vectors stay in the files of this folder, as others may be reading them. What
-        [`MemoryBank.save_pretrained`], [`MemoryBank.push_to_hub`] and [`MemoryBank.merge`] write is without them; to
-        be rid of them here, save a copy and delete this folder.
-
-        Args:
-            ids (`list[str]`): Ids of the items.
-
-        Raises:
-            ValueError: If the bank has no item with one of the ids, if no item would be left, or if another process
-                is changing the bank; the bank is unchanged.
-        """
-        remove_items(self._state, ids)
-        self.reload()
-
     @classmethod
     def merge(
         cls,
@@ -324,262 +213,6 @@ class MemoryBank:
         merged._model, merged._processor = opened[0]._model, opened[0]._processor
         merged._allow_changed_model = opened[0]._allow_changed_model
         return merged
-
-    def reload(self) -> "MemoryBank":
-        """Load the changes that others have made since the bank was opened.
-
-        Earlier hits can still be used, unless their item has been removed.
-
-        Returns:
-            `MemoryBank`: This bank.
-
-        Raises:
-            ValueError: If the bank is damaged, or another bank has replaced it.
-        """
-        if BankConfig.load(self.folder) != self.config:
-            state = BankState.open(self.folder, self._state.fetch)
-            state.search.take_over(self._state.search)
-            self._state = state
-        return self
-
-    def search(
-        self,
-        image=None,
-        text: str | Sequence[str] | None = None,
-        k: int = 3,
-        *,
-        text_weight: float = 0.5,
-        where: Mapping[str, object] | None = None,
-        min_score: float | None = None,
-        probabilities: bool = True,
-    ) -> list[MemoryHit] | list[list[MemoryHit]]:
-        """Find the items nearest to a query.
-
-        Args:
-            image (picture or list of these, *optional*): What to look for, in any form that [`load_image`] takes.
-            text (`str` or list of them, *optional*): What to look for; needs an embedder with a text side.
-            k (`int`, defaults to 3): Hits per query; fewer if the bank has fewer items, or fewer that match `where`.
-            text_weight (`float`, defaults to 0.5): Weight of the text's embedding if both image and text are given, 0
-                to 1; the image's embedding has the rest.
-            where (`dict`, *optional*): What the metadata of hits must be: `{"language": "en", "source": ["a", "b"]}`
-                finds English items of source a or b, `{"price": {"$gte": 30, "$lt": 40}, "shop.city": "Athens"}`
-                compares numbers and looks into nested objects. A field has the operators `$eq`, `$ne`, `$gt`, `$gte`,
-                `$lt`, `$lte`, `$in`, `$nin`, `$exists` (true or false), `$contains` (an element of a list, or a part
-                of a string) and `$not`; `$and`, `$or` and `$not` combine filters. Numbers compare with numbers (10
-                equals 10.0), never with strings. A missing field and null match `$ne`, `$nin` and `$exists: False`
-                alone. For the cost, see [`MetadataFilter`].
-            min_score (`float`, *optional*): Least probability of hits that they show the same thing as the picture, 0
-                to 1 (see [`MemoryBank.calibrate`]). Of the `k` nearest items those below it are left out.
-            probabilities (`bool`, defaults to `True`): Whether hits of a calibrated bank get their probability. For it
-                each picture is embedded twice: `False` finds the same items with the same scores in less time.
-
-        Returns:
-            `list[MemoryHit]`: The hits, best first; if the query was a list, a list of such lists. With `min_score`,
-            lists may be empty: the bank holds nothing like the picture.
-
-        Raises:
-            ValueError: If there is no query, an image is unreadable, the embedder is missing or has no text side, `k`,
-                `text_weight`, `where` or `min_score` is not valid, `where` names a field that no item has,
-                `min_score` is given for a text, without probabilities or for a bank that is not calibrated, or the
-                attached model was changed since.
-        """
-        self._check_attached()
-        return self._state.search.search(image, text, k, text_weight, where, min_score, probabilities)
-
-    def calibrate(self, *, model=None, processor=None, pictures: int | None = None, batch_size: int = 32) -> None:
-        """Fit the probabilities of hits to the bank's own pictures, and write them into `bank_config.json`.
-
-        [`MemoryBank.build`] does this, so it is for banks of older versions, merged ones, and those that have grown or
-        shrunk a lot: [`MemoryBank.add`] and [`MemoryBank.remove`] keep the fit.
-
-        Pictures of some items are made smaller, compressed or cropped, and searched for twice: in the bank, and as if
-        the bank did not hold their item; and so are pictures of noise, of one colour and of blurred colours. A
-        logistic regression tells hits on the same thing from the others, by how near they are beside the nearest
-        other item, and beside the same picture framed closer (see [`closeness`]). So a probability is about copies of
-        a picture: another photograph of the same thing may get a low one. It is fitted to the first three hits of
-        searches of which three in seven are for items that the bank holds, three for items left out, and one for
-        nothing. The Brier score is that of first hits, without the pictures of nothing.
-
-        Args:
-            model, processor (*optional*): Passed to [`MemoryBank.attach`] when given.
-            pictures (`int`, *optional*): Items to sample, at least 8; if not given, a quarter of them, but from 64 to
-                256.
-            batch_size (`int`, defaults to 32): Pictures per pass of the embedder.
-
-        Raises:
-            ValueError: If there are fewer than 8 items with pictures, the embedder does not tell them apart, no
-                embedder is attached, or another process is changing the bank.
-        """
-        if model is not None or processor is not None:
-            self.attach(model, processor)
-        calibrate_bank(self._state, self._model, pictures, batch_size)
-        self.reload()
-
-    def plot_calibration(self, path: str | os.PathLike) -> None:
-        """Draw the scores and the probabilities of true and of false hits, as the calibration found them.
-
-        Args:
-            path (`str` or `os.PathLike`): File of the picture, PNG, SVG or PDF by its ending.
-
-        Raises:
-            ValueError: If the bank is not calibrated, matplotlib is not installed, or it knows no such ending.
-        """
-        plot_calibration(self._state.search.calibration, self.config.metric, Path(path))
-
-    def memory_inputs(
-        self,
-        hits: Sequence[Sequence["MemoryHit | str"]],
-        dtype: torch.dtype | None = None,
-        num_memory_tokens: int | None = None,
-    ) -> MemoryInputs:
-        """Return the stored vectors of items as the model's `memory_inputs`.
-
-        Args:
-            hits (`list[list[MemoryHit]]`): For each sample, its hits (or ids of items), in the order in which the
-                model gets them. Samples may have different numbers of items, 0 included; they are padded and masked.
-            dtype (`torch.dtype`, *optional*): Type of the result. If not given, it is that of the stored vectors, or
-                float32 if those are integers.
-            num_memory_tokens (`int`, *optional*): Use only the first so many vectors of each item, for a memory
-                encoder that was trained with `nested_memory_lengths`. By default all that are stored.
-
-        Returns:
-            `MemoryInputs`: `memory_embeds` of shape (batch, items, memory tokens, hidden) and `item_mask` of shape
-            (batch, items), on the CPU.
-
-        Raises:
-            ValueError: If there is no sample, a hit comes from another bank, an id is unknown, stored vectors are
-                not finite or fewer than `num_memory_tokens`, or the attached model was changed since.
-        """
-        self._check_attached()
-        state = self._state
-        return stored_memory_inputs(hits, state.rows, state.items, state.vectors, dtype, num_memory_tokens)
-
-    def _check_attached(self) -> None:
-        if self._model is not None:  # its weights may have been trained since
-            self._state.check_model(self._model, self._allow_changed_model, is_attached=True)
-
-    def check_where(self, where: Mapping[str, object]) -> None:
-        """Check a filter without searching.
-
-        Args:
-            where (`dict`): As for [`MemoryBank.search`].
-
-        Raises:
-            ValueError: If it is no filter, or it names a field that no item has.
-        """
-        self._state.search.check_where(where)
-
-    def check_min_score(self, min_score: float | None) -> None:
-        """Check a least probability without searching.
-
-        Args:
-            min_score (`float`, *optional*): As for [`MemoryBank.search`], by a picture.
-
-        Raises:
-            ValueError: If it is no number from 0 to 1, or the bank is not calibrated.
-        """
-        self._state.search.check_min_score(min_score)
-
-    @property
-    def is_calibrated(self) -> bool:
-        """Whether hits on pictures have a probability, and `min_score` can be used."""
-        return self._state.search.calibration is not None
-
-    def metadata_kinds(self, field: str) -> frozenset[str]:
-        """Return the kinds of values that a field of the items' metadata has.
-
-        Args:
-            field (`str`): Name of the field; dots lead into nested objects.
-
-        Returns:
-            `frozenset[str]`: Some of `"number"`, `"string"`, `"boolean"`, `"list"` and `"object"`; none if the field
-            is always null.
-
-        Raises:
-            ValueError: If no item has the field; the message lists the fields that items have.
-        """
-        return self._state.search.metadata_kinds(field)
-
-    @property
-    def embeds_text(self) -> bool:
-        """Whether the bank can be searched by text; if not, its items are found by their picture only."""
-        return self._state.search.embeds_text
-
-    @property
-    def config(self) -> BankConfig:
-        """The bank's configuration."""
-        return self._state.config
-
-    @property
-    def ids(self) -> list[str]:
-        """Ids of all items, in the order of rows."""
-        return list(self._state.rows.by_id)
-
-    def __getitem__(self, item_id: str) -> MemoryItem:
-        """The item with the given id."""
-        state = self._state
-        with decoder_warnings_logged(once=True):
-            return state.items.read([state.rows.row(item_id)])[0]
-
-    def stored_image(self, item_id: str) -> bytes | None:
-        """Return the picture of an item as the bank stores it: the bytes of an image file.
-
-        Args:
-            item_id (`str`): Id of the item.
-
-        Returns:
-            `bytes` or `None`: The encoded picture; `None` if the item has none.
-
-        Raises:
-            ValueError: If there is no such item, or the bank is damaged.
-        """
-        state = self._state
-        return state.items.read_records([state.rows.row(item_id)])[0].image
-
-    def __contains__(self, item_id: object) -> bool:
-        """Whether there is an item with the given id."""
-        return item_id in self._state.rows.by_id
-
-    def __iter__(self) -> Iterator[str]:
-        """Iterate over the ids, as a mapping does."""
-        return iter(self.ids)
-
-    def __len__(self) -> int:
-        return self.config.num_items
-
-    def __repr__(self) -> str:
-        config = self.config
-        return (
-            f"MemoryBank({config.num_items} items of {config.num_memory_tokens} x {config.hidden_size} "
-            f"{config.memory_dtype}, embedder={config.embedder.get('id') or config.embedder['type']!r}, "
-            f"folder={str(self.folder)!r})"
-        )
-
-    def __copy__(self) -> "MemoryBank":
-        copied = object.__new__(type(self))
-        copied.__dict__.update(self.__dict__)
-        copied._state = self._state.with_own_embedder()
-        return copied
-
-    def __deepcopy__(self, memo: dict) -> "MemoryBank":
-        return copy.copy(self)  # a state never changes, and files are not copied
-
-    def __reduce__(self):
-        allowed = {"allow_changed_model": True} if self._allow_changed_model else {}
-        return open_pickled, (type(self), {**self._address, **allowed})
-
-    def verify(self) -> dict[str, int | bool]:
-        """Read the whole bank and check it: checksums, counts, vectors, items and, if one is attached, the model.
-
-        Returns:
-            `dict`: What was checked: the `generation`, the numbers of `items`, `removed` rows, `shards`, `files` and
-            `bytes`, and whether there was a `model`.
-
-        Raises:
-            ValueError: If something is wrong; the message names the first problem.
-        """
-        self._fetch_all()
-        return verify_bank(self._state, self._model, self._allow_changed_model)
 
     def save_pretrained(self, save_directory: str | os.PathLike) -> None:
         """Copy the bank to another folder, new or empty, without the items that were removed.
@@ -649,7 +282,3 @@ class MemoryBank:
             create_pr=create_pr,
             token=token,
         )
-
-    def _fetch_all(self) -> None:
-        if self._state.fetch is not None:
-            self._state.fetch(self.config.data_files())

@@ -75,7 +75,8 @@ def train_memory_encoder(
         processor ([`CoMemProcessor`]): Its processor.
         dataset (`torch.utils.data.Dataset` or `list`): What [`open_training_data`] returns, an object of `datasets`,
             or rows as in [`TrainingSample.from_row`], which may hold PIL images and [`MemoryItem`]s. Before the first
-            step, all but streams and other data sets of torch are looked through, see [`survey`].
+            step, they are looked through, see [`survey`]: of a stream the first 200 rows, of other data sets of torch
+            none.
         args ([`MemoryTrainingArguments`]): The settings.
         eval_dataset (`torch.utils.data.Dataset` or `list`, *optional*): Rows for evaluation, at the times that
             `args.eval_strategy` says: the loss, and the share of questions that are answered exactly
@@ -128,11 +129,14 @@ def train_memory_encoder(
     )
     dataset, eval_dataset = _as_samples(dataset), _as_samples(eval_dataset)
     check_has_items(model, dataset, items_in_prompt)
-    for rows in (dataset, eval_dataset):
+    known = [rows.beginning() if isinstance(rows, MemoryStream) else rows for rows in (dataset, eval_dataset)]
+    for rows in known:
         check_items(model, rows, items_in_prompt, args.max_memories)
-    check_no_shared_entities(dataset, eval_dataset)
+    check_no_shared_entities(*known)
+    looked_through = [survey(rows, collator) if isinstance(rows, MemoryDataset) else rows for rows in known]
     dataset, eval_dataset = (
-        survey(rows, collator) if isinstance(rows, MemoryDataset) else rows for rows in (dataset, eval_dataset)
+        rows if isinstance(rows, MemoryStream) else usable
+        for rows, usable in zip((dataset, eval_dataset), looked_through, strict=True)
     )
     if isinstance(dataset, MemoryStream):
         dataset = dataset.in_blocks(args.per_device_train_batch_size * args.world_size, repeats=True)

@@ -1,4 +1,4 @@
-"""transformers' `Trainer`, with checkpoints of what is trained alone and further objectives."""
+"""transformers' `Trainer`, with further objectives, generated answers in evaluations, and pushes of whole models."""
 
 from contextlib import contextmanager
 from dataclasses import replace
@@ -6,18 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate.utils import save_fsdp_optimizer
-from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.utils.data import Dataset, Sampler
-from transformers import Trainer, TrainerCallback
+from transformers import TrainerCallback
 from transformers.integrations import is_deepspeed_zero3_enabled
-from transformers.trainer import SCHEDULER_NAME
 from transformers.trainer_utils import HubStrategy, has_length
-from transformers.utils import SAFE_WEIGHTS_NAME
 
 from comem_hf.modeling import CoMemForConditionalGeneration
-from comem_hf.modeling.sharded_weights_comem import is_sharded, whole_tensor
+from comem_hf.modeling.sharded_weights_comem import whole_tensor
 from comem_hf.training.batches.collator import MemoryCollator
 from comem_hf.training.batches.drawing import Drawing
 from comem_hf.training.data.length_groups import LengthGroups
@@ -27,16 +23,16 @@ from comem_hf.training.objectives.answer_tokens import answer_logits, predicts_a
 from comem_hf.training.objectives.check import RESAMPLER_LAYERS
 from comem_hf.training.objectives.distillation import answer_divergence, teacher_logits
 from comem_hf.training.objectives.label_smoothing import SmoothedLoss, refuse_loss_outside
-from comem_hf.training.parts.freezing import trainable_parameters
 from comem_hf.training.processes.launching import refuse_unfit_sharding
 from comem_hf.training.results.publishing import CheckpointPublisher
 from comem_hf.training.watching.finite_loss import FiniteLoss
 
 from .arguments import MemoryTrainingArguments
+from .checkpoints import TrainedPartsTrainer
 from .optimizer import MuonWithAdamW
 
 
-class MemoryEncoderTrainer(Trainer):
+class MemoryEncoderTrainer(TrainedPartsTrainer):
     """Trainer of a [`CoMemForConditionalGeneration`] whose checkpoints hold only the trainable parameters.
 
     A checkpoint holds the trainable tensors under their parameter names, and what the `Trainer` needs to resume. It is
@@ -222,54 +218,6 @@ class MemoryEncoderTrainer(Trainer):
         """Whether the loss needs no logits but those that predict answers, and the model can compute these alone."""
         known = self.compute_loss_func is None or isinstance(self.compute_loss_func, SmoothedLoss)
         return known and isinstance(self.model, CoMemForConditionalGeneration)
-
-    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        """Save what is trained; `Trainer` would collect all of a model whose weights are spread over processes."""
-        if not is_sharded(self.model):
-            return super().save_model(output_dir, _internal_call)
-        trained = trainable_parameters(self.model)
-        self._save(output_dir, {name: whole_tensor(parameter).cpu() for name, parameter in trained.items()})
-
-    def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
-        if not self.args.should_save:
-            return
-        folder = Path(output_dir or self.args.output_dir)
-        folder.mkdir(parents=True, exist_ok=True)
-        wholes = {} if state_dict is None else state_dict  # of weights that are spread over processes
-        tensors = {
-            name: wholes.get(name, tensor).detach().contiguous()
-            for name, tensor in trainable_parameters(self.model).items()
-        }
-        save_file(tensors, folder / SAFE_WEIGHTS_NAME, metadata={"format": "pt"})
-
-    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
-        if not self.is_fsdp_enabled:
-            return super()._save_optimizer_and_scheduler(output_dir)
-        # Without the weights, which `Trainer` would save here, those of the frozen backbone included.
-        plugin = self.accelerator.state.fsdp_plugin
-        save_fsdp_optimizer(plugin, self.accelerator, self.optimizer, self.model, output_dir)
-        if self.args.should_save:
-            torch.save(self.lr_scheduler.state_dict(), Path(output_dir) / SCHEDULER_NAME)
-
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
-        path = Path(resume_from_checkpoint) / SAFE_WEIGHTS_NAME
-        parameters = trainable_parameters(self.model if model is None else model)
-        tensors = load_file(path)
-        if {name: t.shape for name, t in tensors.items()} != {name: p.shape for name, p in parameters.items()}:
-            raise ValueError(f"The checkpoint {str(path)!r} was made for other trainable parts.")
-        with torch.no_grad():
-            for name, parameter in parameters.items():
-                value = tensors[name].to(parameter.device)
-                if hasattr(parameter, "device_mesh"):  # spread over processes
-                    from torch.distributed.tensor import distribute_tensor
-
-                    value = distribute_tensor(value, parameter.device_mesh, parameter.placements)
-                parameter.copy_(value)
-
-    def _load_best_model(self) -> None:
-        if self.is_deepspeed_enabled and is_sharded(self.model):
-            return super()._load_best_model()
-        self._load_from_checkpoint(self.state.best_model_checkpoint)
 
     def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
         if self.is_world_process_zero() and self.args.hub_strategy != HubStrategy.END:

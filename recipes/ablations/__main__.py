@@ -24,7 +24,7 @@ from .training import facts_of_training, train
 
 
 ROOT = Path(__file__).resolve().parents[2]
-QUICK = {"steps": 2, "batch_size": 2, "num_questions": 6}
+QUICK = {"steps": 2, "batch_size": 2, "num_questions": 4}
 QUICK_ROWS = ("default", "mean-pooling")
 
 

@@ -80,7 +80,7 @@ def train_on_rows(
         output_dir=str(output),
         max_steps=max_steps,
         gradient_accumulation_steps=1,
-        bf16=True,
+        bf16=computes_in_bfloat16(),
         use_cpu=not torch.cuda.is_available(),
         train_sampling_strategy="sequential",
         logging_steps=min(LOGGING_STEPS, max_steps),
@@ -97,6 +97,11 @@ def train_on_rows(
         to_context=partial(items_in_context, picture_first=True),  # as the backbone was trained to read them
     )
     return output
+
+
+def computes_in_bfloat16() -> bool:
+    """Whether bfloat16 makes training faster here; a processor without AVX-512 is 30 times as slow in it."""
+    return torch.cuda.is_available() or torch.backends.cpu.get_cpu_capability() == "AVX512"
 
 
 def log_of(trained: Path) -> list[dict]:

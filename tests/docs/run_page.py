@@ -1,37 +1,44 @@
 """Runs the code of a Markdown page in the working directory: `python run_page.py PAGE`. Used by test_pages.py.
 
 Python blocks share one namespace, and print exactly the lines that their `# =>` comments announce, if they announce
-any. Shell blocks must succeed. A block under `<!-- not run: reason -->` is passed over.
+any. Shell blocks must succeed; their `comem` is that of prepared_command.py. A block under `<!-- not run: reason -->`
+is passed over.
 """
 
 import contextlib
 import io
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 from markdown_it import MarkdownIt
+from prepared_command import prepared_command
 
 
 NOT_RUN = re.compile(r"<!-- not run: \S.* -->")
+COMMAND = re.compile(r"^comem ", re.MULTILINE)
 EXPECTED = re.compile(r"# => (.*)$", re.MULTILINE)
 
 
 def run_page(path: Path) -> int:
     """Runs a page and returns the number of its blocks that were run."""
-    namespace: dict = {"__name__": "__main__"}
-    count, previous = 0, ""
+    blocks, previous = [], ""
     for token in MarkdownIt().parse(path.read_text(encoding="utf-8")):
         if token.type == "fence" and token.info in ("python", "bash") and not NOT_RUN.fullmatch(previous):
-            where = f"{path.name}:{token.map[0] + 1}"
-            print(f"-- {where}", flush=True)
-            run = _python if token.info == "python" else _shell
-            run(token.content, where, namespace)
-            count += 1
+            blocks.append((token.info, token.content, f"{path.name}:{token.map[0] + 1}"))
         if token.content:
             previous = token.content.strip()
-    return count
+    namespace: dict = {"__name__": "__main__"}
+    with contextlib.ExitStack() as stack:
+        if any(kind == "bash" and COMMAND.search(code) for kind, code, _ in blocks):
+            folder = stack.enter_context(prepared_command())  # before any block has run
+            os.environ["PATH"] = os.pathsep.join([folder, os.environ["PATH"]])
+        for kind, code, where in blocks:
+            print(f"-- {where}", flush=True)
+            (_python if kind == "python" else _shell)(code, where, namespace)
+    return len(blocks)
 
 
 def _python(code: str, where: str, namespace: dict) -> None:

@@ -56,6 +56,9 @@ def test_code_of_a_page_runs_and_prints_what_the_page_says(page, folder):
         ("```python\nprint(1)  # => 2\n```", "prints ['1'], the page says ['2']"),
         ("```python\nraise ValueError('no')\n```", "ValueError: no"),
         ("```bash\nfalse | true\n```", "failed with exit code 1"),
+        pytest.param(
+            "```bash\ncomem info nowhere\n```", "exit code 2: Error: There is no folder", marks=pytest.mark.slow
+        ),
         ("<!-- not run: too large -->\n```bash\nfalse\n```", "has no code to run"),
     ],
 )

@@ -28,7 +28,7 @@ def site(tmp_path_factory) -> Path:
     "page, words",
     [
         ("api/model", ("CoMemConfig", "num_memory_tokens", "encode_memory", "from_backbone", "MemoryItem")),
-        ("api/bank", ("MemoryBank", "output_dir", "text_weight", "push_to_hub", "open_source")),
+        ("api/bank", ("MemoryBank", "output_dir", "text_weight", "push_to_hub", "plot_calibration", "open_source")),
         ("api/pipeline", ("MemoryImageTextToTextPipeline", "top_k")),
         ("api/training", ("MemoryTrainingArguments", "train_memory_encoder")),
         ("api/conversion", ("convert_checkpoint", "resampler")),

@@ -7,7 +7,7 @@ import pytest
 from comem_hf.modeling.installation_comem import how_to_install
 from tests.hub.conftest import needs_whole_copy, question_about
 from tests.local_hub.server import HubServer
-from tests.process import run_alone
+from tests.processes.alone import run_alone
 
 
 pytestmark = [pytest.mark.slow, needs_whole_copy]

@@ -6,7 +6,7 @@ import pytest
 
 from tests.hub.conftest import ANSWER, greedy_tokens, needs_whole_copy
 from tests.local_hub.server import HubServer
-from tests.process import run_alone
+from tests.processes.alone import run_alone
 
 
 pytestmark = pytest.mark.slow

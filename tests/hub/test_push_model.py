@@ -18,7 +18,7 @@ from comem_hf.hub.push_model import ModelPublisher
 from tests.conftest import make_backbone, make_model
 from tests.hub.conftest import ANSWER, greedy_tokens, needs_whole_copy
 from tests.local_hub.repository import File
-from tests.process import run_alone
+from tests.processes.alone import run_alone
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from comem_hf.conversion import convert_checkpoint
 from tests.conftest import make_model
 from tests.hub.conftest import ANSWER, greedy_tokens, needs_whole_copy, question_about
 from tests.modeling.test_reader import make_language_model
-from tests.process import run_alone
+from tests.processes.alone import run_alone
 
 
 MODELING = Path(comem_hf.modeling.__file__).parent
@@ -93,7 +93,7 @@ def test_where_the_package_is_installed_it_is_used_without_a_question_or_a_warni
 
 
 def load_and_answer(saved) -> dict:
-    from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText, AutoProcessor
+    from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText, AutoProcessor, pipeline
 
     auto_classes = (AutoConfig, AutoModel, AutoModelForImageTextToText, AutoProcessor)
     refusals = []
@@ -108,7 +108,14 @@ def load_and_answer(saved) -> dict:
     processor_alone = AutoProcessor.from_pretrained(saved["processor"], **trust)
     memory_only = AutoModel.from_pretrained(saved["memory_only"], backbone=saved["backbone"], **trust)
     pairs = ((model, processor), (same_model, processor_alone), (memory_only, processor_alone))
+    ask = pipeline("image-text-to-text", model=saved["full"], **trust)
+    conversation, memories = question_about(saved["picture"])
+    greedy = {"max_new_tokens": 8, "min_new_tokens": 8, "do_sample": False}
+    (asked,) = ask(
+        text=conversation, processor_kwargs={"memories": memories}, generate_kwargs=greedy, return_tensors=True
+    )
     return {
+        "answer of a pipeline": asked["generated_token_ids"][-8:].tolist(),
         "refusals": refusals,
         "classes": [type(part).__name__ for part in (config, model, same_model, processor)],
         "answers": [greedy_tokens(model, processor, saved["picture"]) for model, processor in pairs],
@@ -121,33 +128,9 @@ def test_saved_folders_load_and_answer_where_the_package_cannot_be_imported(save
     model = "CoMemForConditionalGeneration"
     assert done.result["classes"] == ["CoMemConfig", model, model, "CoMemProcessor"]
     assert done.result["answers"] == [saved.answer] * 3
+    assert done.result["answer of a pipeline"] == saved.answer
     assert len(done.result["refusals"]) == 4
     assert all("Please pass the argument `trust_remote_code=True`" in error for error in done.result["refusals"])
-
-
-def answers_with_readers(folder, processor, picture) -> list[list[int]]:
-    from transformers import AutoModel, AutoProcessor
-
-    processor = AutoProcessor.from_pretrained(processor, trust_remote_code=True)
-    models = (
-        AutoModel.from_pretrained(folder, reader=reader, trust_remote_code=True) for reader in ("adapter", "plain")
-    )
-    return [greedy_tokens(model, processor, picture) for model in models]
-
-
-@needs_whole_copy
-def test_a_trained_reader_answers_where_the_package_cannot_be_imported(saved, tmp_path):
-    model = CoMemForConditionalGeneration.from_pretrained(saved.full)
-    model.add_reader_adapter(r=2)
-    for name, factor in model.reader_adapter.factors.items():
-        if name.endswith("/B"):
-            torch.nn.init.normal_(factor, std=0.5)
-    model.eval().save_pretrained(tmp_path / "reader")
-    answer = greedy_tokens(model, CoMemProcessor.from_pretrained(saved.processor), saved.picture)
-    arguments = str(tmp_path / "reader"), saved.processor, saved.picture
-    done = run_alone(answers_with_readers, *arguments, folder=tmp_path, uses=ANSWER)
-    assert done.result == [answer, saved.answer]
-    assert answer != saved.answer
 
 
 SLOTS = {"num_slots": 64, "projector_hidden": 8, "scale": 1.0, "value_scale": 1.0, "vision_adapter_rank": 2}
@@ -159,16 +142,17 @@ PLACES = {
 }
 
 
-def answers_of_places(folders, processor, picture) -> list[list[int]]:
+def answers_of(asked, processor, picture) -> list[list[int]]:
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
-    processor = AutoProcessor.from_pretrained(processor, trust_remote_code=True)
-    models = (AutoModelForImageTextToText.from_pretrained(folder, trust_remote_code=True) for folder in folders)
+    trust = {"trust_remote_code": True}
+    processor = AutoProcessor.from_pretrained(processor, **trust)
+    models = (AutoModelForImageTextToText.from_pretrained(folder, **options, **trust) for folder, options in asked)
     return [greedy_tokens(model, processor, picture, model.config.num_memory_tokens > 0) for model in models]
 
 
 @needs_whole_copy
-def test_memory_in_the_layers_and_a_text_only_reader_answer_where_the_package_cannot_be_imported(saved, tmp_path):
+def test_memory_in_the_layers_and_readers_answer_where_the_package_cannot_be_imported(saved, tmp_path):
     answers, processor = [], CoMemProcessor.from_pretrained(saved.processor)
     for place, config in PLACES.items():
         model = make_model("qwen2_5_vl", **config)
@@ -181,25 +165,15 @@ def test_memory_in_the_layers_and_a_text_only_reader_answer_where_the_package_ca
     model = make_model("qwen2_5_vl", reader=make_language_model("llama", width=48))
     model.save_pretrained(tmp_path / "reader")
     answers.append(greedy_tokens(model, processor, saved.picture))
-    folders = [str(tmp_path / place) for place in (*PLACES, "reader")]
-    done = run_alone(answers_of_places, folders, saved.processor, saved.picture, folder=tmp_path, uses=ANSWER)
+    model = CoMemForConditionalGeneration.from_pretrained(saved.full)
+    model.add_reader_adapter(r=2)
+    for name, factor in model.reader_adapter.factors.items():
+        if name.endswith("/B"):
+            torch.nn.init.normal_(factor, std=0.5)
+    model.eval().save_pretrained(tmp_path / "adapter")
+    answers += [greedy_tokens(model, processor, saved.picture), saved.answer]
+    assert answers[-2] != saved.answer
+    asked = [(str(tmp_path / name), {}) for name in (*PLACES, "reader")]
+    asked += [(str(tmp_path / "adapter"), {"reader": reader}) for reader in ("adapter", "plain")]
+    done = run_alone(answers_of, asked, saved.processor, saved.picture, folder=tmp_path, uses=ANSWER)
     assert done.result == answers
-
-
-def ask_pipeline(saved) -> list[int]:
-    from transformers import pipeline
-
-    ask = pipeline("image-text-to-text", model=saved["full"], trust_remote_code=True)
-    conversation, memories = question_about(saved["picture"])
-    greedy = {"max_new_tokens": 8, "min_new_tokens": 8, "do_sample": False}
-    (answer,) = ask(
-        text=conversation, processor_kwargs={"memories": memories}, generate_kwargs=greedy, return_tensors=True
-    )
-    return answer["generated_token_ids"][-8:].tolist()
-
-
-@needs_whole_copy
-@pytest.mark.slow
-def test_the_pipeline_takes_memories_and_answers_as_generate_does(saved, tmp_path):
-    done = run_alone(ask_pipeline, asdict(saved), folder=tmp_path, uses=(question_about,))
-    assert done.result == saved.answer

@@ -1,7 +1,7 @@
 """The server does for huggingface_hub what the Hub does."""
 
 from tests.local_hub.server import HubServer
-from tests.process import run_alone
+from tests.processes.alone import run_alone
 
 
 def publish_and_fetch(kind: str) -> dict:

@@ -15,7 +15,7 @@ def lay_out(work: Path) -> Path:
     for folder in (work / "flags", pictures):
         folder.mkdir()
     bank = MemoryBank.from_pretrained(default_path("bank"))
-    for item_id in bank.ids:
+    for item_id in bank.ids[::3]:  # a recipe compares each flag with each other one
         bank[item_id].load_image().save(work / "flags" / f"{item_id.lower()}.png")
     for item_id in ("GR", "AM", "IT"):
         bank[item_id].load_image().save(pictures / f"{item_id}.jpg")

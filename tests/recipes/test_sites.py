@@ -6,9 +6,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from comem_hf import MemoryBank
-from comem_hf.default import default_path
 from comem_hf.evaluation import load_questions
+from tests.recipes.conftest import lay_out
 
 
 pytest.importorskip("countryinfo", reason="the recipes extra is not installed")
@@ -29,16 +28,7 @@ WAY = {way.key: way for way in WAYS}
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A run whose flags and pictures are there already: no npm is called, and not thousands of pictures are drawn."""
-    run = Run(tmp_path_factory.mktemp("sites"), steps=2, batch_size=2)
-    for folder in (run.work / "flags", run.pictures):
-        folder.mkdir()
-    bank = MemoryBank.from_pretrained(default_path("bank"))
-    for item_id in bank.ids:
-        bank[item_id].load_image().save(run.work / "flags" / f"{item_id.lower()}.png")
-    for item_id in ("GR", "AM"):
-        bank[item_id].load_image().save(run.pictures / f"{item_id}.jpg")
-    motifs = [{"files": [f"{item_id}.jpg"], "colours": ["blue"]} for item_id in ("GR", "AM")]
-    (run.pictures / "motifs.json").write_text(json.dumps(motifs))
+    run = Run(lay_out(tmp_path_factory.mktemp("sites")), steps=2, batch_size=2)
     write_backbone(run)
     write_material(run)
     return run
@@ -74,7 +64,7 @@ def test_keys_of_ways_differ_and_the_trained_ones_say_how_items_reach_them():
     "keys", [("no-memory", "rag", "ffn-memory", "input-and-ffn"), pytest.param(tuple(WAY), marks=pytest.mark.slow)]
 )
 def test_ways_are_trained_asked_measured_and_reported_and_none_twice(run, keys, monkeypatch, capsys):
-    monkeypatch.setattr(asking, "load_questions", lambda path: load_questions(path)[:4])
+    monkeypatch.setattr(asking, "load_questions", lambda path: load_questions(path)[:2])
     arguments = ["--work", str(run.work), "--steps", "2", "--batch-size", "2", "--threads", "1", "--repetitions", "1"]
     arguments += ["--ways", *keys]
     command.main(arguments)

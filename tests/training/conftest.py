@@ -2,9 +2,6 @@
 
 import copy
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import PIL.Image
@@ -88,20 +85,6 @@ def data_file(tmp_path) -> Path:
         lines.append(json.dumps(row))
     (folder / "train.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return folder / "train.jsonl"
-
-
-def run_in_two_processes(script: str, folder: Path, *words: str) -> None:
-    """Runs a script in two processes that work together (gloo); it has to leave their group in the end."""
-    (folder / "train.py").write_text(script)
-    done = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "train.py", *words],
-        cwd=folder,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
 
 
 class Interrupt(TrainerCallback):

@@ -25,6 +25,15 @@ def build_bank(
     dtype: Annotated[
         str, typer.Option(help="Of the stored vectors: float32, bfloat16, float16, int8 or int4.")
     ] = "float32",
+    num_memory_tokens: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Store only the first so many vectors of each item, for a model that was trained with "
+            "`--nested-memory-lengths` [default: all].",
+            show_default=False,
+        ),
+    ] = None,
     metric: Annotated[str, typer.Option(help="How embeddings are compared: cosine or l2.")] = "cosine",
     index: Annotated[
         str | None, typer.Option(help="FAISS factory string of the index [default: by the number of items].")
@@ -81,6 +90,7 @@ def build_bank(
         overwrite=overwrite,
         on_error=on_error,
         distributed=distributed,
+        num_memory_tokens=num_memory_tokens,
     )
     if processes.leader:
         left_out = LeftOut.of(read_skipped(output), 0)

@@ -33,22 +33,21 @@ def train(
     Run the same command again to go on with an interrupted run. The settings that most runs need, with their defaults;
     all others of transformers' `TrainingArguments` work, too, under their own names:
 
-    - `--model`: a backbone (Qwen2-VL, Qwen2.5-VL) or a comem model, a folder or a Hub id; `--data`: the rows;
-      `--output-dir`: a new folder for the result, or that of an interrupted run
-    - `--epochs 2`, or `--max-steps`; `--batch-size 4`, `--gradient-accumulation 4`, `--learning-rate 5e-5`,
-      `--schedule cosine`, `--warmup 0.03`, `--weight-decay 0.1`, `--max-grad-norm 3`, `--no-shuffle`, `--seed 42`
-    - `--bf16`, `--gradient-checkpointing`, `--attn-implementation`, `--workers 0`: speed and memory
-    - `--lora-rank 16`, `--lora-alpha 32`, `--lora-dropout 0.05`, `--num-memory-tokens 8`, `--encoder adapter`: of a
-      new memory encoder; `--ffn-memory JSON`, `--vision-memory JSON`: memory in the layers
-    - `--only`: train memory-encoder, ffn-memory, vision-memory, reader-adapter or reader alone; may be repeated;
+    - **Data**: `--data` and `--eval-data` for rows; `--max-memories`: only the first so many items of a row;
+      `--shuffle-memories`, `--no-shuffle`
+    - **Model**: `--model` for a backbone (Qwen2-VL, Qwen2.5-VL) or a comem model, a folder or a Hub id
+    - **Memory**: `--num-memory-tokens 8`, `--lora-rank 16`, `--encoder adapter` of a new memory encoder;
+      `--ffn-memory JSON`, `--vision-memory JSON` in the layers; `--items-in-prompt` for a model that takes no items
+    - **Parts**: `--only` memory-encoder, ffn-memory, vision-memory, reader-adapter or reader, may be repeated;
       `--train-reader`: an adapter on the model that answers, too
-    - `--max-memories`: use only the first so many items of a row; `--items-in-prompt`: for a model that takes none
-    - `--muon-learning-rate`: train the resampler's layers by Muon; `--distillation-weight 0`: from the backbone that
-      reads the items in its prompt
-    - `--eval-data`: rows for the loss and the share of exact answers, after each epoch or as `--eval-strategy` says;
-      `--early-stopping-patience`, `--load-best-model-at-end`, `--metric-for-best-model exact_match`
-    - `--logging-steps 10`, `--report-to tensorboard`, `--save-steps 800`, `--save-backbone` or `--memory-only`,
-      `--push-to-hub`, `--hub-model-id`
+    - **Objectives**: `--distillation-weight 0`, `--reconstruction-weight 0`, `--contrastive-weight 0`,
+      `--nested-memory-lengths`
+    - **Steps**: `--epochs 2` or `--max-steps`, `--batch-size 4`, `--gradient-accumulation 4`, `--learning-rate 5e-5`,
+      `--muon-learning-rate`, `--seed 42`; `--bf16`, `--gradient-checkpointing`
+    - **Evaluation**: `--eval-strategy`, `--early-stopping-patience`, `--load-best-model-at-end`,
+      `--metric-for-best-model exact_match`
+    - **Result**: `--output-dir` for a new folder, or that of an interrupted run; `--save-steps 800`,
+      `--save-backbone` or `--memory-only`, `--report-to tensorboard`, `--push-to-hub`, `--hub-model-id`
 
     Example:
         comem train --model Qwen/Qwen2-VL-2B-Instruct --data train.jsonl --output-dir my-memory --bf16

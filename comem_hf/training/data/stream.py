@@ -5,25 +5,29 @@ import random
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import chain, count
+from itertools import chain, count, islice
 from typing import Any
 
 from torch.utils.data import IterableDataset, get_worker_info
 
 from comem_hf.training.data.rows.read import RowReader
-from comem_hf.training.data.rows.row import MissingPictureError
+from comem_hf.training.data.rows.row import MissingPictureError, counted
 from comem_hf.training.data.sources.skipped import Skipped
 from comem_hf.training.data.sources.source import Source
 
+from .dataset import MemoryDataset
 from .sample import NUM_STAND_INS, TrainingSample
 
 
+BEGINNING = 200
+"""Number of rows that are looked through before a training: they are kept meanwhile, pictures included."""
 CHECKED = 1000  # rows after which it is checked how many were left out
 
 
 class MemoryStream(IterableDataset):
     """Training samples as they come: a row is checked when its turn has come, and is not kept.
 
+    Before a training, the first 200 rows are looked through as those of files are; see [`MemoryStream.beginning`].
     The order is the same at every pass and in every process, and depends on `seed` and the pass alone. The processes
     of a training each go through all rows, and make batches of their own (by `accelerate`, with
     `dispatch_batches=False`); so do the workers of a data loader, which take turns by the batch. A training goes
@@ -45,9 +49,10 @@ class MemoryStream(IterableDataset):
         if shuffle_buffer < 0:
             raise ValueError(f"`shuffle_buffer` must be a number of rows, 0 for none, got {shuffle_buffer!r}.")
         self.name = source.name
+        self._source, self._ignore = source, tuple(ignore)
         self.fingerprint = f"stream of {source.name}, shuffled among {shuffle_buffer} by the seed {seed}"
         self._rows = source.rows
-        self._reader = RowReader(source.base_dir, ignore, source.takes_paths)
+        self._reader = RowReader(source.base_dir, self._ignore, source.takes_paths)
         self.shuffle_buffer, self.seed = shuffle_buffer, seed
         self.epoch, self.block, self.repeats = 0, 1, False
 
@@ -62,6 +67,21 @@ class MemoryStream(IterableDataset):
         other = copy.copy(self)
         other.block, other.repeats = size, repeats
         return other
+
+    def beginning(self, num_rows: int = BEGINNING) -> MemoryDataset:
+        """Return the first rows, in the order of the source, as a data set, for the checks that files get in advance.
+
+        Args:
+            num_rows (`int`, *optional*, defaults to 200): Number of rows; all, if there are fewer.
+
+        Raises:
+            ValueError: If there is no row, one of them is not valid, or more than 5 % name missing pictures.
+        """
+        rows = list(islice(self._rows, num_rows))
+        if not rows:
+            raise ValueError(f"{self.name} holds no rows.")
+        source = replace(self._source, rows=rows, name=f"the first {counted(len(rows), 'row')} of {self.name}")
+        return MemoryDataset.of(replace(source, fingerprint=None), self._ignore)
 
     def set_epoch(self, epoch: int) -> None:
         """Say which pass over the rows is next; a `Trainer` does."""

@@ -1,17 +1,15 @@
 """`comem evaluate NAME...`, on small files in the benchmarks' own forms."""
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from comem_hf.evaluation.benchmarks import BENCHMARKS
 from tests.conftest import make_image
+from tests.processes.together import command_line, run_together
 
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "benchmarks"
@@ -124,15 +122,11 @@ def test_questions_that_are_all_left_out_are_refused_with_the_way_out(comem, tmp
 @pytest.mark.slow
 def test_two_processes_give_the_predictions_of_one(evaluate, model_folder, bank_folder, tmp_path):
     assert evaluate("okvqa", "infoseek", "--batch-size", 2, "--top-k", 2)[0] == 0
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command += ["-m", "comem_hf", "evaluate", "okvqa", "infoseek", "--batch-size", "2", "--top-k", "2"]
-    command += ["--model", model_folder, "--bank", bank_folder, "--data", DATA, "--output", tmp_path / "two"]
-    command += ["--max-new-tokens", "3"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    result = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=environment, timeout=180)
-    assert result.returncode == 0, result.stderr
+    words = ["evaluate", "okvqa", "infoseek", "--batch-size", 2, "--top-k", 2, "--max-new-tokens", 3]
+    words += ["--model", model_folder, "--bank", bank_folder, "--data", DATA, "--output", tmp_path / "two"]
+    (first, shown), other = run_together(command_line, *words)
+    assert first == 0 and len(shown.splitlines()) == 2 * 3 and other == (0, "")  # one process prints
     assert contents(tmp_path / "two", "predictions") == contents(tmp_path / "run", "predictions")
-    assert len(result.stdout.splitlines()) == 2 * 3  # one process prints
 
 
 @pytest.mark.parametrize(

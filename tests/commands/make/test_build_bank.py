@@ -77,8 +77,13 @@ def test_build_bank_counts_files_that_it_does_not_read_apart(comem, items_file, 
 
 def test_build_bank_reads_a_folder_of_images(comem, items_file, model_folder, tmp_path):
     arguments = ("build-bank", items_file.parent / "pictures", tmp_path / "bank", "--model", model_folder)
-    assert comem(*arguments, "--shard-size", 3, "--metric", "l2", "--index", "HNSW8", "--license", "cc0-1.0")[0] == 0
+    code, _, error = comem(*arguments, "--num-memory-tokens", 9)
+    assert code == 2 and "`num_memory_tokens` must be a number from 1 to 8" in error
+    assert not (tmp_path / "bank").exists()
+    options = ("--shard-size", 3, "--metric", "l2", "--index", "HNSW8", "--license", "cc0-1.0")
+    assert comem(*arguments, *options, "--num-memory-tokens", 2)[0] == 0
     config = MemoryBank.from_pretrained(tmp_path / "bank").config
+    assert config.num_memory_tokens == 2
     assert (config.shard_sizes, config.metric, config.index["factory"]) == ([3, 1], "l2", "HNSW8")
     assert config.license == "cc0-1.0"
 

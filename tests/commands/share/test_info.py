@@ -14,7 +14,7 @@ from comem_hf.modeling.picture_pixels_comem import PICTURE_RULES
 from tests.commands.share.conftest import facts, sent
 from tests.conftest import make_backbone, make_model
 from tests.modeling.test_reader import make_language_model
-from tests.process import run_alone
+from tests.processes.alone import run_alone
 
 
 def test_info_of_repositories_downloads_configurations_alone(comem, hub, pushed, model_folder, bank_folder):

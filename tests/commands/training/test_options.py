@@ -5,6 +5,7 @@ import re
 from dataclasses import fields
 
 import pytest
+from transformers import TrainingArguments
 
 from comem_hf.commands.training.listing import list_settings
 from comem_hf.commands.training.options import ALIASES, GROUPS, as_option, read_settings
@@ -140,8 +141,14 @@ def test_defaults_follow_from_what_is_given(tmp_path):
     assert again.args.to_dict() == run.args.to_dict() and again.recorded == run.recorded
 
 
-def test_all_settings_are_listed_with_what_they_are_for():
+def test_all_settings_are_listed_with_what_they_are_for_ours_first(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
     listed = list_settings()
+    assert max(map(len, listed.splitlines())) <= 80 and not re.search(r"--[\w-]+-$", listed, re.MULTILINE)
+    names = re.findall(r"^  --([\w-]+)", listed, re.MULTILINE)
+    theirs = {field.name.replace("_", "-") for field in fields(TrainingArguments)}
+    first = min(number for number, name in enumerate(names) if name in theirs)
+    assert first > 30 and theirs.issuperset(names[first:])
     ours = [field for group in GROUPS for field in fields(group) if field.name not in ALIASES]
     entries = dict(re.findall(r"^  (--[\w-]+).*\n((?: {6}.*\n?)*)", listed, re.MULTILINE))
     assert entries.keys() == {as_option(field.name) for field in ours if ALIASES.get(field.name) != field.name}

@@ -1,14 +1,12 @@
 """`comem synthesize`, by one process and by two."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 
 from tests.bank.encoding.test_embedder import clip_folder  # noqa: F401 (a fixture)
 from tests.conftest import make_backbone
+from tests.processes.together import command_line, run_together
 from tests.synthesis.test_synthesize import contents
 
 
@@ -31,12 +29,8 @@ def test_two_processes_make_what_one_makes(comem, settings, tmp_path):
     code, output, errors = comem("synthesize", settings)
     assert code == 0, errors
     assert "made\tanswered by the teacher\t4\t12" in output.splitlines()
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command += ["-m", "comem_hf", "synthesize", settings, "--output", tmp_path / "two"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    result = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=environment, timeout=180)
-    assert result.returncode == 0, result.stderr
-    assert result.stdout == output  # one process prints
+    printed = run_together(command_line, "synthesize", settings, "--output", tmp_path / "two")
+    assert printed == [(0, output), (0, "")]  # one process prints
     assert contents(tmp_path / "two") == contents(tmp_path / "made")
 
 

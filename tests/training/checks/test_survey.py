@@ -152,4 +152,13 @@ def test_what_cannot_be_trained_on_is_refused_before_the_first_step(
     about = [{**row, "entity": str(i)} for i, row in enumerate(rows)]
     with pytest.raises(ValueError, match=r"1 of the 1 entities \(`entity`\) of data set are in data set, too: '1'"):
         train_memory_encoder(model, tiny_processor, about, make_arguments(), eval_dataset=[about[1]])
+    stream = open_training_data(about, streaming=True)
+    with pytest.raises(ValueError, match=r"of data set are in the first 4 rows of data set, too: '1'"):
+        train_memory_encoder(model, tiny_processor, stream, make_arguments(), eval_dataset=[about[1]])
+    damaged = open_training_data(
+        [*rows[:3], {**rows[3], "image": {"bytes": b"no picture", "path": None}}], streaming=True
+    )
+    message = r"the first 4 rows of data set: 1 of 4 rows \(25.0%\) cannot be used, .* data set, row 4: "
+    with pytest.raises(ValueError, match=message):
+        train_memory_encoder(model, tiny_processor, damaged, make_arguments())
     assert not (tmp_path / "run").exists()

@@ -1,21 +1,19 @@
 """Two processes share an evaluation, and both stop at a loss that is no number."""
 
-import json
+from pathlib import Path
 
 import pytest
-
-from comem_hf.training import MemoryCollator, MemoryEncoderTrainer
-from tests.training.conftest import picture, run_in_two_processes
-
-
-# Run in each process, in a folder of the model and its rows.
-SCRIPT = """
-import json
 import torch
+
 from comem_hf import CoMemForConditionalGeneration, CoMemProcessor
 from comem_hf.training import MemoryCollator, MemoryEncoderTrainer, MemoryTrainingArguments
+from tests.processes.together import run_together
+from tests.training.conftest import picture
+
 
 class Spoiled(MemoryCollator):
+    """Makes batches of which one has a loss that is no number."""
+
     def __call__(self, rows):
         batch = super().__call__(rows)
         if any(row["answer"] == "spoiled" for row in rows):
@@ -23,19 +21,16 @@ class Spoiled(MemoryCollator):
             batch["names"] = ["the spoiled row"]
         return batch
 
-model, processor = CoMemForConditionalGeneration.from_pretrained("model"), CoMemProcessor.from_pretrained("model")
-rows = json.load(open("rows.json"))
-args = MemoryTrainingArguments(**json.load(open("settings.json")), output_dir="out")
-collator = Spoiled(processor)
-trainer = MemoryEncoderTrainer(model, args, data_collator=collator, train_dataset=rows, eval_dataset=rows[:5])
-metrics = trainer.evaluate()
-try:
-    trainer.train()
-except ValueError as error:
-    metrics["error"] = str(error)
-json.dump(metrics, open(f"{args.process_index}.json", "w"))
-torch.distributed.destroy_process_group()
-"""
+
+def evaluate_and_train(folder: Path, rows: list[dict], settings: dict) -> dict:
+    """Returns the metrics of an evaluation, and the error of a training; run in each process."""
+    model, processor = (kind.from_pretrained(folder) for kind in (CoMemForConditionalGeneration, CoMemProcessor))
+    args, data = MemoryTrainingArguments(**settings), {"train_dataset": rows, "eval_dataset": rows[:5]}
+    trainer = MemoryEncoderTrainer(model, args, data_collator=Spoiled(processor), **data)
+    metrics = trainer.evaluate()
+    with pytest.raises(ValueError) as error:
+        trainer.train()
+    return metrics | {"error": str(error.value)}
 
 
 @pytest.mark.slow
@@ -48,11 +43,8 @@ def test_two_processes_share_an_evaluation_and_stop_together(make_trainable, tin
     rows = [{**row, "answer": answer} for answer in ("/", "a", "/", "b", "c", "spoiled")]
     settings = {"per_device_train_batch_size": 1, "per_device_eval_batch_size": 1, "eval_max_new_tokens": 1}
     settings |= {"gradient_accumulation_steps": 1, "train_sampling_strategy": "sequential", "use_cpu": True}
-    settings |= {"disable_tqdm": True, "max_steps": 5, "save_steps": 1}
-    (tmp_path / "rows.json").write_text(json.dumps(rows))
-    (tmp_path / "settings.json").write_text(json.dumps(settings))
-    run_in_two_processes(SCRIPT, tmp_path)
-    first, second = (json.loads((tmp_path / f"{number}.json").read_text()) for number in range(2))
+    settings |= {"disable_tqdm": True, "max_steps": 5, "save_steps": 1, "output_dir": str(tmp_path / "out")}
+    first, second = run_together(evaluate_and_train, tmp_path / "model", rows, settings)
     alone = MemoryEncoderTrainer(
         make_trainable(),
         make_arguments(per_device_eval_batch_size=2, eval_max_new_tokens=1),

@@ -1,18 +1,19 @@
 """Reconstruction and contrastive loss, beside plain computations of the same; and trainings with all objectives."""
 
-import json
+from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
 
-from comem_hf import CoMemForConditionalGeneration, MemoryItem
-from comem_hf.training import MemoryCollator, TrainingSample, train_memory_encoder
+from comem_hf import CoMemForConditionalGeneration, CoMemProcessor, MemoryItem
+from comem_hf.training import MemoryCollator, MemoryTrainingArguments, TrainingSample, train_memory_encoder
 from comem_hf.training.arguments import ACTIVATION_CHECKPOINTING
 from comem_hf.training.objectives.added_loss import AddedLoss
 from comem_hf.training.objectives.shares import answer_shares
 from tests.conftest import make_model
-from tests.training.conftest import Interrupt, assert_equal, picture, run_in_two_processes, state_of
+from tests.processes.together import run_together
+from tests.training.conftest import Interrupt, assert_equal, picture, state_of
 
 
 ALL = {
@@ -152,18 +153,10 @@ def test_objectives_that_cannot_be_are_refused_before_the_work(
     assert not (tmp_path / "run").exists()
 
 
-# Run in each process, in a folder of the model and its rows.
-TRAIN = """
-import json, sys
-import torch
-from comem_hf import CoMemForConditionalGeneration, CoMemProcessor
-from comem_hf.training import MemoryTrainingArguments, train_memory_encoder
-
-model = CoMemForConditionalGeneration.from_pretrained("model")
-arguments = MemoryTrainingArguments(**json.loads(sys.argv[1]))
-train_memory_encoder(model, CoMemProcessor.from_pretrained("model"), json.load(open("rows.json")), arguments)
-torch.distributed.destroy_process_group()
-"""
+def train_from_folder(folder: Path, rows: list[dict], settings: dict) -> None:
+    """Run in each process."""
+    model, processor = (kind.from_pretrained(folder) for kind in (CoMemForConditionalGeneration, CoMemProcessor))
+    train_memory_encoder(model, processor, rows, MemoryTrainingArguments(**settings))
 
 
 @pytest.mark.slow
@@ -179,13 +172,13 @@ def test_two_processes_train_as_one_with_accumulation(make_trainable, tiny_proce
         {"question": f"{n}?", "answer": "1" * (n + 1), "memories": [] if n in without else items[n % 8 :][:3]}
         for n in range(16)
     ]
-    (tmp_path / "rows.json").write_text(json.dumps(rows))
     settings = {"max_steps": 2, "per_device_train_batch_size": 2, "use_cpu": True, "disable_tqdm": True, **ALL}
     settings |= {"save_strategy": "no", "warmup_steps": 0, "train_sampling_strategy": "sequential", "optim": "sgd"}
     args = make_arguments(**settings, gradient_accumulation_steps=4)
     train_memory_encoder(model, tiny_processor, rows, args)
-    settings |= {"output_dir": "out", "learning_rate": args.learning_rate, "gradient_accumulation_steps": 2}
-    run_in_two_processes(TRAIN, tmp_path, json.dumps(settings))
+    settings |= {"learning_rate": args.learning_rate, "gradient_accumulation_steps": 2}
+    settings |= {"output_dir": str(tmp_path / "out")}
+    run_together(train_from_folder, tmp_path / "model", rows, settings)
     together = CoMemForConditionalGeneration.from_pretrained(tmp_path / "out").own_parameters()
     for name, tensor in model.own_parameters().items():
         torch.testing.assert_close(tensor, together[name], rtol=1e-4, atol=1e-6, msg=name)
