@@ -7,9 +7,9 @@ import numpy as np
 from PIL import Image
 
 from comem_hf.bank.encoding.embedder import Embedder
-from comem_hf.bank.encoding.item_encoder import load_record
 from comem_hf.bank.encoding.shrinking_batch import ShrinkingBatch, ends_build
 from comem_hf.bank.format.items import StoredItems
+from comem_hf.bank.pictures.decoding import load_record
 from comem_hf.bank.scores.disturbances import DISTURBANCES
 from comem_hf.bank.scores.nothing import picture_of_nothing
 from comem_hf.bank.scores.second_view import second_view

@@ -60,7 +60,8 @@ def _table(records: list[ItemRecord]):
         "id": [record.id for record in records],
         "text": [record.text for record in records],
         "image": [
-            None if record.image is None else {"bytes": record.image, "path": record.image_name} for record in records
+            None if record.image is None else {"bytes": record.image_bytes(), "path": record.image_name}
+            for record in records
         ],
         "metadata": [record.metadata for record in records],
     }
