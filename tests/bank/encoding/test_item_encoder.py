@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from comem_hf import MemoryItem
-from comem_hf.bank.pictures import decoding
 from comem_hf.bank.encoding.skipped import read_skipped
+from comem_hf.bank.pictures import decoding
 from tests.bank.conftest import bomb, truncated_image
 from tests.conftest import make_image
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from comem_hf import MemoryBank, MemoryItem
-from comem_hf.bank.pictures import decoding
 from comem_hf.bank.encoding.skipped import read_skipped, write_skipped
 from comem_hf.bank.format.record import ItemRecord
+from comem_hf.bank.pictures import decoding
 from comem_hf.bank.sources.rows.unreadable import UnreadableItem
 from tests.bank.conftest import bomb, truncated_image
 from tests.conftest import make_image
