@@ -27,6 +27,9 @@ FILE_NAME = "file_name"  # in the metadata of items of a folder, and in the Hub'
 class KeptBytes(Protocol):
     """Bytes that lie elsewhere until they are read."""
 
+    def __len__(self) -> int:
+        """Return their number."""
+
     def read(self) -> bytes:
         """Return the bytes."""
 

@@ -63,6 +63,9 @@ class SpooledPicture:
     start: int
     length: int
 
+    def __len__(self) -> int:
+        return self.length
+
     def read(self) -> bytes:
         """Return the bytes of the picture."""
         return self.spool.get(self.start, self.length)
