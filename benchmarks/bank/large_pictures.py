@@ -6,7 +6,7 @@ The embedded model, with the memory of CoMEM's own pixel limits, encodes JPEG fi
 (as strong at every scale), in batches of 32. `--python` is the interpreter of an environment in which another version
 of the package is installed, such as one made in a checkout of an older commit:
 
-    git worktree add ../older COMMIT && make -C ../older .venv/installed-test
+    git worktree add ../older COMMIT && make -C ../older .venv/.installed-test
 
 It builds a bank of the same files; the two take turns, and their vectors are compared.
 """
