@@ -1,6 +1,6 @@
 """Memory and time of building a bank of photographs, in a fresh process; with another version beside it.
 
-    python benchmarks/bank/large_pictures.py [--pictures 96] [--megapixels 12] [--python OTHER/.venv/bin/python]
+    python benchmarks/bank/building/photographs.py [--pictures 96] [--megapixels 12] [--python OTHER/.venv/bin/python]
 
 The embedded model, with the memory of CoMEM's own pixel limits, encodes JPEG files of noise as photographs have it
 (as strong at every scale), in batches of 32. `--python` is the interpreter of an environment in which another version
