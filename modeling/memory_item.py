@@ -1,13 +1,14 @@
 """The unit of knowledge: an image, a text, or both."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 import PIL.Image
 
 from .picture_comem import FORMS, MAX_ASPECT_RATIO, is_picture, load_image
+from .picture_shrinking_comem import Use
 
 
 FOUND_BY_PICTURE = "The memory bank finds items by their picture only"
@@ -59,8 +60,12 @@ class MemoryItem:
             raise ValueError(f"A memory item has unknown keys {unknown}; known are {known}.")
         return cls(**value)
 
-    def load_image(self) -> PIL.Image.Image | None:
+    def load_image(self, uses: Sequence[Use] = ()) -> PIL.Image.Image | None:
         """Return the picture as an RGB image, or `None` if the item has none.
+
+        Args:
+            uses (`Sequence[Callable]`, *optional*): All that it is for, as for [`load_image`]; by default it keeps its
+                size.
 
         Raises:
             ValueError: As [`load_image`] says, and if one side is more than 200 times the other.
@@ -68,7 +73,7 @@ class MemoryItem:
         if self.image is None:
             return None
         name = f"the image of memory item {self.id!r}" if self.id is not None else "the image of a memory item"
-        return load_image(self.image, name, max_aspect_ratio=MAX_ASPECT_RATIO)
+        return load_image(self.image, name, max_aspect_ratio=MAX_ASPECT_RATIO, uses=uses)
 
 
 def numbers_of_equal_items(texts: list[str | None], pictures: list[PIL.Image.Image | None]) -> list[int]:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from transformers import BatchFeature, Qwen2VLProcessor
 from transformers.image_utils import ImageInput
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
 from transformers.utils import is_torchvision_available
 from transformers.video_utils import VideoInput
 
@@ -171,7 +172,7 @@ class CoMemProcessor(Qwen2VLProcessor):
             return MemoryInputs(
                 {"input_ids": empty, "attention_mask": empty, "mm_token_type_ids": empty, "item_counts": item_counts}
             )
-        pictures = [item.load_image() for item in items]
+        pictures = [item.load_image([self.memory_picture_size]) for item in items]
         data: dict[str, Any] = {}
         if once:
             index = numbers_of_equal_items([item.text for item in items], pictures)
@@ -187,6 +188,24 @@ class CoMemProcessor(Qwen2VLProcessor):
         data.update(self.tokenizer(texts, padding=True, padding_side="left", return_tensors="pt"))
         data["mm_token_type_ids"] = (data["input_ids"] == self.image_token_id).long()
         return MemoryInputs({**data, "item_counts": item_counts})
+
+    def memory_picture_size(self, size: tuple[int, int]) -> tuple[int, int] | None:
+        """Return the size that the picture of a memory item is resized to, a multiple of the patches of a token.
+
+        Photographs come smaller out of their decoder, but not less than twice as large as this per side (see
+        [`load_image`]).
+
+        Args:
+            size (`tuple[int, int]`): Width and height of the picture.
+
+        Returns:
+            `tuple[int, int]`: Width and height, `None` if the image processor does not resize or refuses the picture.
+        """
+        if not self.image_processor.do_resize or max(size) > MAX_ASPECT_RATIO * min(size):
+            return None
+        side = self.image_processor.patch_size * self.image_processor.merge_size
+        height, width = smart_resize(size[1], size[0], side, self.memory_min_pixels, self.memory_max_pixels)
+        return width, height
 
     def item_text(self, item: MemoryItem) -> str:
         """Return the text of an item as the memory encoder reads it (see [`~CoMemProcessor.process_memories`]).

@@ -2,7 +2,7 @@
 
 import operator
 from collections.abc import Iterable
-from itertools import islice
+from contextlib import nullcontext
 from pathlib import Path
 
 from transformers.utils import logging
@@ -10,7 +10,7 @@ from transformers.utils import logging
 from comem_hf.bank.calibrating.fit_calibration import fit_calibration
 from comem_hf.bank.encoding.embedder import Embedder
 from comem_hf.bank.encoding.fit import item_settings
-from comem_hf.bank.encoding.input_rows import read_rows
+from comem_hf.bank.encoding.input_rows import next_rows, read_rows
 from comem_hf.bank.encoding.item_encoder import ItemEncoder, eval_mode
 from comem_hf.bank.encoding.shrinking_batch import ends_build
 from comem_hf.bank.encoding.skipped import SKIPPED_NAME, LeftOut, is_other_file, labelled, write_skipped
@@ -21,6 +21,7 @@ from comem_hf.bank.format.vectors import stored_tokens
 from comem_hf.bank.index.build_index import StoredEmbeddings, build_index
 from comem_hf.bank.index.index import Index
 from comem_hf.bank.pictures.decoder_warnings import decoder_warnings_logged
+from comem_hf.bank.pictures.spool import PictureSpool
 from comem_hf.bank.scores.calibration import MIN_ITEMS
 from comem_hf.cards.bank_card import write_card
 from comem_hf.cards.template import CARD_NAME
@@ -118,14 +119,19 @@ class BankBuilder:
         """
         rows = read_rows(items, self.embedder)
         number, skipped, published, others = 0, 0, staging.published, {}
-        while shard := list(islice(rows, self.settings.shard_size)):
-            done = 0
-            if number in staging.shards or published:
-                self.shards.check(staging, number, shard)
-            elif self.processes.owns(number):
-                done = self.shards.write(staging, number, shard, progress.update)
-            else:
-                others[number] = input_digest(shard)
+        while True:
+            done, is_there = 0, number in staging.shards or published
+            is_ours = not is_there and self.processes.owns(number)
+            with PictureSpool(staging.work) if is_ours else nullcontext() as spool:
+                shard = next_rows(rows, self.settings.shard_size, spool)
+                if not shard:
+                    break
+                if is_there:
+                    self.shards.check(staging, number, shard)
+                elif is_ours:
+                    done = self.shards.write(staging, number, shard, progress.update)
+                else:
+                    others[number] = input_digest(shard)
             progress.update(len(shard) - done)
             if number in staging.shards and staging.shards[number]["skipped"]:
                 skipped += sum(not is_other_file(entry) for entry in staging.shards[number]["skipped"])

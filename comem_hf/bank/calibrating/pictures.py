@@ -7,9 +7,9 @@ import numpy as np
 from PIL import Image
 
 from comem_hf.bank.encoding.embedder import Embedder
-from comem_hf.bank.encoding.item_encoder import load_record
 from comem_hf.bank.encoding.shrinking_batch import ShrinkingBatch, ends_build
 from comem_hf.bank.format.items import StoredItems
+from comem_hf.bank.pictures.decoding import load_record
 from comem_hf.bank.scores.disturbances import DISTURBANCES
 from comem_hf.bank.scores.nothing import picture_of_nothing
 from comem_hf.bank.scores.second_view import second_view
@@ -17,6 +17,7 @@ from comem_hf.bank.scores.second_view import second_view
 
 _READ_PER_PICTURE = 4  # rows at most, where items without a picture are among them
 _PICTURES_PER_NOTHING = 3
+_READ_AT_ONCE = 8  # rows, with their files of pictures
 _MOST_PIXELS = 1024  # per side: a picture of a camera would take a second to disturb, and is reduced anyway
 _SEED = 0
 
@@ -83,17 +84,23 @@ def _is_finite(vectors: Sequence[np.ndarray | None]) -> bool:
 
 
 def _read(items: StoredItems, rows: list[int]) -> Iterator[tuple[int, Image.Image]]:
-    for row, record in zip(rows, items.read_records(rows), strict=True):
-        if record.image is None:
-            continue
-        try:
-            picture = load_record(record).image
-        except Exception as error:  # an older version may have stored what this one cannot read
-            if ends_build(error):
-                raise
-            continue
-        picture.thumbnail((_MOST_PIXELS, _MOST_PIXELS))
-        yield row, picture
+    for start in range(0, len(rows), _READ_AT_ONCE):
+        part = rows[start : start + _READ_AT_ONCE]
+        for row, record in zip(part, items.read_records(part), strict=True):
+            if record.image is None:
+                continue
+            try:
+                picture = load_record(record, [_half]).image
+            except Exception as error:  # an older version may have stored what this one cannot read
+                if ends_build(error):
+                    raise
+                continue
+            picture.thumbnail((_MOST_PIXELS, _MOST_PIXELS))
+            yield row, picture
+
+
+def _half(size: tuple[int, int]) -> tuple[int, int]:
+    return _MOST_PIXELS // 2, _MOST_PIXELS // 2  # photographs come out of their decoder with twice so many or more
 
 
 def _embed(embedder: Embedder, pictures: Sequence[Image.Image]) -> list[np.ndarray | None]:

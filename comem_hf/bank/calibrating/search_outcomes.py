@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from comem_hf.bank.encoding.item_encoder import load_record
 from comem_hf.bank.encoding.shrinking_batch import ends_build
 from comem_hf.bank.format.items import StoredItems
 from comem_hf.bank.format.record import ItemRecord
 from comem_hf.bank.index.index import Index, Selection
+from comem_hf.bank.pictures.decoding import load_record
 from comem_hf.bank.scores.closeness import closeness, distances, view_distances
 
 from .pictures import EmbeddedQueries

@@ -3,7 +3,6 @@
 import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 
 from transformers.utils import logging
@@ -13,7 +12,7 @@ from comem_hf.bank.building.build_settings import SHARD_SIZE
 from comem_hf.bank.building.texts import warn_about_cut_texts
 from comem_hf.bank.encoding.encode_rows import check_on_error, encode_rows
 from comem_hf.bank.encoding.fit import refuse_other_processor
-from comem_hf.bank.encoding.input_rows import InputRow, read_rows
+from comem_hf.bank.encoding.input_rows import InputRow, next_rows, read_rows
 from comem_hf.bank.encoding.item_encoder import ItemEncoder, eval_mode
 from comem_hf.bank.encoding.skipped import LeftOut, is_other_file, labelled
 from comem_hf.bank.format.config import BankConfig
@@ -21,6 +20,7 @@ from comem_hf.bank.format.precision import precision_of
 from comem_hf.bank.index.default_factory import default_factory
 from comem_hf.bank.opened.state import BankState
 from comem_hf.bank.pictures.decoder_warnings import decoder_warnings_logged
+from comem_hf.bank.pictures.spool import PictureSpool
 from comem_hf.modeling.memory_item import MemoryItem
 
 from .rounded_encoder import warn_of_rounded_encoder
@@ -71,15 +71,19 @@ def add_items(
         writer.before.search.attach(embedder=embedder)
         warn_of_rounded_encoder(writer.before, encoder)
         rows = read_rows(items, embedder)
-        while shard := list(islice(rows, shard_size)):
-            encoded = encode_rows(encoder, _mark_known(shard, writer.before), on_error, progress.update)
+        while True:
+            with PictureSpool(bank.folder) as spool:
+                shard = next_rows(rows, shard_size, spool)
+                if not shard:
+                    break
+                encoded = encode_rows(encoder, _mark_known(shard, writer.before), on_error, progress.update)
+                if encoded.records:
+                    writer.append(encoded.records, encoded.memory, encoded.embeddings, precision_of(model))
             progress.update(len(shard) - encoded.tried)
             skipped += encoded.skipped
             repeated += encoded.repeated
             total += len(shard)
             cut_texts += sum(record.is_cut for record in encoded.records)
-            if encoded.records:
-                writer.append(encoded.records, encoded.memory, encoded.embeddings, precision_of(model))
         _check_index_fits(writer.before.config, writer.commit())
     counts = LeftOut.of(skipped, total)
     warn_about_cut_texts(cut_texts, counts.items)

@@ -36,6 +36,19 @@ class Embedder(ABC):
         """
         raise ValueError(f"{FOUND_BY_PICTURE} (embedder {self.settings['type']!r}): search with `image=`.")
 
+    def picture_size(self, size: tuple[int, int]) -> tuple[int, int] | None:
+        """Return the size that the embedder resizes a picture to: pictures of items come smaller out of their decoder.
+
+        They have at least twice so many pixels per side. By default it is not known, and they keep all pixels.
+
+        Args:
+            size (`tuple[int, int]`): Width and height of the picture.
+
+        Returns:
+            `tuple[int, int]`: Width and height, or `None` if the picture must keep its own.
+        """
+        return None
+
     def check_item(self, item: MemoryItem) -> None:
         """Refuse an item that this embedder cannot make searchable.
 
@@ -99,6 +112,9 @@ class BackboneEmbedder(Embedder):
         pixels = {name: getattr(self.processor, name) for name in ("memory_min_pixels", "memory_max_pixels")}
         return {"type": self.type, "grid": self.grid, "layer": self.layer, **pixels}
 
+    def picture_size(self, size: tuple[int, int]) -> tuple[int, int] | None:
+        return self.processor.memory_picture_size(size)
+
     def embed_images(self, images: Sequence) -> np.ndarray:
         items = [[MemoryItem(image=image)] for image in images]
         return self.embed_items([], self.processor.process_memories(items))
@@ -149,6 +165,16 @@ class ModelEmbedder(Embedder):
         if hasattr(model, "get_text_features"):
             tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
         return cls(model, image_processor, tokenizer)
+
+    def picture_size(self, size: tuple[int, int]) -> tuple[int, int] | None:
+        settings = getattr(self.image_processor, "size", None) or {}
+        if not getattr(self.image_processor, "do_resize", False):
+            return None
+        shortest = settings.get("shortest_edge")
+        if shortest and not settings.get("longest_edge"):
+            return shortest, shortest
+        sides = settings.get("height"), settings.get("width")
+        return (max(sides), max(sides)) if all(sides) else None
 
     def embed_images(self, images: Sequence) -> np.ndarray:
         images = [load_image(image) for image in images]

@@ -5,12 +5,15 @@ import io
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import PIL.Image
 
 from comem_hf.bank.format.record import ItemRecord
+from comem_hf.bank.pictures.decoding import load_record
+from comem_hf.bank.pictures.spool import PictureSpool
 from comem_hf.bank.sources.rows.plain_values import id_as_text, is_missing, plain
 from comem_hf.bank.sources.rows.reasons import is_of_the_machine, reason_of
 from comem_hf.bank.sources.rows.unreadable import UnreadableItem
@@ -18,7 +21,6 @@ from comem_hf.modeling.memory_item import MemoryItem
 from comem_hf.modeling.picture_comem import MAX_ASPECT_RATIO
 
 from .embedder import Embedder
-from .item_encoder import load_record
 from .skipped import item_label
 
 
@@ -79,6 +81,24 @@ def read_rows(
             if first != number:
                 row = _later(replace(row, first=first), contents[first] == contents[number])
         yield row
+
+
+def next_rows(rows: Iterator[InputRow], number: int, spool: PictureSpool | None) -> list[InputRow]:
+    """Take rows, whose encoded pictures go into a spool: those of a shard may be more than fits into memory.
+
+    Args:
+        rows (`Iterator[InputRow]`): The rows, of which as many as there are are taken, up to `number`.
+        number (`int`): Rows to take.
+        spool ([`PictureSpool`], *optional*): Keeps the pictures; without it, they are lost.
+    """
+    return [_spooled(row, spool) for row in islice(rows, number)]
+
+
+def _spooled(row: InputRow, spool: PictureSpool | None) -> InputRow:
+    if row.record is None or row.record.image is None:
+        return row
+    image = None if spool is None else spool.put(row.record.image)
+    return replace(row, record=replace(row.record, image=image))
 
 
 def _later(row: InputRow, is_equal: bool) -> InputRow:

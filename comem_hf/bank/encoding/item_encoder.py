@@ -1,9 +1,12 @@
 """Encoding items into memory vectors and embeddings, in batches of items of about the same length."""
 
 import io
+import math
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import PIL.Image
@@ -11,10 +14,11 @@ import torch
 
 from comem_hf.bank.format.precision import pack, unpack
 from comem_hf.bank.format.record import ItemRecord
+from comem_hf.bank.pictures.decoding import DecodingAhead, load_record
 from comem_hf.bank.sources.rows.reasons import reason_of
 from comem_hf.modeling.memory_inputs import MemoryInputs
 from comem_hf.modeling.memory_item import MemoryItem
-from comem_hf.modeling.picture_comem import check_aspect_ratio, load_image
+from comem_hf.modeling.picture_shrinking_comem import shrunk_size
 from comem_hf.modeling.processing_comem import MAX_ITEM_CHARACTERS
 
 from .embedder import Embedder
@@ -78,43 +82,44 @@ class ItemEncoder:
         """
         if not records:
             return []
-        lengths = self.lengths(records)
+        sizes = [_picture_size(record) for record in records]
+        lengths = self.lengths(records, sizes)
         order = sorted(range(len(records)), key=lambda place: -lengths[place])
+        uses = [self.processor.memory_picture_size, self.embedder.picture_size]
+        pixels = [math.prod(shrunk_size(sizes[place], uses)) if sizes[place] else 0 for place in order]
 
-        def encode_batch(batch: Sequence[ItemRecord]) -> list[Encoded]:
-            encoded = self._encode_batch(batch)
-            progress(len(batch))
-            return encoded
+        with DecodingAhead([records[place] for place in order], pixels, partial(load_record, uses=uses)) as decoding:
 
-        batches = self.batches.apply(encode_batch, [records[place] for place in order])
+            def encode_batch(batch: range) -> list[Encoded]:
+                encoded = self._encode_batch(decoding.take(batch))
+                progress(len(batch))
+                return encoded
+
+            batches = self.batches.apply(encode_batch, range(len(order)))
         results = dict(zip(order, (encoded for batch in batches for encoded in batch), strict=True))
         return [results[place] for place in range(len(records))]
 
-    def lengths(self, records: Sequence[ItemRecord]) -> list[int]:
-        """About how many tokens each record will take."""
+    def lengths(self, records: Sequence[ItemRecord], sizes: Sequence[tuple[int, int] | None]) -> list[int]:
+        """About how many tokens each record will take, with a picture of this width and height."""
         texts = self._text_lengths([(record.text or "")[:MAX_ITEM_CHARACTERS] for record in records])
-        return [text + self._image_length(record.image) for text, record in zip(texts, records, strict=True)]
+        return [text + self._image_length(size) for text, size in zip(texts, sizes, strict=True)]
 
     def _text_lengths(self, texts: list[str]) -> list[int]:
         return [len(ids) for ids in self.processor.tokenizer(texts, add_special_tokens=False)["input_ids"]]
 
-    def _image_length(self, image: bytes | None) -> int:
-        if image is None:
-            return 0
-        try:
-            with PIL.Image.open(io.BytesIO(image)) as opened:  # reads the header only
-                pixels = opened.width * opened.height
-        except Exception:  # decoding it will report the problem
+    def _image_length(self, size: tuple[int, int] | None) -> int:
+        if size is None:
             return 0
         side = self.processor.image_processor.patch_size * self.processor.image_processor.merge_size
+        pixels = math.prod(size)
         return min(max(pixels, self.processor.memory_min_pixels), self.processor.memory_max_pixels) // side**2
 
-    def _encode_batch(self, records: Sequence[ItemRecord]) -> list[Encoded]:
+    def _encode_batch(self, decoded: Sequence[Future]) -> list[Encoded]:
         items: list[MemoryItem] = []
         results: list[Encoded | None] = []
-        for record in records:
+        for item in decoded:
             try:
-                items.append(load_record(record))
+                items.append(item.result())
                 results.append(None)
             except Exception as error:  # for damaged files, the decoders of Pillow raise errors of many types
                 if ends_build(error):
@@ -180,22 +185,12 @@ def eval_mode(model):
         model.train(training)
 
 
-def load_record(record: ItemRecord) -> MemoryItem:
-    """The item of a record, with its picture decoded.
-
-    Raises:
-        ValueError: If the picture cannot be decoded or one side is too long.
-    """
-    image = None
-    if record.image is not None:
-        try:
-            image = load_image(record.image, "its image")
-        except MemoryError:
-            raise
-        except Exception as error:
-            reason = reason_of(error)
-            if not reason.startswith("its image"):
-                reason = f"its image cannot be decoded: {reason}"
-            raise ValueError(reason) from None
-        check_aspect_ratio(image, "its image")
-    return MemoryItem(image=image, text=record.text, id=record.id)
+def _picture_size(record: ItemRecord) -> tuple[int, int] | None:
+    """Width and height in the header of a record's picture, if there are any."""
+    if record.image is None:
+        return None
+    try:
+        with PIL.Image.open(io.BytesIO(record.image_bytes())) as opened:
+            return opened.size
+    except Exception:  # decoding it will report the problem
+        return None

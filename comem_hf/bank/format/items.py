@@ -19,6 +19,8 @@ from .replaced import ReplacementCheck
 
 # Reading a hit reads one row group. Small groups keep that cheap; 32 rows per group keep the footer small.
 ROWS_PER_GROUP = 32
+# Fewer rows of photographs: a group lies in memory whole, several times over while it is written.
+BYTES_PER_GROUP = 2**24
 
 # Footers that are kept, about 40 kB each. Files are closed after each read: systems allow about a thousand open ones.
 _KEPT_FOOTERS = 2048
@@ -49,8 +51,21 @@ def write_items(path: Path, records: list[ItemRecord]) -> None:
     # Nothing reads the statistics, and they would be most of the footer, which is read with the first item.
     options = {"compression": "zstd", "use_dictionary": False, "write_statistics": False}
     with pq.ParquetWriter(path, _schema(), **options) as writer:
-        for start in range(0, len(records), ROWS_PER_GROUP):
-            writer.write_table(_table(records[start : start + ROWS_PER_GROUP]))
+        for group in _groups(records):
+            writer.write_table(_table(group))
+
+
+def _groups(records: list[ItemRecord]) -> Iterator[list[ItemRecord]]:
+    group, size = [], 0
+    for record in records:
+        length = 0 if record.image is None else len(record.image)
+        if group and (len(group) == ROWS_PER_GROUP or size + length > BYTES_PER_GROUP):
+            yield group
+            group, size = [], 0
+        group.append(record)
+        size += length
+    if group:
+        yield group
 
 
 def _table(records: list[ItemRecord]):
@@ -60,7 +75,8 @@ def _table(records: list[ItemRecord]):
         "id": [record.id for record in records],
         "text": [record.text for record in records],
         "image": [
-            None if record.image is None else {"bytes": record.image, "path": record.image_name} for record in records
+            None if record.image is None else {"bytes": record.image_bytes(), "path": record.image_name}
+            for record in records
         ],
         "metadata": [record.metadata for record in records],
     }

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
+from typing import Protocol
 
 from PIL import Image
 
@@ -23,6 +24,16 @@ MAX_IMAGE_BYTES = 2**26
 FILE_NAME = "file_name"  # in the metadata of items of a folder, and in the Hub's metadata files
 
 
+class KeptBytes(Protocol):
+    """Bytes that lie elsewhere until they are read."""
+
+    def __len__(self) -> int:
+        """Return their number."""
+
+    def read(self) -> bytes:
+        """Return the bytes."""
+
+
 @dataclass(frozen=True)
 class ItemRecord:
     """Stored form of a memory item.
@@ -31,8 +42,9 @@ class ItemRecord:
         id (`str`): Given, or made from the content: the first 32 hex digits of a sha256 over text, picture and, if
             there is any, metadata, but without the metadata's `file_name`: a picture under two names is one item.
         text (`str` or `None`): Text of the item.
-        image (`bytes` or `None`): Encoded image: the file's own bytes, or PNG for an image that came from memory; in
-            RGB, by the rules of [`load_image`], if PNG would not keep its pixels.
+        image (`bytes`, [`KeptBytes`] or `None`): Encoded image: the file's own bytes, or PNG for an image that came
+            from memory; in RGB, by the rules of [`load_image`], if PNG would not keep its pixels. While a bank is
+            built, the bytes of many items are kept elsewhere: `image_bytes` reads them.
         image_name (`str` or `None`): Name of the image file, without its folder.
         metadata (`str`): JSON object.
         digest (`str`): sha256 over everything above (pixels in place of the PNG bytes); empty when read back.
@@ -43,7 +55,7 @@ class ItemRecord:
 
     id: str
     text: str | None
-    image: bytes | None
+    image: bytes | KeptBytes | None
     image_name: str | None
     metadata: str
     digest: str = ""
@@ -109,6 +121,10 @@ class ItemRecord:
         """Whether the text is longer than what the memory encoder reads of it."""
         return len(self.text or "") > MAX_ITEM_CHARACTERS
 
+    def image_bytes(self) -> bytes | None:
+        """The encoded image, wherever it is kept."""
+        return self.image if self.image is None or isinstance(self.image, bytes) else self.image.read()
+
     def same_content(self, stored: "ItemRecord") -> bool:
         """Whether text, picture and metadata are equal to those of a stored record; names of files do not count.
 
@@ -117,7 +133,11 @@ class ItemRecord:
         if (self.text, _without_name(self.metadata)) != (stored.text, _without_name(stored.metadata)):
             return False
         # An id that was made from the content is the same for the same pixels, however they were encoded.
-        return self.image == stored.image or bool(self.other_ids) and stored.id in (self.id, *self.other_ids)
+        return (
+            self.image_bytes() == stored.image_bytes()
+            or bool(self.other_ids)
+            and stored.id in (self.id, *self.other_ids)
+        )
 
     def to_item(self) -> MemoryItem:
         """The item; its image is opened from the stored bytes, and decoded when it is first used.
@@ -125,10 +145,11 @@ class ItemRecord:
         Raises:
             ValueError: If the bytes are no image, or the metadata is no JSON object.
         """
+        content = self.image_bytes()
         try:
-            image = None if self.image is None else Image.open(io.BytesIO(self.image))
+            image = None if content is None else Image.open(io.BytesIO(content))
         except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-            raise ValueError(f"its image of {len(self.image)} bytes cannot be opened: {error}") from error
+            raise ValueError(f"its image of {len(content)} bytes cannot be opened: {error}") from error
         try:
             metadata = json.loads(self.metadata)
         except ValueError:

@@ -41,6 +41,10 @@ def build_bank(
     on_error: Annotated[
         str, typer.Option(help="'skip' leaves out items that cannot be used and lists them in OUTPUT; 'raise' stops.")
     ] = "skip",
+    max_pixels: Annotated[
+        int | None,
+        typer.Option(min=1, help="Of a picture; larger ones are skipped [default: Pillow's limit, 89,478,485]."),
+    ] = None,
     images: Annotated[Path | None, typer.Option(help="Folder of the images of a WIT file.")] = None,
     split: Annotated[str, typer.Option(help="Of a data set on the Hub.")] = "train",
     image_column: Annotated[str | None, typer.Option(help="Of a data set on the Hub; guessed if not given.")] = None,
@@ -63,6 +67,8 @@ def build_bank(
     Example:
         comem build-bank items.jsonl my-bank --model my-model
     """
+    import PIL.Image
+
     from comem_hf.bank import MemoryBank
     from comem_hf.bank.building.processes import Processes
     from comem_hf.bank.encoding.skipped import LeftOut, read_skipped
@@ -70,6 +76,8 @@ def build_bank(
     from comem_hf.commands.common.loading import load_model
     from comem_hf.commands.common.output import print_json, print_table
 
+    if max_pixels is not None:
+        PIL.Image.MAX_IMAGE_PIXELS = max_pixels  # of this process, in which nothing else opens pictures
     columns = {"image_column": image_column, "text_column": text_column, "id_column": id_column}
     items = open_source(source, images=images, split=split, **columns)
     distributed = int(os.environ.get("WORLD_SIZE", 1)) > 1

@@ -197,3 +197,16 @@ def test_a_processor_with_other_pixel_limits_is_refused(bank, model, tiny_proces
 def test_pooling_out_of_range_is_refused(model, options, message):
     with pytest.raises(ValueError, match=message):
         BackboneEmbedder(model, None, **options)
+
+
+def test_an_embedder_says_how_many_pixels_it_needs(vit, model, tiny_processor):
+    def size_of(**settings):
+        return ModelEmbedder(vit, ViTImageProcessorPil(**settings)).picture_size((4000, 3000))
+
+    assert size_of(size={"height": 32, "width": 48}) == (48, 48)  # the file of a picture may lie on its side
+    assert size_of(size={"shortest_edge": 32}) == (32, 32)
+    assert size_of(size={"shortest_edge": 32, "longest_edge": 64}) is None  # how is not known
+    assert size_of(size={"height": 32, "width": 32}, do_resize=False) is None
+    assert OwnEmbedder({"type": "own"}).picture_size((4000, 3000)) is None
+    own = BackboneEmbedder(model, tiny_processor).picture_size((4000, 3000))
+    assert own == tiny_processor.memory_picture_size((4000, 3000))

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from comem_hf import MemoryItem
-from comem_hf.bank.encoding import item_encoder
 from comem_hf.bank.encoding.skipped import read_skipped
+from comem_hf.bank.pictures import decoding
 from tests.bank.conftest import bomb, truncated_image
 from tests.conftest import make_image
 
@@ -115,7 +115,7 @@ def marked_items() -> list[MemoryItem]:
 @pytest.mark.parametrize("place", ["processor", "model", "picture"])
 def test_whatever_an_item_raises_costs_that_item(place, error, build, model, tiny_processor, monkeypatch, tmp_path):
     [mark] = tiny_processor.tokenizer("Z")["input_ids"]
-    process, encode, load = tiny_processor.process_memories, model.encode_memory, item_encoder.load_image
+    process, encode, load = tiny_processor.process_memories, model.encode_memory, decoding.load_image
 
     def process_or_fail(memories):
         if place == "processor" and any(item.text == "Z" for row in memories for item in row):
@@ -127,15 +127,15 @@ def test_whatever_an_item_raises_costs_that_item(place, error, build, model, tin
             raise error
         return encode(inputs)
 
-    def load_or_fail(image, name):
-        picture = load(image, name)
+    def load_or_fail(image, name, **options):
+        picture = load(image, name, **options)
         if place == "picture" and picture.tobytes() == make_image(2).tobytes():
             raise error
         return picture
 
     monkeypatch.setattr(tiny_processor, "process_memories", process_or_fail)
     monkeypatch.setattr(model, "encode_memory", encode_or_fail)
-    monkeypatch.setattr(item_encoder, "load_image", load_or_fail)
+    monkeypatch.setattr(decoding, "load_image", load_or_fail)
     bank = build(marked_items(), output_dir=tmp_path / "bank", batch_size=5, shard_size=5)
     assert bank.ids == ["0", "1", "3", "4"]
     [skipped] = read_skipped(bank.folder)

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from comem_hf import MemoryBank, MemoryItem
-from comem_hf.bank.encoding import item_encoder
 from comem_hf.bank.encoding.skipped import read_skipped, write_skipped
 from comem_hf.bank.format.record import ItemRecord
+from comem_hf.bank.pictures import decoding
 from comem_hf.bank.sources.rows.unreadable import UnreadableItem
 from tests.bank.conftest import bomb, truncated_image
 from tests.conftest import make_image
@@ -108,15 +108,15 @@ def test_a_report_is_read_back_whatever_characters_are_in_it(character, tmp_path
 
 
 def test_a_decoder_that_fails_in_its_own_way_costs_one_item(build, items, monkeypatch, tmp_path):
-    load_image = item_encoder.load_image
+    load_image = decoding.load_image
 
-    def fail_at_one(image, name):
+    def fail_at_one(image, name, **options):
         if image == bad:
             raise NotImplementedError("Unimplemented pixel format 0")
-        return load_image(image, name)
+        return load_image(image, name, **options)
 
     bad = ItemRecord.from_item(items[1]).image
-    monkeypatch.setattr(item_encoder, "load_image", fail_at_one)
+    monkeypatch.setattr(decoding, "load_image", fail_at_one)
     bank = build(items, output_dir=tmp_path / "bank")
     assert bank.ids == [item.id for item in items if item is not items[1]]
     assert "Unimplemented pixel format 0" in read_skipped(bank.folder)[0]["reason"]

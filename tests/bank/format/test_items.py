@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from comem_hf import MemoryBank
+from comem_hf.bank.format import items
+from comem_hf.bank.format.record import ItemRecord
 from tests.bank.conftest import replace_file
 
 
@@ -22,6 +24,18 @@ def test_reading_items_leaves_no_file_open(copy):
     before = len(list(Path("/proc/self/fd").iterdir()))
     items = [bank[item_id] for item_id in bank.ids]
     assert len(items) == 7 and len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_a_row_group_holds_few_large_pictures_and_many_small_ones(tmp_path, monkeypatch):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    monkeypatch.setattr(items, "BYTES_PER_GROUP", 1000)
+    sizes = [400, 500, 2000, 100, *[0] * 40]
+    records = [ItemRecord(str(n), "text", b"x" * size or None, None, "{}") for n, size in enumerate(sizes)]
+    items.write_items(tmp_path / "items.parquet", records)
+    file = parquet.ParquetFile(tmp_path / "items.parquet")
+    groups = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+    assert groups == [2, 1, 32, 9]
+    assert [row["id"] for row in file.read().to_pylist()] == [record.id for record in records]
 
 
 def test_items_of_another_number_are_refused(copy):

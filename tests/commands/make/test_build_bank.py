@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import PIL.Image
 import pytest
 
 from comem_hf import MemoryBank
@@ -50,6 +51,18 @@ def test_build_bank_skips_bad_items_and_says_how_many(comem, items_file, model_f
     assert (code, output.splitlines()[1:]) == (0, ["bank\titems\t1", "bank\tskipped\t2"])
     reasons = [json.loads(line)["reason"] for line in (tmp_path / "bank" / "skipped.jsonl").read_text().splitlines()]
     assert reasons[1].endswith("items.jsonl', line 3: expected a JSON object, got '[1]'.")
+
+
+def test_build_bank_opens_pictures_up_to_the_size_it_is_told(comem, items_file, model_folder, monkeypatch, tmp_path):
+    monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", 10**6)  # which the command sets
+    for pixels, usable in ((100, 0), (10_000, 4)):
+        arguments = ("build-bank", items_file, tmp_path / str(pixels), "--model", model_folder, "--json")
+        code, output, error = comem(*arguments, "--max-pixels", pixels)
+        assert (code, PIL.Image.MAX_IMAGE_PIXELS) == (0 if usable else 2, pixels)
+        if usable:
+            assert json.loads(output)["items"] == usable
+        else:
+            assert "at most 100 are allowed. Set `PIL.Image.MAX_IMAGE_PIXELS` to more to open it" in error
 
 
 def test_build_bank_counts_repetitions_apart(comem, items_file, model_folder, tmp_path):
