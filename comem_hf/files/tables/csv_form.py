@@ -15,6 +15,7 @@ from .text_encoding import encoding_of
 
 DELIMITERS = {",": "','", ";": "';'", "\t": "a tab", "|": "'|'"}
 FIELD_LIMIT = 10 * 2**20  # characters, far above Python's own limit
+_DAMAGED = re.compile("[\0\ud800-\udfff]")
 _SAMPLE = 1 << 16  # characters
 _RECORDS = 50
 _FIRST_LINE_OF_EXCEL = re.compile(r"sep=(.)\s*")
@@ -144,4 +145,4 @@ def _names(path: Path, sample: str, delimiter: str, encoding: str) -> tuple[str,
 
 def is_damaged(text: str) -> bool:
     """Whether there were bytes in a text that are not of its encoding."""
-    return not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text) or "\0" in text
+    return _DAMAGED.search(text) is not None

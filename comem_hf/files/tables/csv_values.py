@@ -1,6 +1,5 @@
 """What the values of a CSV column are: numbers, truth values or text."""
 
-import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -95,9 +94,13 @@ def _read_truth(value: str) -> bool | None:
 
 def _read_point(value: str) -> int | float | None:
     word = value.strip().lower()
-    return None if word in MISSING_NUMBER else json.loads(word.replace(",", ""))
+    return None if word in MISSING_NUMBER else _number(word.replace(",", ""))
 
 
 def _read_comma(value: str) -> int | float | None:
     word = value.strip().lower()
-    return None if word in MISSING_NUMBER else json.loads(word.replace(".", "").replace(",", "."))
+    return None if word in MISSING_NUMBER else _number(word.replace(".", "").replace(",", "."))
+
+
+def _number(word: str) -> int | float:
+    return float(word) if "." in word or "e" in word else int(word)

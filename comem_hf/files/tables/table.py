@@ -40,5 +40,5 @@ def no_column(name: str, wanted: str, there: Collection[str]) -> ValueError:
     """
     lower = {str(each).lower(): str(each) for each in there}
     nearest = get_close_matches(wanted.lower(), lower, n=1, cutoff=0.5)
-    meant = f"; did you mean {lower[nearest[0]]!r}" if nearest else ""
+    meant = f" (did you mean {lower[nearest[0]]!r}?)" if nearest else ""
     return ValueError(f"{name} has no column {wanted!r}{meant}; its columns are {', '.join(map(str, there))}.")

@@ -10,6 +10,14 @@ from comem_hf.files.option_names import options_as_words
 from comem_hf.files.tables.csv_rows import csv_table
 
 
+@pytest.fixture
+def said(caplog, monkeypatch):
+    """What was logged."""
+    for name in ("transformers", "comem_hf"):
+        monkeypatch.setattr(logging.getLogger(name), "propagate", True)
+    return caplog
+
+
 def rows_of(path, *texts, **options):
     """The fields of the rows; of a bad one, what is said of it."""
     rows = [
@@ -40,17 +48,16 @@ def test_delimiter_and_encoding_are_found_out(mark, encoding, tmp_path):
     assert csv_table(path).count() == 4  # lines after the first, by which progress is shown
 
 
-def test_a_guessed_encoding_is_said_with_an_example_and_the_option_as_the_caller_writes_it(tmp_path, caplog):
+def test_a_guessed_encoding_is_said_with_an_example_and_the_option_as_the_caller_writes_it(tmp_path, said):
     path = write(tmp_path / "a.csv", ["text,city", "x,Łódź"], "cp1250")
-    logging.getLogger("comem_hf").propagate = True
     assert rows_of(path) == [{"text": "x", "city": "£ódŸ"}]
-    assert "is not UTF-8 and is read as cp1252, such as 'x,£ódŸ'; if that is wrong, name its" in caplog.text
-    assert caplog.text.rstrip().endswith("with `encoding=`.")
-    caplog.clear()
+    assert "is not UTF-8 and is read as cp1252, such as 'x,£ódŸ'; if that is wrong, name its" in said.text
+    assert said.text.rstrip().endswith("with `encoding=`.")
+    said.clear()
     with options_as_words():
-        assert rows_of(path, encoding="cp1250") == [{"text": "x", "city": "Łódź"}] and not caplog.text
+        assert rows_of(path, encoding="cp1250") == [{"text": "x", "city": "Łódź"}] and not said.text
         csv_table(path)
-        assert caplog.text.rstrip().endswith("with `--encoding`.")
+        assert said.text.rstrip().endswith("with `--encoding`.")
         with pytest.raises(ValueError, match="`--encoding` must be an encoding that Python knows, such as 'cp1250'"):
             csv_table(path, encoding="nothing")
 
@@ -92,15 +99,12 @@ def test_a_column_holds_numbers_only_where_each_value_is_one_and_can_mean_one_nu
     assert {row["text"] for row in rows} == {"1"}
 
 
-def test_why_a_column_of_prices_is_text_is_said(tmp_path, caplog):
-    logging.getLogger("comem_hf").propagate = True
+def test_why_a_column_of_prices_is_text_is_said(tmp_path, said):
     rows_of(write(tmp_path / "a.csv", ["text;price", *(f"x;{n},50" for n in range(20)), "x;auf Anfrage"]))
-    assert (
-        "a.csv', line 22: the column 'price' holds text, since 'auf Anfrage' is no number like the 20" in caplog.text
-    )
-    caplog.clear()
+    assert "a.csv', line 22: the column 'price' holds text, since 'auf Anfrage' is no number like the 20" in said.text
+    said.clear()
     rows_of(write(tmp_path / "a.csv", ["text;price", "x;1.299", "x;5"]))
-    assert "the column 'price' holds text, since '1.299' may be 1.299 or 1299" in caplog.text
+    assert "the column 'price' holds text, since '1.299' may be 1.299 or 1299" in said.text
 
 
 def test_a_bad_line_costs_one_row_and_says_what_is_wrong_where(tmp_path):

@@ -160,7 +160,7 @@ class _PicturesOfData(PicturePlaces):
             if isinstance(content, bytes):
                 return content
             if content is not None:
-                raise ValueError(f"has `bytes` that are of type {type(content).__name__}.")
+                raise ValueError(f"has `bytes` of type {type(content).__name__}.")
         if not isinstance(path, str) or is_inline(path):
             return super().find(path)
         if self.repository is not None and not is_file_of(self.repository, path):

@@ -8,7 +8,7 @@ from urllib.request import url2pathname
 
 from comem_hf.bank.sources.rows.plain_values import is_missing
 from comem_hf.files.option_names import option
-from comem_hf.modeling.picture_comem import is_inline, is_picture, picture_of_row, picture_size, picture_source, shown
+from comem_hf.modeling.picture_comem import is_inline, is_picture, picture_size, picture_source, shown
 
 from .web_pictures import fetch_picture
 
@@ -40,19 +40,20 @@ class PicturePlaces:
             scheme = value[:8].lower()
             if scheme.startswith(("http://", "https://")):
                 return self._fetch(value)
+            if scheme.startswith("data:"):
+                return _inline(value)
             if scheme.startswith("file:"):
                 value = path_of_file_url(value)
-            elif scheme.startswith("data:") or not self._is_file(value) and is_inline(value):
+        if isinstance(value, (str, os.PathLike)):
+            path = Path(self.folder, value)
+            if os.path.isfile(path):
+                return path
+            if isinstance(value, str) and is_inline(value):
                 return _inline(value)
-        picture = picture_of_row(value, self.folder)
-        if picture is not None and not is_picture(picture):
-            raise ValueError(f"must be a path or a picture in base64, got {picture!r:.80}.")
-        if isinstance(picture, Path) and not picture.is_file():
-            raise ValueError(self._missing(value, picture))
-        return picture
-
-    def _is_file(self, name: str) -> bool:
-        return os.path.exists(os.path.join(self.folder, name))
+            raise ValueError(self._missing(value, path))
+        if not is_picture(value):
+            raise ValueError(f"must be a path or a picture in base64, got {value!r:.80}.")
+        return value
 
     def _fetch(self, url: str) -> bytes:
         if not self.urls:
@@ -66,7 +67,7 @@ class PicturePlaces:
         name = os.fspath(value)
         if "://" in name:
             return f"is an address of a kind that is not read, {shown(name)}: give the path of a file."
-        if picture.is_dir():
+        if os.path.isdir(picture):
             return f"names {shown(str(picture))}, which is a folder."
         other = "" if os.path.isabs(name) else f"; {option('images')} names another folder that paths start from"
         return f"names {shown(str(picture))}, and there is no such file{other}."

@@ -85,9 +85,9 @@ class Columns:
 
 
 def nothing_found(name: str, there: Collection[Any]) -> ValueError:
-    """The error for a table in which nothing looks like a picture or a text."""
+    """The error for a table in which nothing looks like an image or a text."""
     return ValueError(
-        f"No column of {name[:1].lower() + name[1:]} looks like a picture or a text ({', '.join(map(str, there))}); "
+        f"No column of {name[:1].lower() + name[1:]} looks like an image or a text ({', '.join(map(str, there))}); "
         f"name them with {option('image_column')} and {option('text_column')}."
     )
 
