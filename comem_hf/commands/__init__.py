@@ -22,9 +22,13 @@ def main(arguments: list[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):  # items of any language are shown in any locale
             stream.reconfigure(errors="backslashreplace")
     try:
+        from comem_hf.files.option_names import options_as_words
+
         from .application import application
 
-        code = application([word for word in arguments if word != "--debug"], prog_name="comem", standalone_mode=False)
+        with options_as_words():
+            words = [word for word in arguments if word != "--debug"]
+            code = application(words, prog_name="comem", standalone_mode=False)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except Exception as error:

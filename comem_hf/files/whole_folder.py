@@ -11,6 +11,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 from transformers.utils import logging
 
+from .option_names import option
 from .work_folder import WorkFolder, cannot_write
 
 
@@ -90,7 +91,8 @@ def refuse_taken(
     if not any(target.iterdir()):
         return
     if not overwrite:
-        way_out = "choose a new folder" if overwrite is None else "pass `overwrite=True` (--overwrite) to replace it"
+        replace = f"pass {option('overwrite', True)} to replace it"
+        way_out = "choose a new folder" if overwrite is None else replace
         raise ValueError(f"`{argument}` {str(target)!r} is not empty; {way_out}.")
     check_replaceable(target)
 

@@ -25,7 +25,7 @@ def source(make_published) -> Path:
 
 def test_a_folder_with_something_in_it_is_not_overwritten(source, tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
-    with pytest.raises(ValueError, match=r"is not empty; pass `overwrite=True` \(--overwrite\) to replace it"):
+    with pytest.raises(ValueError, match=r"is not empty; pass `overwrite=True` to replace it"):
         convert_checkpoint(source, tmp_path, resampler=RESAMPLER)
     assert contents(tmp_path) == {"mine.txt": b"mine"}
 

@@ -110,7 +110,7 @@ def test_an_old_folder_comes_back_and_is_not_replaced_without_being_told_to(tmp_
     make_old(tmp_path / "out")
     kill(tmp_path / "out")
     assert not (tmp_path / "out").exists()
-    with pytest.raises(ValueError, match=r"is not empty; pass `overwrite=True` \(--overwrite\)"):
+    with pytest.raises(ValueError, match=r"is not empty; pass `overwrite=True` to"):
         with whole_folder(tmp_path / "out", "output", overwrite=False):
             pass
     assert contents(tmp_path) == {"out/config.json": OLD}

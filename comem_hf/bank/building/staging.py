@@ -10,6 +10,7 @@ from pathlib import Path
 
 from comem_hf.bank.format.config import CONFIG_NAME, items_name, memory_name
 from comem_hf.bank.format.writer_lock import lock_bank
+from comem_hf.files.option_names import option
 from comem_hf.files.whole_file import file_entry, write_durably
 from comem_hf.files.work_folder import WorkFolder, work_path
 
@@ -162,7 +163,7 @@ class Staging:
         shutil.rmtree(self.folder / "discarded", ignore_errors=True)
         if (problem := self._problem()) is not None:
             if not self.overwrite:
-                raise ValueError(f"{problem}, or pass `overwrite=True` to start again.")
+                raise ValueError(f"{problem}, or pass {option('overwrite', True)} to start again.")
             self._discard_journal()
         if self.published:
             self.read_journal()
@@ -244,5 +245,5 @@ def _check_output(output: Path, replaceable: bool) -> None:
         raise ValueError(f"`output_dir` {str(output)!r} is not empty and holds no memory bank; choose another folder.")
     if not replaceable:
         raise ValueError(
-            f"`output_dir` {str(output)!r} already holds a memory bank; pass `overwrite=True` to replace it."
+            f"{str(output)!r} already holds a memory bank; pass {option('overwrite', True)} to replace it."
         )

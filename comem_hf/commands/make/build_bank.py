@@ -11,10 +11,17 @@ from comem_hf.commands.common.output import JsonOption
 
 def build_bank(
     source: Annotated[
-        str, typer.Argument(help="JSONL file, folder of images, TSV file of WIT, or hf://datasets/USER/NAME.")
+        str,
+        typer.Argument(
+            help="CSV, TSV, JSONL, JSON or Parquet file, tar file of webdataset, folder of images, or "
+            "hf://datasets/USER/NAME."
+        ),
     ],
     output: Annotated[Path, typer.Argument(help="Folder of the bank, new or empty.")],
-    model: Annotated[str, typer.Option(help="Folder or Hub id of the model whose memory encoder to use.")],
+    model: Annotated[
+        str | None,
+        typer.Option(help="Folder or Hub id of the model whose memory encoder to use [default: the embedded model]."),
+    ] = None,
     embedder: Annotated[
         str, typer.Option(help="'backbone' (the model's own vision tower), or an image model's folder or Hub id.")
     ] = "backbone",
@@ -45,11 +52,19 @@ def build_bank(
         int | None,
         typer.Option(min=1, help="Of a picture; larger ones are skipped [default: Pillow's limit, 89,478,485]."),
     ] = None,
-    images: Annotated[Path | None, typer.Option(help="Folder of the images of a WIT file.")] = None,
-    split: Annotated[str, typer.Option(help="Of a data set on the Hub.")] = "train",
-    image_column: Annotated[str | None, typer.Option(help="Of a data set on the Hub; guessed if not given.")] = None,
-    text_column: Annotated[str | None, typer.Option(help="Of a data set on the Hub; guessed if not given.")] = None,
-    id_column: Annotated[str | None, typer.Option(help="Of a data set on the Hub; guessed if not given.")] = None,
+    images: Annotated[
+        Path | None,
+        typer.Option(help="Folder that paths of pictures in a file start from [default: the folder of the file]."),
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="Of a data set that has several [default: train].")] = None,
+    image_column: Annotated[str | None, typer.Option(help="Column of the pictures [default: by its name].")] = None,
+    text_column: Annotated[str | None, typer.Option(help="Column of the texts [default: by its name].")] = None,
+    id_column: Annotated[str | None, typer.Option(help="Column of the ids [default: 'id'].")] = None,
+    urls: Annotated[bool, typer.Option("--urls", help="Fetch pictures whose path is an address on the web.")] = False,
+    encoding: Annotated[str | None, typer.Option(help="Of a CSV file [default: found out].")] = None,
+    delimiter: Annotated[
+        str | None, typer.Option(help="Between the columns of a CSV file [default: found out].")
+    ] = None,
     license: Annotated[
         str | None, typer.Option(help="Licence of the items, by the Hub's identifier, such as 'cc-by-sa-4.0'.")
     ] = None,
@@ -58,14 +73,18 @@ def build_bank(
 ) -> None:
     """Encode items and write them as a memory bank.
 
-    A JSONL file has one object a line: `image` (a path, relative to the file, or the picture in base64), `text`, `id`;
-    any other field becomes metadata. A folder has images, each with its text in a .txt file of the same name, or
-    metadata files as on the Hub. A text may also be named caption, description, txt, title or prompt.
+    A row of a file, such as a line of CSV or JSONL, has `image` (a path, relative to the file, or the picture in
+    base64), `text`, `id`; any other column becomes metadata. A folder has images, each with its text in a .txt file of
+    the same name, or metadata files as on the Hub. A text may also be named caption, description, txt, title or
+    prompt.
     Called again after an interruption, it goes on where it stopped. Under `torchrun -m comem_hf build-bank ...` or
     `accelerate launch` the processes share the work.
 
     Example:
         comem build-bank items.jsonl my-bank --model my-model
+
+    An export of a shop, with its pictures in another folder:
+        comem build-bank products.csv shop-bank --images pictures --text-column title
     """
     import PIL.Image
 
@@ -78,8 +97,17 @@ def build_bank(
 
     if max_pixels is not None:
         PIL.Image.MAX_IMAGE_PIXELS = max_pixels  # of this process, in which nothing else opens pictures
-    columns = {"image_column": image_column, "text_column": text_column, "id_column": id_column}
-    items = open_source(source, images=images, split=split, **columns)
+    items = open_source(
+        source,
+        images=images,
+        split=split,
+        image_column=image_column,
+        text_column=text_column,
+        id_column=id_column,
+        urls=urls,
+        encoding=encoding,
+        delimiter=delimiter,
+    )
     distributed = int(os.environ.get("WORLD_SIZE", 1)) > 1
     processes = Processes(distributed)  # before the model: each process has an accelerator of its own
     loaded, processor = load_model(model, takes_items=True)

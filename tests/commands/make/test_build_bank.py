@@ -18,7 +18,7 @@ def test_build_bank_makes_a_bank_of_the_items_in_the_file(bank_folder):
 def test_build_bank_refuses_a_folder_that_has_a_bank(comem, items_file, bank_folder, model_folder):
     code, _, error = comem("build-bank", items_file, bank_folder, "--model", model_folder)
     assert code == 2
-    assert "already holds a memory bank" in error
+    assert error == f"Error: '{bank_folder}' already holds a memory bank; pass `--overwrite` to replace it.\n"
     assert comem("build-bank", items_file, bank_folder, "--model", model_folder, "--overwrite")[0] == 0
 
 
@@ -30,7 +30,7 @@ def test_build_bank_refuses_a_folder_that_has_a_bank(comem, items_file, bank_fol
         ('{"id": "x"}', r"items.jsonl', line 2: A memory item needs an image, a text or both, got neither (id 'x')."),
         ('{"image": 3}', r"items.jsonl', line 2: `image` must be a path or a picture in base64, got 3."),
         ('{"text": 3}', r"items.jsonl', line 2: `text` must be a string, got int."),
-        ('{"image": "gone.png"}', r"gone.png': cannot read image: No such file or directory."),
+        ('{"image": "gone.png"}', r"line 2: `image` names '{folder}/gone.png', and there is no such file; `--images`"),
         ("\xff", r"items.jsonl', line 2: Expecting value"),
     ],
 )
@@ -41,7 +41,7 @@ def test_build_bank_names_the_line_of_a_bad_item(comem, items_file, model_folder
     arguments = ("build-bank", tmp_path / "items.jsonl", tmp_path / "bank", "--model", model_folder)
     code, _, error = comem(*arguments, "--on-error", "raise")
     assert code == 2
-    assert message in error.splitlines()[-1]
+    assert message.replace("{folder}", str(tmp_path)) in error.splitlines()[-1]
     assert not (tmp_path / "bank").exists()
 
 
@@ -102,9 +102,27 @@ def test_build_bank_reads_a_folder_of_images(comem, items_file, model_folder, tm
 
 
 def test_build_bank_refuses_what_is_no_source(comem, model_folder, tmp_path):
-    (tmp_path / "items.csv").write_text("image")
-    code, _, error = comem("build-bank", tmp_path / "items.csv", tmp_path / "bank", "--model", model_folder)
-    assert code == 2 and "is no source of items: give a .jsonl file, a .tsv" in error
+    (tmp_path / "items.xyz").write_text("image")
+    code, _, error = comem("build-bank", tmp_path / "items.xyz", tmp_path / "bank", "--model", model_folder)
+    assert code == 2 and "is no source of items: give a .csv, .tsv, .jsonl" in error
+
+
+def test_build_bank_makes_a_bank_of_an_export_with_the_embedded_model(comem, items_file, default, tmp_path):
+    lines = ["Nr;Foto;Titel;Preis", "007;0.png;Stuhl;12,50", "8;1.png;Bänke;1.299,00", "9;gone.png;Tisch;3"]
+    (tmp_path / "export.csv").write_bytes("\r\n".join(lines).encode("utf-8-sig"))
+    arguments = ["build-bank", tmp_path / "export.csv", tmp_path / "bank", "--images", items_file.parent / "pictures"]
+    code, _, error = comem(*arguments, "--image-column", "foto")
+    assert (
+        code == 2 and "has no column 'foto' (did you mean 'Foto'?); its columns are Nr, Foto, Titel, Preis." in error
+    )
+    columns = ("--image-column", "Foto", "--text-column", "Titel", "--id-column", "Nr")
+    code, output, _ = comem(*arguments, *columns, "--json")
+    assert code == 0 and (json.loads(output)["items"], json.loads(output)["skipped"]) == (2, 1)
+    bank = MemoryBank.from_pretrained(tmp_path / "bank")
+    assert [(id, bank[id].text, bank[id].metadata) for id in bank.ids] == [
+        ("007", "Stuhl", {"Preis": 12.5}),
+        ("8", "Bänke", {"Preis": 1299.0}),
+    ]
 
 
 def test_build_bank_names_an_items_file_that_is_missing(comem, model_folder, tmp_path):

@@ -18,7 +18,7 @@ def test_merge_replaces_a_folder_only_when_told(comem, model_folder, tmp_path):
     assert comem("merge", model_folder, tmp_path / "merged")[0] == 0
     code, _, error = comem("merge", model_folder, tmp_path / "merged")
     assert code == 2
-    assert "is not empty; pass `overwrite=True` (--overwrite)" in error
+    assert "is not empty; pass `--overwrite` to" in error
     assert comem("merge", model_folder, tmp_path / "merged", "--overwrite")[0] == 0
 
 

@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from comem_hf.bank.format.config import CONFIG_NAME
+from comem_hf.bank.sources.places.suffixes import picture_suffixes
 from comem_hf.files.work_folder import work_path
-
-from .suffixes import picture_suffixes
 
 
 _UNFINISHED = work_path(Path("bank")).suffix

@@ -9,7 +9,7 @@ from .plain_values import is_missing
 TEXT_NAMES = ("text", "caption", "description", "txt", "title", "prompt")
 
 
-def take_text(row: dict[Any, Any]) -> Any:
+def take_text(row: dict[Any, Any], column: str | None = None) -> Any:
     """Take the text out of a row; the other fields stay, for the metadata.
 
     It is the value of the first of [`TEXT_NAMES`] that is there and not empty. A list of strings, as data sets with
@@ -18,24 +18,32 @@ def take_text(row: dict[Any, Any]) -> Any:
 
     Args:
         row (`dict`): The row; the text and empty fields of these names before it are removed.
+        column (`str`, *optional*): The column of the text, if it is known; the others are then left as they are.
 
     Returns:
         The text; `None` if the row has none. What is under `text` is returned as it is, whatever its type.
     """
+    if column is not None:
+        value = _lines(row.pop(column, None))
+        return None if isinstance(value, str) and not value.strip() else value
     keys = {key.lower(): key for key in reversed(row) if isinstance(key, str)}
     for name in TEXT_NAMES:
         key = name if name in row else keys.get(name)
         if key is None:
             continue
-        value = row[key]
-        if isinstance(value, (list, tuple)) and value and all(isinstance(line, str) for line in value):
-            value = "\n".join(value)
+        value = _lines(row[key])
         if is_missing(value) or isinstance(value, str) and not value.strip():
             del row[key]
         elif isinstance(value, str) or name == "text":
             del row[key]
             return value
     return None
+
+
+def _lines(value: Any) -> Any:
+    """The value; a list of strings as lines."""
+    is_list = isinstance(value, (list, tuple)) and value and all(isinstance(line, str) for line in value)
+    return "\n".join(value) if is_list else value
 
 
 def is_text_name(name: object) -> bool:

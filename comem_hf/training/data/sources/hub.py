@@ -1,14 +1,9 @@
 """Data sets on the Hub."""
 
-import re
-from itertools import chain
-from pathlib import Path
 from typing import Any
 
+from comem_hf.files.data_sets import refuse_folder_in_its_place, refuse_other_files
 from comem_hf.modeling.installation_comem import how_to_install
-
-
-PREFIX = "hf://datasets/"
 
 
 def datasets_library() -> Any:
@@ -41,20 +36,20 @@ def open_hub(name: str, subset: str | None, revision: str | None, split: str | N
         ValueError: If it cannot be opened, or names files outside itself.
     """
     datasets = datasets_library()
-    if Path(name).exists():  # `datasets` would read that folder instead
-        raise ValueError(f"{PREFIX}{name} cannot be read where a folder {name!r} exists: change to another folder.")
+    refuse_folder_in_its_place(name)
     try:
         builder = datasets.load_dataset_builder(name, subset, revision=revision)
-        for address in chain.from_iterable((builder.config.data_files or {}).values()):
-            # Before version 5, `datasets` reads any file that a card names.
-            if (
-                re.search(rf"(^|::)hf://datasets/{re.escape(name)}(@[^/]+)?/[^:]+$", address) is None
-                or ".." in address
-            ):
-                raise ValueError(f"it names {address!r}, a file outside it")
+    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+        raise _cannot_be_opened(name, error) from error
+    refuse_other_files(name, builder)
+    try:
         if streaming:
             return builder.as_streaming_dataset(split=split)
         builder.download_and_prepare()
         return builder.as_dataset(split=split)
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-        raise ValueError(f"The data set {name!r} cannot be opened: {str(error).strip().rstrip('.')}.") from error
+        raise _cannot_be_opened(name, error) from error
+
+
+def _cannot_be_opened(name: str, error: Exception) -> ValueError:
+    return ValueError(f"The data set {name!r} cannot be opened: {str(error).strip().rstrip('.')}.")

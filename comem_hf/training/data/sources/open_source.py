@@ -6,14 +6,15 @@ from typing import Any
 
 import pyarrow.parquet
 
-from .hub import PREFIX, datasets_library, open_hub
+from comem_hf.files.data_sets import HUB_PREFIX, choose_split, is_saved
+
+from .hub import datasets_library, open_hub
 from .json_files import open_json
 from .source import Source
 from .tables import StreamedTableRows, TableRows
 
 
 JSON = (".jsonl", ".json")
-SAVED = ("dataset_info.json", "dataset_dict.json")  # as `save_to_disk` writes them
 
 
 def open_source(
@@ -54,12 +55,12 @@ def _open(source: Any, split: str | None, subset: str | None, revision: str | No
         return open_json(path, streaming)
     if path.is_dir() or path.suffix.lower() == ".parquet":
         return _of_folder(path, split, subset, streaming)
-    if not name.startswith(PREFIX) and (isinstance(source, Path) or name.count("/") > 1 or path.is_absolute()):
+    if not name.startswith(HUB_PREFIX) and (isinstance(source, Path) or name.count("/") > 1 or path.is_absolute()):
         raise ValueError(
             f"There is no training data at {name!r}; give a .jsonl, .json or .parquet file, a folder, or the id of a "
             "data set on the Hub."
         )
-    repository, _, at = name.removeprefix(PREFIX).partition("@")
+    repository, _, at = name.removeprefix(HUB_PREFIX).partition("@")
     dataset = open_hub(repository, subset, revision or at or None, split, streaming)
     found = _of_object(dataset, split, name=repository)
     return Source(found.rows, found.name, None, found.fingerprint, takes_paths=False)
@@ -70,7 +71,7 @@ def _of_folder(path: Path, split: str | None, subset: str | None, streaming: boo
         raise ValueError(f"There is no training data at {str(path)!r}.")
     datasets = datasets_library()
     try:
-        if any((path / name).is_file() for name in SAVED):
+        if is_saved(path):
             dataset = datasets.load_from_disk(str(path))
         elif path.is_file() and pyarrow.parquet.read_metadata(path).num_rows == 0:
             return Source([], path.name, path.parent)  # `datasets` has no words for it
@@ -91,7 +92,7 @@ def _of_folder(path: Path, split: str | None, subset: str | None, streaming: boo
 def _of_object(source: Any, split: str | None, name: str = "data set") -> Source:
     """Rows of an object of `datasets`, or of anything that has rows."""
     if isinstance(source, dict):  # as `DatasetDict` and `IterableDatasetDict` are
-        return _of_object(_choose(source, split, name), None, name)
+        return _of_object(choose_split(source, split, name), None, name)
     if type(source).__module__.partition(".")[0] == "datasets":
         datasets = datasets_library()
         if isinstance(source, datasets.Dataset):
@@ -103,12 +104,3 @@ def _of_object(source: Any, split: str | None, name: str = "data set") -> Source
             f"got {type(source).__name__}."
         )
     return Source(source if isinstance(source, Sequence) else list(source), name)
-
-
-def _choose(splits: dict[str, Any], split: str | None, name: str) -> Any:
-    if split is None:
-        split = "train" if "train" in splits else next(iter(splits)) if len(splits) == 1 else None
-    if split not in splits:
-        given = "give `split`" if split is None else f"got `split` {split!r}"
-        raise ValueError(f"{name} has the splits {', '.join(splits)}; {given}.")
-    return splits[split]

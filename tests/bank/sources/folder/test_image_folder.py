@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from comem_hf import MemoryItem
-from comem_hf.bank.sources import UnreadableItem, read_image_folder
+from comem_hf.bank.sources import Columns, UnreadableItem, read_image_folder
 from tests.conftest import make_image
 
 
@@ -159,9 +159,14 @@ def test_bad_metadata_files_are_refused_before_anything_is_read(folder):
     (folder / "metadata.csv").write_text("image,caption\nb.png,One.\n")
     with pytest.raises(ValueError, match="metadata.csv' has no column `file_name`, .* columns are image, caption"):
         read_image_folder(folder)
-    (folder / "metadata.csv").write_text("file_name;text\nb.png;One.\n")
-    with pytest.raises(ValueError, match="Cannot read '.*metadata.csv': its columns are separated by ';'"):
-        read_image_folder(folder)
+    (folder / "metadata.csv").write_text("file_name;Titel\nb.png;One.\n")
+    with pytest.raises(
+        ValueError, match="metadata.csv' has no column 'titel' .did you mean 'Titel'.*; its columns are"
+    ):
+        read_image_folder(folder, Columns(text="titel"))
+    assert [
+        item.text for item in read_image_folder(folder, Columns(text="Titel")) if isinstance(item, MemoryItem)
+    ] == ["One."]
     (folder / "metadata.jsonl").write_text("{}")
     with pytest.raises(ValueError, match="holds metadata.csv and metadata.jsonl; keep the one that describes"):
         read_image_folder(folder)

@@ -18,13 +18,15 @@ def test_jsonl_lines_become_items_and_bad_lines_say_where_they_are(tmp_path):
     source = read_jsonl(tmp_path / "items.jsonl")
     items = list(source)
     assert (items[0].text, items[0].id, items[0].metadata) == ("One.", "1", {"n": 1})
-    assert items[2].image == tmp_path / "x.png"
-    bad = [items[number] for number in (1, 3, 4, 5)]
+    bad = [items[number] for number in (1, 2, 3, 4, 5)]
     assert all(isinstance(item, UnreadableItem) for item in bad)
     assert [item.reason.partition("items.jsonl', ")[2].partition(":")[0] for item in bad] == [
-        f"line {number}" for number in (3, 5, 6, 7)
+        f"line {number}" for number in (3, 4, 5, 6, 7)
     ]
-    assert bad[1].id == "3"
+    assert bad[2].id == "3" and bad[1].reason.partition(": ")[2] == (
+        f"`image` names '{tmp_path}/x.png', and there is no such file; `images=` names another folder that paths "
+        "start from."
+    )
     assert list(source)[0].text == "One." and operator.length_hint(source) > 0
 
 
@@ -48,16 +50,12 @@ def test_pictures_of_lines_are_paths_or_the_pictures_themselves_and_never_a_long
     assert all(item.load_image().tobytes() == make_image(1).tobytes() for item in items[: len(good)])
     for item in items[len(good) : len(good) + 2]:
         assert "`image` must be a path or a picture in base64, got" in item.reason
-    for item in items[len(good) + 2 :]:
-        try:
-            item.load_image()
-        except ValueError as error:
-            assert len(str(error)) < 400
-        else:
-            raise AssertionError("it was opened")
+    assert all(len(item.reason) < 500 for item in items[len(good) + 2 :])
 
 
 def test_captions_and_names_of_files_are_found_under_the_names_that_others_use(tmp_path):
+    for name in "abc":
+        (tmp_path / f"{name}.png").touch()
     lines = ['{"file_name": "a.png", "caption": "A."}', '{"image": "b.png", "description": "B.", "price": NaN}']
     (tmp_path / "items.jsonl").write_text("\n".join([*lines, '{"image": "c.png", "text": NaN, "id": 3}']))
     first, second, third = read_jsonl(tmp_path / "items.jsonl")

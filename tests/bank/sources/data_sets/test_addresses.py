@@ -65,7 +65,7 @@ def test_paths_of_this_machine_in_a_parquet_file_are_not_followed(publish, tmp_p
     good, bad = open_source(publish("ann/paths", {"data.parquet": buffer.getvalue()}))
     assert good.image == encoded(1) and not good.metadata
     assert isinstance(bad, UnreadableItem) and bad.id == "b"
-    assert "private.png' is outside the data set 'ann/paths'" in bad.reason
+    assert "private.png', which is outside the data set 'ann/paths'" in bad.reason
 
 
 def test_a_card_that_names_files_of_this_machine_is_refused(publish, monkeypatch, tmp_path):
@@ -110,7 +110,7 @@ def test_only_files_of_the_data_set_itself_are_opened_for_it(kind, address, tmp_
     stream = datasets.IterableDataset.from_generator(lambda: iter([{**row, "text": "x"}]))
     (item,) = read_dataset(stream, repository="ann/flags")
     assert isinstance(item, UnreadableItem), item
-    assert "is outside the data set 'ann/flags'" in item.reason or "`bytes` are of type str" in item.reason
+    assert "is outside the data set 'ann/flags'" in item.reason or "`image` has `bytes` of type str." in item.reason
 
 
 def test_a_data_set_of_ones_own_may_name_files(tmp_path):

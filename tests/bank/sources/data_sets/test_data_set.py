@@ -100,9 +100,13 @@ def test_bytes_in_any_column_are_left_out():
 
 
 @pytest.mark.parametrize("name", ["title", "prompt", "TEXT", "description"])
-def test_texts_are_found_under_the_names_that_others_use(name):
-    dataset = datasets.Dataset.from_dict({"image": ["a.png", "b.png"], name: ["One.", None], "label": ["x", "y"]})
-    assert [(item.text, item.metadata["label"]) for item in read_dataset(dataset)] == [("One.", "x"), (None, "y")]
+def test_texts_are_found_under_the_names_that_others_use(name, tmp_path):
+    (tmp_path / "a.png").touch()
+    dataset = datasets.Dataset.from_dict({"image": ["a.png", "a.png"], name: ["One.", None], "label": ["x", "y"]})
+    assert [(item.text, item.metadata["label"]) for item in read_dataset(dataset, images=tmp_path)] == [
+        ("One.", "x"),
+        (None, "y"),
+    ]
 
 
 def test_a_row_that_cannot_be_read_does_not_end_the_data_set():

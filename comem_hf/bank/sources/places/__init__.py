@@ -1,0 +1,1 @@
+"""Where the pictures of items lie: files with known endings, rows themselves, the web."""
