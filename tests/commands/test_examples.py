@@ -73,6 +73,8 @@ def prepare(name: str, place: Path, comem, make_published, tiny_processor) -> No
         assert comem("build-bank", "dozen.jsonl", "my-bank", "--model", "my-model")[0] == 0
     if name == "build-bank":
         shutil.rmtree(place / "my-bank")
+        names = sorted(path.name for path in (place / "pictures").iterdir())
+        (place / "products.csv").write_text("id;image;title\n" + "".join(f"{n};{n};Lamp {n}\n" for n in names))
     if name == "convert":
         source, backbone = make_published("qwen2_5_vl")
         shutil.copytree(source, place / "CoMEM-Qwen2.5-VL-7B")
