@@ -71,7 +71,8 @@ class CoMemConfig(PreTrainedConfig):
             `kind`: `"perceiver"` (attention by learned queries) or `"mean"`, means of segments of the item's states
             (see [`CoMemMeanPooling`]), which uses none of the other sizes. `hidden_layers`: of which layers of the
             encoder's text model the states are read: `"last"`, or a learned mix (see [`CoMemLayerMix`]) of `"all"` or
-            of a list of their numbers, from 1, the first layer, to the last one; 0 is the embeddings.
+            of a list of their numbers, from 1, the first layer, to the last one; 0 is the embeddings. The encoder has
+            no layers above the deepest that is read.
         encoder (`str`, *optional*, defaults to `"adapter"`): `"adapter"`: the memory encoder is LoRA on the backbone's
             own weights, which are held only once; `"separate"`: it has full weights of its own, as in merged
             checkpoints.
@@ -225,6 +226,11 @@ class CoMemConfig(PreTrainedConfig):
         if layers == "all":
             return list(range(1, self.backbone_config.get_text_config().num_hidden_layers + 1))
         return [] if layers == "last" else list(layers)
+
+    @property
+    def deepest_layer(self) -> int:
+        """Number of the deepest layer of the text model whose states the memory encoder reads."""
+        return max(self.mixed_layers, default=self.backbone_config.get_text_config().num_hidden_layers)
 
     @property
     def ffn_source(self) -> str | None:

@@ -1,6 +1,7 @@
 """The memory encoder, which turns items into memory vectors."""
 
 import copy
+import re
 from collections.abc import Callable
 
 import torch
@@ -38,15 +39,17 @@ class CoMemMemoryEncoder(nn.Module):
         self.shares_weights = config.encoder == "adapter" or config.num_memory_tokens == 0
         if self.shares_weights:
             layers = target_layers(backbone.model, config.lora_config["target_modules"])
-            layers = layers if config.num_memory_tokens else {}
+            layers = layers_up_to(config.deepest_layer, layers) if config.num_memory_tokens else {}
             self.adapter = CoMemAdapter(layers, config.lora_config)
             shared = share_weights(backbone.model)
+            stop_after(config.deepest_layer, shared.language_model)
             add_terms(shared, self.adapter)
             gather_on_this_way(shared.language_model.layers, backbone.model.language_model.layers)
             gather_on_this_way(shared.visual.blocks, backbone.model.visual.blocks)
             object.__setattr__(self, "model", shared)  # past nn.Module, which would register a submodule
         else:
             self.model = _own_model(backbone)
+            stop_after(config.deepest_layer, self.model.language_model)
         # Without memory tokens there are no items to read: the encoder has no tensors of its own.
         resampler = CoMemMeanPooling if config.resampler_config["kind"] == "mean" else CoMemResampler
         self.resampler = resampler(config) if config.num_memory_tokens else None
@@ -174,6 +177,29 @@ class CoMemMemoryEncoder(nn.Module):
             return False
         # The name of the model's own property for this differs between versions of transformers.
         return any(getattr(module, "gradient_checkpointing", False) for module in self.model.modules())
+
+
+def layers_up_to(depth: int, layers: dict[str, nn.Module]) -> dict[str, nn.Module]:
+    """Leave out the linear layers of a backbone's `.model` that belong to layers of its text model above `depth`.
+
+    Raises:
+        ValueError: If none is left.
+    """
+    above = re.compile(r"language_model\.layers\.(\d+)\.")
+    kept = {name: layer for name, layer in layers.items() if not (at := above.match(name)) or int(at[1]) < depth}
+    if not kept:
+        raise ValueError(
+            f"`target_modules` names layers of the text model above the deepest of `resampler_config['hidden_layers']`, "
+            f"{depth}, alone, such as {next(iter(layers), None)!r}; name layers that the memory encoder reads."
+        )
+    return kept
+
+
+def stop_after(depth: int, text_model: nn.Module):
+    """Leave out a text model's layers above `depth`, whose output nobody reads, and the norm that follows the last."""
+    if depth < len(text_model.layers):
+        text_model.layers = text_model.layers[:depth]
+        text_model.norm = nn.Identity()
 
 
 def _own_model(backbone: PreTrainedModel) -> PreTrainedModel:

@@ -57,7 +57,7 @@ WITHOUT_MUON = {"muon_learning_rate": None}  # where no layers of a resampler ar
 ROWS = (
     Row(
         "default",
-        "eight vectors, a mix of embeddings and last layer, items in random order, the answers' cross-entropy alone",
+        "eight vectors, a mix of embeddings and second layer, items in random order, the answers' cross-entropy alone",
     ),
     Row("given-order", "the true item always first, as rows list it", {"shuffle_memories": False}),
     Row("random-number", "one to three items, a number drawn for each sample", {"min_memories": 1}),

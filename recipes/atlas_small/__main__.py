@@ -33,9 +33,9 @@ DEFAULT = ROOT / "comem_hf" / "default" / "atlas-small"
 LOGS = Path(__file__).with_name("logs")
 MEMORY_BATCH = 16
 MEMORY_COURSES = (  # numbers of steps, and what their samples are: one picture each, the true item at any place
-    (100, Course(items=(1, 2, 3), facts=(1, 2), turns=2, follow=1.0)),
-    (100, Course(items=(1, 2, 3), facts=(2, 3, 6), turns=4, follow=1.0, alike=0.1)),
-    (700, Course(items=(1, 2, 3, 3), facts=(3, 6, 6), turns=6, follow=1.0, alike=0.3, look=0.02)),
+    (60, Course(items=(1, 2, 3), facts=(1, 2), turns=2, follow=1.0)),
+    (60, Course(items=(1, 2, 3), facts=(2, 3, 6), turns=4, follow=1.0, alike=0.1)),
+    (600, Course(items=(1, 2, 3, 3), facts=(3, 6, 6), turns=6, follow=1.0, alike=0.3, look=0.02)),
 )
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import PreTrainedTokenizerBase, Qwen2VLConfig, Qwen2VLForConditionalGeneration
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
@@ -16,7 +17,9 @@ PATCH_SIZE, PATCHES_A_SIDE = 14, 4
 PIXELS = (PATCHES_A_SIDE * PATCH_SIZE) ** 2  # every picture becomes a square of 4 x 4 patches, and those one token
 NUM_LAYERS = 4
 # The resampler has few layers and wide attention, so that a head can pass on half of a token's state. It reads the
-# embeddings, which are what the reader takes in, beside the last layer, which knows what a word is said of.
+# embeddings, among them the picture's token, and the states in front of the comparing layers: there a word knows the
+# words before it, in the form in which the reader looks for it. With the last
+# layer's states it learned far more slowly (`README.md`).
 MEMORY_ENCODER = {
     "lora_config": {"r": 32, "lora_alpha": 64, "lora_dropout": 0.0},
     "resampler_config": {
@@ -24,7 +27,7 @@ MEMORY_ENCODER = {
         "num_attention_heads": 8,
         "head_dim": 128,
         "share_layers": False,
-        "hidden_layers": [0, NUM_LAYERS],
+        "hidden_layers": [0, NUM_LAYERS // 2],
     },
 }
 
@@ -88,18 +91,17 @@ def new_processor(tokenizer: PreTrainedTokenizerBase) -> CoMemProcessor:
 
 
 def new_model(
-    backbone: Path, encoder: dict[str, Any] = MEMORY_ENCODER, copies: bool = True
+    backbone: Path, encoder: dict[str, Any] = MEMORY_ENCODER, looked_for: torch.Tensor | None = None
 ) -> CoMemForConditionalGeneration:
     """Make an untrained memory encoder on the trained backbone.
 
     Args:
         backbone (`Path`): Folder of the backbone.
         encoder (`dict`, *optional*): Fields of [`CoMemConfig`].
-        copies (`bool`, *optional*, defaults to `True`): Whether a resampler starts from copying
-            ([`start_copying`]), or as that of any new model.
+        looked_for (`torch.Tensor`, *optional*): What the resampler's queries look for ([`start_copying`]); without it,
+            it starts as that of any new model.
     """
     model = CoMemForConditionalGeneration.from_backbone(str(backbone), **encoder)
-    if copies and model.config.resampler_config["kind"] == "perceiver":
-        words = model.get_input_embeddings().weight
-        start_copying(model.memory_encoder.resampler, words[model.config.backbone_config.image_token_id])
+    if looked_for is not None:
+        start_copying(model.memory_encoder.resampler, looked_for)
     return model

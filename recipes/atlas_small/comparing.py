@@ -87,31 +87,28 @@ def start_comparing(model: nn.Module) -> None:
 
 
 @torch.no_grad()
-def start_copying(resampler: nn.Module, picture: torch.Tensor) -> None:
-    """Initialise a resampler so that memory starts as what a reader of the item would see: its picture, then words.
+def start_copying(resampler: nn.Module, looked_for: torch.Tensor) -> None:
+    """Initialise a resampler so that memory starts as what a reader of the item would see: a picture, then words.
 
-    The queries look for content, in a basis of their own so that they do not find each other, and what they look at is
-    copied. The first one looks for the picture: its vector starts as the picture's token, from which the reader's
-    first layer fills the register of all vectors after it, as it does for words in the prompt. From random weights,
-    no vector has a picture that heads could compare, and memory of several items was not learned in 300 steps.
+    Each query looks for states of one kind, in a basis of its own so that the queries do not find each other, and its
+    vector starts as a copy of what it finds. From random weights most queries settle on words that all items share,
+    and where no vector is the picture, the reader has none to compare.
 
     Args:
-        resampler (`nn.Module`): The resampler of a new memory encoder that mixes the embeddings with later states.
-        picture (`torch.Tensor` of shape `(hidden,)`): What the tokens of all pictures have in common.
+        resampler (`nn.Module`): The resampler of a new memory encoder.
+        looked_for (`torch.Tensor` of shape `(queries, hidden)`): A state of each kind, one for each query.
     """
-    size = len(picture)
     for projection in (resampler.project_in, resampler.project_out):
         nn.init.eye_(projection.weight)
         nn.init.zeros_(projection.bias)
-    basis = nn.init.orthogonal_(torch.empty(size, size))
+    basis = nn.init.orthogonal_(torch.empty(looked_for.shape[1], looked_for.shape[1]))
     for number, layer in enumerate(resampler.layers):
         attention = layer.attention
         attention.to_key.weight.copy_(attention.to_query.weight @ basis.T)
         copied = nn.init.orthogonal_(attention.to_value.weight).T
         attention.to_output.weight.copy_(copied if number == 0 else torch.zeros(()))
         nn.init.zeros_(layer.mlp.narrow.weight)
-    resampler.queries.weight[0] = basis.T @ (picture / picture.square().mean().sqrt())
-    resampler.queries.weight.mul_(QUERY_SIZE)
+    resampler.queries.weight.copy_(QUERY_SIZE * nn.functional.rms_norm(looked_for @ basis, looked_for.shape[1:]))
 
 
 def held_parts(model: nn.Module) -> list[tuple[nn.Parameter, tuple]]:

@@ -16,6 +16,8 @@ from tests.modeling.test_memory_encoder import enable_checkpointing, gradients
 VARIANTS = {
     "all layers": {"resampler_config": {"hidden_layers": "all"}},
     "some layers, means": {"resampler_config": {"kind": "mean", "hidden_layers": [0, 2]}, "num_memory_tokens": 3},
+    "early layers": {"resampler_config": {"hidden_layers": [0, 1]}},
+    "early layers, separate": {"resampler_config": {"hidden_layers": [1, 0]}, "encoder": "separate"},
     "text alone": {"lora_config": {"r": 2, "target_modules": r"language_model\..*"}},
 }
 
