@@ -2,7 +2,7 @@
 
 import json
 import random
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from comem_hf import CoMemForConditionalGeneration, CoMemProcessor, MemoryBank
 from comem_hf.default import default_path
@@ -14,6 +14,7 @@ from recipes.atlas_small.data.memory_data import write_rows
 from recipes.atlas_small.data.pictures import load_motifs, make_pictures
 from recipes.atlas_small.data.recall import Course, Recall, RecallMaker
 from recipes.atlas_small.data.sources import fetch_flags
+from recipes.atlas_small.learning.facts import Told, told_items
 from recipes.sites.material import SPLIT_SEED, write_backbone
 
 from .run import Run
@@ -39,14 +40,22 @@ def write_material(run: Run) -> None:
     make_pictures(run.pictures, train, flags, SPLIT_SEED)
     samples = run.steps * run.batch_size
     courses = [replace(course, samples=round(share * samples)) for share, course in COURSES]
-    recall = RecallMaker(Inventor(train, held_out), load_motifs(run.pictures), courses, seed=DATA_SEED)
+    inventor, motifs = Inventor(train, held_out), load_motifs(run.pictures)
+    recall = RecallMaker(inventor, motifs, courses, seed=DATA_SEED)
 
     def maker(index: int) -> Recall:
         sample = recall(index)
         sample.items.insert(0, sample.items.pop(sample.place))  # rows list the true item first; training shuffles them
         return sample
 
+    told = [asdict(item) for item in told_items(inventor, motifs, run.pictures, DATA_SEED)]
+    write_durably(run.told, lambda path: path.write_text(json.dumps(told), encoding="utf-8"))
     write_rows(run.rows, maker, samples, run.pictures.name)
+
+
+def read_told(run: Run) -> list[Told]:
+    """Read the items whose facts the resamplers' queries look for at the start."""
+    return [Told(**item) for item in json.loads(run.told.read_text(encoding="utf-8"))]
 
 
 class HeldOut:

@@ -25,7 +25,7 @@ class Row:
         note (`str`): What it does, for the table.
         arguments (`dict`): Fields of [`MemoryTrainingArguments`] on top of `BASE`.
         config (`dict`): Fields of [`CoMemConfig`] on top of the recipe's; dictionaries are merged.
-        copies (`bool`): Whether the resampler starts from copying (see [`start_copying`]).
+        copies (`bool`): Whether a resampler starts from facts (see [`start_from_facts`]), or as that of any new model.
         parts (`tuple[str]`): The parts that are trained (see [`train_only`]); all without any.
         lengths (`tuple[int]`): Numbers of vectors that are measured beside all of them.
     """

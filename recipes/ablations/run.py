@@ -45,6 +45,11 @@ class Run:
         return self.work / f"rows-{self.steps}x{self.batch_size}.jsonl"
 
     @property
+    def told(self) -> Path:
+        """File of the items whose facts the resamplers' queries look for at the start."""
+        return self.work / "told.json"
+
+    @property
     def orders(self) -> Path:
         return self.work / f"orders-{self.num_questions or 'all'}.json"
 

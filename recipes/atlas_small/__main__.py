@@ -22,6 +22,7 @@ from recipes.atlas_small.data.pictures import load_motifs
 from recipes.atlas_small.data.recall import Course, RecallMaker
 from recipes.atlas_small.data.sources import fetch_flags
 from recipes.atlas_small.learning.backbone import motifs_alike, train_backbone
+from recipes.atlas_small.learning.facts import Told, start_from_facts, told_items
 
 from .architecture import new_model
 from .curves import plot_curves
@@ -39,14 +40,17 @@ MEMORY_COURSES = (  # numbers of steps, and what their samples are: one picture 
 )
 
 
-def train_memory(work: Path, data: Path, steps: int, seed: int) -> Path:
+def train_memory(work: Path, data: Path, told: list[Told], steps: int, seed: int) -> Path:
     """Train the memory encoder by the command line, as a user would, and return the trained model's folder."""
     output, untrained = work / "model", work / "untrained"
     if (output / "config.json").is_file():
         return output
+    processor = CoMemProcessor.from_pretrained(work / "backbone")
     set_seed(seed)
-    new_model(work / "backbone").save_pretrained(untrained)
-    CoMemProcessor.from_pretrained(work / "backbone").save_pretrained(untrained)
+    model = new_model(work / "backbone")
+    start_from_facts(model, processor, told)
+    model.save_pretrained(untrained)
+    processor.save_pretrained(untrained)
     command = [sys.executable, "-m", "comem_hf", "train"]
     options = {
         "--model": untrained,
@@ -90,7 +94,8 @@ def main() -> None:
     data = work / "memory.jsonl"
     steps = sum(steps for steps, _ in MEMORY_COURSES)
     write_rows(data, maker, steps * MEMORY_BATCH)
-    model = train_memory(work, data, steps, seed)
+    told = told_items(inventor, motifs, work / "pictures", seed)
+    model = train_memory(work, data, told, steps, seed)
 
     make_default(DEFAULT, model, countries, held_out, flags, seed)
     LOGS.mkdir(exist_ok=True)

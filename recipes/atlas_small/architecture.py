@@ -3,13 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-import torch
 from transformers import PreTrainedTokenizerBase, Qwen2VLConfig, Qwen2VLForConditionalGeneration
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from comem_hf import CoMemForConditionalGeneration, CoMemProcessor
 
-from .comparing import start_comparing, start_copying
+from .comparing import start_comparing
 
 
 HIDDEN_SIZE = 192
@@ -90,18 +89,11 @@ def new_processor(tokenizer: PreTrainedTokenizerBase) -> CoMemProcessor:
     )
 
 
-def new_model(
-    backbone: Path, encoder: dict[str, Any] = MEMORY_ENCODER, looked_for: torch.Tensor | None = None
-) -> CoMemForConditionalGeneration:
+def new_model(backbone: Path, encoder: dict[str, Any] = MEMORY_ENCODER) -> CoMemForConditionalGeneration:
     """Make an untrained memory encoder on the trained backbone.
 
     Args:
         backbone (`Path`): Folder of the backbone.
         encoder (`dict`, *optional*): Fields of [`CoMemConfig`].
-        looked_for (`torch.Tensor`, *optional*): What the resampler's queries look for ([`start_copying`]); without it,
-            it starts as that of any new model.
     """
-    model = CoMemForConditionalGeneration.from_backbone(str(backbone), **encoder)
-    if looked_for is not None:
-        start_copying(model.memory_encoder.resampler, looked_for)
-    return model
+    return CoMemForConditionalGeneration.from_backbone(str(backbone), **encoder)

@@ -96,7 +96,8 @@ def start_copying(resampler: nn.Module, looked_for: torch.Tensor) -> None:
 
     Args:
         resampler (`nn.Module`): The resampler of a new memory encoder.
-        looked_for (`torch.Tensor` of shape `(queries, hidden)`): A state of each kind, one for each query.
+        looked_for (`torch.Tensor` of shape `(kinds, hidden)`): A state of each kind. If there are fewer queries, each
+            looks for several; if there are more, the others stay as they are.
     """
     for projection in (resampler.project_in, resampler.project_out):
         nn.init.eye_(projection.weight)
@@ -108,7 +109,11 @@ def start_copying(resampler: nn.Module, looked_for: torch.Tensor) -> None:
         copied = nn.init.orthogonal_(attention.to_value.weight).T
         attention.to_output.weight.copy_(copied if number == 0 else torch.zeros(()))
         nn.init.zeros_(layer.mlp.narrow.weight)
-    resampler.queries.weight.copy_(QUERY_SIZE * nn.functional.rms_norm(looked_for @ basis, looked_for.shape[1:]))
+    kinds = nn.functional.rms_norm(looked_for @ basis, looked_for.shape[1:])
+    queries = resampler.queries.weight
+    for query, several in zip(queries, kinds.tensor_split(min(len(queries), len(kinds))), strict=False):
+        query.copy_(several.mean(0))
+    queries.mul_(QUERY_SIZE)
 
 
 def held_parts(model: nn.Module) -> list[tuple[nn.Parameter, tuple]]:

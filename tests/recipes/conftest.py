@@ -18,8 +18,9 @@ def lay_out(work: Path) -> Path:
     for item_id in bank.ids[::3]:  # a recipe compares each flag with each other one
         bank[item_id].load_image().save(work / "flags" / f"{item_id.lower()}.png")
     for item_id in ("GR", "AM", "IT"):
-        bank[item_id].load_image().save(pictures / f"{item_id}.jpg")
-    motifs = [{"files": [f"{item_id}.jpg"], "colours": ["blue"]} for item_id in ("GR", "AM", "IT")]
+        for number in range(2):
+            bank[item_id].load_image().save(pictures / f"{item_id}-{number}.jpg")
+    motifs = [{"files": [f"{name}-0.jpg", f"{name}-1.jpg"], "colours": ["blue"]} for name in ("GR", "AM", "IT")]
     (pictures / "motifs.json").write_text(json.dumps(motifs))
     return work
 

@@ -4,6 +4,7 @@ import random
 
 import pytest
 import torch
+from PIL import Image
 from torch.nn import functional
 
 from comem_hf import MemoryItem
@@ -17,13 +18,15 @@ pytest.importorskip("countryinfo", reason="the recipes extra is not installed")
 
 from recipes.atlas_small.architecture import new_backbone, new_model, new_processor  # noqa: E402
 from recipes.atlas_small.comparing import Hold, held_parts  # noqa: E402
-from recipes.atlas_small.data.countries import Country  # noqa: E402
+from recipes.atlas_small.data.countries import FIELDS, Country  # noqa: E402
 from recipes.atlas_small.data.invention import Inventor  # noqa: E402
 from recipes.atlas_small.data.memory_data import as_row  # noqa: E402
 from recipes.atlas_small.data.pictures import Motif  # noqa: E402
 from recipes.atlas_small.data.recall import Course, RecallMaker  # noqa: E402
+from recipes.atlas_small.data.wording import item_text  # noqa: E402
 from recipes.atlas_small.learning.backbone import BackboneTrainer  # noqa: E402
 from recipes.atlas_small.learning.eyes import Eyes, load_patches, standardise  # noqa: E402
+from recipes.atlas_small.learning.facts import start_from_facts, told_items  # noqa: E402
 from recipes.atlas_small.learning.reading import IGNORED, PICTURE, ReadingCollator  # noqa: E402
 from recipes.atlas_small.tokenizer import train_tokenizer  # noqa: E402
 
@@ -180,18 +183,20 @@ def test_the_trainer_reads_pictures_as_the_model_does(backbone, tokenizer, inven
     assert PICTURE.count("<|image_pad|>") == 1 and len(labels) == len(expected)
 
 
-def test_the_first_vector_of_a_new_memory_encoder_is_the_picture(backbone, tmp_path):
-    backbone.save_pretrained(tmp_path)
-    model = new_model(tmp_path)
-    words = model.get_input_embeddings().weight.detach()
-    centre = words[model.config.backbone_config.image_token_id]
-    pictures = centre + torch.randn(6, 192)  # as the trained tower gives them
-    embeddings = words[torch.randint(300, 800, (6, 12))]
-    embeddings[torch.arange(6), torch.arange(6)] = pictures
-    with torch.no_grad():
-        memory = model.memory_encoder.resampler([embeddings, torch.randn(6, 12, 192)], torch.ones(6, 12))
-    unit = functional.normalize(centre, dim=0)
-    own, seen = (states - torch.outer(states @ unit, unit) for states in (pictures, memory[:, 0]))
-    similar = functional.cosine_similarity(seen[:, None], own[None], dim=-1)
-    assert similar.argmax(1).tolist() == list(range(6))
-    assert similar.diagonal().min() > 2 * (similar - 9 * torch.eye(6)).max()
+def test_vectors_of_a_new_memory_encoder_are_the_picture_and_the_words_of_facts(
+    backbone, tokenizer, inventor, tmp_path
+):
+    for index in range(4):
+        Image.new("RGB", (56, 56), (60 * index, 90, 200 - 60 * index)).save(tmp_path / f"{index}.png")
+    pictures = [Motif((f"{index}.png",), ("red",)) for index in range(4)]
+    backbone.save_pretrained(tmp_path / "backbone")
+    model = new_model(tmp_path / "backbone")
+    start_from_facts(model, new_processor(tokenizer), told_items(inventor, pictures, tmp_path))
+    facts = dict(zip(FIELDS, ("Aland", "Abo", "Norden", "Swedish", "Aland Crown", "+123"), strict=True))
+    others = dict(zip(FIELDS, ("Bland", "Bbo", "Suden", "Danish", "Aland Krone", "+124"), strict=True))
+    told = [facts, *(facts | {field: others[field]} for field in ("capital", "region", "language"))]
+    items = [MemoryItem(image=tmp_path / "0.png", text=item_text(one)) for one in told]
+    items.append(MemoryItem(image=tmp_path / "3.png", text=item_text(facts)))
+    memory = model.encode_memory(new_processor(tokenizer).process_memories([items]))
+    changes = (memory[1:] - memory[0]).norm(dim=-1)
+    assert changes.argmax(1).tolist() == [2, 3, 4, 0]
