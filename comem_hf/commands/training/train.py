@@ -38,8 +38,8 @@ def train(
     - **Model**: `--model` for a backbone (Qwen2-VL, Qwen2.5-VL) or a comem model, a folder or a Hub id
     - **Memory**: `--num-memory-tokens 8`, `--lora-rank 16`, `--encoder adapter` of a new memory encoder;
       `--ffn-memory JSON`, `--vision-memory JSON` in the layers; `--items-in-prompt` for a model that takes no items
-    - **Parts**: `--only` memory-encoder, ffn-memory, vision-memory, reader-adapter or reader, may be repeated;
-      `--train-reader`: an adapter on the model that answers, too
+    - **Parts**: `--only` memory-encoder, adapter or resampler (its two parts), ffn-memory, vision-memory,
+      reader-adapter or reader, may be repeated; `--train-reader`: an adapter on the model that answers, too
     - **Objectives**: `--distillation-weight 0`, `--reconstruction-weight 0`, `--contrastive-weight 0`,
       `--nested-memory-lengths`
     - **Steps**: `--epochs 2` or `--max-steps`, `--batch-size 4`, `--gradient-accumulation 4`, `--learning-rate 5e-5`,
