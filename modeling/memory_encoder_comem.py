@@ -189,8 +189,8 @@ def layers_up_to(depth: int, layers: dict[str, nn.Module]) -> dict[str, nn.Modul
     kept = {name: layer for name, layer in layers.items() if not (at := above.match(name)) or int(at[1]) < depth}
     if not kept:
         raise ValueError(
-            f"`target_modules` names only layers above {depth}, the deepest of `resampler_config['hidden_layers']`, such "
-            f"as {next(iter(layers), None)!r}; name layers that the memory encoder has."
+            f"`target_modules` names only layers above {depth}, the deepest of `resampler_config['hidden_layers']`, "
+            f"such as {next(iter(layers), None)!r}; name layers that the memory encoder has."
         )
     return kept
 
