@@ -96,8 +96,8 @@ def start_copying(resampler: nn.Module, looked_for: torch.Tensor) -> None:
 
     Args:
         resampler (`nn.Module`): The resampler of a new memory encoder.
-        looked_for (`torch.Tensor` of shape `(kinds, hidden)`): A state of each kind. If there are fewer queries, each
-            looks for several; if there are more, the others stay as they are.
+        looked_for (`torch.Tensor` of shape `(kinds, hidden)`): A direction for each kind. If there are fewer queries,
+            each looks for several; if there are more, the others stay as they are.
     """
     for projection in (resampler.project_in, resampler.project_out):
         nn.init.eye_(projection.weight)
