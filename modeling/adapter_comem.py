@@ -10,6 +10,7 @@ layers are not PEFT's, so tools that change all modules of a model, such as PEFT
 import copy
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -144,9 +145,18 @@ def remove_terms(model: nn.Module, adapter: CoMemAdapter):
         setattr(model.get_submodule(parent), child, base_layer(model.get_submodule(name)))
 
 
+def is_up_to(depth: int, name: str) -> bool:
+    """Whether a layer of a backbone's `.model` does not belong to the text model's layers above `depth`."""
+    number = re.match(r"language_model\.layers\.(\d+)\.", name)
+    return number is None or int(number[1]) < depth
+
+
 def add_terms(model: nn.Module, adapter: CoMemAdapter, sign: int = 1):
-    """Let the layers of `model` that an adapter names add its change, or subtract it with `sign=-1`."""
-    for name in adapter.scales:
+    """Let the layers of `model` that an adapter names add its change, or subtract it with `sign=-1`.
+
+    Layers of the text model that `model` lacks are left out (see `stop_after`).
+    """
+    for name in filter(partial(is_up_to, len(model.language_model.layers)), adapter.scales):
         layer = model.get_submodule(name)
         if not isinstance(layer, CoMemLoraLinear):
             layer = CoMemLoraLinear(layer, []).train(model.training)
@@ -221,6 +231,7 @@ __all__ = [
     "add_terms",
     "base_layer",
     "changes",
+    "is_up_to",
     "linear_layers",
     "remove_terms",
     "share_weights",

@@ -1,14 +1,13 @@
 """The memory encoder, which turns items into memory vectors."""
 
 import copy
-import re
 from collections.abc import Callable
 
 import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from .adapter_comem import CoMemAdapter, add_terms, share_weights, target_layers
+from .adapter_comem import CoMemAdapter, add_terms, is_up_to, share_weights, target_layers
 from .configuration_comem import CoMemConfig
 from .key_names_comem import to_checkpoint_keys
 from .mean_pooling_comem import CoMemMeanPooling
@@ -185,8 +184,7 @@ def layers_up_to(depth: int, layers: dict[str, nn.Module]) -> dict[str, nn.Modul
     Raises:
         ValueError: If none is left.
     """
-    above = re.compile(r"language_model\.layers\.(\d+)\.")
-    kept = {name: layer for name, layer in layers.items() if not (at := above.match(name)) or int(at[1]) < depth}
+    kept = {name: layer for name, layer in layers.items() if is_up_to(depth, name)}
     if not kept:
         raise ValueError(
             f"`target_modules` names only layers above {depth}, the deepest of `resampler_config['hidden_layers']`, "

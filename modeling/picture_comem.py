@@ -40,7 +40,7 @@ def load_image(
     """Open a picture of any form, check its size and return its pixels as the model sees them.
 
     These are the rules for all pictures: of memory items, questions, searches, training and the page. A bank notes
-    their number, [`PICTURE_RULES`].
+    their number, [`PICTURE_RULES`], which changes with what a picture shows, not with how a large one is made smaller.
 
     *Form.* A PIL image; the path of a file; a data URL or base64 string; the encoded file as bytes or as a file
     object, read from its start; an undecoded image of `datasets`, `{"bytes", "path"}`; a numpy array or torch tensor

@@ -33,7 +33,7 @@ def write_material(run: Run) -> None:
     """Write what is not there yet: the backbone, unless one is given, the pictures and the training rows."""
     if run.given_backbone is None:
         write_backbone(run)
-    if run.rows.is_file():
+    if run.rows.is_file() and run.told.is_file():
         return
     flags = fetch_flags(run.work)
     train, held_out = split_countries(load_countries(flags), flags, SPLIT_SEED)

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from recipes.atlas_small.architecture import MEMORY_ENCODER, NUM_LAYERS
+from recipes.atlas_small.architecture import MEMORY_ENCODER
 
 
 # What all rows have in common. Items stand in random order, because the figures are about a true item at any place.
@@ -51,7 +51,6 @@ class Row:
         return merged
 
 
-ALL_LAYERS = {"resampler_config": {"hidden_layers": list(range(NUM_LAYERS + 1))}}
 WITHOUT_MUON = {"muon_learning_rate": None}  # where no layers of a resampler are trained
 
 ROWS = (
@@ -66,7 +65,7 @@ ROWS = (
     Row("contrastive", "and InfoNCE between memory and question", {"contrastive_weight": 0.3}),
     Row("usual-start", "the resampler starts from random weights, as that of any new model", copies=False),
     Row("last-layer", "the last layer's states alone", config={"resampler_config": {"hidden_layers": "last"}}),
-    Row("all-layers", "a learned mix of all layers and the embeddings", config=ALL_LAYERS),
+    Row("all-layers", "a learned mix of all layers", config={"resampler_config": {"hidden_layers": "all"}}),
     Row("mean-pooling", "means of segments, no resampler", WITHOUT_MUON, {"resampler_config": {"kind": "mean"}}),
     Row("nested", "1, 2, 4 or 8 vectors for each sample", {"nested_memory_lengths": [1, 2, 4, 8]}, lengths=(1, 2, 4)),
     Row("vectors-1", "one vector per item", config={"num_memory_tokens": 1}),

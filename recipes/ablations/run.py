@@ -42,7 +42,7 @@ class Run:
 
     @property
     def rows(self) -> Path:
-        return self.work / f"rows-{self.steps}x{self.batch_size}.jsonl"
+        return self.work / f"recall-{self.steps}x{self.batch_size}.jsonl"
 
     @property
     def told(self) -> Path:

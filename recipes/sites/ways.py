@@ -2,8 +2,6 @@
 
 from dataclasses import asdict, dataclass
 
-from recipes.atlas_small.architecture import MEMORY_ENCODER
-
 
 @dataclass(frozen=True)
 class Way:
@@ -46,6 +44,11 @@ class Way:
 FFN_OF_VECTORS = {"source": "memory", "num_slots": 24, "scale": 1.0, "value_scale": 0.03, "dropout": 0.0}
 FFN_OF_PICTURES = {"source": "vision", "num_slots": 32, "scale": 1.0, "value_scale": 0.001, "dropout": 0.0}
 MUON = 3e-3
+# One memory encoder for all ways, on the backbone of the weights in the package.
+ENCODER = {
+    "lora_config": {"r": 32, "lora_alpha": 64, "lora_dropout": 0.0},
+    "resampler_config": {"num_hidden_layers": 2, "num_attention_heads": 8, "head_dim": 128},
+}
 
 WAYS = (
     Way("no-memory", "no memory", items="none", note="the backbone alone"),
@@ -54,7 +57,7 @@ WAYS = (
         "input-memory",
         "input memory",
         items="vectors",
-        config={**MEMORY_ENCODER},
+        config={**ENCODER},
         muon_learning_rate=MUON,
         note="eight vectors in front of the prompt, as in CoMEM",
     ),
@@ -62,7 +65,7 @@ WAYS = (
         "ffn-memory",
         "feed-forward memory (memory)",
         items="vectors",
-        config={**MEMORY_ENCODER, "ffn_memory_config": FFN_OF_VECTORS},
+        config={**ENCODER, "ffn_memory_config": FFN_OF_VECTORS},
         muon_learning_rate=MUON,
         note="the same eight vectors fill slots of the feed-forward layers, after MemVP",
     ),
@@ -84,7 +87,7 @@ WAYS = (
         "input-and-ffn",
         "input + feed-forward",
         items="vectors",
-        config={**MEMORY_ENCODER, "ffn_memory_config": FFN_OF_PICTURES},
+        config={**ENCODER, "ffn_memory_config": FFN_OF_PICTURES},
         muon_learning_rate=MUON,
         note="input memory for the item, slots of the feed-forward layers for the question's picture",
     ),
@@ -92,7 +95,7 @@ WAYS = (
         "input-and-vision",
         "input + vision",
         items="vectors",
-        config={**MEMORY_ENCODER, "vision_memory_config": {}},
+        config={**ENCODER, "vision_memory_config": {}},
         muon_learning_rate=MUON,
         note="input memory for the item, and memory in the vision tower",
     ),
@@ -100,7 +103,7 @@ WAYS = (
         "text-reader",
         "text-only reader",
         items="vectors",
-        config={**MEMORY_ENCODER, "reader_vocabulary": "reader"},
+        config={**ENCODER, "reader_vocabulary": "reader"},
         text_reader=True,
         muon_learning_rate=MUON,
         note="the backbone encodes item and prompt; a frozen Qwen2 of the same text weights answers",

@@ -89,3 +89,17 @@ def test_each_variant_has_the_tensors_that_it_names_and_no_others():
     means = {f"{resampler}{name}.{part}" for name in ("out_proj", "norm") for part in ("weight", "bias")}
     assert names["some layers, means"] == adapter | means | {mix}
     assert names["default"] - names["text alone"] == {name for name in adapter if ".visual." in name} != set()
+
+
+def test_an_encoder_of_early_layers_keeps_its_vectors_beside_a_reader_adapter(make_inputs, tmp_path):
+    model = make_model(resampler_config={"hidden_layers": [0, 1]})
+    items = make_inputs((2,))["memory_inputs"]
+    with torch.no_grad():
+        expected = model.encode_memory(items)
+        model.add_reader_adapter(r=2)
+        for name, parameter in model.reader_adapter.named_parameters():
+            if name.endswith("/B"):
+                parameter.normal_(std=0.1)
+        model.save_pretrained(tmp_path)
+        loaded = CoMemForConditionalGeneration.from_pretrained(tmp_path)
+        torch.testing.assert_close(loaded.encode_memory(items), expected, atol=1e-5, rtol=1e-5)

@@ -21,7 +21,7 @@ def test_rows_have_names_of_their_own_and_settings_that_exist_and_differ(tmp_pat
     for row in ROWS:
         MemoryTrainingArguments(output_dir=str(tmp_path), use_cpu=True, **{**BASE, **row.arguments})
         CoMemConfig(**row.merged_config())
-    (tmp_path / "rows-250x32.jsonl").write_text("{}")
+    (tmp_path / "recall-250x32.jsonl").write_text("{}")
     (tmp_path / "backbone").mkdir()
     run = Run(tmp_path)
     folders = {run.folder(row, seed) for row in ROWS for seed in (1, 2)} | {

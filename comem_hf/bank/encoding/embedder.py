@@ -177,7 +177,7 @@ class ModelEmbedder(Embedder):
         return (max(sides), max(sides)) if all(sides) else None
 
     def embed_images(self, images: Sequence) -> np.ndarray:
-        images = [load_image(image) for image in images]
+        images = [load_image(image, uses=[self.picture_size]) for image in images]
         pixels = self.image_processor(images=images, return_tensors="pt")["pixel_values"]
         pixels = pixels.to(self.model.device, self.model.dtype)
         with torch.inference_mode():

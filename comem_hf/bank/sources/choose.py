@@ -47,7 +47,7 @@ def open_source(
 
     In all of them but WIT, the text of an item is the first of the fields `text`, `caption`, `description`, `txt`,
     `title` and `prompt` that is there and not empty; the picture is in `image`, `img`, `picture`, `image_path`,
-    `image_file`, `file_name`, `filename`, `jpg`, `png` or `webp`, and the id in `id`. Each other field is metadata.
+    `image_file`, `photo` or `file_name`, and the id in `id`. Each other field is metadata.
 
     Args:
         source (`str`, `Path` or a table): A file with rows, `.csv`, `.tsv`, `.jsonl`, `.ndjson`, `.json` (these also
@@ -129,7 +129,7 @@ def _of_file(path: Path, options: SourceOptions) -> LazyItems:
         return read_table(path, columns, urls=options.urls, **of_file)
     if suffix in TAR_SUFFIXES:
         return _of_tars([path], options)
-    reason = why_no_table(path) or f"give {_KINDS}"
+    reason = why_no_table(path) or f"{'' if path.exists() else 'there is no such file or folder; '}give {_KINDS}"
     raise ValueError(f"{name} is no source of items: {reason}.")
 
 

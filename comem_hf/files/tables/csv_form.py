@@ -18,7 +18,7 @@ FIELD_LIMIT = 10 * 2**20  # characters, far above Python's own limit
 _DAMAGED = re.compile("[\0\ud800-\udfff]")
 _SAMPLE = 1 << 16  # characters
 _RECORDS = 50
-_FIRST_LINE_OF_EXCEL = re.compile(r"sep=(.)\s*")
+_FIRST_LINE_OF_EXCEL = re.compile(r"sep=(.)[ \t]*(?:\r\n|\r|\n|$)")
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,7 @@ class CsvForm:
             ValueError: If the file cannot be read, is empty, or its line of names is not as it should be.
         """
         check_whole(path)
+        delimiter = "\t" if delimiter == "\\t" else delimiter  # as people write a tab on a command line
         if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
             raise ValueError(f"{option('delimiter')} must be one character, got {delimiter!r}.")
         encoding = encoding_of(path, encoding)
@@ -81,7 +82,7 @@ class CsvForm:
             with io.TextIOWrapper(open_bytes(path), encoding, errors="surrogateescape", newline="") as file:
                 sample = file.read(_SAMPLE)
                 is_whole = not file.read(1)
-        except (UnicodeError, *DAMAGED) as error:
+        except (LookupError, UnicodeError, *DAMAGED) as error:  # "hex" is a codec, but none of texts
             raise ValueError(f"Cannot read {str(path)!r} as {encoding}: {error}.") from error
         said = _FIRST_LINE_OF_EXCEL.match(sample)
         if said:
@@ -127,7 +128,12 @@ def _records(sample: str, delimiter: str, is_whole: bool) -> list[list[str]]:
 
 def _names(path: Path, sample: str, delimiter: str, encoding: str) -> tuple[str, ...]:
     name = str(path)
-    first = next(csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter), [])
+    try:
+        first = next(csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter, strict=True), [])
+    except csv.Error as error:
+        raise ValueError(
+            f"The first line of {name!r} must name the columns, but its quotation marks are wrong: {error}."
+        ) from error
     names = [each.strip() for each in first]
     while names and not names[-1]:  # a line that ends with delimiters
         names.pop()

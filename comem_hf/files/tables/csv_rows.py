@@ -77,7 +77,8 @@ def _records(form: CsvForm) -> Iterator[tuple[str, list[str] | ValueError]]:
         reader = csv.reader(file, delimiter=form.delimiter, strict=True)
         next(reader, None)  # the names
         while True:
-            where = f"{path}, line {reader.line_num + 1 + form.skipped}"
+            begin = reader.line_num + 1 + form.skipped
+            where = f"{path}, line {begin}"
             try:
                 fields = next(reader, None)
                 if fields is None:
@@ -91,7 +92,9 @@ def _records(form: CsvForm) -> Iterator[tuple[str, list[str] | ValueError]]:
                     name = form.names[at] if at < width else ""
                     raise ValueError(f"`{name}` is not {form.encoding_name}.")
             except csv.Error as error:
-                yield where, ValueError(_words(error, form.delimiter))
+                end = reader.line_num + form.skipped
+                lost = f" Lines {begin} to {end} are left out." if end > begin else ""
+                yield where, ValueError(_words(error, form.delimiter) + lost)
             except UnicodeError as error:  # UTF-16 that is damaged; other encodings go on
                 raise ValueError(f"{where}: the file is not {form.encoding_name}: {error}.") from error
             except ValueError as error:

@@ -8,8 +8,9 @@ from typing import Any
 MISSING = frozenset({"", "nan", "null"})
 MISSING_NUMBER = MISSING | {"na", "n/a", "none"}
 
+# `1E5` is text: it is an article number more often.
 _WHOLE = r"(?:0|[1-9]\d{0,17})"  # `007` is no number: its zeros would be lost
-_POINT = re.compile(rf"-?(?:{_WHOLE}(?:\.\d+)?(?:e[-+]?\d{{1,3}})?|[1-9]\d{{0,2}}(?:,\d{{3}})+(?:\.\d+)?)")
+_POINT = re.compile(rf"-?(?:{_WHOLE}(?:\.\d+(?:e[-+]?\d{{1,2}})?|e-\d{{1,2}})?|[1-9]\d{{0,2}}(?:,\d{{3}})+(?:\.\d+)?)")
 _COMMA = re.compile(rf"-?(?:{_WHOLE}(?:,\d+)?|[1-9]\d{{0,2}}(?:\.\d{{3}})+(?:,\d+)?)")
 _ENOUGH = 10  # numbers, after which a text is worth a word
 
@@ -30,11 +31,11 @@ class ColumnValues:
     def __init__(self, delimiter: str):
         self._delimiter = delimiter
         self._point = self._comma = self._truth = True
-        self._has_point = self._has_comma = False
+        self._has_point = self._has_comma = self._has_truth = False
         self._numbers = 0
         self._example = ""
         self.problem: str | None = None
-        """Why the column is text although it looks like numbers, for a warning; `{}` stands for the place."""
+        """Why the column is text although it looks like numbers, for a warning."""
 
     @property
     def is_open(self) -> bool:
@@ -44,10 +45,11 @@ class ColumnValues:
     def see(self, value: str) -> bool:
         """Look at the next value; return whether it is the one that ends a column of numbers."""
         word = value.strip().lower()
-        if word in MISSING:
+        if word in MISSING_NUMBER:
             return False
+        self._has_truth = self._has_truth or word in ("true", "false")
         self._truth = self._truth and word in ("true", "false")
-        if not (self._point or self._comma) or word in MISSING_NUMBER:
+        if not (self._point or self._comma):
             return False
         self._point = self._point and _POINT.fullmatch(word) is not None
         self._comma = self._comma and _COMMA.fullmatch(word) is not None
@@ -66,9 +68,7 @@ class ColumnValues:
         """Return what makes a value of a field: a number, a truth value or a text; `None` if it is missing."""
         if self._numbers and (sign := self._decimal_sign()):
             return _read_point if sign == "." else _read_comma
-        if self._point and not self._numbers:  # nothing in the whole column, or `true` and `false`
-            return _read_truth
-        return _read_truth if self._truth else read_text
+        return _read_truth if self._truth and self._has_truth else read_text
 
     def _decimal_sign(self) -> str | None:
         if not self._has_comma and self._point and (self._delimiter != ";" or not self._has_point or not self._comma):

@@ -7,6 +7,7 @@ from typing import BinaryIO
 
 
 BLOCK = 1 << 20
+GZIP = (".gz", ".tgz")
 DAMAGED = (OSError, EOFError, zlib.error)
 """What reading raises in the middle of a damaged file."""
 
@@ -19,7 +20,7 @@ def suffix_of(path: Path) -> str:
 
 def open_bytes(path: Path) -> BinaryIO:
     """Open a file for reading, decompressed if its name ends with `.gz`."""
-    return gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")
+    return gzip.open(path, "rb") if path.suffix.lower() in GZIP else path.open("rb")
 
 
 def check_whole(path: Path) -> None:
@@ -34,7 +35,7 @@ def check_whole(path: Path) -> None:
     try:
         with open_bytes(path) as file:
             is_empty = not file.read(1)
-            while path.suffix.lower() == ".gz" and file.read(BLOCK):
+            while path.suffix.lower() in GZIP and file.read(BLOCK):
                 pass
     except DAMAGED as error:
         raise ValueError(f"Cannot read {str(path)!r}: {getattr(error, 'strerror', None) or error}.") from error

@@ -54,7 +54,7 @@ def encoding_of(path: Path, given: str | None = None) -> str:
     for mark, encoding in _MARKS.items():
         if head.startswith(mark):
             return encoding
-    if b"\0" in head:
+    if head.count(0) >= len(head) / 4:  # a single one is damage
         encoding = "utf-16-le" if head[1::2].count(0) >= head[::2].count(0) else "utf-16-be"
         _warn(path, encoding, head[: len(head) // 2 * 2].decode(encoding, errors="replace").partition("\n")[0])
         return encoding

@@ -119,7 +119,7 @@ def test_a_source_is_chosen_by_what_it_is(folder, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "name, options, message",
     [
-        ("me/flags", {}, "'me/flags' is no source of items: give a .csv, .tsv, .jsonl, .json or .parquet file"),
+        ("me/flags", {}, "'me/flags' is no source of items: there is no such file or folder; give a .csv, .tsv, "),
         ("gone.jsonl", {}, "Cannot read 'gone.jsonl': No such file or directory"),
         ("gone.tsv", {}, "Cannot read 'gone.tsv': No such file or directory"),
         ("gone.xlsx", {}, "'gone.xlsx' is no source of items: it is a spreadsheet: save it as CSV"),
@@ -191,6 +191,10 @@ def test_a_folder_with_two_formats_says_which_is_read_or_asks(folder, tmp_path_f
             archive.add(folder / "b.png", f"{name[0]}.png")
     (shards / "0.parquet").touch()  # img2dataset's list of what is in 0.tar
     assert [item.id for item in open_source(shards)] == ["0", "1"]
+    (shards / "products.csv").touch()
+    with pytest.raises(ValueError, match="holds 0.tar and products.csv, two kinds of files"):
+        open_source(shards)
+    (shards / "products.csv").unlink()
     (shards / "2.parquet").touch()
     with pytest.raises(ValueError, match="holds 0.tar and 2.parquet, two kinds of files: give one of them"):
         open_source(shards)

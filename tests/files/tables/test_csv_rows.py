@@ -65,7 +65,7 @@ def test_a_guessed_encoding_is_said_with_an_example_and_the_option_as_the_caller
 # A column in a file with this delimiter, and what its values become; `None`: they stay as they are.
 NUMBERS = [
     (",", ["1", "-3", "", "NA"], [1, -3, None, None]),
-    (",", ["0.5", "nan", "2e3"], [0.5, None, 2000.0]),
+    (",", ["0.5", "nan", "2.0e3", "1E-3"], [0.5, None, 2000.0, 0.001]),
     (",", ["1.234", "2"], [1.234, 2]),  # as programs write it
     (",", ['"1,234.50"', "7"], [1234.5, 7]),
     (",", ['"1,234"', "7"], None),  # 1234, or 1.234?
@@ -130,7 +130,8 @@ def test_a_bad_line_costs_one_row_and_says_what_is_wrong_where(tmp_path):
         "quotation marks.",
         "`text` is not UTF-8.",
         "after a closing quotation mark stands no ';'; a quotation mark inside a field must be doubled.",
-        "a quotation mark opens a field here, and none closes it up to the end of the file.",
+        "a quotation mark opens a field here, and none closes it up to the end of the file. "
+        "Lines 10 to 11 are left out.",
     ]
 
 
@@ -166,3 +167,24 @@ def test_a_compressed_file_that_was_cut_off_is_refused_before_its_first_row(tmp_
     (tmp_path / "a.csv.gz").write_bytes((tmp_path / "a.csv.gz").read_bytes()[:-9])
     with pytest.raises(ValueError, match="Cannot read '.*a.csv.gz': Compressed file ended before"):
         csv_table(tmp_path / "a.csv.gz")
+
+
+def test_quotation_marks_that_break_the_rules_say_which_lines_they_cost(tmp_path):
+    lines = ["id,title", '1,"TV 55" wide",x', '2,"b"', '3,"open', "4,d"]
+    first, _, last = rows_of(write(tmp_path / "a.csv", lines))
+    assert "a quotation mark inside a field must be doubled." in first
+    assert last.endswith("none closes it up to the end of the file. Lines 4 to 5 are left out.")
+    with pytest.raises(ValueError, match="The first line of .*b.csv' must name the columns, but its quotation marks"):
+        csv_table(write(tmp_path / "b.csv", ['id,"ti"tle,price', "1,a,2"]))
+
+
+def test_what_excel_and_shops_write_is_taken_for_what_it_is(tmp_path):
+    path = write(tmp_path / "a.csv", ["sep=;", "id;article;sold;kind", "1;1E5;true;none", "2;2E9;n/a;n/a"])
+    assert rows_of(path) == [
+        {"id": 1, "article": "1E5", "sold": True, "kind": "none"},
+        {"id": 2, "article": "2E9", "sold": None, "kind": "n/a"},
+    ]
+    assert rows_of(write(tmp_path / "b.csv", ["id\tname", "1\ta"]), delimiter="\\t") == [{"id": 1, "name": "a"}]
+    assert rows_of(write(tmp_path / "c.csv", ["id,name", "1,a\0b", "2,c"]))[1] == {"id": 2, "name": "c"}
+    with pytest.raises(ValueError, match="as hex"):
+        csv_table(path, encoding="hex")

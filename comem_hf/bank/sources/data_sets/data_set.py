@@ -19,6 +19,7 @@ from comem_hf.modeling.picture_comem import is_inline
 
 
 _NAME = "The data set"
+_IMAGE_NAMES = (*IMAGE_NAMES, "filename", "jpg", "png", "webp")  # the last three as webdataset names them
 _ID_NAMES = ("id", "image_id", "__key__")
 
 
@@ -62,7 +63,7 @@ def read_dataset(
     for given in filter(None, (image, text, id)):
         if given not in features:
             raise no_column(_NAME, given, features)
-    columns = Columns(image or named(IMAGE_NAMES, features), text, id or named(_ID_NAMES, features))
+    columns = Columns(image or named(_IMAGE_NAMES, features), text, id or named(_ID_NAMES, features))
     has_text = text is not None or any(map(is_text_name, features))
     wit = not has_text and all(name in features for name in WIT_TEXT_COLUMNS)
     if columns.image is None and not has_text and not wit:

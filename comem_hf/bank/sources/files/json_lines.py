@@ -10,9 +10,8 @@ from .table_files import read_table
 def read_jsonl(path: str | Path) -> LazyItems:
     """Items of a JSONL file, which has one object per line; see [`read_table`].
 
-    Its fields are `image` (a path, relative to the file, a data URL or a base64 string), `text` (or another name, see
-    [`take_text`]) and `id`; any other field becomes metadata. A line without `image` may name the file in `file_name`,
-    as in the Hub's image folders.
+    Its fields are `image` (a path, relative to the file, a data URL or a base64 string; or another name among
+    [`IMAGE_NAMES`]), `text` (or another name, see [`take_text`]) and `id`; any other field becomes metadata.
 
     Raises:
         ValueError: If the file cannot be read.

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from comem_hf.bank.sources.files.table_files import CSV_SUFFIXES
 from comem_hf.bank.sources.files.web_dataset import TAR_SUFFIXES
 from comem_hf.files.tables.opened import suffix_of
 
@@ -14,18 +15,19 @@ def shards_of(folder: Path) -> list[Path]:
     A `.parquet` file that has the name of a `.tar` file is img2dataset's list of what is in there, and is left out.
 
     Raises:
-        ValueError: If it has others of both kinds: which is the data set, the caller must say.
+        ValueError: If it has others of both kinds, or CSV files, too: which is the data set, the caller must say.
     """
     files = FolderFiles.of(folder)
     if files.pictures or files.metadata:
         return []
     tars = [path for path in files.others if suffix_of(path) in TAR_SUFFIXES]
     tables = [path for path in files.others if suffix_of(path) == ".parquet"]
-    lists = {path.with_suffix(".parquet") for path in tars}
-    if tars and (others := [path for path in tables if path not in lists]):
+    lists = {path.with_name(path.name.removesuffix(suffix_of(path)) + ".parquet") for path in tars}
+    others = [path for path in files.others if suffix_of(path) in CSV_SUFFIXES] if tars or tables else []
+    if others := [*others, *(path for path in tables if tars and path not in lists)]:
         raise ValueError(
-            f"The folder {str(folder)!r} holds {tars[0].name} and {others[0].name}, two kinds of files: give one of "
-            "them, or a folder with files of one kind."
+            f"The folder {str(folder)!r} holds {(tars or tables)[0].name} and {others[0].name}, two kinds of files: "
+            "give one of them, or a folder with files of one kind."
         )
     return tars or tables
 

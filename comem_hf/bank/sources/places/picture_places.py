@@ -48,6 +48,10 @@ class PicturePlaces:
             path = Path(self.folder, value)
             if os.path.isfile(path):
                 return path
+            if isinstance(value, str) and "\\" in value:  # written on Windows
+                other = Path(self.folder, value.replace("\\", "/"))
+                if os.path.isfile(other):
+                    return other
             if isinstance(value, str) and is_inline(value):
                 return _inline(value)
             raise ValueError(self._missing(value, path))

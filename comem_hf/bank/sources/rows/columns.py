@@ -4,6 +4,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from transformers.utils import logging
+
 from comem_hf.bank.format.record import FILE_NAME
 from comem_hf.files.option_names import option
 from comem_hf.files.tables.table import Table, no_column
@@ -12,8 +14,10 @@ from .plain_values import is_missing
 from .text_of_row import is_text_name, take_text
 
 
+logger = logging.get_logger(__name__)
+
 # In these orders, upper and lower case alike.
-IMAGE_NAMES = ("image", "img", "picture", "image_path", "image_file", FILE_NAME, "filename", "jpg", "png", "webp")
+IMAGE_NAMES = ("image", "img", "picture", "photo", "image_path", "image_file", FILE_NAME)
 ID_NAMES = ("id",)
 _LOOKED_AT = 100  # rows of a file in which each row has its own fields
 
@@ -48,12 +52,18 @@ class Columns:
         found = replace(self, image=self.image or named(IMAGE_NAMES, there), id=self.id or named(ID_NAMES, there))
         if found.image is None and found.text is None and not any(map(is_text_name, there)):
             raise nothing_found(name, there)
+        if found.image is None:
+            logger.warning(
+                f"{name} has no column that looks like a picture, so its items have texts alone; its columns are "
+                f"{', '.join(map(str, there))}. {option('image_column')} names one."
+            )
         return found
 
     def hold_text(self, table: Table) -> set[str]:
         """Those columns of a table whose values are text, whatever they look like."""
-        named = {self.image, self.text, self.id, FILE_NAME}
-        return {name for name in table.columns or () if name in named or is_text_name(name)}
+        there = table.columns or ()
+        held = {self.image, self.text, self.id or named(ID_NAMES, there), FILE_NAME}
+        return {name for name in there if name in held or is_text_name(name)}
 
     def _check_first_rows(self, table: Table, name: str) -> None:
         wanted = [given for given in (self.image, self.text, self.id) if given]

@@ -300,3 +300,10 @@ def test_the_id_of_a_json_beside_a_picture_is_the_id_of_the_item(tmp_path):
     ]
     write_metadata(tmp_path / "metadata.jsonl", [{"file_name": "a.png"}, {"file_name": "b.png", "id": "mine"}])
     assert [item.id for item in read(tmp_path)] == ["7", "mine"]
+
+
+def test_ids_of_a_metadata_file_stay_as_they_are_written(tmp_path):
+    for name in ("a", "b"):
+        make_image(ord(name)).save(tmp_path / f"{name}.png")
+    (tmp_path / "metadata.csv").write_text("file_name,id\na.png,1.1\nb.png,1.10\n")
+    assert [item.id for item in read_image_folder(tmp_path)] == ["1.1", "1.10"]

@@ -28,6 +28,7 @@ def test_files_addresses_of_files_and_pictures_in_the_row_are_found(places, tmp_
     for value in (
         "a b.png",
         " a b.png ",
+        ".\\a b.png",
         str(path),
         f"file://{tmp_path}/a%20b.png",
         f"FILE:{tmp_path}/a%20b.png",
