@@ -56,7 +56,7 @@ def _new_emoji(real: list[Image.Image], number: int, rng: random.Random) -> Imag
 
 def colours_of(image: Image.Image) -> list[str]:
     """Return the names of the colours that cover at least a tenth of the emoji without its background."""
-    small = image.resize((48, 48), Image.Resampling.NEAREST)
+    small = image.resize((32, 32), Image.Resampling.NEAREST)
     for corner in itertools.product((0, small.width - 1), (0, small.height - 1)):
         if min(small.getpixel(corner)) >= 255 - ALMOST_WHITE:
             ImageDraw.floodfill(small, corner, BACKGROUND, thresh=ALMOST_WHITE)
