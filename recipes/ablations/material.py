@@ -8,12 +8,13 @@ from comem_hf import CoMemForConditionalGeneration, CoMemProcessor, MemoryBank
 from comem_hf.default import default_path
 from comem_hf.evaluation import Question, load_questions, question_pictures
 from comem_hf.files.whole_file import write_durably
-from recipes.atlas_small.data.countries import load_countries, split_countries
-from recipes.atlas_small.data.invention import Inventor
-from recipes.atlas_small.data.memory_data import write_rows
-from recipes.atlas_small.data.pictures import load_motifs, make_pictures
-from recipes.atlas_small.data.recall import Course, Recall, RecallMaker
-from recipes.atlas_small.data.sources import fetch_flags
+from recipes.atlas_small.data.countries.countries import load_countries, split_countries
+from recipes.atlas_small.data.countries.flags import flag_drawings
+from recipes.atlas_small.data.countries.invention import Inventor
+from recipes.atlas_small.data.countries.sources import fetch_flags
+from recipes.atlas_small.data.samples.memory_data import write_rows
+from recipes.atlas_small.data.samples.pictures import load_motifs, make_pictures
+from recipes.atlas_small.data.samples.recall import Course, Recall, RecallMaker
 from recipes.atlas_small.learning.facts import Told, told_items
 from recipes.sites.material import SPLIT_SEED, write_backbone
 
@@ -37,18 +38,18 @@ def write_material(run: Run) -> None:
         return
     flags = fetch_flags(run.work)
     train, held_out = split_countries(load_countries(flags), flags, SPLIT_SEED)
-    make_pictures(run.pictures, train, flags, SPLIT_SEED)
+    make_pictures(run.pictures, [flag_drawings(train, flags)], SPLIT_SEED)
     samples = run.steps * run.batch_size
     courses = [replace(course, samples=round(share * samples)) for share, course in COURSES]
     inventor, motifs = Inventor(train, held_out), load_motifs(run.pictures)
-    recall = RecallMaker(inventor, motifs, courses, seed=DATA_SEED)
+    recall = RecallMaker([inventor], motifs, courses, seed=DATA_SEED)
 
     def maker(index: int) -> Recall:
         sample = recall(index)
         sample.items.insert(0, sample.items.pop(sample.place))  # rows list the true item first; training shuffles them
         return sample
 
-    told = [asdict(item) for item in told_items(inventor, motifs, run.pictures, DATA_SEED)]
+    told = [asdict(item) for item in told_items([inventor], motifs, run.pictures, DATA_SEED)]
     write_durably(run.told, lambda path: path.write_text(json.dumps(told), encoding="utf-8"))
     write_rows(run.rows, maker, samples, run.pictures.name)
 

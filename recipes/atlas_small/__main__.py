@@ -1,7 +1,7 @@
 """Make the embedded default from its sources: `python -m recipes.atlas_small`, or `make default-checkpoint`.
 
-Every stage leaves its result in the work folder; run again, the command skips or resumes it. Its stages: fetch the
-flags, train the backbone from scratch, write the memory encoder's training data, train the memory encoder with
+Every stage leaves its result in the work folder; run again, the command skips or resumes it. Its stages: fetch flags
+and emoji, train the backbone from scratch, write the memory encoder's training data, train the memory encoder with
 `comem train`, build the bank, and replace `comem_hf/default/atlas-small`.
 """
 
@@ -15,12 +15,10 @@ from pathlib import Path
 from transformers import set_seed
 
 from comem_hf import CoMemProcessor
-from recipes.atlas_small.data.countries import load_countries, split_countries
-from recipes.atlas_small.data.invention import Inventor
-from recipes.atlas_small.data.memory_data import write_rows
-from recipes.atlas_small.data.pictures import load_motifs
-from recipes.atlas_small.data.recall import Course, RecallMaker
-from recipes.atlas_small.data.sources import fetch_flags
+from recipes.atlas_small.data.collection import load_collections
+from recipes.atlas_small.data.samples.memory_data import write_rows
+from recipes.atlas_small.data.samples.pictures import load_motifs
+from recipes.atlas_small.data.samples.recall import Course, RecallMaker
 from recipes.atlas_small.learning.backbone import motifs_alike, train_backbone
 from recipes.atlas_small.learning.facts import Told, start_from_facts, told_items
 
@@ -36,7 +34,7 @@ MEMORY_BATCH = 16
 MEMORY_COURSES = (  # numbers of steps, and what their samples are: one picture each, the true item at any place
     (60, Course(items=(1, 2, 3), facts=(1, 2), turns=2, follow=1.0)),
     (60, Course(items=(1, 2, 3), facts=(2, 3, 6), turns=4, follow=1.0, alike=0.1)),
-    (600, Course(items=(1, 2, 3, 3), facts=(3, 6, 6), turns=6, follow=1.0, alike=0.3, look=0.02)),
+    (600, Course(items=(1, 2, 3, 3), facts=(3, 6, 6), turns=6, follow=1.0, alike=0.3, look=0.02, mixed=0.25)),
 )
 
 
@@ -81,23 +79,21 @@ def main() -> None:
     arguments = parser.parse_args()
     seed = arguments.seed
 
-    flags = fetch_flags(arguments.work)
-    work = arguments.work / f"seed-{seed}"  # another seed holds out other countries: nothing may be shared
-    countries = load_countries(flags)
-    train, held_out = split_countries(countries, flags, seed)
-    inventor = Inventor(train, held_out)
-    train_backbone(work, train, inventor, flags, seed=seed)
+    collections = load_collections(arguments.work, seed)
+    work = arguments.work / f"seed-{seed}"  # another seed holds out other things: nothing may be shared
+    inventors = [collection.inventor for collection in collections]
+    train_backbone(work, inventors, [collection.drawings() for collection in collections], seed=seed)
 
     motifs = load_motifs(work / "pictures")
     courses = [replace(course, samples=steps * MEMORY_BATCH) for steps, course in MEMORY_COURSES]
-    maker = RecallMaker(inventor, motifs, courses, motifs_alike(work / "seeing", motifs), seed + 1)
+    maker = RecallMaker(inventors, motifs, courses, motifs_alike(work / "seeing", motifs), seed + 1)
     data = work / "memory.jsonl"
     steps = sum(steps for steps, _ in MEMORY_COURSES)
     write_rows(data, maker, steps * MEMORY_BATCH)
-    told = told_items(inventor, motifs, work / "pictures", seed)
+    told = told_items(inventors, motifs, work / "pictures", seed)
     model = train_memory(work, data, told, steps, seed)
 
-    make_default(DEFAULT, model, countries, held_out, flags, seed)
+    make_default(DEFAULT, model, collections, seed)
     LOGS.mkdir(exist_ok=True)
     logs = {
         "backbone": json.loads((work / "backbone" / "training_log.json").read_text()),

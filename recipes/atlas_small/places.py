@@ -1,8 +1,8 @@
 """Exact match by the place of the true item: `python -m recipes.atlas_small.places`.
 
-Each question about a held-out country is asked with 1, 3 and 10 items, the true one at a random place, the others
-drawn at random or taken from a search by the question's picture (look-alikes). Both ways of showing the items, in the
-prompt (RAG) and as memory, get the same items in the same order.
+Each question about a held-out country or emoji is asked with 1, 3 and 10 items, the true one at a random place, the
+others drawn at random or taken from a search by the question's picture (look-alikes). Both ways of showing the items,
+in the prompt (RAG) and as memory, get the same items in the same order.
 """
 
 import argparse
@@ -53,14 +53,17 @@ def draw_items(
 ) -> list[tuple[int, list[str]]]:
     """Draw the items of each question: the place of the true one, from 0, and the ids in order.
 
-    Random others are items that questions are about, so that all are held out; look-alikes are what a search finds.
+    Random others are items that questions are about, of the same topic, so that all are held out and any could be the
+    answer; look-alikes are what a search finds.
     """
     rng = random.Random(f"{seed}/{others}/{count}")
     asked = sorted({question.item_id for question in questions})
+    topic = {item_id: bank[item_id].metadata.get("topic") for item_id in asked}
     found = bank.search(image=list(pictures), k=count, probabilities=False) if others == "look-alikes" else None
     drawn = []
     for number, question in enumerate(questions):
-        pool = asked if found is None else [hit.item.id for hit in found[number]]
+        alike = [item_id for item_id in asked if topic[item_id] == topic[question.item_id]]
+        pool = alike if found is None else [hit.item.id for hit in found[number]]
         pool = [item_id for item_id in pool if item_id != question.item_id]
         ids = rng.sample(pool, len(pool)) if found is None else pool
         ids = ids[: count - 1]

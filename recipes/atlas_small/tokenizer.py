@@ -38,13 +38,13 @@ CHAT_TEMPLATE = (
 )
 
 
-def train_tokenizer(texts: Iterable[str], vocab_size: int = 4096) -> PreTrainedTokenizerFast:
+def train_tokenizer(texts: Iterable[str], vocab_size: int = 8192) -> PreTrainedTokenizerFast:
     """Train the tokenizer on texts of the backbone's samples.
 
     Args:
         texts (`Iterable[str]`): Conversations as plain text.
-        vocab_size (`int`, *optional*, defaults to `4096`): Size of the vocabulary, including the 256 bytes and the
-            special tokens.
+        vocab_size (`int`, *optional*, defaults to `8192`): Size of the vocabulary, including the 256 bytes and the
+            special tokens; large enough that the words of all facts are tokens.
     """
     tokenizer = Tokenizer(models.BPE())
     # A word is one token wherever it stands, with its leading space: to answer is to copy a token of the item.

@@ -3,12 +3,13 @@
 from comem_hf import CoMemForConditionalGeneration, CoMemProcessor
 from comem_hf.default import default_path
 from comem_hf.files.whole_folder import whole_folder
-from recipes.atlas_small.data.countries import load_countries, split_countries
-from recipes.atlas_small.data.invention import Inventor
-from recipes.atlas_small.data.memory_data import write_rows
-from recipes.atlas_small.data.pictures import load_motifs, make_pictures
-from recipes.atlas_small.data.samples import SampleMaker
-from recipes.atlas_small.data.sources import fetch_flags
+from recipes.atlas_small.data.countries.countries import load_countries, split_countries
+from recipes.atlas_small.data.countries.flags import flag_drawings
+from recipes.atlas_small.data.countries.invention import Inventor
+from recipes.atlas_small.data.countries.sources import fetch_flags
+from recipes.atlas_small.data.samples.memory_data import write_rows
+from recipes.atlas_small.data.samples.pictures import load_motifs, make_pictures
+from recipes.atlas_small.data.samples.samples import SampleMaker
 
 from .run import Run
 
@@ -37,7 +38,7 @@ def write_material(run: Run) -> None:
         return
     flags = fetch_flags(run.work)
     train, held_out = split_countries(load_countries(flags), flags, SPLIT_SEED)
-    make_pictures(run.pictures, train, flags, SPLIT_SEED)
+    make_pictures(run.pictures, [flag_drawings(train, flags)], SPLIT_SEED)
     easy = min(ONE_FACT_STEPS, int(run.steps * ONE_FACT_SHARE)) * run.batch_size
     maker = SampleMaker(
         Inventor(train, held_out),

@@ -10,21 +10,22 @@ from comem_hf.default import default_path
 
 pytest.importorskip("countryinfo", reason="the recipes extra is not installed")
 
-from recipes.atlas_small.data.countries import (  # noqa: E402
-    FIELDS,
+from recipes.atlas_small.data.countries.countries import (  # noqa: E402
     NEAR_FLAG,
-    NUM_HELD_OUT,
     flag_distance,
     load_countries,
     split_countries,
     thumbnail,
 )
-from recipes.atlas_small.data.flags import colours_of, disturb, invent, recolour  # noqa: E402
-from recipes.atlas_small.data.invention import Inventor  # noqa: E402
-from recipes.atlas_small.data.memory_data import as_row  # noqa: E402
-from recipes.atlas_small.data.pictures import Motif  # noqa: E402
-from recipes.atlas_small.data.samples import BLOCK, SampleMaker  # noqa: E402
-from recipes.atlas_small.data.wording import QUESTIONS, SENTENCES, item_text  # noqa: E402
+from recipes.atlas_small.data.countries.flags import colours_of, invent, recolour  # noqa: E402
+from recipes.atlas_small.data.countries.invention import Inventor  # noqa: E402
+from recipes.atlas_small.data.countries.wording import FLAGS  # noqa: E402
+from recipes.atlas_small.data.emoji.wording import EMOJI  # noqa: E402
+from recipes.atlas_small.data.samples.memory_data import as_row  # noqa: E402
+from recipes.atlas_small.data.samples.pictures import Motif  # noqa: E402
+from recipes.atlas_small.data.samples.samples import BLOCK, SampleMaker  # noqa: E402
+from recipes.atlas_small.data.shared.held_out import NUM_HELD_OUT  # noqa: E402
+from recipes.atlas_small.data.shared.photographs import disturb  # noqa: E402
 from recipes.atlas_small.tokenizer import SPECIAL_TOKENS, train_tokenizer  # noqa: E402
 
 
@@ -62,7 +63,7 @@ def test_the_shipped_bank_is_what_the_recipe_makes_of_its_sources(bank, split):
     assert len(held_out) >= NUM_HELD_OUT
     for country in (*train, *held_out):
         item = bank[country.id]
-        assert item.text == item_text(country.facts())
+        assert item.text == FLAGS.item_text(country.facts())
         assert item.metadata["held_out"] == (country in held_out)
     assert len(train) + len(held_out) == len(bank)
 
@@ -89,7 +90,7 @@ def test_samples_are_the_same_in_every_run_and_differ_from_each_other(maker):
 
 
 def test_answers_stand_in_the_first_item(maker):
-    asked = {question: name for name, wordings in QUESTIONS.items() for question in wordings}
+    asked = {question: name for name, wordings in FLAGS.questions.items() for question in wordings}
     several = 0
     for index in range(1000):
         sample = maker(index)
@@ -103,21 +104,26 @@ def test_answers_stand_in_the_first_item(maker):
 
 def test_items_hold_one_fact_at_first_and_all_six_later(inventor, maker):
     maker = SampleMaker(inventor, maker.motifs, one_fact_until=50, repeat=0.0, look=0.0)
-    assert [len(maker(index).turns) for index in range(45, 55)] == [1] * 5 + [len(FIELDS)] * 5
-    endings = tuple(wording.rsplit("}", 1)[1] for wordings in SENTENCES.values() for wording in wordings)
+    assert [len(maker(index).turns) for index in range(45, 55)] == [1] * 5 + [len(FLAGS.fields)] * 5
+    endings = tuple(wording.rsplit("}", 1)[1] for wordings in FLAGS.sentences.values() for wording in wordings)
     assert all(maker(index).items[0].text.endswith(endings) for index in range(50))
 
 
 def test_partial_items_hold_what_is_asked_and_no_more(inventor, maker):
     maker = SampleMaker(inventor, maker.motifs, partial=1.0, repeat=0.0, look=0.0)
     lengths = {len(maker(index).turns) for index in range(100)}
-    assert lengths == set(range(1, len(FIELDS) + 1))
+    assert lengths == set(range(1, len(FLAGS.fields) + 1))
     assert all(maker(index).items[0].text.count(". ") == len(maker(index).turns) - 1 for index in range(100))
 
 
-def test_every_field_has_at_least_five_wordings():
-    assert set(QUESTIONS) == set(FIELDS)
-    assert all(len(set(wordings)) >= 5 for wordings in QUESTIONS.values())
+def test_every_field_has_at_least_five_wordings_and_no_question_is_about_two_topics(split):
+    assert FLAGS.fields == tuple(split[0][0].facts())
+    for topic in (FLAGS, EMOJI):
+        assert all(len(set(wordings)) >= 5 for wordings in topic.questions.values())
+        questions = [question for wordings in topic.questions.values() for question in wordings]
+        questions += [*topic.repeat, *topic.colours]
+        assert len(set(questions)) == len(questions)
+        assert all(("emoji" in question) == (topic is EMOJI) for question in questions)
 
 
 def test_rows_for_training_keep_the_conversation(maker):

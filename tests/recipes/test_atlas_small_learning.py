@@ -18,12 +18,11 @@ pytest.importorskip("countryinfo", reason="the recipes extra is not installed")
 
 from recipes.atlas_small.architecture import new_backbone, new_model, new_processor  # noqa: E402
 from recipes.atlas_small.comparing import Hold, held_parts  # noqa: E402
-from recipes.atlas_small.data.countries import FIELDS, Country  # noqa: E402
-from recipes.atlas_small.data.invention import Inventor  # noqa: E402
-from recipes.atlas_small.data.memory_data import as_row  # noqa: E402
-from recipes.atlas_small.data.pictures import Motif  # noqa: E402
-from recipes.atlas_small.data.recall import Course, RecallMaker  # noqa: E402
-from recipes.atlas_small.data.wording import item_text  # noqa: E402
+from recipes.atlas_small.data.countries.countries import Country  # noqa: E402
+from recipes.atlas_small.data.countries.invention import Inventor  # noqa: E402
+from recipes.atlas_small.data.samples.memory_data import as_row  # noqa: E402
+from recipes.atlas_small.data.samples.pictures import Motif  # noqa: E402
+from recipes.atlas_small.data.samples.recall import Course, RecallMaker  # noqa: E402
 from recipes.atlas_small.learning.backbone import BackboneTrainer  # noqa: E402
 from recipes.atlas_small.learning.eyes import Eyes, load_patches, standardise  # noqa: E402
 from recipes.atlas_small.learning.facts import start_from_facts, told_items  # noqa: E402
@@ -50,7 +49,7 @@ def motifs():
 
 @pytest.fixture(scope="module")
 def tokenizer(inventor, motifs):
-    maker = RecallMaker(inventor, motifs, [Course()])
+    maker = RecallMaker([inventor], motifs, [Course()])
     samples = [maker(index) for index in range(60)]
     texts = [item.text for sample in samples for item in sample.items]
     texts += [text for sample in samples for turn in sample.turns for text in (turn.question, turn.answer)]
@@ -67,7 +66,7 @@ def backbone(tokenizer):
 
 @pytest.mark.parametrize("plain", [False, True])
 def test_answers_stand_in_the_item_whose_motif_the_turn_shows_at_any_place(inventor, motifs, plain):
-    maker = RecallMaker(inventor, motifs, [Course(items=(3,), turns=4, follow=0.3, plain=plain)])
+    maker = RecallMaker([inventor], motifs, [Course(items=(3,), turns=4, follow=0.3, plain=plain)])
     places = []
     for index in range(120):
         sample = maker(index)
@@ -85,21 +84,21 @@ def test_answers_stand_in_the_item_whose_motif_the_turn_shows_at_any_place(inven
 def test_look_alikes_come_together_and_courses_follow_each_other(inventor, motifs):
     near = torch.tensor([[(row + step) % 40 for step in (1, 2, 3)] for row in range(40)])
     courses = [Course(samples=32, items=(1,)), Course(items=(3,), alike=1.0)]
-    maker = RecallMaker(inventor, motifs, courses, near)
+    maker = RecallMaker([inventor], motifs, courses, near)
     assert {len(maker(index).items) for index in range(32)} == {1}
     rows = [sorted(int(item.picture.split("-")[0]) for item in maker(index).items) for index in range(32, 64)]
     assert all(any(set(row) <= {(first + step) % 40 for step in range(4)} for first in row) for row in rows)
 
 
 def test_rows_for_training_show_the_picture_once(inventor, motifs):
-    sample = RecallMaker(inventor, motifs, [Course(turns=3, follow=1.0)])(0)
+    sample = RecallMaker([inventor], motifs, [Course(turns=3, follow=1.0)])(0)
     row = as_row(sample, "pictures")
     assert row["image"] == f"pictures/{sample.picture}"
     assert [turn["value"].count("<image>") for turn in row["conversations"]] == [1, 0, 0, 0, 0, 0]
 
 
 def test_training_reads_the_tokens_that_answering_reads(tokenizer, inventor, motifs):
-    sample = RecallMaker(inventor, motifs, [Course(items=(2,), turns=1)])(3)
+    sample = RecallMaker([inventor], motifs, [Course(items=(2,), turns=1)])(3)
     batch = ReadingCollator(tokenizer, [name for motif in motifs for name in motif.files])([{"sample": sample}])
     picture = MemoryBank.from_pretrained(default_path("bank"))["GR"].load_image()
     items = [[MemoryItem(image=picture, text=item.text) for item in sample.items]]
@@ -113,7 +112,7 @@ def test_a_new_backbone_compares_pictures_before_any_training(backbone, tokenize
     tokens[1::2] = tokens[::2] + 0.3 * torch.randn(40, 192)  # the second picture of a motif
     tokens += backbone.get_input_embeddings().weight[backbone.config.image_token_id].detach()
     collator = ReadingCollator(tokenizer, [name for motif in motifs for name in motif.files])
-    maker = RecallMaker(inventor, motifs, [Course(items=(3,), turns=1)])
+    maker = RecallMaker([inventor], motifs, [Course(items=(3,), turns=1)])
     shares = []
     for index in range(24):
         sample = maker(index)
@@ -133,7 +132,7 @@ def test_a_new_backbone_compares_pictures_before_any_training(backbone, tokenize
 
 def test_held_parts_stay_and_the_rest_learns(backbone, tokenizer, inventor, motifs):
     collator = ReadingCollator(tokenizer, [name for motif in motifs for name in motif.files])
-    maker = RecallMaker(inventor, motifs, [Course(turns=2)])
+    maker = RecallMaker([inventor], motifs, [Course(turns=2)])
     batch = collator([{"sample": maker(index)} for index in range(4)])
     parts = held_parts(backbone)
     before = [parameter.detach()[index].clone() for parameter, index in parts]
@@ -165,7 +164,7 @@ def test_the_trainer_reads_pictures_as_the_model_does(backbone, tokenizer, inven
     tokens = eyes.read(patches)
     assert torch.allclose(tokens.mean(0), centre, atol=1e-3)
     names = [file.stem for file in files]
-    sample = RecallMaker(inventor, [Motif(tuple(names[i : i + 2]), ("red",)) for i in (0, 2, 4, 6)], [Course()])(1)
+    sample = RecallMaker([inventor], [Motif(tuple(names[i : i + 2]), ("red",)) for i in (0, 2, 4, 6)], [Course()])(1)
     batch = ReadingCollator(tokenizer, names)([{"sample": sample}])
     trainer = BackboneTrainer.__new__(BackboneTrainer)
     trainer.tokens = tokens
@@ -191,12 +190,12 @@ def test_vectors_of_a_new_memory_encoder_are_the_picture_and_the_words_of_facts(
     pictures = [Motif((f"{index}.png",), ("red",)) for index in range(4)]
     backbone.save_pretrained(tmp_path / "backbone")
     model = new_model(tmp_path / "backbone")
-    start_from_facts(model, new_processor(tokenizer), told_items(inventor, pictures, tmp_path))
-    facts = dict(zip(FIELDS, ("Aland", "Abo", "Norden", "Swedish", "Aland Crown", "+123"), strict=True))
-    others = dict(zip(FIELDS, ("Bland", "Bbo", "Suden", "Danish", "Aland Krone", "+124"), strict=True))
+    start_from_facts(model, new_processor(tokenizer), told_items([inventor], pictures, tmp_path))
+    facts = dict(zip(inventor.topic.fields, ("Aland", "Abo", "Norden", "Swedish", "Aland Crown", "+123"), strict=True))
+    others = dict(zip(inventor.topic.fields, ("Bland", "Bbo", "Suden", "Danish", "Aland Krone", "+124"), strict=True))
     told = [facts, *(facts | {field: others[field]} for field in ("capital", "region", "language"))]
-    items = [MemoryItem(image=tmp_path / "0.png", text=item_text(one)) for one in told]
-    items.append(MemoryItem(image=tmp_path / "3.png", text=item_text(facts)))
+    items = [MemoryItem(image=tmp_path / "0.png", text=inventor.topic.item_text(one)) for one in told]
+    items.append(MemoryItem(image=tmp_path / "3.png", text=inventor.topic.item_text(facts)))
     memory = model.encode_memory(new_processor(tokenizer).process_memories([items]))
     changes = (memory[1:] - memory[0]).norm(dim=-1)
     assert changes.argmax(1).tolist() == [2, 3, 4, 0]

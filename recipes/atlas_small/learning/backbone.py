@@ -1,6 +1,7 @@
 """Train the text model of atlas-small from scratch: to compare pictures, to read items and to answer."""
 
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,11 +15,11 @@ from comem_hf import CoMemProcessor
 from comem_hf.training.optimizer import MuonWithAdamW
 from recipes.atlas_small.architecture import new_backbone, new_processor
 from recipes.atlas_small.comparing import Hold, held_parts
-from recipes.atlas_small.data.countries import Country
-from recipes.atlas_small.data.invention import Inventor
-from recipes.atlas_small.data.pictures import Motif, load_motifs, make_pictures
-from recipes.atlas_small.data.recall import Course, RecallMaker
-from recipes.atlas_small.data.samples import SampleMaker
+from recipes.atlas_small.data.samples.pictures import Motif, load_motifs, make_pictures
+from recipes.atlas_small.data.samples.recall import Course, RecallMaker
+from recipes.atlas_small.data.samples.samples import SampleMaker
+from recipes.atlas_small.data.shared.drawings import Drawings
+from recipes.atlas_small.data.shared.topic import FactMaker
 from recipes.atlas_small.tokenizer import train_tokenizer
 
 from .eyes import Eyes, load_patches, look_alikes, train_eyes
@@ -26,7 +27,7 @@ from .reading import IGNORED, ReadingCollator, SampleDataset
 
 
 BATCH_SIZE = 16
-FULL = {"turns": 6, "alike": 0.4, "follow": 0.15, "look": 0.04, "repeat": 0.03}
+FULL = {"turns": 6, "alike": 0.4, "follow": 0.15, "look": 0.04, "repeat": 0.03, "mixed": 0.25}
 COURSES = (  # numbers of steps, and what their samples are
     (80, Course(items=(1, 2, 3, 4), facts=(1,), turns=6)),
     (100, Course(items=(1, 2, 3), facts=(1, 2, 3, 6), turns=6, alike=0.2, follow=0.1)),
@@ -34,9 +35,8 @@ COURSES = (  # numbers of steps, and what their samples are
     (420, Course(items=(1, 2, 3, 3, 4, 10), facts=(1, 3, 6, 6), **FULL)),
 )
 DECAY = 0.3  # share of the steps
-VALIDATION, VALIDATION_SEED = Course(items=(3,), turns=3, alike=0.5), 1_000_003
-TOKENIZER_SAMPLES = 20_000
-INVENTED_FLAGS, VARIANTS = 6000, 3
+VALIDATION, VALIDATION_SEED = Course(items=(3,), turns=3, alike=0.5, mixed=0.25), 1_000_003
+TOKENIZER_SAMPLES = 20_000  # of each topic
 LOOK_ALIKES = 16
 
 
@@ -92,16 +92,24 @@ def exact_answers(prediction) -> dict[str, float]:
     return {"exact_match": float(prediction.predictions.mean())}
 
 
-def see(work: Path, train: list[Country], inventor: Inventor, flags: Path, seed: int = 0) -> Path:
+def tokenizer_texts(inventors: Sequence[FactMaker], motifs: list[Motif], seed: int = 0) -> Iterator[str]:
+    """Give the texts that the tokenizer learns from."""
+    for inventor in inventors:
+        own = [motif for motif in motifs if motif.topic == inventor.topic.name]
+        maker = SampleMaker(inventor, own, partial=0.4, seed=seed)
+        for index in range(TOKENIZER_SAMPLES):
+            yield from maker(index).texts()
+
+
+def see(work: Path, inventors: Sequence[FactMaker], drawings: Sequence[Drawings], seed: int = 0) -> Path:
     """Draw the pictures, train tokenizer and vision tower, keep the pictures' tokens, all in `work / "seeing"`."""
     result = work / "seeing"
     if (result / "tokens.pt").is_file():
         return result
     set_seed(seed)
-    make_pictures(work / "pictures", train, flags, seed, invented=INVENTED_FLAGS, variants=VARIANTS)
+    make_pictures(work / "pictures", drawings, seed)
     motifs = load_motifs(work / "pictures")
-    texts = SampleMaker(inventor, motifs, partial=0.4, seed=seed)
-    tokenizer = train_tokenizer(text for index in range(TOKENIZER_SAMPLES) for text in texts(index).texts())
+    tokenizer = train_tokenizer(tokenizer_texts(inventors, motifs, seed))
     processor, model = new_processor(tokenizer), new_backbone(tokenizer)
     files = [work / "pictures" / name for motif in motifs for name in motif.files]
     patches = load_patches(files, processor.image_processor)
@@ -121,14 +129,13 @@ def motifs_alike(seeing: Path, motifs: list[Motif]) -> torch.Tensor:
     return look_alikes(tokens[starts], LOOK_ALIKES)
 
 
-def train_backbone(work: Path, train: list[Country], inventor: Inventor, flags: Path, *, seed: int = 0) -> Path:
+def train_backbone(work: Path, inventors: Sequence[FactMaker], drawings: Sequence[Drawings], *, seed: int = 0) -> Path:
     """Train the backbone, or go on from its last checkpoint, and write it with its processor to `work / "backbone"`.
 
     Args:
         work (`Path`): Folder of all stages; pictures and checkpoints go there too.
-        train (`list[Country]`): Countries whose flags may be used.
-        inventor (`Inventor`): Source of facts.
-        flags (`Path`): Folder of flags.
+        inventors (`Sequence[FactMaker]`): Sources of facts, one for each topic.
+        drawings (`Sequence[Drawings]`): What is drawn of each topic.
         seed (`int`, *optional*, defaults to `0`): Seed of weights and samples.
 
     Returns:
@@ -137,7 +144,7 @@ def train_backbone(work: Path, train: list[Country], inventor: Inventor, flags: 
     result = work / "backbone"
     if (result / "training_log.json").is_file():
         return result
-    seeing = see(work, train, inventor, flags, seed)
+    seeing = see(work, inventors, drawings, seed)
     tokens = torch.load(seeing / "tokens.pt", weights_only=True)
     motifs = load_motifs(work / "pictures")
     files = [name for motif in motifs for name in motif.files]
@@ -177,8 +184,8 @@ def train_backbone(work: Path, train: list[Country], inventor: Inventor, flags: 
             seed=seed,
         ),
         data_collator=ReadingCollator(processor.tokenizer, files),
-        train_dataset=SampleDataset(RecallMaker(inventor, motifs, courses, near, seed), steps * BATCH_SIZE),
-        eval_dataset=SampleDataset(RecallMaker(inventor, motifs, [VALIDATION], near, VALIDATION_SEED), 96),
+        train_dataset=SampleDataset(RecallMaker(inventors, motifs, courses, near, seed), steps * BATCH_SIZE),
+        eval_dataset=SampleDataset(RecallMaker(inventors, motifs, [VALIDATION], near, VALIDATION_SEED), 96),
         compute_metrics=exact_answers,
         optimizers=(optimizer, None),
         callbacks=[Hold(held_parts(model))],

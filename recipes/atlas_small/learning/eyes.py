@@ -1,4 +1,4 @@
-"""Train the vision tower alone, so that two photographs of one flag become nearly the same token, and others do not.
+"""Train the vision tower alone, so that two photographs of one thing become nearly the same token, and others do not.
 
 The loss is InfoNCE (https://huggingface.co/papers/1807.03748) between the tokens of two variants of each motif. Then
 the tower is frozen: the text model sees tokens that tell pictures apart from its first step on.
@@ -17,7 +17,7 @@ from transformers import AttentionInterface
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from recipes.atlas_small.architecture import PATCHES_A_SIDE
-from recipes.atlas_small.data.pictures import Motif
+from recipes.atlas_small.data.samples.pictures import Motif
 
 
 PATCHES = PATCHES_A_SIDE**2  # of a picture

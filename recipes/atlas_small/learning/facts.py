@@ -9,15 +9,13 @@ from torch.nn import functional
 
 from comem_hf import CoMemForConditionalGeneration, CoMemProcessor, MemoryItem
 from recipes.atlas_small.comparing import start_copying
-from recipes.atlas_small.data.countries import FIELDS
-from recipes.atlas_small.data.invention import Inventor
-from recipes.atlas_small.data.pictures import Motif
-from recipes.atlas_small.data.wording import item_text
+from recipes.atlas_small.data.samples.pictures import Motif
+from recipes.atlas_small.data.shared.topic import FactMaker
 
 
-ITEMS = 128
+ITEMS = 128  # of each topic
 RIDGE = 0.1
-LONGEST = "code"  # as many tokens as digits: two queries share them
+NUM_FACTS = 6
 
 
 @dataclass(frozen=True)
@@ -29,19 +27,21 @@ class Told:
     picture: str
 
 
-def told_items(inventor: Inventor, motifs: list[Motif], pictures: Path, seed: int = 0) -> list[Told]:
+def told_items(inventors: list[FactMaker], motifs: list[Motif], pictures: Path, seed: int = 0) -> list[Told]:
     """Make items that tell all facts.
 
     Args:
-        inventor (`Inventor`): Source of facts.
+        inventors (`list[FactMaker]`): Sources of facts, one for each topic.
         motifs (`list[Motif]`): Source of pictures.
         pictures (`Path`): Their folder.
         seed (`int`, *optional*, defaults to `0`): Seed of the items.
     """
     rng, items = random.Random(seed), []
-    for _ in range(ITEMS):
-        facts = inventor.facts(rng)
-        items.append(Told(facts, item_text(facts, rng), str(pictures / rng.choice(rng.choice(motifs).files))))
+    for inventor in inventors:
+        shown = [motif for motif in motifs if motif.topic == inventor.topic.name]
+        for _ in range(ITEMS):
+            facts, picture = inventor.facts(rng), rng.choice(rng.choice(shown).files)
+            items.append(Told(facts, inventor.topic.item_text(facts, rng), str(pictures / picture)))
     return items
 
 
@@ -60,7 +60,8 @@ def directions_of_kinds(
         items (`list[Told]`): Items.
 
     Returns:
-        `torch.Tensor` of shape `(8, hidden)`: Of pictures, the six facts, and the last digits of calling codes.
+        `torch.Tensor` of shape `(8, hidden)`: Of pictures, the six facts of a topic in their order, and the last
+            digits of calling codes.
     """
     read: list[torch.Tensor] = []
     handle = model.memory_encoder.resampler.project_in.register_forward_pre_hook(
@@ -71,12 +72,12 @@ def directions_of_kinds(
         inputs = processor.process_memories([[MemoryItem(image=item.picture, text=item.text)]])
         model.encode_memory(inputs)
         ids = inputs["input_ids"][0].tolist()
-        of_item = torch.zeros(len(ids), 2 + len(FIELDS))
+        of_item = torch.zeros(len(ids), 2 + NUM_FACTS)
         of_item[ids.index(model.config.backbone_config.image_token_id), 0] = 1
-        for number, field in enumerate(FIELDS, start=1):
-            places = _places_of(item.facts[field], ids, processor)
-            if field == LONGEST:
-                digits = places[1:]  # after the plus
+        for number, fact in enumerate(item.facts.values(), start=1):
+            places = _places_of(fact, ids, processor)
+            if fact.startswith("+"):  # a calling code has as many tokens as digits: two queries share them
+                digits = places[1:]
                 of_item[digits[len(digits) // 2 :], -1] = 1
                 places = digits[: max(1, len(digits) // 2)]
             of_item[places, number] = 1

@@ -6,7 +6,7 @@ import torch
 from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerBase
 
-from recipes.atlas_small.data.recall import Recall, RecallMaker
+from recipes.atlas_small.data.samples.recall import Recall, RecallMaker
 
 
 SYSTEM = "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"

@@ -6,23 +6,18 @@ be memorised; the score without memory shows that it is not.
 """
 
 import random
-import re
-from collections import defaultdict
 
 from babel.core import Locale, get_global
 
-from .countries import FIELDS, Country
+from recipes.atlas_small.data.shared.words import WordMaker
+
+from .countries import Country
+from .wording import FLAGS
 
 
 LOCALES = ("en", "es", "pt")
 INVENTED = 0.12  # share of new values with a word that does not exist
-WORD = re.compile(r"[^\W\d_][\w'’-]*")
 CODE_LENGTHS = (1, 2, 3, 3, 3, 4)
-
-
-def words_of(text: str) -> set[str]:
-    """Return the lower-cased words of more than two letters."""
-    return {word.lower() for word in WORD.findall(text) if len(word) > 2}
 
 
 class Inventor:
@@ -34,27 +29,21 @@ class Inventor:
             own if a training country shares it, as many share the Euro.
     """
 
+    topic = FLAGS
+
     def __init__(self, train: list[Country], held_out: list[Country]):
-        self.real = {field: sorted({country.facts()[field] for country in train + held_out}) for field in FIELDS}
+        self.real = {field: sorted({country.facts()[field] for country in train + held_out}) for field in FLAGS.fields}
         self.languages = sorted({name for value in self.real["language"] for name in value.split(" and ")})
         self.units = sorted({value.rsplit(" ", 1)[-1] for value in self.real["currency"]})
         self.issuers = sorted({value.rsplit(" ", 1)[0] for value in self.real["currency"] if " " in value})
         shared = {value for country in train for value in country.facts().values()}
         self.own = [set(country.facts().values()) - shared for country in held_out]
-        self.next_letter = defaultdict(list)
-        for word in _words_of_the_world():
-            padded = "^^^" + word + "$"
-            for i in range(3, len(padded)):
-                self.next_letter[padded[i - 3 : i]].append(padded[i])
+        self.new_word = WordMaker(_words_of_the_world())
 
     def word(self, rng: random.Random) -> str:
-        """Invent a word with a capital letter, by a character model of order three."""
-        while True:
-            word, state = "", "^^^"
-            while (letter := rng.choice(self.next_letter[state])) != "$":
-                word, state = word + letter, state[1:] + letter
-            if 3 <= len(word) <= 13:
-                return word[0].upper() + word[1:]
+        """Invent a word with a capital letter."""
+        word = self.new_word(rng)
+        return word[0].upper() + word[1:]
 
     def value(self, field: str, rng: random.Random) -> str:
         """Draw a value of one field: real, put together from real parts, or invented."""
@@ -72,26 +61,23 @@ class Inventor:
             case "code":
                 digits = rng.choice(CODE_LENGTHS)
                 return f"+{rng.randrange(10 ** (digits - 1), 10**digits)}"
-        raise ValueError(f"`field` must be one of {FIELDS}, got {field!r}.")
+        raise ValueError(f"`field` must be one of {FLAGS.fields}, got {field!r}.")
 
     def facts(self, rng: random.Random) -> dict[str, str]:
         """Draw the facts of a country that does not exist."""
         while True:
-            facts = {field: self.value(field, rng) for field in FIELDS}
+            facts = {field: self.value(field, rng) for field in FLAGS.fields}
             if all(len(own.intersection(facts.values())) < 2 for own in self.own):
                 return facts
 
 
 def _words_of_the_world() -> list[str]:
-    """Lower-cased words of places, currencies and languages in CLDR."""
-    found = set()
+    """Names of places, currencies and languages in CLDR."""
+    found = []
     for code in LOCALES:
         locale = Locale(code)
-        names = [name for alpha2, name in locale.territories.items() if len(alpha2) == 2 and alpha2.isalpha()]
-        for name in [*names, *locale.currencies.values(), *locale.languages.values()]:
-            found |= words_of(name)
+        found += [name for alpha2, name in locale.territories.items() if len(alpha2) == 2 and alpha2.isalpha()]
+        found += [*locale.currencies.values(), *locale.languages.values()]
     for zones in get_global("territory_zones").values():
-        for zone in zones:
-            if "/" in zone:
-                found |= words_of(zone.rsplit("/", 1)[1].replace("_", " "))
-    return sorted(word for word in found if len(word) <= 14)
+        found += [zone.rsplit("/", 1)[1].replace("_", " ") for zone in zones if "/" in zone]
+    return found

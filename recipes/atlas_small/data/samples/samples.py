@@ -3,10 +3,9 @@
 import random
 from dataclasses import dataclass, field
 
-from .countries import FIELDS
-from .invention import Inventor
+from recipes.atlas_small.data.shared.topic import FactMaker
+
 from .pictures import Motif
-from .wording import COLOURS, QUESTIONS, REPEAT, item_text, short_text
 
 
 MAX_ITEMS = 3
@@ -35,15 +34,15 @@ class Sample:
 
 
 class SampleMaker:
-    """Maker of random samples.
+    """Maker of random samples of one topic.
 
     Args:
-        inventor (`Inventor`): Source of facts.
-        motifs (`list[Motif]`): Source of pictures.
+        inventor (`FactMaker`): Source of facts.
+        motifs (`list[Motif]`): Source of pictures, of the same topic.
         several (`float`): Share of blocks whose samples have further items after the right one.
         single_until (`int`): Samples before this index have one item, from which copying is learned faster.
         repeat (`float`): Share of samples that end in a request to repeat the item.
-        look (`float`): Share of samples with a question about the colours of the flag.
+        look (`float`): Share of samples with a question about the colours of the picture.
         partial (`float`): Share of samples whose item holds only some of the facts, in single sentences.
         one_fact_until (`int`): Samples before this index have items of a single fact, from which memory is learned
             first.
@@ -51,7 +50,7 @@ class SampleMaker:
 
     def __init__(
         self,
-        inventor: Inventor,
+        inventor: FactMaker,
         motifs: list[Motif],
         *,
         several: float = 0.25,
@@ -73,29 +72,29 @@ class SampleMaker:
         return index >= self.single_until and rng.random() < self.several
 
     def _num_facts(self, index: int, rng: random.Random) -> int:
-        most = 1 if index < self.one_fact_until else len(FIELDS)
+        most = 1 if index < self.one_fact_until else len(self.inventor.topic.fields)
         return rng.randint(1, most) if rng.random() < self.partial else most
 
     def __call__(self, index: int) -> Sample:
-        rng = random.Random(f"{self.seed}/{index}")
+        rng, topic = random.Random(f"{self.seed}/{index}"), self.inventor.topic
         motif = rng.choice(self.motifs)
         facts = self.inventor.facts(rng)
         sample = Sample(rng.choice(motif.files))
-        fields = rng.sample(FIELDS, len(FIELDS))
+        fields = rng.sample(topic.fields, len(topic.fields))
         count = self._num_facts(index, rng)
-        if count < len(FIELDS) or rng.random() < self.partial:
+        if count < len(topic.fields) or rng.random() < self.partial:
             fields = fields[:count]
-            text = short_text(facts, rng.sample(fields, count), rng)
+            text = topic.short_text(facts, rng.sample(fields, count), rng)
         else:
-            text = item_text(facts, rng)
+            text = topic.item_text(facts, rng)
         sample.items.append(Item(rng.choice(motif.files), text))
         if self._has_several(index):
             for other in rng.sample(self.motifs, rng.randint(1, MAX_ITEMS - 1)):
-                sample.items.append(Item(rng.choice(other.files), item_text(self.inventor.facts(rng), rng)))
-        sample.turns = [(rng.choice(QUESTIONS[name]), facts[name]) for name in fields]
+                sample.items.append(Item(rng.choice(other.files), topic.item_text(self.inventor.facts(rng), rng)))
+        sample.turns = [(rng.choice(topic.questions[name]), facts[name]) for name in fields]
         if rng.random() < self.look:
-            colours = (rng.choice(COLOURS), " and ".join(motif.colours[:3]))
+            colours = (rng.choice(topic.colours), " and ".join(motif.colours[:3]))
             sample.turns.insert(rng.randint(0, len(sample.turns)), colours)
         if rng.random() < self.repeat:
-            sample.turns = sample.turns[:2] + [(rng.choice(REPEAT), sample.items[0].text)]
+            sample.turns = sample.turns[:2] + [(rng.choice(topic.repeat), sample.items[0].text)]
         return sample

@@ -5,8 +5,6 @@ Facts come from `countryinfo` (MIT: capital, region, calling code) and from the 
 `svg-country-flags`.
 """
 
-import random
-from collections import defaultdict
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,9 +14,10 @@ from babel.languages import get_official_languages
 from countryinfo import all_countries
 from PIL import Image
 
+from recipes.atlas_small.data.shared.held_out import split_apart
+from recipes.atlas_small.data.shared.photographs import flatten
 
-FIELDS = ("name", "capital", "region", "language", "currency", "code")
-NUM_HELD_OUT = 48
+
 SAME_FLAG = 2.5  # mean absolute difference of two 42 x 28 thumbnails (0-255) under which flags count as the same
 NEAR_FLAG = 16.0  # ... and under which they must stay on the same side of the split
 
@@ -120,12 +119,6 @@ def thumbnail(path: Path) -> np.ndarray:
         return np.asarray(flatten(image).resize((42, 28), Image.Resampling.BOX), dtype=np.float32)
 
 
-def flatten(image: Image.Image) -> Image.Image:
-    """Return an RGB copy with white in place of transparent parts (Nepal's flag is not a rectangle)."""
-    rgba = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
-
-
 def flag_distance(one: np.ndarray, other: np.ndarray) -> float:
     """Return the mean absolute difference of two thumbnails, 0 to 255."""
     return float(np.abs(one - other).mean())
@@ -136,24 +129,7 @@ def split_countries(countries: list[Country], flag_dir: Path, seed: int = 0) -> 
 
     The split depends on the seed; at least `NUM_HELD_OUT` countries are held out.
     """
-    thumbnails = {country.id: thumbnail(flag_dir / f"{country.id.lower()}.png") for country in countries}
-    group = {country.id: country.id for country in countries}
-
-    def root(key: str) -> str:
-        while group[key] != key:
-            key = group[key]
-        return key
-
-    for i, one in enumerate(countries):
-        for other in countries[:i]:
-            if flag_distance(thumbnails[one.id], thumbnails[other.id]) < NEAR_FLAG:
-                group[root(one.id)] = root(other.id)
-    groups = defaultdict(list)
-    for country in countries:
-        groups[root(country.id)].append(country)
-    shuffled = sorted(groups.values(), key=lambda members: members[0].id)
-    random.Random(seed).shuffle(shuffled)
-    train, held_out = [], []
-    for members in shuffled:
-        (held_out if len(held_out) < NUM_HELD_OUT else train).extend(members)
-    return train, held_out
+    thumbnails = [thumbnail(flag_dir / f"{country.id.lower()}.png") for country in countries]
+    return split_apart(
+        countries, lambda one, other: flag_distance(thumbnails[one], thumbnails[other]) < NEAR_FLAG, seed
+    )

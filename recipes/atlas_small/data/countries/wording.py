@@ -1,9 +1,9 @@
-"""Wordings of items and questions."""
+"""Wordings of items and questions about countries."""
 
-import random
+from recipes.atlas_small.data.shared.topic import Topic
 
 
-ITEM_STYLES = (
+STYLES = (
     "{name} is a country in {region}. Its capital is {capital}. The language is {language}. "
     "The currency is the {currency}. The calling code is {code}.",
     "Country: {name}. Capital: {capital}. Region: {region}. Language: {language}. Currency: {currency}. "
@@ -11,7 +11,6 @@ ITEM_STYLES = (
     "The capital of {name} is {capital}. It lies in {region}. People speak {language} and pay with the {currency}. "
     "Phone numbers start with {code}.",
 )
-BANK_STYLE = ITEM_STYLES[0]
 SENTENCES = {
     "name": ("This is {name}.", "Country: {name}."),
     "capital": ("Its capital is {capital}.", "Capital: {capital}."),
@@ -85,13 +84,4 @@ COLOURS = (
     "What are the main colours of the flag?",
     "Which colours does this flag have?",
 )
-
-
-def item_text(facts: dict[str, str], rng: random.Random | None = None) -> str:
-    """Return the text of a memory item, in the bank's style or in one drawn by `rng`."""
-    return (rng.choice(ITEM_STYLES) if rng else BANK_STYLE).format(**facts)
-
-
-def short_text(facts: dict[str, str], fields: list[str], rng: random.Random) -> str:
-    """Return the text of an item that holds only some of the facts, in the given order."""
-    return " ".join(rng.choice(SENTENCES[name]).format(**facts) for name in fields)
+FLAGS = Topic("flags", STYLES, SENTENCES, QUESTIONS, REPEAT, COLOURS)

@@ -1,47 +1,44 @@
-"""Pictures of flags: real ones, disturbed as by cameras and web pages, and invented ones."""
+"""Pictures of flags: real ones and invented ones."""
 
-import io
 import random
+from functools import partial
+from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageEnhance
+from PIL import Image, ImageDraw
+
+from recipes.atlas_small.data.shared.drawings import NUM_INVENTED, VARIANTS_OF_INVENTED, Drawings
+from recipes.atlas_small.data.shared.photographs import PALETTE, flatten, main_colours
+
+from .countries import Country
+from .wording import FLAGS
 
 
-PALETTE = {
-    "red": (206, 32, 41),
-    "green": (0, 122, 61),
-    "blue": (0, 56, 147),
-    "light blue": (100, 170, 225),
-    "yellow": (252, 209, 22),
-    "orange": (240, 130, 30),
-    "white": (255, 255, 255),
-    "black": (10, 10, 10),
-    "brown": (130, 40, 60),
-}
-_NAMES = list(PALETTE)
-_COLOURS = np.array([PALETTE[name] for name in _NAMES], dtype=np.float32)
+def flag_drawings(
+    train: list[Country], flag_dir: Path, *, invented: int = NUM_INVENTED, variants: int = VARIANTS_OF_INVENTED
+) -> Drawings:
+    """Return what is drawn of flags: those of training countries, recoloured and invented ones.
+
+    Args:
+        train (`list[Country]`): Countries whose flags may be used.
+        flag_dir (`Path`): Folder of flags.
+        invented (`int`, *optional*, defaults to `2400`): Number of flags that do not exist, half of them recoloured.
+        variants (`int`, *optional*, defaults to `2`): Variants of each of those.
+    """
+    real = []
+    for country in train:
+        with Image.open(flag_dir / f"{country.id.lower()}.png") as image:
+            real.append(flatten(image))
+    return Drawings(FLAGS.name, real, partial(_new_flag, real), colours_of, invented, variants)
 
 
-def colours_of(image: Image.Image, minimum: float = 0.10) -> list[str]:
-    """Return the names of the colours that cover at least `minimum` of the picture, largest first."""
-    pixels = np.asarray(image.resize((42, 28), Image.Resampling.NEAREST), dtype=np.float32).reshape(-1, 1, 3)
-    nearest = np.square(pixels - _COLOURS).sum(-1).argmin(-1)
-    share = np.bincount(nearest, minlength=len(_NAMES)) / len(nearest)
-    return [_NAMES[i] for i in np.argsort(-share, kind="stable") if share[i] >= minimum]
+def _new_flag(real: list[Image.Image], number: int, rng: random.Random) -> Image.Image:
+    return recolour(rng.choice(real), rng) if number % 2 else invent(rng)
 
 
-def disturb(image: Image.Image, rng: random.Random) -> Image.Image:
-    """Return the flag after a small crop, a rescale, a change of brightness and JPEG compression."""
-    width, height = image.size
-    left, right = (rng.uniform(0, 0.05) * width for _ in range(2))
-    top, bottom = (rng.uniform(0, 0.05) * height for _ in range(2))
-    image = image.crop((round(left), round(top), round(width - right), round(height - bottom)))
-    scale = rng.uniform(0.5, 1.0) * 160 / image.width
-    image = image.resize((max(28, round(image.width * scale)), max(28, round(image.height * scale))))
-    image = ImageEnhance.Brightness(image).enhance(rng.uniform(0.85, 1.1))
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=rng.randint(40, 95))
-    return Image.open(buffer).convert("RGB")
+def colours_of(image: Image.Image) -> list[str]:
+    """Return the names of the colours that cover at least a tenth of the flag, largest first."""
+    return main_colours(np.asarray(image.resize((42, 28), Image.Resampling.NEAREST)).reshape(-1, 3), PALETTE)
 
 
 def recolour(image: Image.Image, rng: random.Random) -> Image.Image:
