@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from PIL import Image
 
@@ -17,20 +16,12 @@ from .emoji.invention import EmojiInventor
 from .emoji.sources import fetch_emoji
 from .shared.drawings import Drawings
 from .shared.photographs import flatten
+from .shared.thing import Thing
 from .shared.topic import FactMaker
 
 
 INVENTED_FLAGS, VARIANTS_OF_FLAGS = 6000, 3
 INVENTED_EMOJI, VARIANTS_OF_EMOJI = 6000, 2
-
-
-class Thing(Protocol):
-    """A country or an emoji."""
-
-    id: str
-
-    def facts(self) -> dict[str, str]:
-        """The facts by field name."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ from recipes.atlas_small.data.shared.topic import FactMaker
 
 ITEMS = 128  # of each topic
 RIDGE = 0.1
-NUM_FACTS = 6
 
 
 @dataclass(frozen=True)
@@ -68,11 +67,12 @@ def directions_of_kinds(
         lambda _, states: read.append(*states)
     )
     kinds: list[torch.Tensor] = []
+    num_kinds = 2 + max(len(item.facts) for item in items)
     for item in items:
         inputs = processor.process_memories([[MemoryItem(image=item.picture, text=item.text)]])
         model.encode_memory(inputs)
         ids = inputs["input_ids"][0].tolist()
-        of_item = torch.zeros(len(ids), 2 + NUM_FACTS)
+        of_item = torch.zeros(len(ids), num_kinds)
         of_item[ids.index(model.config.backbone_config.image_token_id), 0] = 1
         for number, fact in enumerate(item.facts.values(), start=1):
             places = _places_of(fact, ids, processor)

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from comem_hf.bank.sources.places.picture_places import with_slashes
+
 
 class NamedFiles:
     """Resolves the names in metadata files, which others may have written: no file from elsewhere gets into a bank.
@@ -29,9 +31,7 @@ class NamedFiles:
         """
         if not isinstance(name, str) or not name or "\0" in name:
             return None
-        if "\\" in name and not os.path.lexists(place / name):
-            name = name.replace("\\", "/")  # written on Windows
-        path = Path(os.path.normpath(place / name))
+        path = Path(os.path.normpath(place / with_slashes(place, name)))
         try:
             inside = Path(os.path.abspath(path)).is_relative_to(self._absolute)
             resolved = path.resolve()

@@ -23,8 +23,10 @@ def shards_of(folder: Path) -> list[Path]:
     tars = [path for path in files.others if suffix_of(path) in TAR_SUFFIXES]
     tables = [path for path in files.others if suffix_of(path) == ".parquet"]
     lists = {path.with_name(path.name.removesuffix(suffix_of(path)) + ".parquet") for path in tars}
-    others = [path for path in files.others if suffix_of(path) in CSV_SUFFIXES] if tars or tables else []
-    if others := [*others, *(path for path in tables if tars and path not in lists)]:
+    others = [path for path in files.others if suffix_of(path) in CSV_SUFFIXES]
+    if tars:
+        others += [path for path in tables if path not in lists]
+    if others and (tars or tables):
         raise ValueError(
             f"The folder {str(folder)!r} holds {(tars or tables)[0].name} and {others[0].name}, two kinds of files: "
             "give one of them, or a folder with files of one kind."

@@ -13,6 +13,11 @@ from comem_hf.modeling.picture_comem import is_inline, is_picture, picture_size,
 from .web_pictures import fetch_picture
 
 
+def with_slashes(folder: Path, name: str) -> str:
+    """The name of a file in a folder with slashes, if there is none of the name that Windows may have written."""
+    return name.replace("\\", "/") if "\\" in name and not os.path.lexists(folder / name) else name
+
+
 class PicturePlaces:
     """Finds pictures by what a row has for them: a path, `file://`, a data URL, base64, an address on the web.
 
@@ -45,13 +50,9 @@ class PicturePlaces:
             if scheme.startswith("file:"):
                 value = path_of_file_url(value)
         if isinstance(value, (str, os.PathLike)):
-            path = Path(self.folder, value)
+            path = Path(self.folder, with_slashes(self.folder, os.fspath(value)))
             if os.path.isfile(path):
                 return path
-            if isinstance(value, str) and "\\" in value:  # written on Windows
-                other = Path(self.folder, value.replace("\\", "/"))
-                if os.path.isfile(other):
-                    return other
             if isinstance(value, str) and is_inline(value):
                 return _inline(value)
             raise ValueError(self._missing(value, path))

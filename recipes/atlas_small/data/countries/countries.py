@@ -5,7 +5,7 @@ Facts come from `countryinfo` (MIT: capital, region, calling code) and from the 
 `svg-country-flags`.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from PIL import Image
 
 from recipes.atlas_small.data.shared.held_out import split_apart
 from recipes.atlas_small.data.shared.photographs import flatten
+from recipes.atlas_small.data.shared.thing import Thing
 
 
 SAME_FLAG = 2.5  # mean absolute difference of two 42 x 28 thumbnails (0-255) under which flags count as the same
@@ -46,20 +47,15 @@ SKIPPED = {
 
 
 @dataclass(frozen=True)
-class Country:
+class Country(Thing):
     """One country and its facts, all as text."""
 
-    id: str
     name: str
     capital: str
     region: str
     language: str
     currency: str
     code: str
-
-    def facts(self) -> dict[str, str]:
-        """The facts by field name, without the id."""
-        return {field: value for field, value in asdict(self).items() if field != "id"}
 
 
 def _currency(alpha2: str) -> str | None:

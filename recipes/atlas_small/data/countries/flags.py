@@ -8,7 +8,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from recipes.atlas_small.data.shared.drawings import NUM_INVENTED, VARIANTS_OF_INVENTED, Drawings
-from recipes.atlas_small.data.shared.photographs import PALETTE, flatten, main_colours
+from recipes.atlas_small.data.shared.photographs import PALETTE, main_colours
+from recipes.atlas_small.data.shared.thing import pictures_of
 
 from .countries import Country
 from .wording import FLAGS
@@ -25,10 +26,7 @@ def flag_drawings(
         invented (`int`, *optional*, defaults to `2400`): Number of flags that do not exist, half of them recoloured.
         variants (`int`, *optional*, defaults to `2`): Variants of each of those.
     """
-    real = []
-    for country in train:
-        with Image.open(flag_dir / f"{country.id.lower()}.png") as image:
-            real.append(flatten(image))
+    real = pictures_of(train, flag_dir)
     return Drawings(FLAGS.name, real, partial(_new_flag, real), colours_of, invented, variants)
 
 

@@ -9,7 +9,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from recipes.atlas_small.data.shared.drawings import NUM_INVENTED, VARIANTS_OF_INVENTED, Drawings
-from recipes.atlas_small.data.shared.photographs import PALETTE, flatten, main_colours
+from recipes.atlas_small.data.shared.photographs import PALETTE, main_colours
+from recipes.atlas_small.data.shared.thing import pictures_of
 
 from .emoji import Emoji
 from .wording import EMOJI
@@ -38,10 +39,7 @@ def emoji_drawings(
         invented (`int`, *optional*, defaults to `2400`): Number of emoji that do not exist.
         variants (`int`, *optional*, defaults to `2`): Variants of each of those.
     """
-    real = []
-    for emoji in train:
-        with Image.open(emoji_dir / f"{emoji.id.lower()}.png") as image:
-            real.append(flatten(image))
+    real = pictures_of(train, emoji_dir)
     return Drawings(EMOJI.name, real, partial(_new_emoji, real), colours_of, invented, variants)
 
 

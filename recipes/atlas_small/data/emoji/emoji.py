@@ -8,7 +8,7 @@ import itertools
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from PIL import Image
 
 from recipes.atlas_small.data.shared.held_out import split_apart
 from recipes.atlas_small.data.shared.photographs import flatten
+from recipes.atlas_small.data.shared.thing import Thing
 
 
 LANGUAGES = {"name": "en", "german": "de", "spanish": "es", "french": "fr"}
@@ -86,20 +87,15 @@ NEAR_EMOJI = 0.34  # ... below this, in some order of colours and perhaps mirror
 
 
 @dataclass(frozen=True)
-class Emoji:
+class Emoji(Thing):
     """One emoji and its facts, all as text."""
 
-    id: str
     name: str
     kind: str
     group: str
     german: str
     spanish: str
     french: str
-
-    def facts(self) -> dict[str, str]:
-        """The facts by field name, without the id."""
-        return {field: value for field, value in asdict(self).items() if field != "id"}
 
 
 def choose_emoji(languages: Mapping[str, list[dict]], names: dict[str, dict[str, str]]) -> list[Emoji]:
