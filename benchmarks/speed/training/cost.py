@@ -20,6 +20,7 @@ from typing import NamedTuple
 import psutil
 import torch
 from peft import LoraConfig, get_peft_model
+from tqdm import tqdm
 from transformers.utils import logging
 
 from benchmarks.speed.shared.arguments import parse
@@ -115,11 +116,13 @@ def main() -> None:
     }
     options = parse(__doc__, shape="medium", depth_share=1.0, rounds=1, **more)
     taken: dict[str, list[Taken]] = {kind: [] for kind in options.kinds}
-    for number in range(options.rounds):
-        for kind in reversed(options.kinds) if number % 2 else options.kinds:
-            with multiprocessing.get_context("spawn").Pool(1) as pool:
-                sizes = options.measured, options.samples, options.items, options.steps
-                taken[kind].append(pool.apply(measure, (kind, *sizes)))
+    turns = [kind for number in range(options.rounds) for kind in options.kinds[:: -1 if number % 2 else 1]]
+    for kind in tqdm(turns, desc="Processes"):
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            sizes = options.measured, options.samples, options.items, options.steps
+            one = pool.apply(measure, (kind, *sizes))
+        taken[kind].append(one)
+        tqdm.write(f"{kind}: {one.seconds:.1f} s a step, {one.held / 1e9:.2f} GB at most")
     columns = {
         name: {kind: [getattr(one, name) for one in of] for kind, of in taken.items()} for name in Taken._fields
     }

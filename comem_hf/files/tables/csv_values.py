@@ -12,7 +12,7 @@ MISSING_NUMBER = MISSING | {"na", "n/a", "none"}
 _WHOLE = r"(?:0|[1-9]\d{0,17})"  # `007` is no number: its zeros would be lost
 _POINT = re.compile(rf"-?(?:{_WHOLE}(?:\.\d+(?:e[-+]?\d{{1,2}})?|e-\d{{1,2}})?|[1-9]\d{{0,2}}(?:,\d{{3}})+(?:\.\d+)?)")
 _COMMA = re.compile(rf"-?(?:{_WHOLE}(?:,\d+)?|[1-9]\d{{0,2}}(?:\.\d{{3}})+(?:,\d+)?)")
-_ENOUGH = 10  # numbers, after which a text is worth a word
+_ENOUGH = 10  # numbers, after which a value that is none is worth a word
 
 
 class ColumnValues:
@@ -51,10 +51,12 @@ class ColumnValues:
         self._truth = self._truth and word in ("true", "false")
         if not (self._point or self._comma):
             return False
-        self._point = self._point and _POINT.fullmatch(word) is not None
-        self._comma = self._comma and _COMMA.fullmatch(word) is not None
+        by_point, by_comma = _POINT.fullmatch(word) is not None, _COMMA.fullmatch(word) is not None
+        self._point, self._comma = self._point and by_point, self._comma and by_comma
         if not (self._point or self._comma):
-            if self._numbers >= _ENOUGH:
+            if self._numbers and (by_point or by_comma):
+                self.problem = f"{value!r:.80} is written in another way than the numbers before it"
+            elif self._numbers >= _ENOUGH:
                 self.problem = f"{value!r:.80} is no number like the {self._numbers:,} before it"
             return self.problem is not None
         self._numbers += 1

@@ -1,5 +1,6 @@
 """Rows of JSON files: an object a line, or a list of objects."""
 
+import codecs
 import io
 import json
 import re
@@ -31,7 +32,9 @@ def json_table(path: Path) -> Table:
     """
     check_whole(path)
     with open_bytes(path) as file:
-        start = file.read(_HEAD).removeprefix(b"\xef\xbb\xbf").lstrip()
+        start = file.read(_HEAD).removeprefix(codecs.BOM_UTF8).lstrip()
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise ValueError(f"{str(path)!r} is UTF-16, but JSON must be UTF-8: save the file as UTF-8.")
     name, is_lines = repr(str(path)), ".jsonl" in path.name.lower() or ".ndjson" in path.name.lower()
     if start[:1] == b"[" and not is_lines:
         return Table(name, None, partial(_entries, path))

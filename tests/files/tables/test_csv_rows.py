@@ -105,6 +105,12 @@ def test_why_a_column_of_prices_is_text_is_said(tmp_path, said):
     said.clear()
     rows_of(write(tmp_path / "a.csv", ["text;price", "x;1.299", "x;5"]))
     assert "the column 'price' holds text, since '1.299' may be 1.299 or 1299" in said.text
+    said.clear()
+    rows_of(write(tmp_path / "a.csv", ["text;price", "x;12,50", "x;13.99"]))
+    assert "line 3: the column 'price' holds text, since '13.99' is written in another way" in said.text
+    said.clear()
+    rows_of(write(tmp_path / "a.csv", ["text;size", "x;38", "x;XL"]))
+    assert not said.text
 
 
 def test_a_bad_line_costs_one_row_and_says_what_is_wrong_where(tmp_path):

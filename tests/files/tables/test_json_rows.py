@@ -57,6 +57,9 @@ def test_lines_are_read_whatever_the_name_says_and_a_single_object_is_refused(tm
         (tmp_path / "a.json").write_text(content)
         with pytest.raises(ValueError, match="must be a list of objects, or an object a line; it begins with b"):
             json_table(tmp_path / "a.json")
+    (tmp_path / "a.json").write_text("[]", encoding="utf-16")
+    with pytest.raises(ValueError, match="a.json' is UTF-16, but JSON must be UTF-8"):
+        json_table(tmp_path / "a.json")
     (tmp_path / "a.jsonl").write_bytes(b"")
     with pytest.raises(ValueError, match="a.jsonl' is empty"):
         json_table(tmp_path / "a.jsonl")
