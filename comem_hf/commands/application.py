@@ -11,6 +11,7 @@ from comem_hf.commands.bank.add import add
 from comem_hf.commands.bank.export import export
 from comem_hf.commands.bank.get import get
 from comem_hf.commands.bank.remove import remove
+from comem_hf.commands.bank.update import update
 from comem_hf.commands.make.build_bank import build_bank
 from comem_hf.commands.make.calibrate import calibrate
 from comem_hf.commands.make.convert import convert
@@ -80,6 +81,6 @@ for _command in (
 bank = typer.Typer(
     name="bank", help="Change a memory bank, or read its items.", no_args_is_help=True, rich_markup_mode="markdown"
 )
-for _command in (add, remove, get, export):
+for _command in (add, update, remove, get, export):
     bank.command()(_command)
 application.add_typer(bank)

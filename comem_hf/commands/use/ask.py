@@ -92,7 +92,7 @@ def ask(
     conditions = read_conditions(where, memory.metadata_kinds) if takes_items else None
     if conditions is not None:
         memory.check_where(conditions)
-    options = {"k": top_k, "where": conditions, **least}
+    options = {"k": top_k, **({} if conditions is None else {"where": conditions}), **least}
     by_text = takes_items and picture is None and memory.embeds_text
     hits = []
     if not takes_items:
