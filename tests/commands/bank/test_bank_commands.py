@@ -68,6 +68,7 @@ def test_items_are_added_changed_shown_removed_and_exported(comem, place):
     assert comem("bank", "remove", "my-bank", "40") == (0, "bank\tremoved\t1\nbank\titems\t4\n", "")
     for words, message in (
         (("get", "my-bank", "zz"), "Error: The bank 'my-bank' has no item 'zz'.\n"),
+        (("update", "my-bank", "item-1", "9.5"), "Error: A change of metadata is written FIELD=VALUE, got '9.5'.\n"),
         (
             ("remove", "my-bank"),
             "Error: Give the ids of the items to remove, or `--where` with what their metadata is.\n",
