@@ -1,5 +1,6 @@
 """The unit of knowledge: an image, a text, or both."""
 
+import numbers
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -23,7 +24,7 @@ class MemoryItem:
         image (*optional*): The picture, in any form that [`load_image`] takes: a PIL image, path, data URL, base64
             string, bytes, file object, array, tensor or `{"bytes", "path"}`. It is opened only when needed.
         text (`str`, *optional*): What is known about the picture, or a fact of its own.
-        id (`str`, *optional*): Name of the item in a memory bank.
+        id (`str`, *optional*): Name of the item in a memory bank; an integer becomes its text.
         metadata (`dict`, *optional*): Anything else; never read by the model.
 
     Raises:
@@ -36,6 +37,8 @@ class MemoryItem:
     metadata: dict[str, Any] | None = None
 
     def __post_init__(self):
+        if isinstance(self.id, numbers.Integral) and not isinstance(self.id, bool):
+            self.id = str(self.id)
         if self.image is not None and not is_picture(self.image):
             raise ValueError(f"`image` must be {FORMS}, got {type(self.image).__name__}.")
         if self.text is not None and not isinstance(self.text, str):

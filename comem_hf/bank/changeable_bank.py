@@ -1,10 +1,11 @@
-"""Changes of an opened memory bank: items added and removed, probabilities fitted, what others have changed."""
+"""Changes of an opened memory bank: items and metadata, probabilities fitted, what others have changed."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from comem_hf.bank.changing.add_and_remove import add_items, remove_items
 from comem_hf.bank.changing.calibrate_bank import calibrate_bank
+from comem_hf.bank.changing.update_metadata import update_metadata
 from comem_hf.bank.format.config import BankConfig
 from comem_hf.bank.opened.state import BankState
 from comem_hf.modeling.memory_item import MemoryItem
@@ -16,26 +17,32 @@ Bank = TypeVar("Bank", bound="ChangeableBank")
 
 
 class ChangeableBank(OpenedBank):
-    """What [`MemoryBank`] does to the files of its folder, and to see what others have done to them."""
+    """What [`MemoryBank`] does to the files of its folder, and to see what others have done to them.
+
+    Each change is made to the bank as it is on disk at that time, and then this object sees it, too. While another
+    process is changing the bank, a change is refused, or it waits up to `wait` seconds.
+    """
 
     def add(
         self,
-        items: Iterable[MemoryItem],
+        items: Iterable[MemoryItem] | MemoryItem,
         *,
         model=None,
         processor=None,
         batch_size: int = 32,
         on_error: str = "skip",
+        wait: float = 0,
     ) -> list[dict]:
         """Encode items and add them to the bank, except those that it already holds.
 
         Args:
-            items (`Iterable[MemoryItem]`): As in [`MemoryBank.build`].
+            items (`Iterable[MemoryItem]`): As in [`MemoryBank.build`]; also a single item.
             model, processor (*optional*): Passed to [`MemoryBank.attach`] when given.
             batch_size (`int`, defaults to 32): Items per encoder pass.
             on_error (`str`, defaults to `"skip"`): `"skip"` leaves out items that cannot be used, such as one whose id
                 is that of a different item in the bank; `"raise"` stops at the first such item and leaves the bank
                 unchanged.
+            wait (`float`, defaults to 0): Seconds to wait while another process is changing the bank.
 
         Returns:
             `list[dict]`: `{"item": number from 0, "id": str or None, "reason": str}` for each item that was left out,
@@ -48,13 +55,71 @@ class ChangeableBank(OpenedBank):
                 and `on_error` is `"raise"`; or if another process is changing the bank.
             OSError: If no space is left; the bank is unchanged.
         """
+        return self._add(items, model, processor, batch_size, on_error, wait, replace_known=False)
+
+    def upsert(
+        self,
+        items: Iterable[MemoryItem] | MemoryItem,
+        *,
+        model=None,
+        processor=None,
+        batch_size: int = 32,
+        on_error: str = "skip",
+        wait: float = 0,
+    ) -> list[dict]:
+        """Add items, each in the place of the one that has its id, if there is one.
+
+        An item is encoded only if its text or picture is new or another one. Where its metadata alone differs, which
+        the memory encoder does not read, the item keeps its vectors and its place, and no model has to be attached.
+        An item that cannot be used leaves the one of its id as it was.
+
+        Args:
+            items (`Iterable[MemoryItem]`): As in [`MemoryBank.build`]; also a single item. Their metadata replaces all
+                that was there; [`MemoryBank.update_metadata`] changes single fields.
+            model, processor, batch_size, on_error, wait (*optional*): As in [`MemoryBank.add`].
+
+        Returns:
+            `list[dict]`: What was left out, as in [`MemoryBank.add`], with `"repetition": True` for items that the
+            bank holds already as they are.
+
+        Raises:
+            ValueError: As in [`MemoryBank.add`]; the bank is unchanged.
+            OSError: If no space is left; the bank is unchanged.
+        """
+        return self._add(items, model, processor, batch_size, on_error, wait, replace_known=True)
+
+    def _add(self, items, model, processor, batch_size: int, on_error: str, wait: float, replace_known: bool):
         if model is not None or processor is not None:
             self.attach(model, processor)
-        skipped = add_items(self._state, items, self._model, self._processor, batch_size, on_error)
+        options = {"wait": wait, "replace_known": replace_known}
+        left_out = add_items(self._state, items, self._model, self._processor, batch_size, on_error, **options)
         self.reload()
-        return skipped
+        return left_out
 
-    def remove(self, ids: Sequence[str]) -> None:
+    def update_metadata(self, changes: Mapping[str, Mapping[str, object]], *, wait: float = 0) -> None:
+        """Change fields of the metadata of items, without a model: their vectors and places stay.
+
+        Args:
+            changes (`Mapping[str, Mapping[str, object]]`): For the id of each item, the fields that change, with their
+                new values: `{"lamp-7": {"price": 9.5}}`. A field whose value is `None` is removed.
+            wait (`float`, defaults to 0): Seconds to wait while another process is changing the bank.
+
+        Raises:
+            KeyError: If the bank has no item with one of the ids; it is a `ValueError`, too. The bank is unchanged.
+            ValueError: If `changes` is no such mapping, a value cannot be written as JSON, or another process is
+                changing the bank; the bank is unchanged.
+            OSError: If no space is left; the bank is unchanged.
+        """
+        update_metadata(self._state, changes, wait)
+        self.reload()
+
+    def remove(
+        self,
+        ids: Sequence[str] | None = None,
+        *,
+        where: Mapping[str, object] | None = None,
+        wait: float = 0,
+    ) -> list[str]:
         """Remove items: searches no longer find them, and earlier hits on them are refused.
 
         Their texts, pictures and vectors stay in the files of this folder, as others may be reading them. What
@@ -62,16 +127,32 @@ class ChangeableBank(OpenedBank):
         be rid of them here, save a copy and delete this folder.
 
         Args:
-            ids (`list[str]`): Ids of the items.
+            ids (`list[str]`): Ids of the items, or hits.
+            where (`dict`, *optional*): In place of `ids`: what the metadata of the items is, as for
+                [`MemoryBank.search`].
+            wait (`float`, defaults to 0): Seconds to wait while another process is changing the bank.
+
+        Returns:
+            `list[str]`: Ids of the items that were removed; none if no item fits `where`.
 
         Raises:
-            ValueError: If the bank has no item with one of the ids, if no item would be left, or if another process
-                is changing the bank; the bank is unchanged.
+            KeyError: If the bank has no item with one of the ids; it is a `ValueError`, too. The bank is unchanged.
+            ValueError: If `where` is no filter or names a field that no item has, if no item would be left, or if
+                another process is changing the bank; the bank is unchanged.
         """
-        remove_items(self._state, ids)
+        removed = remove_items(self._state, ids, where, wait)
         self.reload()
+        return removed
 
-    def calibrate(self, *, model=None, processor=None, pictures: int | None = None, batch_size: int = 32) -> None:
+    def calibrate(
+        self,
+        *,
+        model=None,
+        processor=None,
+        pictures: int | None = None,
+        batch_size: int = 32,
+        wait: float = 0,
+    ) -> None:
         """Fit the probabilities of hits to the bank's own pictures, and write them into `bank_config.json`.
 
         [`MemoryBank.build`] does this, so it is for banks of older versions, merged ones, and those that have grown or
@@ -90,6 +171,7 @@ class ChangeableBank(OpenedBank):
             pictures (`int`, *optional*): Items to sample, at least 8; if not given, a quarter of them, but from 64 to
                 256.
             batch_size (`int`, defaults to 32): Pictures per pass of the embedder.
+            wait (`float`, defaults to 0): Seconds to wait while another process is changing the bank.
 
         Raises:
             ValueError: If there are fewer than 8 items with pictures, the embedder does not tell them apart, no
@@ -97,7 +179,7 @@ class ChangeableBank(OpenedBank):
         """
         if model is not None or processor is not None:
             self.attach(model, processor)
-        calibrate_bank(self._state, self._model, pictures, batch_size)
+        calibrate_bank(self._state, self._model, pictures, batch_size, wait)
         self.reload()
 
     def reload(self: Bank) -> Bank:

@@ -2,7 +2,7 @@
 
 import copy
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,24 +10,22 @@ import torch
 
 from comem_hf.bank.encoding.embedder import Embedder
 from comem_hf.bank.encoding.fit import check_kinds
-from comem_hf.bank.format.config import BankConfig
 from comem_hf.bank.hub.hub_files import HubFiles
 from comem_hf.bank.opened.hit import MemoryHit
 from comem_hf.bank.opened.state import BankState
 from comem_hf.bank.opened.stored_memory_inputs import stored_memory_inputs
 from comem_hf.bank.opened.verify import verify_bank
-from comem_hf.bank.pictures.decoder_warnings import decoder_warnings_logged
 from comem_hf.bank.scores.plot_calibration import plot_calibration
 from comem_hf.modeling.memory_inputs import MemoryInputs
-from comem_hf.modeling.memory_item import MemoryItem
 
+from .bank_items import BankItems
 from .pickled import address_of, open_pickled
 
 
 Bank = TypeVar("Bank", bound="OpenedBank")
 
 
-class OpenedBank:
+class OpenedBank(BankItems):
     """What [`MemoryBank`] does without writing to its folder.
 
     Args:
@@ -88,8 +86,11 @@ class OpenedBank:
         text: str | Sequence[str] | None = None,
         k: int = 3,
         *,
+        vector=None,
         text_weight: float = 0.5,
         where: Mapping[str, object] | None = None,
+        ids: Sequence[str] | None = None,
+        exclude: Sequence[str] = (),
         min_score: float | None = None,
         probabilities: bool = True,
     ) -> list[MemoryHit] | list[list[MemoryHit]]:
@@ -98,7 +99,9 @@ class OpenedBank:
         Args:
             image (picture or list of these, *optional*): What to look for, in any form that [`load_image`] takes.
             text (`str` or list of them, *optional*): What to look for; needs an embedder with a text side.
-            k (`int`, defaults to 3): Hits per query; fewer if the bank has fewer items, or fewer that match `where`.
+            k (`int`, defaults to 3): Hits per query; fewer if the bank has fewer items, or fewer that may be hits.
+            vector (array or list of these, *optional*): What to look for, already embedded by the bank's embedder, of
+                shape (embedding size,), in place of `image` and `text`; needs no model.
             text_weight (`float`, defaults to 0.5): Weight of the text's embedding if both image and text are given, 0
                 to 1; the image's embedding has the rest.
             where (`dict`, *optional*): What the metadata of hits must be: `{"language": "en", "source": ["a", "b"]}`
@@ -108,6 +111,9 @@ class OpenedBank:
                 of a string) and `$not`; `$and`, `$or` and `$not` combine filters. Numbers compare with numbers (10
                 equals 10.0), never with strings. A missing field and null match `$ne`, `$nin` and `$exists: False`
                 alone. For the cost, see [`MetadataFilter`].
+            ids (`list[str]`, *optional*): Only these items may be hits, or those of them that match `where`; also
+                earlier hits, in place of their ids.
+            exclude (`list[str]`, *optional*): These items, or earlier hits, are no hits; unknown ids change nothing.
             min_score (`float`, *optional*): Least probability of hits that they show the same thing as the picture, 0
                 to 1 (see [`MemoryBank.calibrate`]). Of the `k` nearest items those below it are left out.
             probabilities (`bool`, defaults to `True`): Whether hits of a calibrated bank get their probability. For it
@@ -119,12 +125,17 @@ class OpenedBank:
 
         Raises:
             ValueError: If there is no query, an image is unreadable, the embedder is missing or has no text side, `k`,
-                `text_weight`, `where` or `min_score` is not valid, `where` names a field that no item has,
-                `min_score` is given for a text, without probabilities or for a bank that is not calibrated, or the
-                attached model was changed since.
+                `text_weight`, `vector`, `where`, `ids` or `min_score` is not valid, `where` names a field that no item
+                has or `ids` an item that is not there (a `KeyError`, too), `min_score` is given for a text or a
+                vector, without probabilities or for a bank that is not calibrated, or the attached model was changed
+                since.
         """
         self._check_attached()
-        return self._state.search.search(image, text, k, text_weight, where, min_score, probabilities)
+        state = self._state
+        only = None if ids is None else state.rows.rows_of(ids)
+        without = state.rows.rows_of(exclude, "exclude", known_only=True)
+        options = {"vector": vector, "only": only, "without": without}
+        return state.search.search(image, text, k, text_weight, where, min_score, probabilities, **options)
 
     def memory_inputs(
         self,
@@ -215,48 +226,6 @@ class OpenedBank:
     def embeds_text(self) -> bool:
         """Whether the bank can be searched by text; if not, its items are found by their picture only."""
         return self._state.search.embeds_text
-
-    @property
-    def config(self) -> BankConfig:
-        """The bank's configuration."""
-        return self._state.config
-
-    @property
-    def ids(self) -> list[str]:
-        """Ids of all items, in the order of rows."""
-        return list(self._state.rows.by_id)
-
-    def __getitem__(self, item_id: str) -> MemoryItem:
-        """The item with the given id."""
-        state = self._state
-        with decoder_warnings_logged(once=True):
-            return state.items.read([state.rows.row(item_id)])[0]
-
-    def stored_image(self, item_id: str) -> bytes | None:
-        """Return the picture of an item as the bank stores it: the bytes of an image file.
-
-        Args:
-            item_id (`str`): Id of the item.
-
-        Returns:
-            `bytes` or `None`: The encoded picture; `None` if the item has none.
-
-        Raises:
-            ValueError: If there is no such item, or the bank is damaged.
-        """
-        state = self._state
-        return state.items.read_records([state.rows.row(item_id)])[0].image
-
-    def __contains__(self, item_id: object) -> bool:
-        """Whether there is an item with the given id."""
-        return item_id in self._state.rows.by_id
-
-    def __iter__(self) -> Iterator[str]:
-        """Iterate over the ids, as a mapping does."""
-        return iter(self.ids)
-
-    def __len__(self) -> int:
-        return self.config.num_items
 
     def __repr__(self) -> str:
         config = self.config

@@ -7,6 +7,11 @@ from typing import Annotated
 
 import typer
 
+from comem_hf.commands.bank.add import add
+from comem_hf.commands.bank.export import export
+from comem_hf.commands.bank.get import get
+from comem_hf.commands.bank.remove import remove
+from comem_hf.commands.bank.update import update
 from comem_hf.commands.make.build_bank import build_bank
 from comem_hf.commands.make.calibrate import calibrate
 from comem_hf.commands.make.convert import convert
@@ -72,3 +77,10 @@ for _command in (
 ):
     _name = _command.__name__.replace("_", "-")
     application.command(name=_name, context_settings=_SETTINGS.get(_command))(_command)
+
+bank = typer.Typer(
+    name="bank", help="Change a memory bank, or read its items.", no_args_is_help=True, rich_markup_mode="markdown"
+)
+for _command in (add, update, remove, get, export):
+    bank.command()(_command)
+application.add_typer(bank)

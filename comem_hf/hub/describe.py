@@ -98,8 +98,8 @@ def describe_bank(config: "BankConfig", commit: str | None = None) -> dict[str, 
     calibration = config.readable_calibration
     sizes = {"memory": 0, "items": 0, "index": 0}
     for name in config.data_files():
-        part = next((part for part in ("memory", "items") if name.startswith(f"{part}-")), "index")
-        sizes[part] += config.files[name]["size"]
+        kinds = {"memory": "memory", "items": "items", "metadata": "items"}  # the latter is that of changed items
+        sizes[kinds.get(name.partition("-")[0], "index")] += config.files[name]["size"]
     return {
         "items": config.num_items,
         "removed_items": config.num_rows - config.num_items,

@@ -1,8 +1,9 @@
-"""Adding items to a bank and removing them."""
+"""Adding items to a bank, replacing and removing them."""
 
 import operator
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from transformers.utils import logging
@@ -37,16 +38,21 @@ def add_items(
     processor,
     batch_size: int,
     on_error: str,
+    wait: float = 0,
+    replace_known: bool = False,
     shard_size: int = SHARD_SIZE,
 ) -> list[dict]:
-    """Encode items and add them to a bank; see [`MemoryBank.add`].
+    """Encode items and add them to a bank; see [`MemoryBank.add`] and [`MemoryBank.upsert`].
 
     Args:
         bank (`BankState`): The bank, which may have been changed since it was opened.
-        items (`Iterable[MemoryItem]`): The items, or mappings of their fields.
+        items (`Iterable[MemoryItem]`): The items, or mappings of their fields; also a single one.
         model, processor: The ones that made the bank, or `None` if none are attached.
         batch_size (`int`): Items per encoder pass.
         on_error (`str`): `"skip"` or `"raise"`.
+        wait (`float`, defaults to 0): Seconds to wait for another process that is changing the bank.
+        replace_known (`bool`, defaults to `False`): Whether an item takes the place of another one of its id; then no
+            model is needed where text and picture stay.
         shard_size (`int`, defaults to 1024): Items per file.
 
     Returns:
@@ -55,30 +61,44 @@ def add_items(
     """
     check_on_error(on_error)
     check_writable(bank)
-    if model is None or processor is None:
+    items = [items] if isinstance(items, (MemoryItem, Mapping)) else items
+    has_model = model is not None and processor is not None
+    if not has_model and not replace_known:
         raise ValueError(
             "`add` encodes items with the model that made this bank: call `bank.attach(model, processor)` first."
         )
-    embedder = bank.search.embedder()
+    embedder = bank.search.embedder() if has_model else None
     config = bank.config
     encoder = ItemEncoder(model, processor, embedder, batch_size, config.memory_dtype, config.num_memory_tokens)
     skipped, repeated, total, cut_texts = [], [], 0, 0
     progress = logging.tqdm(total=operator.length_hint(items) or None, unit="item", desc="Encoding memories")
-    with BankWriter(bank.folder) as writer, progress, eval_mode(model), decoder_warnings_logged():
-        writer.before.check_adding(model)  # the model and the bank may have changed since it was attached
-        # Before the embedder, whose settings have the processor's pixel limits and would not say so.
-        refuse_other_processor(writer.before.config, processor, "this model", str(bank.folder))
-        writer.before.search.attach(embedder=embedder)
-        warn_of_rounded_encoder(writer.before, encoder)
+    in_eval_mode = eval_mode(model) if has_model else nullcontext()
+    with BankWriter(bank.folder, wait) as writer, progress, in_eval_mode, decoder_warnings_logged():
+        if has_model:
+            writer.before.check_adding(model)  # the model and the bank may have changed since it was attached
+            # Before the embedder, whose settings have the processor's pixel limits and would not say so.
+            refuse_other_processor(writer.before.config, processor, "this model", str(bank.folder))
+            writer.before.search.attach(embedder=embedder)
+            warn_of_rounded_encoder(writer.before, encoder)
         rows = read_rows(items, embedder)
         while True:
             with PictureSpool(bank.folder) as spool:
                 shard = next_rows(rows, shard_size, spool)
                 if not shard:
                     break
-                encoded = encode_rows(encoder, _mark_known(shard, writer.before), on_error, progress.update)
+                compared = _compared_with(writer.before, shard, replace_known)
+                if not has_model and (row := next(filter(_is_to_encode, compared.rows), None)):
+                    raise ValueError(
+                        row.named(
+                            "its text or picture is not one that the bank holds under its id, and to encode it, the "
+                            "model that made this bank is needed: call `bank.attach(model, processor)` first."
+                        )
+                    )
+                encoded = encode_rows(encoder, compared.rows, on_error, progress.update)
                 if encoded.records:
                     writer.append(encoded.records, encoded.memory, encoded.embeddings, precision_of(model))
+                writer.remove([compared.replaced[each.id] for each in encoded.records if each.id in compared.replaced])
+                writer.change_metadata(compared.metadata)
             progress.update(len(shard) - encoded.tried)
             skipped += encoded.skipped
             repeated += encoded.repeated
@@ -95,14 +115,21 @@ def add_items(
     return sorted([*skipped, *repeated], key=lambda entry: entry["item"])
 
 
-def remove_items(bank: BankState, ids: Sequence[str]) -> None:
+def remove_items(
+    bank: BankState, ids: Sequence[str] | None, where: Mapping[str, object] | None = None, wait: float = 0
+) -> list[str]:
     """Remove items from a bank; see [`MemoryBank.remove`]."""
-    if isinstance(ids, str):
-        raise ValueError(f"`ids` must be a list of ids, got {ids!r}.")
+    if (ids is None) == (where is None):
+        given = "neither" if ids is None else "both"
+        raise ValueError(f"`remove` takes the `ids` of items or a `where` that they fit, got {given}.")
     check_writable(bank)
-    with BankWriter(bank.folder) as writer:
-        writer.remove([writer.before.rows.row(item_id) for item_id in ids])
+    with BankWriter(bank.folder, wait) as writer:
+        now = writer.before
+        rows = now.rows.rows_of(ids) if where is None else now.search.rows_that_fit(where).tolist()
+        writer.remove(rows)
         writer.commit()
+    names = now.items.read_ids() if rows else []
+    return [names[row] for row in dict.fromkeys(rows)]
 
 
 def _check_index_fits(before: BankConfig, after: BankConfig) -> None:
@@ -130,29 +157,55 @@ def check_writable(bank: BankState) -> None:
         )
 
 
-def _mark_known(rows: Sequence[InputRow], bank: BankState) -> list[InputRow]:
-    """Return the same items; those that the bank already holds are marked as repetitions.
+@dataclass
+class _Compared:
+    """Items beside those that the bank holds.
 
-    An item whose id is that of a different item in the bank cannot be used; if its id was made from its content, it
-    gets another one.
+    Args:
+        rows (`list[InputRow]`): The items; those that the bank already holds are marked as repetitions.
+        replaced (`dict[str, int]`): Rows of the bank whose items others take the place of, by their ids.
+        metadata (`dict[int, str]`): Rows of the bank of which only the metadata changes, and what it becomes.
     """
-    return [row if row.record is None or row.problem or row.repetition else _compared(row, bank) for row in rows]
+
+    rows: list[InputRow] = field(default_factory=list)
+    replaced: dict[str, int] = field(default_factory=dict)
+    metadata: dict[int, str] = field(default_factory=dict)
 
 
-def _compared(row: InputRow, bank: BankState) -> InputRow:
-    ids = [row.id, *row.record.other_ids]
-    known = {item_id: bank.rows.by_id[item_id] for item_id in ids if item_id in bank.rows.by_id}
-    for stored in bank.items.read_records(list(known.values())):
-        if row.record.same_content(stored):
-            repetition = f"it is a repetition of {stored.id!r}, which the bank holds already."
-            return replace(row, repetition=row.named(repetition))
-    free = [item_id for item_id in ids if item_id not in known]
-    if free:
-        return row if free[0] == row.id else replace(row, id=free[0], record=replace(row.record, id=free[0]))
-    return replace(
-        row,
-        problem=row.named(
-            f"the bank {str(bank.folder)!r} holds another item of that id; `remove([{row.id!r}])` it "
-            "first, or give this one another id."
-        ),
-    )
+def _compared_with(bank: BankState, rows: Sequence[InputRow], replace_known: bool) -> _Compared:
+    """Compare items with those of the bank.
+
+    An item whose id is that of a different item in the bank takes its place or cannot be used; if its id was made from
+    its content, it gets another one.
+    """
+    compared = _Compared()
+    for row in rows:
+        if not _is_to_encode(row):
+            compared.rows.append(row)
+            continue
+        ids = [row.id, *row.record.other_ids]
+        known = {item_id: bank.rows.by_id[item_id] for item_id in ids if item_id in bank.rows.by_id}
+        stored = {record.id: record for record in bank.items.read_records(list(known.values()))}
+        same = next((each for each in stored.values() if row.record.same_content(each)), None)
+        free = [item_id for item_id in ids if item_id not in known]
+        if same is not None and (not replace_known or same.id != row.id or same.metadata == row.record.metadata):
+            repetition = f"it is a repetition of {same.id!r}, which the bank holds already."
+            compared.rows.append(replace(row, repetition=row.named(repetition)))
+        elif same is None and free:
+            compared.rows.append(replace(row, id=free[0], record=replace(row.record, id=free[0])))
+        elif not replace_known:
+            problem = (
+                f"the bank {str(bank.folder)!r} holds another item of that id; `remove([{row.id!r}])` it first, "
+                "`upsert` this one in its place, or give this one another id."
+            )
+            compared.rows.append(replace(row, problem=row.named(problem)))
+        elif row.record.same_knowledge(stored[row.id]):
+            compared.metadata[known[row.id]] = row.record.metadata
+        else:
+            compared.rows.append(row)
+            compared.replaced[row.id] = known[row.id]
+    return compared
+
+
+def _is_to_encode(row: InputRow) -> bool:
+    return row.record is not None and not row.problem and not row.repetition

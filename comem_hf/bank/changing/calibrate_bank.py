@@ -14,7 +14,7 @@ from .add_and_remove import check_writable
 from .writer import BankWriter
 
 
-def calibrate_bank(bank: BankState, model, pictures: int | None, batch_size: int) -> None:
+def calibrate_bank(bank: BankState, model, pictures: int | None, batch_size: int, wait: float = 0) -> None:
     """Fit the probabilities of hits; see [`MemoryBank.calibrate`].
 
     Args:
@@ -22,6 +22,7 @@ def calibrate_bank(bank: BankState, model, pictures: int | None, batch_size: int
         model (`CoMemForConditionalGeneration`, *optional*): The model that is attached, in any mode.
         pictures (`int`, *optional*): Items to sample.
         batch_size (`int`): Pictures per pass of the embedder.
+        wait (`float`, defaults to 0): Seconds to wait for another process that is changing the bank.
     """
     for name, value, least in (("pictures", pictures, MIN_ITEMS), ("batch_size", batch_size, 1)):
         is_default = name == "pictures" and value is None
@@ -29,7 +30,7 @@ def calibrate_bank(bank: BankState, model, pictures: int | None, batch_size: int
             raise ValueError(f"`{name}` must be an integer from {least}, got {value!r}.")
     check_writable(bank)
     embedder = bank.search.embedder()
-    with BankWriter(bank.folder) as writer, decoder_warnings_logged():
+    with BankWriter(bank.folder, wait) as writer, decoder_warnings_logged():
         now = writer.before
         now.search.attach(embedder=embedder)  # refuses the embedder of another bank
         live = None

@@ -128,6 +128,7 @@ def _write(banks, chosen, folder: Path, shard_size: int, index_factory: str | No
         index={"file": INDEX_NAME, **found},
         generation=0,
         removed=None,
+        changed_metadata=None,
         cut_texts=cut_texts,
         license=config.license if len({bank.config.license for bank in banks}) == 1 else None,
         picture_rules=min(bank.config.picture_rules for bank in banks),

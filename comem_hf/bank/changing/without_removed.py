@@ -1,6 +1,7 @@
-"""A bank without the items that were removed: shards that hold any are written anew, and so is the index."""
+"""A bank without removed items and changed metadata: shards that hold any are written anew, and so is the index."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +19,10 @@ from comem_hf.files.whole_file import write_durably
 
 @dataclass(frozen=True)
 class CleanBank:
-    """What a bank consists of once its removed items are gone.
+    """What a bank consists of once its shards hold its items and nothing else.
 
     Args:
-        config (`BankConfig`): Its configuration; that of the bank itself if nothing was removed.
+        config (`BankConfig`): Its configuration; that of the bank itself if nothing was removed or changed.
         sources (`dict[str, Path]`): Where each data file lies now, by the name that it has in `config`.
     """
 
@@ -30,7 +31,7 @@ class CleanBank:
 
 
 def without_removed(bank: BankState, folder: Path) -> CleanBank:
-    """Write the files that hold removed items anew, without these; the others are used as they are.
+    """Write the files that hold removed items or changed metadata anew; the others are used as they are.
 
     Vectors and codes are copied, not computed, so that searches find the same items with the same scores. A shard of
     which nothing is left goes, and those behind it move up. One shard and the index are in memory at a time.
@@ -44,9 +45,10 @@ def without_removed(bank: BankState, folder: Path) -> CleanBank:
         OSError: If no space is left.
     """
     config = bank.config
-    if config.removed is None:
+    if config.removed is None and config.changed_metadata is None:
         return CleanBank(config, {name: bank.folder / name for name in config.data_files()})
-    check_files(bank.folder, config, names=[config.removed, config.index["file"]])
+    index_name = config.index["file"]
+    check_files(bank.folder, config, names=[*filter(None, (config.removed, config.changed_metadata)), index_name])
     live = np.ones(config.num_rows, dtype=bool)
     live[bank.removed] = False
     files, sources, shard_sizes = dict(config.files), {}, []
@@ -56,33 +58,48 @@ def without_removed(bank: BankState, folder: Path) -> CleanBank:
     def write(name: str, content) -> None:
         files[name], sources[name] = write_durably(folder / name, content), folder / name
 
+    def write_vectors(path: Path, rows: list[int]) -> None:
+        save_file(bank.vectors.read_stored(rows), path)
+
+    def write_rows(path: Path, rows: list[int]) -> None:
+        write_items(path, bank.items.read_records(rows))
+
+    def use(old: str, name: str, content=None) -> None:
+        """Write a file of a shard anew if there is a content, else use it as it is."""
+        if content is None:
+            files[name], sources[name] = config.files[old], bank.folder / old
+            return
+        if bank.fetch is not None:
+            bank.fetch([old])
+        check_files(bank.folder, config, names=[old])  # else damaged data would get a valid checksum
+        write(name, content)
+
     end = 0
     for shard, size in enumerate(config.shard_sizes):
+        changed = bank.changed.among(end, end + size)
         rows, end = (np.flatnonzero(live[end : end + size]) + end).tolist(), end + size
         if not rows:
             continue
-        memory, items = memory_name(len(shard_sizes)), items_name(len(shard_sizes))
+        is_smaller, number = len(rows) < size, len(shard_sizes)
+        use(memory_name(shard), memory_name(number), partial(write_vectors, rows=rows) if is_smaller else None)
+        is_other = is_smaller or changed.start < changed.stop
+        use(items_name(shard), items_name(number), partial(write_rows, rows=rows) if is_other else None)
         shard_sizes.append(len(rows))
-        if len(rows) < size:
-            old = [memory_name(shard), items_name(shard)]
-            if bank.fetch is not None:
-                bank.fetch(old)
-            check_files(bank.folder, config, names=old)  # else damaged data would get a valid checksum
-            write(memory, lambda path, rows=rows: save_file(bank.vectors.read_stored(rows), path))
-            write(items, lambda path, rows=rows: write_items(path, bank.items.read_records(rows)))
-            continue
-        for old, name in ((memory_name(shard), memory), (items_name(shard), items)):
-            files[name], sources[name] = config.files[old], bank.folder / old
-    name = config.index["file"]
-    index = open_index(bank.folder, config, writable=True)
-    index.keep(live)
-    write(name, index.save)
+    nprobe = config.index.get("nprobe")
+    if config.removed is None:
+        use(index_name, index_name)
+    else:
+        index = open_index(bank.folder, config, writable=True)
+        index.keep(live)
+        write(index_name, index.save)
+        nprobe = index.nprobe
     clean = replace(
         config,
         shard_sizes=shard_sizes,
         files=files,
-        index={**config.index, "nprobe": index.nprobe},
+        index={**config.index, "nprobe": nprobe},
         removed=None,
+        changed_metadata=None,
     )
     if not is_edited(bank.folder / CARD_NAME, config):
         card = render_card(clean).encode()

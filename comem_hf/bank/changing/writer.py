@@ -1,6 +1,6 @@
 """Changing a bank: new files under new names, then one rename that makes them part of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from comem_hf.bank.format.config import (
     CONFIG_NAME,
     FILE_NAME,
     BankConfig,
+    changed_name,
     index_name,
     items_name,
     memory_name,
@@ -45,17 +46,19 @@ class BankWriter:
 
     Args:
         folder (`Path`): The bank.
+        wait (`float`, defaults to 0): Seconds to wait for another process that is changing the bank.
 
     Raises:
         ValueError: If another process is changing the bank, or it is damaged.
         OSError: If the folder cannot be written to.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, wait: float = 0):
         self.folder = folder
+        self.wait = wait
 
     def __enter__(self) -> "BankWriter":
-        self._lock = lock_bank(self.folder)
+        self._lock = lock_bank(self.folder, self.wait)
         try:
             self._config = (self.folder / CONFIG_NAME).read_bytes()
             self.before = BankState.open(self.folder)
@@ -66,6 +69,7 @@ class BankWriter:
         self._generation = self.before.config.generation + 1
         self._shard_sizes = list(self.before.config.shard_sizes)
         self._removed = self.before.removed
+        self._metadata: dict[int, str] = {}
         self._cut_texts = self.before.config.cut_texts
         self._picture_rules = self.before.config.picture_rules
         self._precision = self.before.config.precision
@@ -114,9 +118,14 @@ class BankWriter:
         """Remove rows from the bank; their data stays in its files, but is in no copy (see [`without_removed`])."""
         removed = np.union1d(self._removed, np.asarray(rows, dtype=np.int64))
         if self._cut_texts:
-            gone = self.before.items.read_records(np.setdiff1d(removed, self._removed).tolist())
+            rows = np.setdiff1d(removed, self._removed).tolist()
+            gone = self.before.items.read_records(rows, with_images=False)
             self._cut_texts = max(0, self._cut_texts - sum(record.is_cut for record in gone))
         self._removed = removed
+
+    def change_metadata(self, changes: Mapping[int, str]) -> None:
+        """Change the metadata of rows, each to the text of a JSON object; shards and index stay as they are."""
+        self._metadata |= changes
 
     def calibrate(self, calibration: Calibration) -> None:
         """Replace the calibration of scores, which changes no file but the configuration and the card."""
@@ -133,25 +142,30 @@ class BankWriter:
             OSError: If no space is left.
         """
         before = self.before.config
-        changes_items = self._index is not None or len(self._removed) != len(self.before.removed)
+        removes = len(self._removed) > len(self.before.removed)
+        changes_items = self._index is not None or removes or bool(self._metadata)
         if not changes_items and self._calibration == before.calibration:
             return before
         num_items = sum(self._shard_sizes) - len(self._removed)
         if num_items < 1:
             raise ValueError(f"No item would be left in the bank {str(self.folder)!r}; delete the folder instead.")
-        index, removed = before.index, before.removed
+        index, removed, changed = before.index, before.removed, before.changed_metadata
         if self._index is not None:
             index = {**index, "file": index_name(self._generation)}
             self._write(index["file"], self._index.save)
-        if len(self._removed) > len(self.before.removed):
+        if removes:
             removed = removed_name(self._generation)
             self._write(removed, lambda path: write_removed(path, self._removed))
+        if self._metadata:
+            changed = changed_name(self._generation)
+            self._write(changed, self.before.changed.updated(self._metadata).write)
         after = replace(
             before,
             num_items=num_items,
             shard_sizes=self._shard_sizes,
             index=index,
             removed=removed,
+            changed_metadata=changed,
             generation=self._generation if changes_items else before.generation,
             cut_texts=self._cut_texts,
             picture_rules=self._picture_rules,

@@ -55,7 +55,7 @@ class InputRow:
 
 
 def read_rows(
-    items: Iterable[MemoryItem | Mapping[str, Any] | UnreadableItem], embedder: Embedder
+    items: Iterable[MemoryItem | Mapping[str, Any] | UnreadableItem], embedder: Embedder | None
 ) -> Iterator[InputRow]:
     """Number and read items, image files included; of items with the same id, only the first is used.
 
@@ -69,7 +69,7 @@ def read_rows(
 
     Args:
         items (`Iterable[MemoryItem]`): The items, or mappings of their fields.
-        embedder (`Embedder`): Refuses items that it cannot make searchable.
+        embedder (`Embedder`, *optional*): Refuses items that it cannot make searchable.
     """
     first_of: dict[bytes, int] = {}  # with `contents` about 150 bytes per item, however long the ids are
     contents = array("Q")
@@ -111,7 +111,7 @@ def _later(row: InputRow, is_equal: bool) -> InputRow:
     return replace(row, repetition=row.named(f"it is a repetition of item {row.first}."))
 
 
-def _read_row(number: int, item, embedder: Embedder) -> InputRow:
+def _read_row(number: int, item, embedder: Embedder | None) -> InputRow:
     if isinstance(item, UnreadableItem):
         return InputRow(number, item.id, problem=item.reason, is_error=item.is_error)
     given = item if isinstance(item, Mapping) else {name: getattr(item, name, None) for name in ("id", "image")}
@@ -124,7 +124,8 @@ def _read_row(number: int, item, embedder: Embedder) -> InputRow:
             item = {name: None if is_missing(value) else value for name, value in item.items()}
             _check_names(item)
         item = MemoryItem.of(item)
-        embedder.check_item(item)
+        if embedder is not None:
+            embedder.check_item(item)
         metadata = None if is_missing(item.metadata) else item.metadata
         if isinstance(metadata, Mapping):
             metadata = plain(metadata)

@@ -2,10 +2,14 @@
 
 import json
 from collections.abc import Mapping
+from datetime import date, time
+from decimal import Decimal
 from difflib import get_close_matches
 
 import numpy as np
 from transformers.utils import logging
+
+from comem_hf.bank.sources.rows.plain_values import plain
 
 
 logger = logging.get_logger(__name__)
@@ -93,22 +97,26 @@ def refuse_null(name: str, value: object, at: str) -> None:
 
 
 def plain_value(value: object, at: str) -> object:
-    """Return a value of a filter as plain JSON: tuples, sets and numbers of numpy become lists and numbers.
+    """Return a value of a filter as plain JSON: tuples and sets become lists.
+
+    Dates, decimals and numbers of numpy become what the metadata of items has for them (see [`plain`]).
 
     Raises:
         ValueError: If JSON has no such value.
     """
     try:
-        plain = _plain(value)
-        as_text(plain)
+        found = _plain(value)
+        as_text(found)
     except (TypeError, ValueError) as error:
         raise ValueError(f"`{at}` must be a JSON value or a list of them, got {value!r}.") from error
-    return plain
+    return found
 
 
 def _plain(value: object) -> object:
-    if isinstance(value, np.generic):
-        return value.item()
+    if isinstance(value, np.floating):
+        return float(value)  # NaN is refused, and `plain` would make null of it
+    if isinstance(value, (np.generic, date, time, Decimal)):
+        return plain(value)
     if isinstance(value, Mapping):
         if not all(isinstance(name, str) for name in value):
             raise TypeError("keys of JSON objects are strings")

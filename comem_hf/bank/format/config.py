@@ -20,14 +20,16 @@ from .precision import EXACT, MEMORY_DTYPES, check_encoder_precision
 
 CONFIG_NAME = "bank_config.json"
 INDEX_NAME = "index.faiss"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # the newest that is read
 METRICS = ("cosine", "l2")
 FIRST_PICTURE_RULES = 1  # of banks that do not say
 
 _INDEX_NAME = re.compile(r"index(-\d{5,})?\.faiss")
 _REMOVED_NAME = re.compile(r"removed-\d{5,}\.safetensors")
+_CHANGED_NAME = re.compile(r"metadata-\d{5,}\.parquet")
 FILE_NAME = re.compile(
-    rf"{_INDEX_NAME.pattern}|{_REMOVED_NAME.pattern}|{re.escape(CARD_NAME)}|memory-\d{{5,}}\.safetensors|items-\d{{5,}}\.parquet"
+    rf"{_INDEX_NAME.pattern}|{_REMOVED_NAME.pattern}|{_CHANGED_NAME.pattern}|{re.escape(CARD_NAME)}"
+    r"|memory-\d{5,}\.safetensors|items-\d{5,}\.parquet"
 )
 _EXACT = {"file": INDEX_NAME, "factory": "Flat", "nprobe": None, "recall": 1.0}
 _COUNTS = ("num_items", "num_memory_tokens", "hidden_size", "embedding_size")
@@ -51,6 +53,11 @@ def index_name(generation: int) -> str:
 def removed_name(generation: int) -> str:
     """File name of the list of removed rows."""
     return f"removed-{generation:05d}.safetensors"
+
+
+def changed_name(generation: int) -> str:
+    """File name of the metadata that was changed."""
+    return f"metadata-{generation:05d}.parquet"
 
 
 def check_metric(metric: str) -> None:
@@ -82,6 +89,8 @@ class BankConfig:
             lists), and the share of the exact ten nearest neighbours that it found when it was built.
         generation (`int`): Number of changes to the bank since it was built.
         removed (`str` or `None`): Name of the file that lists the removed rows, if there are any.
+        changed_metadata (`str` or `None`): Name of the file with the metadata of rows that was changed since the rows
+            were written, if there is any.
         license (`str`, *optional*): Licence of the items, by the Hub's identifier (`"cc-by-sa-4.0"`).
         picture_rules (`int`): Number of the rules of [`load_image`] by which the pictures were read, the lowest one if
             they differ; 1 if `bank_config.json` does not say.
@@ -94,7 +103,8 @@ class BankConfig:
             [`item_settings`]); banks of older versions have none.
         calibration (`dict`, *optional*): How scores become probabilities (see [`Calibration`]); banks of older
             versions and those of a few items have none.
-        format_version (`int`): Version of the layout; newer ones are refused.
+        format_version (`int`): Version of the layout; newer ones are refused. It is the oldest one that knows all that
+            the bank has: 2 with `changed_metadata`, else 1.
     """
 
     num_items: int
@@ -111,13 +121,14 @@ class BankConfig:
     index: dict = field(default_factory=_EXACT.copy)
     generation: int = 0
     removed: str | None = None
+    changed_metadata: str | None = None
     license: str | None = None
     picture_rules: int = FIRST_PICTURE_RULES
     cut_texts: int = 0
     precision: str = EXACT
     processor: dict | None = None
     calibration: dict | None = None
-    format_version: int = FORMAT_VERSION
+    format_version: int = 1
 
     def __post_init__(self):
         for name in _COUNTS:
@@ -141,12 +152,18 @@ class BankConfig:
             raise ValueError(f"`generation` must be an integer from 0, got {self.generation!r}.")
         if self.removed is not None and not _REMOVED_NAME.fullmatch(str(self.removed)):
             raise ValueError(f"`removed` must be a name such as 'removed-00001.safetensors', got {self.removed!r}.")
+        if self.changed_metadata is not None and not _CHANGED_NAME.fullmatch(str(self.changed_metadata)):
+            raise ValueError(
+                f"`changed_metadata` must be a name such as 'metadata-00001.parquet', got {self.changed_metadata!r}."
+            )
+        self.format_version = 1 if self.changed_metadata is None else 2
         if self.num_items > self.num_rows or (self.num_items < self.num_rows) != (self.removed is not None):
             raise ValueError(
                 f"`shard_sizes` add up to {self.num_rows} items, but `num_items` is {self.num_items}"
                 + (f" and `removed` {self.removed!r}." if self.removed else ".")
             )
-        later = [name for name in (self.index["file"], self.removed) if name and _number(name) > self.generation]
+        ours = (self.index["file"], self.removed, self.changed_metadata)
+        later = [name for name in ours if name and _number(name) > self.generation]
         if later:  # the next change would write into a file that readers have open
             raise ValueError(f"`generation` is {self.generation}, but {later[0]!r} belongs to a later generation.")
         if not isinstance(self.picture_rules, int) or isinstance(self.picture_rules, bool) or self.picture_rules < 1:
@@ -204,11 +221,11 @@ class BankConfig:
             )
 
     def data_files(self) -> list[str]:
-        """Names of the bank's data files: index, removed rows, memory of all shards, items of all shards."""
+        """Names of the bank's data files: index, removed rows, changed metadata, memory and items of all shards."""
         shards = range(len(self.shard_sizes))
         return [
             self.index["file"],
-            *([self.removed] if self.removed else []),
+            *filter(None, (self.removed, self.changed_metadata)),
             *(memory_name(shard) for shard in shards),
             *(items_name(shard) for shard in shards),
         ]
@@ -248,7 +265,7 @@ class BankConfig:
     def to_json(self) -> str:
         """The text of `bank_config.json`."""
         values = asdict(self)
-        for name in ("processor", "calibration"):
+        for name in ("processor", "calibration", "changed_metadata"):
             if values[name] is None:  # a bank of an older version stays as it is
                 del values[name]
         if self.precision == EXACT:

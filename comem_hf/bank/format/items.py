@@ -4,7 +4,7 @@ import json
 import threading
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache, lru_cache
 from itertools import accumulate
@@ -44,7 +44,7 @@ def _schema():
     )
 
 
-def write_items(path: Path, records: list[ItemRecord]) -> None:
+def write_items(path: Path, records: Iterable[ItemRecord]) -> None:
     """Write one shard of items, one row group at a time: each group takes memory in addition to the records."""
     import pyarrow.parquet as pq
 
@@ -55,7 +55,7 @@ def write_items(path: Path, records: list[ItemRecord]) -> None:
             writer.write_table(_table(group))
 
 
-def _groups(records: list[ItemRecord]) -> Iterator[list[ItemRecord]]:
+def _groups(records: Iterable[ItemRecord]) -> Iterator[list[ItemRecord]]:
     group, size = [], 0
     for record in records:
         length = 0 if record.image is None else len(record.image)
@@ -108,14 +108,19 @@ class StoredItems:
         """
         return [self._to_item(record) for record in self.read_records(rows)]
 
-    def read_records(self, rows: list[int]) -> list[ItemRecord]:
+    def read_records(self, rows: list[int], with_images: bool = True) -> list[ItemRecord]:
         """Stored records of the given rows, in the order of `rows`; images are not opened.
+
+        Args:
+            rows (`list[int]`): The rows.
+            with_images (`bool`, defaults to `True`): Whether records have their images, which are most of the bytes.
 
         Raises:
             ValueError: If a shard is damaged.
         """
         records = [None] * len(rows)
         shards = self.config.group_by_shard(rows)
+        columns = None if with_images else [name for name in _schema().names if name != "image"]
         if self.fetch is not None:  # all at once, and before the lock: other threads go on reading
             self.fetch([items_name(shard) for shard in shards])
         with self._replacement.noticed(), self._lock:  # a pyarrow file is not made for concurrent reads
@@ -128,7 +133,9 @@ class StoredItems:
                     groups[group].append((place, row - start))
                 for group, members in groups.items():
                     with self._plain_errors(shard):
-                        table = file.read_row_group(group, use_threads=False)  # starting threads would take longer
+                        table = file.read_row_group(
+                            group, columns, use_threads=False
+                        )  # starting threads would take longer
                     for place, row in members:
                         records[place] = self._to_record(table.slice(row, 1).to_pylist()[0])
         return records
@@ -149,7 +156,7 @@ class StoredItems:
 
     @staticmethod
     def _to_record(row: dict) -> ItemRecord:
-        image = row["image"] or {"bytes": None, "path": None}
+        image = row.get("image") or {"bytes": None, "path": None}
         return ItemRecord(row["id"], row["text"], image["bytes"], image["path"], row["metadata"])
 
     @staticmethod

@@ -90,12 +90,7 @@ class ItemRecord:
                 content.update(repr((picture.getpalette(), picture.info.get("transparency"))).encode())
         if image is not None and len(image) > MAX_IMAGE_BYTES:
             raise ValueError(f"its image has {len(image):,} bytes, at most {MAX_IMAGE_BYTES:,} are stored.")
-        if not isinstance(item.metadata or {}, dict):
-            raise ValueError(f"`metadata` must be a dict, got {type(item.metadata).__name__}.")
-        try:
-            metadata = json.dumps(item.metadata or {}, sort_keys=True, ensure_ascii=False, allow_nan=False)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"`metadata` cannot be written as JSON: {error}.") from error
+        metadata = metadata_text(item.metadata or {})
         without_metadata = content.hexdigest()[:32]
         without_name = content.copy()
         without_name.update(_metadata_part(_without_name(metadata)))
@@ -130,7 +125,11 @@ class ItemRecord:
 
         That goes for `file_name` in the metadata, too.
         """
-        if (self.text, _without_name(self.metadata)) != (stored.text, _without_name(stored.metadata)):
+        return self.same_knowledge(stored) and _without_name(self.metadata) == _without_name(stored.metadata)
+
+    def same_knowledge(self, stored: "ItemRecord") -> bool:
+        """Whether text and picture, which are all that the memory encoder reads, are equal to a stored record's."""
+        if self.text != stored.text:
             return False
         # An id that was made from the content is the same for the same pixels, however they were encoded.
         return (
@@ -138,6 +137,12 @@ class ItemRecord:
             or bool(self.other_ids)
             and stored.id in (self.id, *self.other_ids)
         )
+
+    def file_name(self) -> str | None:
+        """`file_name` of the metadata, which a folder of pictures gives, or else the name of the image file."""
+        metadata = json.loads(self.metadata) if f'"{FILE_NAME}"' in self.metadata else {}
+        named = metadata.get(FILE_NAME) if isinstance(metadata, dict) else None
+        return named if isinstance(named, str) and named else self.image_name
 
     def to_item(self) -> MemoryItem:
         """The item; its image is opened from the stored bytes, and decoded when it is first used.
@@ -157,6 +162,20 @@ class ItemRecord:
         if not isinstance(metadata, dict):
             raise ValueError(f"its metadata is no JSON object: {self.metadata[:100]!r}.")
         return MemoryItem(image=image, text=self.text, id=self.id, metadata=metadata)
+
+
+def metadata_text(metadata: object) -> str:
+    """Metadata as it is stored: a JSON object as text, with its fields in order.
+
+    Raises:
+        ValueError: If it is no dict, or it cannot be written as JSON.
+    """
+    if not isinstance(metadata, dict):
+        raise ValueError(f"`metadata` must be a dict, got {type(metadata).__name__}.")
+    try:
+        return json.dumps(metadata, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"`metadata` cannot be written as JSON: {error}.") from error
 
 
 def spelled_out(name: str) -> str:

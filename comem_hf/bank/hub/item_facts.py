@@ -4,8 +4,8 @@ import json
 from collections import Counter
 from pathlib import Path
 
+from comem_hf.bank.format.changes.metadata import open_items
 from comem_hf.bank.format.config import BankConfig
-from comem_hf.bank.format.items import StoredItems
 from comem_hf.bank.format.removed import read_removed
 
 
@@ -25,7 +25,7 @@ def describe_items(folder: Path, config: BankConfig) -> dict[str, str]:
     """
     removed = set(read_removed(folder, config).tolist())
     found = {key: Counter() for key in _KEYS}
-    columns = StoredItems(folder, config).read_column("metadata")
+    columns = open_items(folder, config).read_column("metadata")
     for row, text in enumerate(text for column in columns for text in column.to_pylist()):
         metadata = {} if row in removed else json.loads(text)
         for key in _KEYS:

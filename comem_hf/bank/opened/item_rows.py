@@ -1,5 +1,6 @@
 """Which row of a bank a hit or an id stands for."""
 
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 
@@ -7,8 +8,16 @@ import numpy as np
 
 from comem_hf.bank.format.config import BankConfig
 from comem_hf.bank.format.items import StoredItems
+from comem_hf.bank.sources.rows.plain_values import id_as_text
 
 from .hit import MemoryHit
+
+
+class UnknownItemError(KeyError, ValueError):
+    """A bank has no item with an id: a wrong key of a mapping, and a wrong value of an argument."""
+
+    def __str__(self) -> str:  # that of a `KeyError` would be in quotation marks
+        return str(self.args[0])
 
 
 class ItemRows:
@@ -47,7 +56,8 @@ class ItemRows:
         """The row of a hit or an id.
 
         Raises:
-            ValueError: If the hit comes from another bank, its item has been removed, or the id is unknown.
+            UnknownItemError: If there is no item with the id.
+            ValueError: If the hit comes from another bank, or its item has been removed.
         """
         if isinstance(hit, MemoryHit) and (hit.row is None or hit.bank is None):  # made by hand
             if hit.item.id is None:
@@ -59,9 +69,33 @@ class ItemRows:
             if not self._is_live(hit.row):
                 raise ValueError(f"The item {hit.item.id!r} has been removed from the bank {str(self.folder)!r}.")
             return hit.row
-        if hit not in self.by_id:
-            raise ValueError(f"The bank {str(self.folder)!r} has no item {hit!r}.")
-        return self.by_id[hit]
+        item_id = id_as_text(hit)
+        if item_id not in self.by_id:
+            raise UnknownItemError(f"The bank {str(self.folder)!r} has no item {item_id!r}.")
+        return self.by_id[item_id]
+
+    def rows_of(self, ids: Iterable[MemoryHit | str], name: str = "ids", known_only: bool = False) -> list[int]:
+        """The rows of a list of ids or hits, in its order.
+
+        Args:
+            ids (`list[str]`): The ids.
+            name (`str`, defaults to `"ids"`): The user's name for them, for the message.
+            known_only (`bool`, defaults to `False`): Pass over ids that are not there.
+
+        Raises:
+            ValueError: If they are no list, or as for [`row`].
+        """
+        if isinstance(ids, (str, MemoryHit)) or not isinstance(ids, Iterable):
+            raise ValueError(f"`{name}` must be a list of ids, got {ids!r}.")
+        ids = list(ids)  # if there are none, they are not read
+        return [self.row(each) for each in ids if not known_only or isinstance(each, MemoryHit) or each in self]
+
+    def __contains__(self, item_id: object) -> bool:
+        return id_as_text(item_id) in self.by_id
+
+    def live_rows(self) -> np.ndarray:
+        """All rows that have not been removed, int64, in ascending order."""
+        return np.arange(self.config.num_rows) if self.live is None else np.flatnonzero(self.live)
 
     def _is_live(self, row: int) -> bool:
         return self.live is None or bool(self.live[row])

@@ -18,6 +18,8 @@ from comem_hf.bank.scores.min_score import check_min_score
 from comem_hf.bank.scores.second_view import second_view
 from comem_hf.modeling.picture_comem import MAX_ASPECT_RATIO, load_image
 
+from .chosen.among import narrowed, rows_in
+from .chosen.query_vectors import query_vectors
 from .hit import MemoryHit
 from .metadata_filter import MetadataFilter
 
@@ -86,35 +88,45 @@ class BankSearch:
         where: Mapping[str, object] | None,
         min_score: float | None = None,
         probabilities: bool = True,
+        *,
+        vector=None,
+        only: Sequence[int] | None = None,
+        without: Sequence[int] | None = None,
     ) -> list[MemoryHit] | list[list[MemoryHit]]:
-        """See [`MemoryBank.search`]."""
+        """See [`MemoryBank.search`]; `only` and `without` are the rows of its `ids` and `exclude`."""
         k = _positive_integer(k)
         if isinstance(text_weight, bool) or not isinstance(text_weight, numbers.Real) or not 0 <= text_weight <= 1:
             raise ValueError(f"`text_weight` must be a number from 0 to 1, got {text_weight!r}.")
-        queries, single = _as_lists(image, text)
+        if vector is None:
+            queries, single = _as_lists(image, text)
+        else:
+            vectors, single = query_vectors(vector, image, text, self.config.embedding_size)
+            queries = {"vector": list(vectors)}
         if min_score is not None and not probabilities:
             raise ValueError(
                 f"`min_score` {min_score!r} is a least probability, but `probabilities` is {probabilities!r}: leave "
                 "out one of them."
             )
-        self.check_min_score(min_score, by_text="text" in queries)
+        self.check_min_score(min_score, by_text=list(queries) != ["image"])
         if not next(iter(queries.values())):
             return []
         if self._processor is not None:  # its settings may have been changed since it was attached
             refuse_other_processor(self.config, self._processor, "this model", str(self.items.folder), True)
         among = self._live if where is None else self._filter.select(where)
+        is_narrow = where is not None or only is not None or bool(without)
+        among = narrowed(among, self.config.num_rows, only, without)
         with decoder_warnings_logged(once=True):
             if "image" in queries:
                 queries["image"] = self._opened(queries["image"])
             embeddings = self._embed(queries, text_weight)
             moved = None
-            if probabilities and "text" not in queries and self.calibration is not None:
+            if probabilities and list(queries) == ["image"] and self.calibration is not None:
                 moved = self._moved(queries["image"], embeddings, min_score is not None)
             if moved is None:
                 scores, rows = self.index.search(embeddings, k, among)
                 certain = np.full(rows.shape, np.nan)
             else:
-                scores, rows, certain = self._search_and_compare(embeddings, moved, k, among, where is not None)
+                scores, rows, certain = self._search_and_compare(embeddings, moved, k, among, is_narrow)
             if min_score is not None:
                 rows = np.where(certain >= min_score, rows, -1)
             found_rows = rows[rows >= 0].tolist()
@@ -158,6 +170,10 @@ class BankSearch:
         """See [`MemoryBank.check_where`]."""
         self._filter.select(where)
 
+    def rows_that_fit(self, where: Mapping[str, object]) -> np.ndarray:
+        """The rows of items that fit a filter, int64, in ascending order."""
+        return rows_in(self._filter.select(where), self.config.num_rows)
+
     def metadata_kinds(self, field: str) -> frozenset[str]:
         """See [`MemoryBank.metadata_kinds`]."""
         return self._filter.kinds(field)
@@ -170,6 +186,8 @@ class BankSearch:
         return [load_image(image, QUERY, max_aspect_ratio=limit) for image in pictures]
 
     def _embed(self, queries: dict[str, Sequence], text_weight: float) -> np.ndarray:
+        if "vector" in queries:
+            return np.stack(queries["vector"])
         embedder = self.embedder()
         parts = []
         if "image" in queries:
@@ -240,7 +258,7 @@ def _as_lists(image, text) -> tuple[dict[str, Sequence], bool]:
     """The given queries, as lists of the same length, and whether they were single queries."""
     queries = {name: query for name, query in (("image", image), ("text", text)) if query is not None}
     if not queries:
-        raise ValueError("Nothing to search for: give `image` or `text`.")
+        raise ValueError("Nothing to search for: give `image`, `text` or `vector`.")
     single = not isinstance(next(iter(queries.values())), (list, tuple))
     if single:
         queries = {name: [query] for name, query in queries.items()}

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from transformers.utils import logging
 
+from comem_hf.bank.format.changes.metadata import open_items, read_changed
 from comem_hf.bank.format.config import BankConfig
-from comem_hf.bank.format.items import StoredItems
 from comem_hf.bank.format.removed import read_removed
 from comem_hf.bank.format.vectors import MemoryVectors
 from comem_hf.bank.index.faiss_index import open_index
@@ -33,8 +33,8 @@ Fetch = Callable[[list[str]], None]
 class BankState:
     """The state of a bank at one time; it never changes but for its embedder, and a changed bank has another state.
 
-    The index and the list of removed rows are opened at once, so that their files may be replaced later. Shards stay
-    as they are, and are opened when they are needed.
+    The index, the list of removed rows and the changed metadata are opened at once, so that their files may be
+    replaced later. Shards stay as they are, and are opened when they are needed.
 
     Args:
         folder (`Path`): The bank.
@@ -54,7 +54,8 @@ class BankState:
         if len(self.removed):
             live = np.ones(config.num_rows, dtype=bool)
             live[self.removed] = False
-        self.items = StoredItems(folder, config, fetch)
+        self.changed = read_changed(folder, config)
+        self.items = open_items(folder, config, fetch, self.changed)
         self.vectors = MemoryVectors(folder, config, fetch)
         self.rows = ItemRows(folder, config, self.items, live)
         self.search = BankSearch(config, index, self.items, live)

@@ -22,7 +22,7 @@ def check_min_score(
         calibration (`Calibration`, *optional*): The bank's calibration.
         num_items (`int`): Items of the bank now.
         folder (`str`): Its folder, for messages.
-        by_text (`bool`, defaults to `False`): Whether texts are searched for, alone or with pictures.
+        by_text (`bool`, defaults to `False`): Whether texts or vectors are searched for, alone or with pictures.
 
     Raises:
         ValueError: If it cannot be used; the message says why, and what helps.
@@ -33,8 +33,8 @@ def check_min_score(
         raise ValueError(f"`min_score` must be a probability from 0 to 1, got {min_score!r}.")
     if by_text:
         raise ValueError(
-            f"`min_score` {min_score!r} is for searches by pictures alone: what a text finds has a score, but no "
-            "probability. Leave it out."
+            f"`min_score` {min_score!r} is for searches by pictures alone: what a text or a vector finds has a score, "
+            "but no probability. Leave it out."
         )
     if calibration is None:
         way_out = "`bank.calibrate()` or `comem calibrate` fits them"

@@ -8,6 +8,7 @@ from typing import Any
 
 from comem_hf.bank.sources.data_sets.data_set import read_dataset
 from comem_hf.bank.sources.data_sets.open import open_saved, stream_of_hub
+from comem_hf.bank.sources.files.json_lines import EXPORTED_ITEMS, is_export
 from comem_hf.bank.sources.files.table_files import CSV_SUFFIXES, TABLE_SUFFIXES, read_table, why_no_table
 from comem_hf.bank.sources.files.web_dataset import TAR_SUFFIXES, read_tar
 from comem_hf.bank.sources.files.wit import is_wit, read_wit
@@ -47,7 +48,8 @@ def open_source(
 
     In all of them but WIT, the text of an item is the first of the fields `text`, `caption`, `description`, `txt`,
     `title` and `prompt` that is there and not empty; the picture is in `image`, `img`, `picture`, `image_path`,
-    `image_file`, `photo` or `file_name`, and the id in `id`. Each other field is metadata.
+    `image_file`, `photo` or `file_name`, and the id in `id`. Each other field is metadata, and so are the fields of an
+    object `metadata`, as in what [`MemoryBank.export`] writes.
 
     Args:
         source (`str`, `Path` or a table): A file with rows, `.csv`, `.tsv`, `.jsonl`, `.ndjson`, `.json` (these also
@@ -150,6 +152,8 @@ def _of_folder(path: Path, options: SourceOptions) -> LazyItems:
         return read_dataset(
             dataset, columns.image, columns.text, columns.id, images=options.images or path, urls=options.urls
         )
+    if is_export(path):
+        return _of_file(path / EXPORTED_ITEMS, options)
     shards = shards_of(path)
     if not shards:
         options.check("folders of images", "encoding")

@@ -10,7 +10,8 @@ import typer
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document, for machines.")]
 
-HIT_COLUMNS = ("rank", "score", "probability", "id", "text")
+HIT_COLUMNS = ("rank", "score", "probability", "id", "file", "text")
+ITEM_COLUMNS = ("id", "file", "text", "metadata")
 
 MinScoreOption = Annotated[
     float | None,
@@ -75,30 +76,55 @@ def nothing_found(bank, picture, min_score: float, where: Mapping[str, object] |
     return " ".join([NOTHING_FOUND.format(min_score), *nearest])
 
 
-def hit_rows(hits) -> list[tuple]:
-    """Return rank, score, probability, id and beginning of the text of memory hits, as rows for `print_table`."""
+def hit_rows(bank, hits) -> list[tuple]:
+    """Return rank, score, probability, id, file and beginning of the text of hits, as rows for `print_table`.
+
+    Args:
+        bank (`MemoryBank`): The bank, which knows the names of files.
+        hits (`list[MemoryHit]`): The hits.
+    """
     rows = []
-    for hit in hits:
-        text = _one_line(hit.item.text or "")
+    for hit, file in zip(hits, bank.file_names(hits), strict=True):
         probability = "" if hit.probability is None else f"{hit.probability:.3f}"
-        shown = text if len(text) <= 100 else f"{text[:97]}..."
-        rows.append((hit.rank + 1, f"{hit.score:.3f}", probability, hit.item.id, shown))
+        rows.append(
+            (hit.rank + 1, f"{hit.score:.3f}", probability, hit.item.id, file or "", _shortened(hit.item.text))
+        )
     return rows
 
 
-def hits_for_json(hits) -> list[dict[str, Any]]:
-    """Return rank, score, probability, id, text and metadata of memory hits, without pictures, for `print_json`."""
+def item_rows(items, files: Sequence[str | None]) -> list[tuple]:
+    """Return id, file, beginning of the text and metadata of items, as rows for `print_table`."""
+    return [
+        (item.id, file or "", _shortened(item.text), json.dumps(item.metadata, ensure_ascii=False))
+        for item, file in zip(items, files, strict=True)
+    ]
+
+
+def items_for_json(items, files: Sequence[str | None]) -> list[dict[str, Any]]:
+    """Return id, file, text and metadata of items, without pictures, for `print_json`."""
+    return [
+        {"id": item.id, "file": file, "text": item.text, "metadata": item.metadata}
+        for item, file in zip(items, files, strict=True)
+    ]
+
+
+def hits_for_json(bank, hits) -> list[dict[str, Any]]:
+    """Return rank, score, probability and what [`items_for_json`] has of hits, for `print_json`."""
+    items = items_for_json([hit.item for hit in hits], bank.file_names(hits))
     return [
         {
             "rank": hit.rank + 1,
             "score": hit.score,
             "probability": hit.probability,
-            "id": hit.item.id,
-            "text": hit.item.text,
-            "metadata": hit.item.metadata,
+            **item,
         }
-        for hit in hits
+        for hit, item in zip(hits, items, strict=True)
     ]
+
+
+def _shortened(text: str | None) -> str:
+    text = _one_line(text or "")
+    return text if len(text) <= 100 else f"{text[:97]}..."
 
 
 def _one_line(value: object) -> str:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from comem_hf.commands.common.conditions import WHERE_HELP, read_conditions
 from comem_hf.commands.common.loading import ReaderOption
 from comem_hf.commands.common.output import JsonOption, MinScoreOption
 
@@ -21,6 +22,7 @@ def ask(
     top_k: Annotated[
         int | None, typer.Option(min=1, help="Memory items to retrieve. [default: 3, or what the model has slots for]")
     ] = None,
+    where: Annotated[list[str] | None, typer.Option(help=WHERE_HELP)] = None,
     min_score: MinScoreOption = None,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")] = 32,
     explain: Annotated[
@@ -38,6 +40,9 @@ def ask(
 
     Example:
         comem ask --image flag.png "What is the currency of this country?"
+
+    With items of one source only:
+        comem ask --image flag.png "What is the currency of this country?" --where source=test
     """
     if question is not None and not question.strip():
         raise ValueError("The question is empty.")
@@ -84,17 +89,21 @@ def ask(
             memory = open_bank(bank).attach(loaded, processor)
         memory.check_min_score(min_score)
     least = {} if min_score is None else {"min_score": min_score}
+    conditions = read_conditions(where, memory.metadata_kinds) if takes_items else None
+    if conditions is not None:
+        memory.check_where(conditions)
+    options = {"k": top_k, **({} if conditions is None else {"where": conditions}), **least}
     by_text = takes_items and picture is None and memory.embeds_text
     hits = []
     if not takes_items:
         typer.echo(WITHOUT_ENCODER, err=True)
     elif picture is not None:
         with watch.step("retrieve"):
-            hits = memory.search(image=picture, k=top_k, **least)
+            hits = memory.search(image=picture, **options)
         if least and not hits:
-            typer.echo(nothing_found(memory, picture, min_score), err=True)
+            typer.echo(nothing_found(memory, picture, min_score, conditions), err=True)
         elif question is None and not json and not explain:
-            print_table("memory", HIT_COLUMNS, hit_rows(hits))
+            print_table("memory", HIT_COLUMNS, hit_rows(memory, hits))
     elif not by_text:
         typer.echo(WITHOUT_BANK, err=True)
     answered = []
@@ -104,7 +113,7 @@ def ask(
         try:
             if by_text:
                 with steps.step("retrieve"):
-                    hits = memory.search(text=asked, k=top_k, **least)
+                    hits = memory.search(text=asked, **options)
             with steps.step("answer without memory" if takes_items else "answer"):
                 inputs = question_inputs(processor, [asked], [picture])
                 refuse_too_long(loaded, inputs)
@@ -125,7 +134,7 @@ def ask(
             typer.echo(f"Error: {error}", err=True)  # the next question may be answered
             continue
         answers = {"question": asked, "without_memory": without, "with_memory": answer}
-        shown = hits_for_json(hits)
+        shown = hits_for_json(memory, hits) if hits else []
         for hit, influence, share in zip(shown[: len(shares)], influences, shares, strict=True):
             hit |= {"influence": influence, "share": share}
         answered.append({**answers, "memory": shown, "seconds": dict(steps.steps)})
@@ -138,14 +147,14 @@ def ask(
                 rows.insert(0, ("question", asked))
             print_table("answer", ("", asked), rows)
             if question is None and (by_text or shares):
-                print_table("memory", *_with_shares(HIT_COLUMNS, hit_rows(hits), shares))
+                print_table("memory", *_with_shares(HIT_COLUMNS, hit_rows(memory, hits), shares))
             sys.stdout.flush()
 
     if json:
         print_json(answered if question is None else answered[0])
     elif question is not None:
         if hits:
-            print_table("memory", *_with_shares(HIT_COLUMNS, hit_rows(hits), shares))
+            print_table("memory", *_with_shares(HIT_COLUMNS, hit_rows(memory, hits), shares))
         print_table("time", ("step", "time"), steps.rows())
 
 

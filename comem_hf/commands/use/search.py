@@ -66,6 +66,6 @@ def search(
     if min_score is not None and not hits:
         typer.echo(nothing_found(opened, image, min_score, conditions), err=True)
     if json:
-        print_json(hits_for_json(hits))
+        print_json(hits_for_json(opened, hits))
     elif hits or min_score is None:
-        print_table("memory", HIT_COLUMNS, hit_rows(hits))
+        print_table("memory", HIT_COLUMNS, hit_rows(opened, hits))

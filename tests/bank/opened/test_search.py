@@ -79,7 +79,7 @@ def test_no_queries_find_nothing(bank):
 @pytest.mark.parametrize(
     "query, message",
     [
-        ({}, "Nothing to search for: give `image` or `text`"),
+        ({}, "Nothing to search for: give `image`, `text` or `vector`"),
         (
             {"text": "a flag"},
             "finds items by their picture only .embedder 'backbone'.: search with `image=`",

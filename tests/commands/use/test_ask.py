@@ -27,7 +27,7 @@ def test_ask_prints_both_answers_the_hits_and_the_times(comem, default, picture)
     assert answers["without memory"] != answers["with memory"]
     hits = [line[1:] for line in lines if line[0] == "memory"]
     assert [hit[0] for hit in hits] == ["1", "2", "3"]
-    assert hits[0][3:] == ["item-2", "Fact 2."]
+    assert hits[0][3:] == ["item-2", "2.png", "Fact 2."]
     steps = [line[1] for line in lines if line[0] == "time"]
     assert steps == [
         "load the model",
@@ -54,8 +54,8 @@ def test_explained_hits_have_shares_by_leaving_them_out(comem, default, picture,
     code, output, error = comem("ask", *arguments, "--explain")
     lines = [line.split("\t") for line in output.splitlines()]
     assert [line[0] for line in lines] == 2 * ([*["answer"] * 3, *["memory"] * 3])  # each question has its own shares
-    assert [line[5] for line in lines[3:6]] == [f"{share:.0%}" for share in shares]
-    assert [line[4::2] for line in lines[3:6]] == [[hit["id"], hit["text"]] for hit in found["memory"]]
+    assert [line[6] for line in lines[3:6]] == [f"{share:.0%}" for share in shares]
+    assert [line[4::3] for line in lines[3:6]] == [[hit["id"], hit["text"]] for hit in found["memory"]]
 
 
 def test_without_items_there_is_nothing_to_explain(comem, default, monkeypatch):
@@ -68,6 +68,11 @@ def test_ask_uses_the_model_and_bank_it_is_told_to(comem, model_folder, bank_fol
     code, output, _ = comem(*arguments, "--max-new-tokens", 2)
     assert code == 0
     assert [line.split("\t")[4] for line in output.splitlines() if line.startswith("memory\t")] == ["item-2"]
+    code, output, _ = comem(*arguments, "--max-new-tokens", 2, "--where", "source=test", "--where", "source=other")
+    assert code == 0 and "\nmemory\t1\t" in output
+    code, output, _ = comem(*arguments, "--max-new-tokens", 2, "--where", "source!=test")
+    assert code == 0 and "answer\twithout memory" in output and "\nmemory\t" not in output
+    assert comem(*arguments, "--where", "sauce=test")[2].startswith("Error: No item has the metadata field 'sauce'")
 
 
 def test_ask_draws_tables_on_a_terminal(comem, default, picture, monkeypatch):

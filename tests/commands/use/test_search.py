@@ -27,8 +27,8 @@ def test_search_prints_the_hits(comem, default, picture, model_folder, bank_fold
     assert expected == comem("search", "--image", picture, "--top-k", 2)
     code, output, _ = expected
     assert code == 0
-    rank, score, _, item_id, text = output.splitlines()[0].split("\t")[1:]
-    assert (rank, item_id, text) == ("1", "item-2", "Fact 2.")
+    rank, score, _, item_id, file, text = output.splitlines()[0].split("\t")[1:]
+    assert (rank, item_id, file, text) == ("1", "item-2", "2.png", "Fact 2.")
     assert 0.9 < float(score) <= 1.0
     assert len(output.splitlines()) == 2
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from comem_hf.modeling.memory_item import MemoryItem
 
 from .plain_values import id_as_text, is_missing, plain
+from .stored_metadata import with_stored_fields
 from .unreadable import UnreadableItem
 
 
@@ -33,7 +34,8 @@ class LazyItems:
 def make_item(where: str, **fields) -> MemoryItem | UnreadableItem:
     """An item with these fields, or an [`UnreadableItem`] with the reason why not.
 
-    Missing values (NaN, pandas' `NA`) become `None`, numbers as ids text, and the metadata [`plain`].
+    Missing values (NaN, pandas' `NA`) become `None`, numbers as ids text, and the metadata [`plain`], with the fields
+    of a field `metadata` in place of that ([`with_stored_fields`]).
 
     Args:
         where (`str`): Place of the entry in the source, for the message.
@@ -44,7 +46,7 @@ def make_item(where: str, **fields) -> MemoryItem | UnreadableItem:
         if "id" in fields:
             fields["id"] = id_as_text(fields["id"])
         if "metadata" in fields:
-            fields["metadata"] = plain(fields["metadata"])
+            fields["metadata"] = plain(with_stored_fields(fields["metadata"]))
         return MemoryItem(**fields)
     except (ValueError, RecursionError) as error:
         item_id = fields.get("id")

@@ -1,0 +1,1 @@
+"""Items of a bank as files that any program reads."""

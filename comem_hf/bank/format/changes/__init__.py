@@ -1,0 +1,1 @@
+"""What has changed in the rows of a bank since its shards were written."""

@@ -1,0 +1,1 @@
+"""`comem bank`: commands that change a memory bank, or read its items."""
