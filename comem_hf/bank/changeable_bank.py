@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
-from comem_hf.bank.changing.add_and_remove import add_items, remove_items
+from comem_hf.bank.changing.add_and_remove import add_items, index_words, remove_items
 from comem_hf.bank.changing.calibrate_bank import calibrate_bank
 from comem_hf.bank.format.config import BankConfig
 from comem_hf.bank.opened.state import BankState
@@ -69,6 +69,20 @@ class ChangeableBank(OpenedBank):
                 is changing the bank; the bank is unchanged.
         """
         remove_items(self._state, ids)
+        self.reload()
+
+    def index_words(self) -> None:
+        """Store an index of the words of the items' texts, by which they are found where no embedder reads texts.
+
+        [`MemoryBank.build`] and [`MemoryBank.merge`] do this, and every change keeps it, so it is for banks of older
+        versions; without it, each process makes the index in memory at its first search by words. Nothing is encoded:
+        only the index, `bank_config.json` and the card are written. A bank that has one stays as it is.
+
+        Raises:
+            ValueError: If the bank is one of the Hub's cache or of the package, or another process is changing it.
+            OSError: If no space is left; the bank is unchanged.
+        """
+        index_words(self._state)
         self.reload()
 
     def calibrate(self, *, model=None, processor=None, pictures: int | None = None, batch_size: int = 32) -> None:

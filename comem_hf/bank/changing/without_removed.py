@@ -11,6 +11,8 @@ from comem_hf.bank.format.items import write_items
 from comem_hf.bank.index.faiss_index import open_index
 from comem_hf.bank.opened.integrity import check_files
 from comem_hf.bank.opened.state import BankState
+from comem_hf.bank.words.tokens import WORD_RULES
+from comem_hf.bank.words.words_file import write_words
 from comem_hf.cards.bank_card import is_edited, render_card
 from comem_hf.cards.template import CARD_NAME
 from comem_hf.files.whole_file import write_durably
@@ -46,7 +48,8 @@ def without_removed(bank: BankState, folder: Path) -> CleanBank:
     config = bank.config
     if config.removed is None:
         return CleanBank(config, {name: bank.folder / name for name in config.data_files()})
-    check_files(bank.folder, config, names=[config.removed, config.index["file"]])
+    words = [config.words["file"]] if config.words else []
+    check_files(bank.folder, config, names=[config.removed, config.index["file"], *words])
     live = np.ones(config.num_rows, dtype=bool)
     live[bank.removed] = False
     files, sources, shard_sizes = dict(config.files), {}, []
@@ -77,11 +80,14 @@ def without_removed(bank: BankState, folder: Path) -> CleanBank:
     index = open_index(bank.folder, config, writable=True)
     index.keep(live)
     write(name, index.save)
+    for name in words:
+        write(name, lambda path: write_words(path, bank.words.postings.kept(live)))
     clean = replace(
         config,
         shard_sizes=shard_sizes,
         files=files,
         index={**config.index, "nprobe": index.nprobe},
+        words=config.words and {**config.words, "rules": WORD_RULES},
         removed=None,
     )
     if not is_edited(bank.folder / CARD_NAME, config):
