@@ -10,6 +10,7 @@ import typer
 from comem_hf.commands.make.build_bank import build_bank
 from comem_hf.commands.make.calibrate import calibrate
 from comem_hf.commands.make.convert import convert
+from comem_hf.commands.make.index_words import index_words
 from comem_hf.commands.make.merge import merge
 from comem_hf.commands.share.info import info
 from comem_hf.commands.share.pull import pull
@@ -59,6 +60,7 @@ for _command in (
     ask,
     build_bank,
     calibrate,
+    index_words,
     search,
     synthesize,
     train,

@@ -75,24 +75,37 @@ def nothing_found(bank, picture, min_score: float, where: Mapping[str, object] |
     return " ".join([NOTHING_FOUND.format(min_score), *nearest])
 
 
+def by_words(hits) -> bool:
+    """Whether hits are of a search by words, which have no probability."""
+    return any("words" in hit.found_by for hit in hits)
+
+
+def hit_columns(hits) -> tuple[str, ...]:
+    """Return the columns of `hit_rows`: for a search by words, what found a hit is in the place of its probability."""
+    return tuple("found by" if name == "probability" and by_words(hits) else name for name in HIT_COLUMNS)
+
+
 def hit_rows(hits) -> list[tuple]:
     """Return rank, score, probability, id and beginning of the text of memory hits, as rows for `print_table`."""
     rows = []
+    is_by_words = by_words(hits)
     for hit in hits:
         text = _one_line(hit.item.text or "")
         probability = "" if hit.probability is None else f"{hit.probability:.3f}"
+        probability = hit.found_by if is_by_words else probability
         shown = text if len(text) <= 100 else f"{text[:97]}..."
         rows.append((hit.rank + 1, f"{hit.score:.3f}", probability, hit.item.id, shown))
     return rows
 
 
 def hits_for_json(hits) -> list[dict[str, Any]]:
-    """Return rank, score, probability, id, text and metadata of memory hits, without pictures, for `print_json`."""
+    """Return all but the pictures of memory hits, for `print_json`."""
     return [
         {
             "rank": hit.rank + 1,
             "score": hit.score,
             "probability": hit.probability,
+            "found_by": hit.found_by,
             "id": hit.item.id,
             "text": hit.item.text,
             "metadata": hit.item.metadata,

@@ -31,10 +31,11 @@ def ask(
     """Ask about a picture, and see the answers without and with memory.
 
     Finds the items of a memory bank that look like the picture and gives their stored memory vectors to the model.
-    Without a picture, the bank is searched for the question if its embedder has a text side; else it is not used. A
-    model without a memory encoder takes no items and answers without a bank. With `--min-score`, items that probably
-    show another thing are not used; if none is left, there is only the answer without memory. Without a question, it
-    asks for questions until an empty line or Ctrl-D; from a pipe, it reads one question per line.
+    Without a picture, the bank is searched for the question: by its words in the items' texts, or by an embedder that
+    has a text side. A model without a memory encoder takes no items and answers without a bank. With `--min-score`,
+    items that probably show another thing are not used; if none is left, there is only the answer without memory.
+    Without a question, it asks for questions until an empty line or Ctrl-D; from a pipe, it reads one question per
+    line.
 
     Example:
         comem ask --image flag.png "What is the currency of this country?"
@@ -45,6 +46,7 @@ def ask(
     from comem_hf.answering import (
         WITHOUT_BANK,
         WITHOUT_ENCODER,
+        WITHOUT_WORDS,
         generate_answers,
         generate_sequences,
         question_inputs,
@@ -53,7 +55,7 @@ def ask(
     )
     from comem_hf.commands.common.loading import load_model, open_bank
     from comem_hf.commands.common.output import (
-        HIT_COLUMNS,
+        hit_columns,
         hit_rows,
         hits_for_json,
         nothing_found,
@@ -84,7 +86,7 @@ def ask(
             memory = open_bank(bank).attach(loaded, processor)
         memory.check_min_score(min_score)
     least = {} if min_score is None else {"min_score": min_score}
-    by_text = takes_items and picture is None and memory.embeds_text
+    by_text = takes_items and picture is None and memory.searches_text
     hits = []
     if not takes_items:
         typer.echo(WITHOUT_ENCODER, err=True)
@@ -94,7 +96,7 @@ def ask(
         if least and not hits:
             typer.echo(nothing_found(memory, picture, min_score), err=True)
         elif question is None and not json and not explain:
-            print_table("memory", HIT_COLUMNS, hit_rows(hits))
+            print_table("memory", hit_columns(hits), hit_rows(hits))
     elif not by_text:
         typer.echo(WITHOUT_BANK, err=True)
     answered = []
@@ -105,6 +107,8 @@ def ask(
             if by_text:
                 with steps.step("retrieve"):
                     hits = memory.search(text=asked, k=top_k, **least)
+                if not hits:
+                    typer.echo(WITHOUT_WORDS, err=True)
             with steps.step("answer without memory" if takes_items else "answer"):
                 inputs = question_inputs(processor, [asked], [picture])
                 refuse_too_long(loaded, inputs)
@@ -137,15 +141,15 @@ def ask(
             if question is None and not on_terminal():  # where the heading of the table is not shown
                 rows.insert(0, ("question", asked))
             print_table("answer", ("", asked), rows)
-            if question is None and (by_text or shares):
-                print_table("memory", *_with_shares(HIT_COLUMNS, hit_rows(hits), shares))
+            if question is None and hits and (by_text or shares):
+                print_table("memory", *_with_shares(hit_columns(hits), hit_rows(hits), shares))
             sys.stdout.flush()
 
     if json:
         print_json(answered if question is None else answered[0])
     elif question is not None:
         if hits:
-            print_table("memory", *_with_shares(HIT_COLUMNS, hit_rows(hits), shares))
+            print_table("memory", *_with_shares(hit_columns(hits), hit_rows(hits), shares))
         print_table("time", ("step", "time"), steps.rows())
 
 
