@@ -8,20 +8,11 @@ from comem_hf.bank.words import bank_words
 from comem_hf.bank.words.bank_words import postings_of_items
 from comem_hf.bank.words.postings import Postings
 from comem_hf.bank.words.words_file import write_words
-from tests.bank.conftest import change_config, contents, publish, replace_file
+from tests.bank.conftest import contents, forget_words, publish, replace_file
 
 
 def found(hits) -> list[tuple]:
     return [(hit.item.id, hit.score, hit.rank, hit.found_by, hit.probability) for hit in hits]
-
-
-def forget_words(folder):
-    """Make a bank one of an older version, byte for byte."""
-    files = MemoryBank.from_pretrained(folder).config.files
-    change_config(folder, files={name: entry for name, entry in files.items() if name != "words.safetensors"})
-    text = (folder / "bank_config.json").read_text()
-    (folder / "bank_config.json").write_text(text.replace('"words": ', '"unknown": '))
-    (folder / "words.safetensors").unlink()
 
 
 def is_right(bank) -> bool:
