@@ -40,7 +40,7 @@ class BankWords:
     """Finds items of a bank by the words of their texts.
 
     The words index is opened at once if the bank has one that this version reads. Otherwise it is made in memory,
-    when it is first needed: of the texts of all items, some 30 seconds for a million.
+    when it is first needed: of the texts of all items, some 20 seconds for a million.
 
     Args:
         folder (`Path`): The bank.
