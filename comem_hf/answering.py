@@ -18,6 +18,7 @@ GREEDY: Mapping[str, object] = {"do_sample": False}
 """Settings of `generate` for the most likely token at each step."""
 
 WITHOUT_BANK = f"{FOUND_BY_PICTURE}, and there is no picture: answered without the bank."
+WITHOUT_WORDS = "No item of the bank has a word of the question in its text: answered without the bank."
 NOTHING_FOUND = "Nothing found: no item of the bank shows the same thing with a probability of at least {:g}."
 WITHOUT_ENCODER = "The model has no memory encoder, and so uses no memory bank."
 

@@ -51,7 +51,7 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
         model ([`CoMemForConditionalGeneration`]): The model.
         processor ([`CoMemProcessor`]): Its processor.
         memory_bank (*optional*): A bank of this model: an object with `search` and `memory_inputs` (one whose
-            `embeds_text` is `False` is searched by pictures only). If comem_hf is installed and imported, also the
+            `searches_text` is `False` is searched by pictures only). If comem_hf is installed and imported, also the
             bank's folder or repository. The pipeline uses a copy, so the model that the object itself is attached to
             stays, and its later changes come into the pipeline by `pipeline.memory_bank.reload()`.
         allow_changed_model (`bool`, *optional*): Passed to the bank's `attach`: whether it only warns of a model whose
@@ -140,13 +140,15 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
             top_k (`int`, *optional*, defaults to 3): Items to retrieve from the bank, by the sample's last picture, or
                 by its last question if it has none; with 0 the bank is not used. A smaller bank gives all its items. A
                 model whose slots hold fewer items (`config.max_items`) gets so many by default.
-                A bank that cannot be searched by text is not used for samples without a picture, which a warning says
-                once.
+                Questions are searched for by their words in the items' texts where the bank's embedder embeds pictures
+                only; one that shares no word with any text is answered without memory. A bank that cannot be searched
+                by text is not used for samples without a picture, which a warning says once.
             where (`dict`, *optional*), text_weight (`float`, *optional*): As for the bank's `search`; with
                 `text_weight` both picture and question are searched for.
             min_score (`float`, *optional*): As for the bank's `search`, by pictures: the least probability of items
                 that they show the same thing. A sample for which nothing is found is answered without memory, and its
-                `memories` are an empty list.
+                `memories` are an empty list; so is one without a picture if the bank would search for words, whose
+                hits have no probability, and a warning says that once.
             explain (`bool`, *optional*, defaults to `False`): Also say which item decided: `memories` then have
                 `influence`, by how many nats the answer is less likely without that item, and `share`, from 0 to 1
                 (see [`item_influences`] and [`shares_of`]). It takes one more forward pass over memory, prompt and
@@ -162,10 +164,11 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
             **kwargs: As for [`~transformers.ImageTextToTextPipeline`].
 
         Returns:
-            `list[dict]`: `generated_text` and `memories`, a list of `{"id", "score", "probability", "text"}` in the
-            order in which the model got them; given items have no score (`None`), and they and hits of a bank that is
-            not calibrated have no probability; with `explain` all have `influence` and `share` too. A list of such
-            lists for a list of texts, an iterator of them for a generator or data set.
+            `list[dict]`: `generated_text` and `memories`, a list of `{"id", "score", "probability", "found_by",
+            "text"}` in the order in which the model got them. `found_by` is `"picture"`, `"text"` or `"words"`, or two
+            of them (see [`MemoryHit`]). Given items have no score and no `found_by` (`None`), and they and hits by
+            words, or of a bank that is not calibrated, have no probability; with `explain` all have `influence` and
+            `share` too. A list of such lists for a list of texts, an iterator of them for a generator or data set.
 
         Raises:
             ValueError: If the input is empty or of a wrong type, if numbers of texts, images and memories differ, if
@@ -288,8 +291,7 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
     def _search(self, samples: list[dict], top_k: int, search_kwargs: dict) -> list[list]:
         """Search for all samples with a picture at once, and then for all samples without one if the bank can."""
         hits: list[list] = [[] for _ in samples]
-        by_text = getattr(self.memory_bank, "embeds_text", True)
-        if search_kwargs.get("text_weight") and not by_text:
+        if search_kwargs.get("text_weight") and not self._searches_text():
             raise ValueError(f"{FOUND_BY_PICTURE}: leave out `text_weight={search_kwargs['text_weight']!r}`.")
         if search_kwargs.get("min_score") is not None and hasattr(self.memory_bank, "check_min_score"):
             self.memory_bank.check_min_score(search_kwargs["min_score"])
@@ -297,10 +299,10 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
             chosen = [n for n, sample in enumerate(samples) if (sample["picture"] is not None) == has_picture]
             if not chosen:
                 continue
-            if not has_picture and not by_text:
+            if not has_picture and (reason := self._why_not_by_text(search_kwargs.get("min_score"))):
                 if search_kwargs.get("where") is not None and hasattr(self.memory_bank, "check_where"):
                     self.memory_bank.check_where(search_kwargs["where"])
-                self._say_that_text_is_not_searched()
+                self._say_that_text_is_not_searched(reason)
                 continue
             queries = {"image": [samples[n]["picture"] for n in chosen]} if has_picture else {}
             if not has_picture or search_kwargs.get("text_weight"):
@@ -309,11 +311,22 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
                 hits[n] = row
         return hits
 
-    def _say_that_text_is_not_searched(self):
+    def _searches_text(self) -> bool:
+        return getattr(self.memory_bank, "searches_text", getattr(self.memory_bank, "embeds_text", True))
+
+    def _why_not_by_text(self, min_score: float | None) -> str | None:
+        """Return why questions without a picture are not searched for, `None` if they are."""
+        if not self._searches_text():
+            return FOUND_BY_PICTURE
+        if min_score is not None and not getattr(self.memory_bank, "embeds_text", True):
+            return f"Items that are found by words have no probability for `min_score={min_score!r}`"
+        return None
+
+    def _say_that_text_is_not_searched(self, reason: str):
         if not self._has_said_that_text_is_not_searched:
             self._has_said_that_text_is_not_searched = True
             logger.warning(
-                f"{FOUND_BY_PICTURE}, so questions without a picture are answered without the bank. This is said once "
+                f"{reason}, so questions without a picture are answered without the bank. This is said once "
                 "for this pipeline."
             )
 
@@ -335,8 +348,9 @@ class MemoryImageTextToTextPipeline(ImageTextToTextPipeline):
 
 def _shown(item: MemoryItem, hit=None) -> dict[str, Any]:
     score = None if hit is None else float(hit.score)
-    # A bank of another kind may have hits without it.
-    return {"id": item.id, "score": score, "probability": getattr(hit, "probability", None), "text": item.text}
+    # A bank of another kind may have hits without them.
+    probability, found_by = getattr(hit, "probability", None), getattr(hit, "found_by", None)
+    return {"id": item.id, "score": score, "probability": probability, "found_by": found_by, "text": item.text}
 
 
 def _explained(memories: list[dict[str, Any]], influences: torch.Tensor) -> list[dict[str, Any]]:

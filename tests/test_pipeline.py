@@ -76,8 +76,8 @@ def test_hits_come_with_the_answer_best_first(ask):
     picture = make_image(2, (112, 84))
     (answer,) = ask(images=picture, text=QUESTION, top_k=2)
     hits = ask.memory_bank.search(image=picture, k=2)
-    shown = [{"id": hit.item.id, "score": hit.score, "probability": None, "text": hit.item.text} for hit in hits]
-    assert answer["memories"] == shown
+    shown = [{"id": hit.item.id, "score": hit.score, "text": hit.item.text} for hit in hits]
+    assert answer["memories"] == [each | {"probability": None, "found_by": "picture"} for each in shown]
     assert shown[0]["id"] == "item-2"
     assert json.loads(json.dumps(answer)) == answer
 
@@ -143,7 +143,8 @@ def test_given_memories_and_the_bank_are_not_mixed(ask):
     ):
         ask(images=make_image(1), text=QUESTION, memories=items)
     (answer,) = ask(images=make_image(1), text=QUESTION, memories=items, top_k=0)
-    assert answer["memories"] == [{"id": None, "score": None, "probability": None, "text": "Its capital is Lima."}]
+    nothing = dict.fromkeys(("id", "score", "probability", "found_by"))
+    assert answer["memories"] == [{**nothing, "text": "Its capital is Lima."}]
 
 
 @pytest.fixture
@@ -162,9 +163,30 @@ def conversation(*questions, picture=None) -> list[dict]:
     return messages[:-1]
 
 
-def test_what_has_no_picture_is_answered_without_a_bank_of_pictures_and_that_is_said_once(folder, ask, warnings):
+def test_what_has_no_picture_is_searched_for_by_its_words(ask, warnings):
+    plain = pipeline(TASK, ask.model, processor=ask.processor, device="cpu", generate_kwargs=GREEDY)
+    for asked in ("Is it fact 2?", conversation("Is it red?", "Is it fact 2?")):
+        (answer,) = ask(text=asked)
+        memories = answer["memories"]
+        assert [memory["id"] for memory in memories] == ["item-2", "item-0", "item-1"]
+        assert {(memory["found_by"], memory["probability"]) for memory in memories} == {("words", None)}
+        given = [MemoryItem(image=make_image(n, (112, 84)), text=f"Fact {n}.") for n in (2, 0, 1)]
+        assert answer["generated_text"] == plain(text=asked, memories=given)[0]["generated_text"]
+    assert ask(text=QUESTION) == plain(text=QUESTION)  # no word of it is in a text
+    (both,) = ask(images=make_image(1, (112, 84)), text="Is it fact 2?", text_weight=0.5)
+    assert [memory["found_by"] for memory in both["memories"]] == ["picture and words"] * 3 and warnings() == []
+
+
+@pytest.fixture(scope="module")
+def pictures(folder, ask):
+    """A bank without texts."""
+    items = [MemoryItem(image=make_image(n, (112, 84)), id=f"item-{n}") for n in range(2)]
+    return MemoryBank.build(items, model=ask.model, processor=ask.processor, output_dir=folder / "pictures")
+
+
+def test_what_has_no_picture_is_answered_without_a_bank_of_pictures_and_that_is_said_once(pictures, ask, warnings):
     fresh = pipeline(
-        TASK, ask.model, processor=ask.processor, memory_bank=folder / "bank", device="cpu", generate_kwargs=GREEDY
+        TASK, ask.model, processor=ask.processor, memory_bank=pictures, device="cpu", generate_kwargs=GREEDY
     )
     plain = pipeline(TASK, ask.model, processor=ask.processor, device="cpu", generate_kwargs=GREEDY)
     expected = plain(text=QUESTION)
@@ -214,9 +236,10 @@ def test_a_bank_that_can_be_searched_by_text_is_searched_by_the_question(ask, mo
     assert asked == [[QUESTION]] and answer["memories"][0]["id"] == "item-1" and warnings() == []
 
 
-def test_the_weight_of_a_text_that_the_bank_cannot_be_searched_by_is_refused_in_the_words_of_the_pipeline(ask):
+def test_the_weight_of_a_text_that_the_bank_cannot_be_searched_by_is_refused(ask, pictures):
+    blind = pipeline(TASK, ask.model, processor=ask.processor, memory_bank=pictures, device="cpu")
     with pytest.raises(ValueError, match="finds items by their picture only: leave out `text_weight=0.5`"):
-        ask(images=make_image(1), text=QUESTION, text_weight=0.5)
+        blind(images=make_image(1), text=QUESTION, text_weight=0.5)
 
 
 @pytest.mark.parametrize("weight", ["a", True, 1.5])
@@ -481,11 +504,15 @@ def test_with_min_score_what_probably_is_another_thing_is_not_used(ask_a_dozen, 
     known, unknown = make_image(5, (112, 84)), make_image(99, (112, 84))
     (answer,) = ask_a_dozen(images=known, text=QUESTION, min_score=0.5)
     (memory,) = answer["memories"]
-    assert list(memory) == ["id", "score", "probability", "text"]
+    assert list(memory) == ["id", "score", "probability", "found_by", "text"]
     assert memory["id"] == "item-5" and 0.5 <= memory["probability"] <= 1
     (alone,) = ask_a_dozen(images=unknown, text=QUESTION, min_score=0.5)
     assert alone == ask_a_dozen(images=unknown, text=QUESTION, top_k=0)[0] and alone["memories"] == []
     assert len(ask_a_dozen(images=unknown, text=QUESTION)[0]["memories"]) == 3
+    samples = [{"text": "Fact 5?", "images": picture} for picture in (known, None)]
+    (by_picture,), (by_words,) = ask_a_dozen(samples, min_score=0.5)  # words give no probability
+    assert len(by_picture["memories"]) == 1 and by_words["memories"] == []
+    assert ask_a_dozen(text="Fact 5?")[0]["memories"][0]["id"] == "item-5"
 
 
 def test_a_batch_of_known_and_unknown_pictures_is_answered_as_each_alone(ask_a_dozen):

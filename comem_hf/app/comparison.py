@@ -8,6 +8,7 @@ from PIL import Image
 from comem_hf.answering import (
     NOTHING_FOUND,
     WITHOUT_BANK,
+    WITHOUT_WORDS,
     count_positions,
     generate_sequences,
     question_inputs,
@@ -97,7 +98,7 @@ class Comparer:
             min_score (`float`, *optional*): Least probability of items; used only where a picture is searched for.
         """
         without, *_ = self._answer(picture, question, time.perf_counter())
-        if picture is None and not self.bank.embeds_text:
+        if picture is None and not self.bank.searches_text:
             return Comparison(question, without, None, [], without.positions)
         start = time.perf_counter()
         query = {"text": question} if picture is None else {"image": picture}
@@ -106,6 +107,8 @@ class Comparer:
         hits = self.bank.search(**query, k=self.top_k)
         if "min_score" in query and not hits:
             return Comparison(question, without, None, [], without.positions, NOTHING_FOUND.format(min_score))
+        if picture is None and not hits:
+            return Comparison(question, without, None, [], without.positions, WITHOUT_WORDS)
         with_memory, inputs, sequences = self._answer(picture, question, start, self.bank.memory_inputs([hits]))
         shares = None
         if self.explain:

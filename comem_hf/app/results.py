@@ -93,7 +93,8 @@ def _item(hit: MemoryHit, share: float | None) -> str:
     )
     text = hit.item.text or ""
     text = text if len(text) <= MAX_TEXT_CHARACTERS else f"{text[: MAX_TEXT_CHARACTERS - 1]}…"
-    probability = "" if hit.probability is None else f", probability {hit.probability:.2f}"
+    about = "" if hit.probability is None else f", probability {hit.probability:.2f}"
+    about += "" if hit.found_by == "picture" else f", found by {hit.found_by}"
     return f"""<li><div class="picture">{shown}</div><div><p class="name"><strong>{name}</strong>
-<span class="quiet">score {hit.score:.3f}{probability}</span>{"" if share is None else _share(share)}</p>
+<span class="quiet">score {hit.score:.3f}{about}</span>{"" if share is None else _share(share)}</p>
 <p>{escape(text)}</p></div></li>"""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from comem_hf.bank.changing.add_and_remove import add_items, remove_items
+from comem_hf.bank.changing.add_and_remove import add_items, index_words, remove_items
 from comem_hf.bank.changing.calibrate_bank import calibrate_bank
 from comem_hf.bank.changing.update_metadata import update_metadata
 from comem_hf.bank.format.config import BankConfig
@@ -143,6 +143,23 @@ class ChangeableBank(OpenedBank):
         removed = remove_items(self._state, ids, where, wait)
         self.reload()
         return removed
+
+    def index_words(self, *, wait: float = 0) -> None:
+        """Store an index of the words of the items' texts, by which they are found where no embedder reads texts.
+
+        [`MemoryBank.build`] and [`MemoryBank.merge`] do this, and every change keeps it, so it is for banks of older
+        versions; without it, each process makes the index in memory at its first search by words. Nothing is encoded:
+        only the index, `bank_config.json` and the card are written. A bank that has one stays as it is.
+
+        Args:
+            wait (`float`, defaults to 0): Seconds to wait while another process is changing the bank.
+
+        Raises:
+            ValueError: If the bank is one of the Hub's cache or of the package, or another process is changing it.
+            OSError: If no space is left; the bank is unchanged.
+        """
+        index_words(self._state, wait)
+        self.reload()
 
     def calibrate(
         self,

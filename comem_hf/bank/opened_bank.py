@@ -96,14 +96,20 @@ class OpenedBank(BankItems):
     ) -> list[MemoryHit] | list[list[MemoryHit]]:
         """Find the items nearest to a query.
 
+        A text is searched for by its embedding if the bank's embedder has a text side. Otherwise it is searched for by
+        words, in the texts of the items: by BM25, and beside a picture by reciprocal rank fusion, in which an item
+        gets the weight of a list / (60 + its rank there) from the list of the picture and that of the words, of each
+        the first 50 or `k`. Items without a word of the text are no hits of the words, so there may be fewer than `k`.
+        Which words are compared, in which languages, says [`words_of`].
+
         Args:
             image (picture or list of these, *optional*): What to look for, in any form that [`load_image`] takes.
-            text (`str` or list of them, *optional*): What to look for; needs an embedder with a text side.
+            text (`str` or list of them, *optional*): What to look for.
             k (`int`, defaults to 3): Hits per query; fewer if the bank has fewer items, or fewer that may be hits.
             vector (array or list of these, *optional*): What to look for, already embedded by the bank's embedder, of
                 shape (embedding size,), in place of `image` and `text`; needs no model.
-            text_weight (`float`, defaults to 0.5): Weight of the text's embedding if both image and text are given, 0
-                to 1; the image's embedding has the rest.
+            text_weight (`float`, defaults to 0.5): Weight of the text if both image and text are given, 0 to 1; the
+                image has the rest. It weighs embeddings, or the two lists of a search by picture and words.
             where (`dict`, *optional*): What the metadata of hits must be: `{"language": "en", "source": ["a", "b"]}`
                 finds English items of source a or b, `{"price": {"$gte": 30, "$lt": 40}, "shop.city": "Athens"}`
                 compares numbers and looks into nested objects. A field has the operators `$eq`, `$ne`, `$gt`, `$gte`,
@@ -124,11 +130,11 @@ class OpenedBank(BankItems):
             lists may be empty: the bank holds nothing like the picture.
 
         Raises:
-            ValueError: If there is no query, an image is unreadable, the embedder is missing or has no text side, `k`,
-                `text_weight`, `vector`, `where`, `ids` or `min_score` is not valid, `where` names a field that no item
-                has or `ids` an item that is not there (a `KeyError`, too), `min_score` is given for a text or a
-                vector, without probabilities or for a bank that is not calibrated, or the attached model was changed
-                since.
+            ValueError: If there is no query, an image is unreadable, the embedder is missing, no item has a text to be
+                found by, `k`, `text_weight`, `vector`, `where`, `ids` or `min_score` is not valid, `where` names a
+                field that no item has or `ids` an item that is not there (a `KeyError`, too), `min_score` is given for
+                a text or a vector, without probabilities or for a bank that is not calibrated, or the attached model
+                was changed since.
         """
         self._check_attached()
         state = self._state
@@ -223,8 +229,13 @@ class OpenedBank(BankItems):
         return self._state.search.metadata_kinds(field)
 
     @property
-    def embeds_text(self) -> bool:
+    def searches_text(self) -> bool:
         """Whether the bank can be searched by text; if not, its items are found by their picture only."""
+        return self._state.search.searches_text
+
+    @property
+    def embeds_text(self) -> bool:
+        """Whether the bank's embedder embeds texts; if not, items are found by the words of their texts."""
         return self._state.search.embeds_text
 
     def __repr__(self) -> str:

@@ -33,7 +33,7 @@ def render_card(
 
     sizes = {
         part: sum(entry["size"] for name, entry in config.files.items() if name.startswith(part))
-        for part in ("memory", "items", "index")
+        for part in ("memory", "items", "index", *(["words"] if config.words else []))
     }
     metadata = DatasetCardData(
         license=config.license or "unknown",

@@ -15,6 +15,7 @@ from comem_hf.commands.bank.update import update
 from comem_hf.commands.make.build_bank import build_bank
 from comem_hf.commands.make.calibrate import calibrate
 from comem_hf.commands.make.convert import convert
+from comem_hf.commands.make.index_words import index_words
 from comem_hf.commands.make.merge import merge
 from comem_hf.commands.share.info import info
 from comem_hf.commands.share.pull import pull
@@ -64,6 +65,7 @@ for _command in (
     ask,
     build_bank,
     calibrate,
+    index_words,
     search,
     synthesize,
     train,

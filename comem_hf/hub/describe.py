@@ -91,7 +91,8 @@ def describe_bank(config: "BankConfig", commit: str | None = None) -> dict[str, 
     Returns:
         `dict`: Counts, sizes in bytes, index, embedder, model and fingerprint; `precision` of the memory encoder when
         it made the vectors (`"float32"`: exact), the number of its `picture_rules`, and `processor_known`, whether it
-        says with which settings its items were prepared; `calibration`: how many `items` the bank had and how many
+        says with which settings its items were prepared; `words_indexed`, whether it has an index of the words of its
+        texts; `calibration`: how many `items` the bank had and how many
         `pictures` were searched for when the probabilities of its hits were fitted, and their `brier` score, or
         `None`.
     """
@@ -115,6 +116,7 @@ def describe_bank(config: "BankConfig", commit: str | None = None) -> dict[str, 
         "index": config.index["factory"],
         "metric": config.metric,
         "recall": config.index.get("recall"),
+        "words_indexed": config.words is not None,
         "calibration": calibration
         and {"items": calibration.num_items, "pictures": calibration.pictures, "brier": calibration.brier},
         "bytes": sum(sizes.values()),

@@ -207,7 +207,7 @@ class CoMem(lmms):
             return hits
         with_picture = [number for number, one in enumerate(conversations) if one.pictures]
         without = [number for number, one in enumerate(conversations) if not one.pictures]
-        if without and not self.bank.embeds_text:
+        if without and not self.bank.searches_text:
             logger.warning_once(WITHOUT_BANK)
             without = []
         if with_picture:

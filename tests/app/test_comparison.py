@@ -3,7 +3,7 @@
 import pytest
 
 from comem_hf import MemoryBank
-from comem_hf.answering import generate_answers, question_inputs
+from comem_hf.answering import WITHOUT_WORDS, generate_answers, question_inputs
 from comem_hf.commands import main
 from comem_hf.default import default_path
 from comem_hf.modeling.picture_comem import load_image
@@ -47,7 +47,15 @@ def test_shares_need_not_be_computed(comparer, greece, monkeypatch):
     assert found.shares is None and found.with_memory.text == "Euro"
 
 
-def test_without_a_picture_the_model_answers_alone(comparer, monkeypatch):
+def test_without_a_picture_items_are_found_by_the_words_of_the_question(comparer):
+    found = comparer.compare(None, "What is the currency of Greece?")
+    assert (found.hits[0].item.id, found.hits[0].found_by) == ("GR", "words") and found.with_memory is not None
+    alone = comparer.compare(None, "Xyzzy?")
+    assert (alone.with_memory, alone.why_alone) == (None, WITHOUT_WORDS)
+
+
+def test_without_a_picture_or_texts_the_model_answers_alone(comparer, monkeypatch):
+    monkeypatch.setattr(MemoryBank, "searches_text", False)
     monkeypatch.setattr(comparer.bank, "search", lambda **query: pytest.fail(f"searched for {query}"))
     alone = comparer.compare(None, QUESTION)
     assert alone.with_memory is None and alone.shares is None and alone.hits == []

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import httpx
 import pytest
 
-from comem_hf.answering import WITHOUT_BANK
+from comem_hf.answering import WITHOUT_WORDS
 from comem_hf.app.incoming.picture import MAX_FILE_BYTES
 
 
@@ -104,9 +104,11 @@ def test_what_cannot_be_answered_is_one_sentence_and_the_next_question_works(
     assert ">Euro<" in ask(client, function, file(uploaded), QUESTION)[1]
 
 
-def test_a_question_without_a_picture_is_answered_without_the_bank_and_that_is_said(client, function, uploaded):
-    message, answers = ask(client, function, None, QUESTION)
-    assert message == "" and WITHOUT_BANK in answers and "With memory" not in answers
+def test_a_question_without_a_picture_is_searched_for_by_its_words(client, function, uploaded):
+    message, answers = ask(client, function, None, "What is the currency of Greece?")
+    assert message == "" and "With memory" in answers and "found by words" in answers
+    message, answers = ask(client, function, None, "Xyzzy?")
+    assert message == "" and WITHOUT_WORDS in answers and "With memory" not in answers
 
 
 @pytest.mark.parametrize("picture", ["/etc/passwd", ["a"], 3, {"path": None, "url": "data:image/png;base64,AAAA"}])

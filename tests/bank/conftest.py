@@ -72,6 +72,14 @@ def change_config(folder, **values):
     path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
 
 
+def forget_words(folder):
+    """Make a bank one of an older version, which had no words index."""
+    config = json.loads((folder / "bank_config.json").read_text())
+    (folder / config.pop("words")["file"]).unlink()
+    del config["files"]["words.safetensors"]
+    (folder / "bank_config.json").write_text(json.dumps(config))
+
+
 def replace_file(folder, name, write):
     """Replace a file and make the config agree, so that only the content is wrong."""
     write(folder / name)

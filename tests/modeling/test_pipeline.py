@@ -71,8 +71,8 @@ def test_one_question_is_answered_as_generate_does(ask, tiny_model, tiny_process
     assert answer["generated_text"] == generate(tiny_model, tiny_processor, [QUESTION], [image], [MEMORIES])[0]
     assert answer["generated_text"] != plain["generated_text"]
     assert answer["memories"] == [
-        {"id": "PE", "score": None, "probability": None, "text": "The flag of Peru."},
-        {"id": None, "score": None, "probability": None, "text": "Its capital is Lima."},
+        {"id": "PE", "score": None, "probability": None, "found_by": None, "text": "The flag of Peru."},
+        {"id": None, "score": None, "probability": None, "found_by": None, "text": "Its capital is Lima."},
     ]
 
 

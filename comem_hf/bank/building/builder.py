@@ -14,7 +14,7 @@ from comem_hf.bank.encoding.input_rows import next_rows, read_rows
 from comem_hf.bank.encoding.item_encoder import ItemEncoder, eval_mode
 from comem_hf.bank.encoding.shrinking_batch import ends_build
 from comem_hf.bank.encoding.skipped import SKIPPED_NAME, LeftOut, is_other_file, labelled, write_skipped
-from comem_hf.bank.format.config import CONFIG_NAME, FIRST_PICTURE_RULES, INDEX_NAME, BankConfig
+from comem_hf.bank.format.config import CONFIG_NAME, FIRST_PICTURE_RULES, INDEX_NAME, WORDS_NAME, BankConfig
 from comem_hf.bank.format.items import StoredItems
 from comem_hf.bank.format.precision import EXACT, check_precision, coarsest
 from comem_hf.bank.format.vectors import stored_tokens
@@ -23,6 +23,9 @@ from comem_hf.bank.index.index import Index
 from comem_hf.bank.pictures.decoder_warnings import decoder_warnings_logged
 from comem_hf.bank.pictures.spool import PictureSpool
 from comem_hf.bank.scores.calibration import MIN_ITEMS
+from comem_hf.bank.words.bank_words import postings_of_items
+from comem_hf.bank.words.tokens import WORD_RULES
+from comem_hf.bank.words.words_file import write_words
 from comem_hf.cards.bank_card import write_card
 from comem_hf.cards.template import CARD_NAME
 from comem_hf.files.whole_file import write_durably
@@ -185,6 +188,9 @@ class BankBuilder:
             processor=staging.settings["processor"],
         )
         (staging.bank / CONFIG_NAME).write_text(config.to_json(), encoding="utf-8")  # else no items are read
+        words = postings_of_items(StoredItems(staging.bank, config))
+        files[WORDS_NAME] = write_durably(staging.bank / WORDS_NAME, lambda path: write_words(path, words))
+        config.words = {"file": WORDS_NAME, "rules": WORD_RULES}
         config.calibration = self._calibrate(config, index, staging.bank)
         config.files[CARD_NAME] = write_card(staging.bank, config)
         write_skipped(staging.bank, left_out)

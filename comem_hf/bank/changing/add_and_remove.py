@@ -132,6 +132,14 @@ def remove_items(
     return [names[row] for row in dict.fromkeys(rows)]
 
 
+def index_words(bank: BankState, wait: float = 0) -> None:
+    """Store a words index of a bank that has none; see [`MemoryBank.index_words`]."""
+    check_writable(bank)
+    with BankWriter(bank.folder, wait) as writer:
+        writer.index_words()
+        writer.commit()
+
+
 def _check_index_fits(before: BankConfig, after: BankConfig) -> None:
     """Warn if the bank has the default index of its old size, and its new size needs another."""
     size, factory = before.embedding_size, before.index["factory"]

@@ -12,12 +12,15 @@ from safetensors.torch import save_file as save_tensors
 from transformers.utils import logging
 
 from comem_hf.bank.building.staging import embeddings_name
-from comem_hf.bank.format.config import INDEX_NAME, items_name, memory_name
+from comem_hf.bank.format.config import INDEX_NAME, WORDS_NAME, items_name, memory_name
 from comem_hf.bank.format.items import write_items
 from comem_hf.bank.format.precision import coarsest
 from comem_hf.bank.index.build_index import EMBEDDINGS_KEY, StoredEmbeddings, build_index
 from comem_hf.bank.opened.integrity import check_files
 from comem_hf.bank.opened.state import BankState
+from comem_hf.bank.words.postings import PostingsBuilder
+from comem_hf.bank.words.tokens import WORD_RULES
+from comem_hf.bank.words.words_file import write_words
 from comem_hf.cards.bank_card import write_card
 from comem_hf.cards.template import CARD_NAME
 from comem_hf.files.whole_file import write_durably
@@ -99,7 +102,7 @@ def _choose(banks: Sequence[BankState], on_conflict: str) -> list[list[int]]:
 
 def _write(banks, chosen, folder: Path, shard_size: int, index_factory: str | None) -> None:
     read_block = _block_reader(banks)
-    files, shard_sizes, embeddings, cut_texts = {}, [], [], 0
+    files, shard_sizes, embeddings, cut_texts, words = {}, [], [], 0, PostingsBuilder()
     total = sum(len(rows) for rows in chosen)
     with logging.tqdm(total=total, unit="item", desc="Merging") as progress:
         for shard, parts in enumerate(_shards(chosen, shard_size)):
@@ -116,16 +119,20 @@ def _write(banks, chosen, folder: Path, shard_size: int, index_factory: str | No
             write_durably(embeddings[-1], lambda path, vectors=vectors: save_file({EMBEDDINGS_KEY: vectors}, path))
             shard_sizes.append(len(records))
             cut_texts += sum(record.is_cut for record in records)
+            for record in records:
+                words.add(record.text)
             progress.update(len(records))
     config = banks[0].config
     index, found = build_index(StoredEmbeddings(embeddings), config.metric, index_factory)
     files[INDEX_NAME] = write_durably(folder / INDEX_NAME, index.save)
+    files[WORDS_NAME] = write_durably(folder / WORDS_NAME, lambda path: write_words(path, words.build()))
     merged = replace(
         config,
         num_items=total,
         shard_sizes=shard_sizes,
         files=files,
         index={"file": INDEX_NAME, **found},
+        words={"file": WORDS_NAME, "rules": WORD_RULES},
         generation=0,
         removed=None,
         changed_metadata=None,

@@ -12,6 +12,8 @@ from comem_hf.bank.format.items import write_items
 from comem_hf.bank.index.faiss_index import open_index
 from comem_hf.bank.opened.integrity import check_files
 from comem_hf.bank.opened.state import BankState
+from comem_hf.bank.words.tokens import WORD_RULES
+from comem_hf.bank.words.words_file import write_words
 from comem_hf.cards.bank_card import is_edited, render_card
 from comem_hf.cards.template import CARD_NAME
 from comem_hf.files.whole_file import write_durably
@@ -47,8 +49,11 @@ def without_removed(bank: BankState, folder: Path) -> CleanBank:
     config = bank.config
     if config.removed is None and config.changed_metadata is None:
         return CleanBank(config, {name: bank.folder / name for name in config.data_files()})
+    words = [config.words["file"]] if config.words else []
     index_name = config.index["file"]
-    check_files(bank.folder, config, names=[*filter(None, (config.removed, config.changed_metadata)), index_name])
+    check_files(
+        bank.folder, config, names=[*filter(None, (config.removed, config.changed_metadata)), index_name, *words]
+    )
     live = np.ones(config.num_rows, dtype=bool)
     live[bank.removed] = False
     files, sources, shard_sizes = dict(config.files), {}, []
@@ -85,19 +90,24 @@ def without_removed(bank: BankState, folder: Path) -> CleanBank:
         is_other = is_smaller or changed.start < changed.stop
         use(items_name(shard), items_name(number), partial(write_rows, rows=rows) if is_other else None)
         shard_sizes.append(len(rows))
-    nprobe = config.index.get("nprobe")
+    nprobe, word_rules = config.index.get("nprobe"), config.words and config.words["rules"]
     if config.removed is None:
-        use(index_name, index_name)
+        for name in (index_name, *words):
+            use(name, name)
     else:
         index = open_index(bank.folder, config, writable=True)
         index.keep(live)
         write(index_name, index.save)
         nprobe = index.nprobe
+        for name in words:
+            write(name, lambda path: write_words(path, bank.words.postings.kept(live)))
+            word_rules = WORD_RULES
     clean = replace(
         config,
         shard_sizes=shard_sizes,
         files=files,
         index={**config.index, "nprobe": nprobe},
+        words=config.words and {**config.words, "rules": word_rules},
         removed=None,
         changed_metadata=None,
     )

@@ -17,6 +17,7 @@ from comem_hf.bank.format.config import (
     items_name,
     memory_name,
     removed_name,
+    words_name,
 )
 from comem_hf.bank.format.items import write_items
 from comem_hf.bank.format.precision import EXACT, coarsest
@@ -28,6 +29,9 @@ from comem_hf.bank.index.faiss_index import open_index
 from comem_hf.bank.opened.integrity import check_files
 from comem_hf.bank.opened.state import BankState
 from comem_hf.bank.scores.calibration import Calibration
+from comem_hf.bank.words.postings import Postings, PostingsBuilder
+from comem_hf.bank.words.tokens import WORD_RULES
+from comem_hf.bank.words.words_file import write_words
 from comem_hf.cards.bank_card import card_entry, is_edited, write_card
 from comem_hf.cards.template import CARD_NAME
 from comem_hf.files.whole_file import write_durably
@@ -75,6 +79,8 @@ class BankWriter:
         self._precision = self.before.config.precision
         self._calibration = self.before.config.calibration
         self._index = None
+        self._texts = PostingsBuilder()  # of new items
+        self._adds_words = False
         self._files = {}
         return self
 
@@ -110,6 +116,8 @@ class BankWriter:
             self._index = open_index(self.folder, config, writable=True)
         self._index.add(embeddings, np.arange(start, start + len(records)))
         self._shard_sizes.append(len(records))
+        for record in records:
+            self._texts.add(record.text)
         self._cut_texts += sum(record.is_cut for record in records)
         self._picture_rules = min(self._picture_rules, PICTURE_RULES)  # a newer version may have made the bank
         self._precision = coarsest([self._precision, precision])
@@ -127,6 +135,10 @@ class BankWriter:
         """Change the metadata of rows, each to the text of a JSON object; shards and index stay as they are."""
         self._metadata |= changes
 
+    def index_words(self) -> None:
+        """Give the bank a words index if it has none that this version reads."""
+        self._adds_words = not self.before.words.is_stored
+
     def calibrate(self, calibration: Calibration) -> None:
         """Replace the calibration of scores, which changes no file but the configuration and the card."""
         self._calibration = calibration.to_block()
@@ -143,13 +155,15 @@ class BankWriter:
         """
         before = self.before.config
         removes = len(self._removed) > len(self.before.removed)
-        changes_items = self._index is not None or removes or bool(self._metadata)
+        changes_rows = self._index is not None or removes
+        changes_words = self._adds_words or changes_rows and before.words is not None
+        changes_items = changes_rows or changes_words or bool(self._metadata)
         if not changes_items and self._calibration == before.calibration:
             return before
         num_items = sum(self._shard_sizes) - len(self._removed)
         if num_items < 1:
             raise ValueError(f"No item would be left in the bank {str(self.folder)!r}; delete the folder instead.")
-        index, removed, changed = before.index, before.removed, before.changed_metadata
+        index, words, removed, changed = before.index, before.words, before.removed, before.changed_metadata
         if self._index is not None:
             index = {**index, "file": index_name(self._generation)}
             self._write(index["file"], self._index.save)
@@ -159,11 +173,16 @@ class BankWriter:
         if self._metadata:
             changed = changed_name(self._generation)
             self._write(changed, self.before.changed.updated(self._metadata).write)
+        if changes_words:
+            words = {"file": words_name(self._generation), "rules": WORD_RULES}
+            postings = self._changed_words()
+            self._write(words["file"], lambda path: write_words(path, postings))
         after = replace(
             before,
             num_items=num_items,
             shard_sizes=self._shard_sizes,
             index=index,
+            words=words,
             removed=removed,
             changed_metadata=changed,
             generation=self._generation if changes_items else before.generation,
@@ -185,6 +204,14 @@ class BankWriter:
             except OSError as error:
                 logger.warning(f"The bank is changed, but not its card; the next change updates the card: {error}")
         return after
+
+    def _changed_words(self) -> Postings:
+        if self.before.words.is_stored:  # otherwise damaged data would be written again and get a valid checksum
+            check_files(self.folder, self.before.config, names=[self.before.config.words["file"]])
+        postings = self.before.words.postings
+        if self._index is not None:
+            postings = postings.joined(self._texts.build())
+        return postings.without(self._removed)
 
     def _write(self, name: str, write) -> None:
         self._check_in_place()

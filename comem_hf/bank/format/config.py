@@ -21,14 +21,17 @@ from .precision import EXACT, MEMORY_DTYPES, check_encoder_precision
 CONFIG_NAME = "bank_config.json"
 INDEX_NAME = "index.faiss"
 FORMAT_VERSION = 2  # the newest that is read
+WORDS_NAME = "words.safetensors"
 METRICS = ("cosine", "l2")
 FIRST_PICTURE_RULES = 1  # of banks that do not say
 
 _INDEX_NAME = re.compile(r"index(-\d{5,})?\.faiss")
+_WORDS_NAME = re.compile(r"words(-\d{5,})?\.safetensors")
 _REMOVED_NAME = re.compile(r"removed-\d{5,}\.safetensors")
 _CHANGED_NAME = re.compile(r"metadata-\d{5,}\.parquet")
 FILE_NAME = re.compile(
-    rf"{_INDEX_NAME.pattern}|{_REMOVED_NAME.pattern}|{_CHANGED_NAME.pattern}|{re.escape(CARD_NAME)}"
+    rf"{_INDEX_NAME.pattern}|{_WORDS_NAME.pattern}|{_REMOVED_NAME.pattern}|{_CHANGED_NAME.pattern}"
+    rf"|{re.escape(CARD_NAME)}"
     r"|memory-\d{5,}\.safetensors|items-\d{5,}\.parquet"
 )
 _EXACT = {"file": INDEX_NAME, "factory": "Flat", "nprobe": None, "recall": 1.0}
@@ -48,6 +51,11 @@ def items_name(shard: int) -> str:
 def index_name(generation: int) -> str:
     """File name of the index of a bank that has been added to."""
     return f"index-{generation:05d}.faiss"
+
+
+def words_name(generation: int) -> str:
+    """File name of the words index of a bank that has been changed."""
+    return f"words-{generation:05d}.safetensors"
 
 
 def removed_name(generation: int) -> str:
@@ -87,6 +95,9 @@ class BankConfig:
         index (`dict`): `{"file": str, "factory": str, "nprobe": int or None, "recall": float}`: the index's file, its
             FAISS factory string, the number of inverted lists that a search looks through (`None` if there are no
             lists), and the share of the exact ten nearest neighbours that it found when it was built.
+        words (`dict`, *optional*): `{"file": str, "rules": int}`: the file of the words index, and the number of the
+            rules by which texts were taken apart into words (see [`words_of`]). Banks of older versions have none;
+            theirs is made in memory at the first search by words.
         generation (`int`): Number of changes to the bank since it was built.
         removed (`str` or `None`): Name of the file that lists the removed rows, if there are any.
         changed_metadata (`str` or `None`): Name of the file with the metadata of rows that was changed since the rows
@@ -119,6 +130,7 @@ class BankConfig:
     files: dict[str, dict] = field(default_factory=dict)
     metric: str = "cosine"
     index: dict = field(default_factory=_EXACT.copy)
+    words: dict | None = None
     generation: int = 0
     removed: str | None = None
     changed_metadata: str | None = None
@@ -146,6 +158,7 @@ class BankConfig:
         if not isinstance(self.embedder.get("type"), str):
             raise ValueError(f"`embedder` must have a 'type', got {self.embedder!r}.")
         _check_index(self.index)
+        _check_words(self.words)
         if not all(isinstance(size, int) and size > 0 for size in self.shard_sizes):
             raise ValueError(f"`shard_sizes` must be positive integers, got {self.shard_sizes!r}.")
         if not isinstance(self.generation, int) or isinstance(self.generation, bool) or self.generation < 0:
@@ -162,8 +175,7 @@ class BankConfig:
                 f"`shard_sizes` add up to {self.num_rows} items, but `num_items` is {self.num_items}"
                 + (f" and `removed` {self.removed!r}." if self.removed else ".")
             )
-        ours = (self.index["file"], self.removed, self.changed_metadata)
-        later = [name for name in ours if name and _number(name) > self.generation]
+        later = [name for name in self._changing_files() if _number(name) > self.generation]
         if later:  # the next change would write into a file that readers have open
             raise ValueError(f"`generation` is {self.generation}, but {later[0]!r} belongs to a later generation.")
         if not isinstance(self.picture_rules, int) or isinstance(self.picture_rules, bool) or self.picture_rules < 1:
@@ -221,11 +233,10 @@ class BankConfig:
             )
 
     def data_files(self) -> list[str]:
-        """Names of the bank's data files: index, removed rows, changed metadata, memory and items of all shards."""
+        """Names of the bank's data files: those that a change replaces, memory and items of all shards."""
         shards = range(len(self.shard_sizes))
         return [
-            self.index["file"],
-            *filter(None, (self.removed, self.changed_metadata)),
+            *self._changing_files(),
             *(memory_name(shard) for shard in shards),
             *(items_name(shard) for shard in shards),
         ]
@@ -265,7 +276,7 @@ class BankConfig:
     def to_json(self) -> str:
         """The text of `bank_config.json`."""
         values = asdict(self)
-        for name in ("processor", "calibration", "changed_metadata"):
+        for name in ("processor", "calibration", "words", "changed_metadata"):
             if values[name] is None:  # a bank of an older version stays as it is
                 del values[name]
         if self.precision == EXACT:
@@ -275,6 +286,11 @@ class BankConfig:
     def save(self, folder: Path) -> None:
         """Write `bank_config.json` into `folder`, whole or not at all."""
         write_durably(folder / CONFIG_NAME, lambda path: path.write_text(self.to_json(), encoding="utf-8"))
+
+    def _changing_files(self) -> list[str]:
+        """Names of the files that a change of the bank replaces."""
+        words = self.words["file"] if self.words else None
+        return [self.index["file"], *filter(None, (words, self.removed, self.changed_metadata))]
 
     @classmethod
     def load(cls, folder: Path) -> "BankConfig":
@@ -322,3 +338,13 @@ def _check_index(index: dict) -> None:
     nprobe = index.get("nprobe")
     if nprobe is not None and (not isinstance(nprobe, int) or isinstance(nprobe, bool) or nprobe < 1):
         raise ValueError(f"`index` must have a positive integer or null as 'nprobe', got {nprobe!r}.")
+
+
+def _check_words(words: dict | None) -> None:
+    if words is None:
+        return
+    if not isinstance(words, dict) or not _WORDS_NAME.fullmatch(str(words.get("file"))):
+        raise ValueError(f"`words` must name its 'file', such as 'words.safetensors', or be null, got {words!r}.")
+    rules = words.get("rules")
+    if not isinstance(rules, int) or isinstance(rules, bool) or rules < 1:
+        raise ValueError(f"`words` must have the number of its 'rules', an integer from 1, got {words!r}.")

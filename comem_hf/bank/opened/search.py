@@ -16,6 +16,9 @@ from comem_hf.bank.pictures.decoder_warnings import decoder_warnings_logged
 from comem_hf.bank.scores.closeness import NEIGHBOURS, view_distances
 from comem_hf.bank.scores.min_score import check_min_score
 from comem_hf.bank.scores.second_view import second_view
+from comem_hf.bank.words.bank_words import BankWords, candidates
+from comem_hf.bank.words.fusion import PICTURE, TEXT, VECTOR
+from comem_hf.modeling.memory_item import FOUND_BY_PICTURE
 from comem_hf.modeling.picture_comem import MAX_ASPECT_RATIO, load_image
 
 from .chosen.among import narrowed, rows_in
@@ -25,6 +28,7 @@ from .metadata_filter import MetadataFilter
 
 
 QUERY = "the picture to search for"
+SOURCES = {"image": PICTURE, "text": TEXT, "vector": VECTOR}  # of hits, by what was searched for
 
 
 class BankSearch:
@@ -34,13 +38,22 @@ class BankSearch:
         config (`BankConfig`): Configuration of the bank.
         index (`Index`): Finds the rows of embeddings.
         items (`StoredItems`): Reads the items of rows.
+        words (`BankWords`): Finds rows by words of texts, where the embedder has no text side.
         live (`np.ndarray`, *optional*): Which rows may be hits, bool of shape (rows,); all if not given.
     """
 
-    def __init__(self, config: BankConfig, index: Index, items: StoredItems, live: np.ndarray | None = None):
+    def __init__(
+        self,
+        config: BankConfig,
+        index: Index,
+        items: StoredItems,
+        words: BankWords,
+        live: np.ndarray | None = None,
+    ):
         self.config = config
         self.index = index
         self.items = items
+        self.words = words
         self._live = None if live is None else Selection.of(live)
         self._filter = MetadataFilter(items, live)
         self.calibration = config.readable_calibration
@@ -118,28 +131,48 @@ class BankSearch:
         with decoder_warnings_logged(once=True):
             if "image" in queries:
                 queries["image"] = self._opened(queries["image"])
-            embeddings = self._embed(queries, text_weight)
-            moved = None
-            if probabilities and list(queries) == ["image"] and self.calibration is not None:
-                moved = self._moved(queries["image"], embeddings, min_score is not None)
-            if moved is None:
-                scores, rows = self.index.search(embeddings, k, among)
+            if "text" in queries and not self.embeds_text:
+                scores, rows, sources = self._search_words(queries, k, text_weight, among)
                 certain = np.full(rows.shape, np.nan)
             else:
-                scores, rows, certain = self._search_and_compare(embeddings, moved, k, among, is_narrow)
+                embeddings = self._embed(queries, text_weight)
+                moved = None
+                if probabilities and list(queries) == ["image"] and self.calibration is not None:
+                    moved = self._moved(queries["image"], embeddings, min_score is not None)
+                if moved is None:
+                    scores, rows = self.index.search(embeddings, k, among)
+                    certain = np.full(rows.shape, np.nan)
+                else:
+                    scores, rows, certain = self._search_and_compare(embeddings, moved, k, among, is_narrow)
+                sources = np.full(rows.shape, " and ".join(SOURCES[name] for name in queries))
             if min_score is not None:
                 rows = np.where(certain >= min_score, rows, -1)
             found_rows = rows[rows >= 0].tolist()
             found, digests = iter(self.items.read(found_rows)), iter(self.config.row_digests(found_rows))
         hits = [
             [
-                MemoryHit(next(found), float(score), rank, int(row), next(digests), _number(probability))
-                for rank, (score, row, probability) in enumerate(zip(*of_query, strict=True))
+                MemoryHit(next(found), float(score), rank, int(row), next(digests), _number(probability), str(source))
+                for rank, (score, row, probability, source) in enumerate(zip(*of_query, strict=True))
                 if row >= 0
             ]
-            for of_query in zip(scores, rows, certain, strict=True)
+            for of_query in zip(scores, rows, certain, sources, strict=True)
         ]
         return hits[0] if single else hits
+
+    def _search_words(
+        self, queries: dict[str, Sequence], k: int, text_weight: float, among: Selection | None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Scores, rows and sources of hits by words of the texts, beside those by the pictures if there are any."""
+        for text in queries["text"]:
+            if not isinstance(text, str):
+                raise ValueError(f"`text` must be a string, or a list of strings, got {text!r:.80}.")
+        if not self.searches_text:
+            raise ValueError(f"{FOUND_BY_PICTURE}, as none of them has a text: search with `image=`.")
+        if "image" not in queries:
+            return self.words.search(queries["text"], k, among)
+        embeddings = self._embed({"image": queries["image"]}, text_weight)
+        near = self.index.search(embeddings, candidates(k), among)[1]
+        return self.words.search_beside(near, queries["text"], k, text_weight, among)
 
     def _search_and_compare(
         self, embeddings: np.ndarray, moved: np.ndarray, k: int, among: Selection | None, is_filtered: bool
@@ -207,8 +240,13 @@ class BankSearch:
         return embeddings
 
     @property
+    def searches_text(self) -> bool:
+        """Whether texts can be searched for, by the embedder or by the words of the items' texts."""
+        return self.embeds_text or self.words.postings.num_texts > 0
+
+    @property
     def embeds_text(self) -> bool:
-        """Whether texts can be searched for; another embedder than `"backbone"` is loaded to know that."""
+        """Whether the embedder embeds texts; another one than `"backbone"` is loaded to know that."""
         if self._embedder is None and self.config.embedder["type"] == BackboneEmbedder.type:
             return BackboneEmbedder.embeds_text
         return self.embedder().embeds_text

@@ -13,6 +13,7 @@ from comem_hf.bank.format.removed import read_removed
 from comem_hf.bank.format.vectors import MemoryVectors
 from comem_hf.bank.index.faiss_index import open_index
 from comem_hf.bank.index.index import Index
+from comem_hf.bank.words.bank_words import BankWords
 
 from .integrity import check_files
 from .item_rows import ItemRows
@@ -33,7 +34,7 @@ Fetch = Callable[[list[str]], None]
 class BankState:
     """The state of a bank at one time; it never changes but for its embedder, and a changed bank has another state.
 
-    The index, the list of removed rows and the changed metadata are opened at once, so that their files may be
+    The indexes, the list of removed rows and the changed metadata are opened at once, so that their files may be
     replaced later. Shards stay as they are, and are opened when they are needed.
 
     Args:
@@ -58,7 +59,8 @@ class BankState:
         self.items = open_items(folder, config, fetch, self.changed)
         self.vectors = MemoryVectors(folder, config, fetch)
         self.rows = ItemRows(folder, config, self.items, live)
-        self.search = BankSearch(config, index, self.items, live)
+        self.words = BankWords(folder, config, self.items, live)
+        self.search = BankSearch(config, index, self.items, self.words, live)
 
     def with_own_embedder(self) -> "BankState":
         """Return the same state with the same embedder, so that either can be attached to another model."""

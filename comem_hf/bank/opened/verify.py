@@ -9,6 +9,7 @@ from transformers.utils import logging
 
 from comem_hf.bank.pictures.decoder_warnings import decoder_warnings_logged
 from comem_hf.bank.pictures.older_pictures import warn_of_other_picture_rules
+from comem_hf.bank.words.bank_words import postings_of_items
 
 from .integrity import check_files
 from .state import BankState
@@ -43,6 +44,10 @@ def verify_bank(bank: BankState, model=None, allow_changed_model: bool = False) 
             _check_finite(bank, first, memory.flatten(1).float().numpy(), "memory vectors that are")
             _check_items(bank, rows)
             progress.update(count)
+    if bank.words.is_stored and bank.words.postings != postings_of_items(bank.items, bank.words.live):
+        raise ValueError(
+            f"{config.words['file']} of the bank {str(bank.folder)!r} does not have the words of its items."
+        )
     warn_of_other_picture_rules(bank.items, bank.removed, math.inf, None)
     return {
         "generation": config.generation,

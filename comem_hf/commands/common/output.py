@@ -76,6 +76,16 @@ def nothing_found(bank, picture, min_score: float, where: Mapping[str, object] |
     return " ".join([NOTHING_FOUND.format(min_score), *nearest])
 
 
+def by_words(hits) -> bool:
+    """Whether hits are of a search by words, which have no probability."""
+    return any("words" in hit.found_by for hit in hits)
+
+
+def hit_columns(hits) -> tuple[str, ...]:
+    """Return the columns of `hit_rows`: for a search by words, what found a hit is in the place of its probability."""
+    return tuple("found by" if name == "probability" and by_words(hits) else name for name in HIT_COLUMNS)
+
+
 def hit_rows(bank, hits) -> list[tuple]:
     """Return rank, score, probability, id, file and beginning of the text of hits, as rows for `print_table`.
 
@@ -83,12 +93,11 @@ def hit_rows(bank, hits) -> list[tuple]:
         bank (`MemoryBank`): The bank, which knows the names of files.
         hits (`list[MemoryHit]`): The hits.
     """
-    rows = []
+    rows, is_by_words = [], by_words(hits)
     for hit, file in zip(hits, bank.file_names(hits), strict=True):
         probability = "" if hit.probability is None else f"{hit.probability:.3f}"
-        rows.append(
-            (hit.rank + 1, f"{hit.score:.3f}", probability, hit.item.id, file or "", _shortened(hit.item.text))
-        )
+        known = hit.found_by if is_by_words else probability
+        rows.append((hit.rank + 1, f"{hit.score:.3f}", known, hit.item.id, file or "", _shortened(hit.item.text)))
     return rows
 
 
@@ -116,6 +125,7 @@ def hits_for_json(bank, hits) -> list[dict[str, Any]]:
             "rank": hit.rank + 1,
             "score": hit.score,
             "probability": hit.probability,
+            "found_by": hit.found_by,
             **item,
         }
         for hit, item in zip(hits, items, strict=True)

@@ -110,6 +110,7 @@ def bank_rows(facts: dict[str, Any]) -> list[tuple[str, object]]:
         ("processor settings", "known" if facts["processor_known"] else "unknown: an older version made the bank"),
         ("shards", facts["shards"]),
         ("index", f"{facts['index']}, {facts['metric']}{recall}"),
+        ("words of texts", "indexed" if facts["words_indexed"] else "indexed in memory when they are searched for"),
         ("probabilities of hits", probabilities),
         ("size on disk", _mebibytes(facts["bytes"])),
         *((f"size of {part}", _mebibytes(facts[f"bytes_of_{part}"])) for part in ("memory", "items", "index")),

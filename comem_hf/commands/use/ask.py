@@ -33,10 +33,11 @@ def ask(
     """Ask about a picture, and see the answers without and with memory.
 
     Finds the items of a memory bank that look like the picture and gives their stored memory vectors to the model.
-    Without a picture, the bank is searched for the question if its embedder has a text side; else it is not used. A
-    model without a memory encoder takes no items and answers without a bank. With `--min-score`, items that probably
-    show another thing are not used; if none is left, there is only the answer without memory. Without a question, it
-    asks for questions until an empty line or Ctrl-D; from a pipe, it reads one question per line.
+    Without a picture, the bank is searched for the question: by its words in the items' texts, or by an embedder that
+    has a text side. A model without a memory encoder takes no items and answers without a bank. With `--min-score`,
+    items that probably show another thing are not used; if none is left, there is only the answer without memory.
+    Without a question, it asks for questions until an empty line or Ctrl-D; from a pipe, it reads one question per
+    line.
 
     Example:
         comem ask --image flag.png "What is the currency of this country?"
@@ -50,6 +51,7 @@ def ask(
     from comem_hf.answering import (
         WITHOUT_BANK,
         WITHOUT_ENCODER,
+        WITHOUT_WORDS,
         generate_answers,
         generate_sequences,
         question_inputs,
@@ -58,7 +60,7 @@ def ask(
     )
     from comem_hf.commands.common.loading import load_model, open_bank
     from comem_hf.commands.common.output import (
-        HIT_COLUMNS,
+        hit_columns,
         hit_rows,
         hits_for_json,
         nothing_found,
@@ -93,7 +95,7 @@ def ask(
     if conditions is not None:
         memory.check_where(conditions)
     options = {"k": top_k, **({} if conditions is None else {"where": conditions}), **least}
-    by_text = takes_items and picture is None and memory.embeds_text
+    by_text = takes_items and picture is None and memory.searches_text
     hits = []
     if not takes_items:
         typer.echo(WITHOUT_ENCODER, err=True)
@@ -103,7 +105,7 @@ def ask(
         if least and not hits:
             typer.echo(nothing_found(memory, picture, min_score, conditions), err=True)
         elif question is None and not json and not explain:
-            print_table("memory", HIT_COLUMNS, hit_rows(memory, hits))
+            print_table("memory", hit_columns(hits), hit_rows(memory, hits))
     elif not by_text:
         typer.echo(WITHOUT_BANK, err=True)
     answered = []
@@ -114,6 +116,8 @@ def ask(
             if by_text:
                 with steps.step("retrieve"):
                     hits = memory.search(text=asked, **options)
+                if not hits:
+                    typer.echo(WITHOUT_WORDS, err=True)
             with steps.step("answer without memory" if takes_items else "answer"):
                 inputs = question_inputs(processor, [asked], [picture])
                 refuse_too_long(loaded, inputs)
@@ -146,15 +150,15 @@ def ask(
             if question is None and not on_terminal():  # where the heading of the table is not shown
                 rows.insert(0, ("question", asked))
             print_table("answer", ("", asked), rows)
-            if question is None and (by_text or shares):
-                print_table("memory", *_with_shares(HIT_COLUMNS, hit_rows(memory, hits), shares))
+            if question is None and hits and (by_text or shares):
+                print_table("memory", *_with_shares(hit_columns(hits), hit_rows(memory, hits), shares))
             sys.stdout.flush()
 
     if json:
         print_json(answered if question is None else answered[0])
     elif question is not None:
         if hits:
-            print_table("memory", *_with_shares(HIT_COLUMNS, hit_rows(memory, hits), shares))
+            print_table("memory", *_with_shares(hit_columns(hits), hit_rows(memory, hits), shares))
         print_table("time", ("step", "time"), steps.rows())
 
 

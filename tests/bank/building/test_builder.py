@@ -30,7 +30,7 @@ def test_items_come_back_as_they_went_in(bank, items):
 def test_the_folder_holds_exactly_the_documented_files(bank):
     names = {path.name for path in bank.folder.iterdir()}
     shards = {f"{kind}-0000{shard}.{end}" for shard in range(3) for kind, end in SHARD_FILES}
-    assert names == {"bank_config.json", "index.faiss", "README.md"} | shards
+    assert names == {"bank_config.json", "index.faiss", "words.safetensors", "README.md"} | shards
     listed = json.loads((bank.folder / "bank_config.json").read_text())["files"]
     assert set(listed) == names - {"bank_config.json"}
     assert not bank.folder.with_name("bank.unfinished").exists()

@@ -96,7 +96,9 @@ def test_an_edited_card_comes_along(mine, tmp_path):
     assert (tmp_path / "saved" / "README.md").read_text() == "My own words."
 
 
-@pytest.mark.parametrize("name", ["index.faiss", "memory-00001.safetensors", "items-00001.parquet"])
+@pytest.mark.parametrize(
+    "name", ["index.faiss", "words-00001.safetensors", "memory-00001.safetensors", "items-00001.parquet"]
+)
 def test_a_damaged_file_is_not_written_anew_under_a_good_checksum(copy, tmp_path, monkeypatch, name):
     monkeypatch.setattr("comem_hf.bank.opened.state.HASHED_AT_OPENING", 0)  # as of a bank too large to be hashed
     bank = MemoryBank.from_pretrained(copy)

@@ -52,20 +52,21 @@ def test_opening_fetches_everything_once_and_a_second_time_nothing(hub, bank):
     publish(hub, bank.folder)
     for _ in range(2):
         MemoryBank.from_pretrained("ann/bank")
-        assert fetched(hub) == ["README.md", "bank_config.json", "index.faiss", *SHARDS]
+        assert fetched(hub) == ["README.md", "bank_config.json", "index.faiss", *SHARDS, "words.safetensors"]
 
 
 def test_a_lazy_bank_fetches_the_shards_of_hits_and_no_other(hub, bank, model, tiny_processor):
     publish(hub, bank.folder)
     lazy = MemoryBank.from_pretrained("ann/bank", model=model, processor=tiny_processor, memories="lazy")
-    opened = ["README.md", "bank_config.json", "index.faiss"]
+    opened = ["README.md", "bank_config.json", "index.faiss", "words.safetensors"]
     assert fetched(hub) == opened
     hits = lazy.search(image=make_image(4), k=1)
     assert [hit.item.id for hit in hits] == ["item-4"]
-    assert fetched(hub) == [*opened, "items-00001.parquet"]
+    assert lazy.search(text="fact 3", k=1)[0].item.id == "item-3"
+    assert fetched(hub) == sorted([*opened, "items-00001.parquet"])
     lazy.memory_inputs([hits])
     lazy.memory_inputs([lazy.search(image=make_image(4), k=1)])
-    assert fetched(hub) == [*opened, "items-00001.parquet", "memory-00001.safetensors"]
+    assert fetched(hub) == sorted([*opened, "items-00001.parquet", "memory-00001.safetensors"])
 
 
 def test_threads_of_a_lazy_bank_fetch_a_shard_once(hub, bank, model, tiny_processor):
@@ -79,7 +80,7 @@ def test_threads_of_a_lazy_bank_fetch_a_shard_once(hub, bank, model, tiny_proces
 
     with ThreadPoolExecutor(8) as pool:
         assert all(torch.equal(memory, expected) for memory in pool.map(read, range(8)))
-    assert fetched(hub) == ["README.md", "bank_config.json", "index.faiss", *SHARDS]
+    assert fetched(hub) == ["README.md", "bank_config.json", "index.faiss", *SHARDS, "words.safetensors"]
 
 
 def test_a_lazy_bank_can_be_verified_and_saved_whole(hub, bank, tmp_path):
@@ -158,7 +159,7 @@ def test_an_interrupted_download_goes_on_where_it_stopped(hub, bank, monkeypatch
         with pytest.raises(KeyboardInterrupt):
             MemoryBank.from_pretrained("ann/bank")
     MemoryBank.from_pretrained("ann/bank").verify()
-    assert fetched(hub) == ["README.md", "bank_config.json", "index.faiss", *SHARDS]
+    assert fetched(hub) == ["README.md", "bank_config.json", "index.faiss", *SHARDS, "words.safetensors"]
 
 
 def test_a_damaged_cache_is_repaired_when_the_bank_is_opened_again(hub, bank):

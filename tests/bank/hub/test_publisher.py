@@ -18,7 +18,7 @@ SHARDS = {
     for kind, end in (("items", "parquet"), ("memory", "safetensors"))
     for number in range(3)
 }
-ALL = {"README.md", "bank_config.json", "index.faiss", *SHARDS}
+ALL = {"README.md", "bank_config.json", "index.faiss", "words.safetensors", *SHARDS}
 
 
 def files_of(hub, name="ann/bank", kind="dataset", revision="main") -> dict[str, bytes]:
@@ -50,7 +50,7 @@ def test_a_pushed_bank_is_pulled_as_it_was(hub, bank, model, tiny_processor, kin
 def test_a_second_push_sends_nothing_and_makes_no_commit(hub, bank):
     first = bank.push_to_hub("ann/bank")
     sent = uploads(hub)
-    assert sent == 7
+    assert sent == 8
     assert bank.push_to_hub("ann/bank").oid == first.oid
     assert MemoryBank.from_pretrained("ann/bank", memories="lazy").push_to_hub("ann/bank").oid == first.oid
     assert uploads(hub) == sent and len(hub.committed) == 1
@@ -61,9 +61,10 @@ def test_a_push_after_a_change_sends_what_changed_and_deletes_what_is_gone_in_on
     hub.repositories["dataset", "ann/bank"].commit("main", {"notes.txt": File(b"mine")})
     sent = uploads(hub)
     grown.push_to_hub("ann/bank")
-    changed = {"README.md", "bank_config.json", "index.faiss", "items-00001.parquet", "memory-00001.safetensors"}
+    changed = {"index.faiss", "words.safetensors", "items-00001.parquet", "memory-00001.safetensors"}
+    changed |= {"README.md", "bank_config.json"}
     assert hub.committed[1:] == [(changed, {"items-00002.parquet", "memory-00002.safetensors"})]
-    assert uploads(hub) == sent + 3
+    assert uploads(hub) == sent + 4
     assert set(files_of(hub)) == {"notes.txt", *ALL} - {"items-00002.parquet", "memory-00002.safetensors"}
     assert MemoryBank.from_pretrained("ann/bank").ids == grown.ids
 
@@ -72,12 +73,12 @@ def test_a_bank_that_was_added_to_and_removed_from_is_pushed_as_it_is_now(hub, g
     grown.push_to_hub("ann/bank")
     grown.attach(model, tiny_processor).add(items[6:])
     grown.push_to_hub("ann/bank")
-    added = {"README.md", "bank_config.json", "index-00001.faiss", "items-00002.parquet", "memory-00002.safetensors"}
-    assert hub.committed[-1] == (added, {"index.faiss"})
+    added = {"index-00001.faiss", "words-00001.safetensors", "items-00002.parquet", "memory-00002.safetensors"}
+    assert hub.committed[-1] == ({"README.md", "bank_config.json", *added}, {"index.faiss", "words.safetensors"})
     grown.remove(["item-0"])
     grown.push_to_hub("ann/bank")
-    written = {"index-00001.faiss", "items-00000.parquet", "memory-00000.safetensors"}
-    assert hub.committed[-1] == ({"README.md", "bank_config.json", *written}, set())
+    written = {"index-00001.faiss", "words-00002.safetensors", "items-00000.parquet", "memory-00000.safetensors"}
+    assert hub.committed[-1] == ({"README.md", "bank_config.json", *written}, {"words-00001.safetensors"})
     for memories in ("eager", "lazy"):
         pulled = MemoryBank.from_pretrained("ann/bank", memories=memories)
         assert pulled.ids == grown.ids and len(pulled) == 6
@@ -93,9 +94,9 @@ def test_what_was_removed_is_not_pushed_and_only_the_files_that_held_it_are_sent
     queries = [item.image for item in items]
     expected = mine.search(image=queries, k=7)
     commit = mine.push_to_hub("ann/bank")
-    written = {"index.faiss", "items-00001.parquet", "memory-00001.safetensors"}
-    assert hub.committed[-1] == ({"README.md", "bank_config.json", *written}, set())
-    assert uploads(hub) == sent + 3
+    written = {"index.faiss", "words-00001.safetensors", "items-00001.parquet", "memory-00001.safetensors"}
+    assert hub.committed[-1] == ({"README.md", "bank_config.json", *written}, {"words.safetensors"})
+    assert uploads(hub) == sent + 4
     pulled = MemoryBank.from_pretrained("ann/bank", memories="lazy", model=model, processor=tiny_processor)
     found = pulled.search(image=queries, k=7)
     assert [[(hit.item.id, hit.score) for hit in hits] for hits in found] == [
@@ -105,10 +106,10 @@ def test_what_was_removed_is_not_pushed_and_only_the_files_that_held_it_are_sent
     tables = [pyarrow.parquet.read_table(pulled.folder / f"items-0000{shard}.parquet") for shard in range(3)]
     assert "Fact 4." not in str([table.to_pydict() for table in tables])
     assert mine.push_to_hub("ann/bank").oid == commit.oid  # the same bytes again
-    assert uploads(hub) == sent + 3 and len(hub.committed) == 2
+    assert uploads(hub) == sent + 4 and len(hub.committed) == 2
     mine.remove(["item-6"])  # the last shard's only item
     mine.push_to_hub("ann/bank")
-    assert hub.committed[-1][1] == {"items-00002.parquet", "memory-00002.safetensors"}
+    assert hub.committed[-1][1] == {"items-00002.parquet", "memory-00002.safetensors", "words-00001.safetensors"}
     assert MemoryBank.from_pretrained("ann/bank").ids == mine.ids
     assert mine.config.removed in mine.config.files  # the bank here is as it was
 
@@ -128,7 +129,7 @@ def test_a_big_bank_is_pushed_in_parts_and_named_by_the_last(hub, bank, grown, m
     grown.push_to_hub("ann/bank")
     bank.push_to_hub("ann/bank", commit_message="All seven")
     *parts, last = hub.committed
-    assert [len(added) for added, _ in hub.committed] == [2, 2, 3, 7]
+    assert [len(added) for added, _ in hub.committed] == [2, 2, 4, 8]
     assert all("bank_config.json" not in added for added, _ in parts[:2])
     assert "bank_config.json" in parts[2][0] and "bank_config.json" in last[0]
     states = []
@@ -155,7 +156,7 @@ def test_an_interrupted_push_goes_on_and_readers_see_the_old_bank_until_then(hub
     assert MemoryBank.from_pretrained("ann/bank").ids == grown.ids
     bank.push_to_hub("ann/bank")
     assert MemoryBank.from_pretrained("ann/bank").ids == bank.ids
-    assert uploads(hub) == sent + 5  # index, and two files of two shards: each once
+    assert uploads(hub) == sent + 6  # indexes, and two files of two shards: each once
 
 
 def test_a_push_from_elsewhere_meanwhile_is_noticed(hub, bank, monkeypatch):
@@ -184,17 +185,18 @@ def test_a_damaged_file_is_not_pushed(hub, bank, copy):
 def test_a_push_of_a_bank_that_has_been_changed_since_it_was_opened_says_to_reload_it(hub, copy):
     writer, first = MemoryBank.from_pretrained(copy), MemoryBank.from_pretrained(copy)
     writer.remove(["item-0"])
+    first.push_to_hub("ann/first")  # of its state everything is still there
+    assert len(MemoryBank.from_pretrained("ann/first")) == 7
+    card = files_of(hub, "ann/first")["README.md"].decode()
+    assert "# Memory bank of 7 items\n" in card  # not the card of the later state
     second = MemoryBank.from_pretrained(copy)
     writer.remove(["item-1"])
     writer.remove(["item-2"])  # which deletes the list of removed rows that the second reader knows
     with pytest.raises(ValueError, match=r"has been changed since it was opened; `reload\(\)` it first"):
         second.push_to_hub("ann/bank")
-    assert hub.committed == []
+    assert len(hub.committed) == 1
     second.reload().push_to_hub("ann/bank")
     assert MemoryBank.from_pretrained("ann/bank").ids == writer.ids
-    first.push_to_hub("ann/bank")  # of its state everything is still there
-    assert len(MemoryBank.from_pretrained("ann/bank")) == 7
-    assert "# Memory bank of 7 items\n" in files_of(hub)["README.md"].decode()  # not the card of the later state
 
 
 def test_a_private_bank_is_seen_by_its_owner_alone(hub, bank, tmp_path):

@@ -26,7 +26,7 @@ def change_items(folder, shard, image=None, **fields):
 
 def test_a_report_says_what_was_verified(bank, copy, model, tiny_processor):
     size = sum(bank.config.files[name]["size"] for name in bank.config.data_files())
-    expected = {"generation": 0, "items": 7, "removed": 0, "shards": 3, "files": 7, "bytes": size, "model": True}
+    expected = {"generation": 0, "items": 7, "removed": 0, "shards": 3, "files": 8, "bytes": size, "model": True}
     assert bank.verify() == expected
     mine = MemoryBank.from_pretrained(copy)
     mine.remove(["item-1", "item-6"])
@@ -36,13 +36,20 @@ def test_a_report_says_what_was_verified(bank, copy, model, tiny_processor):
         "generation": 1,
         "items": 5,
         "removed": 2,
-        "files": 8,
+        "files": 9,
         "model": False,
     }
 
 
 @pytest.mark.parametrize(
-    "name", ["index.faiss", "removed-00001.safetensors", "memory-00001.safetensors", "items-00002.parquet"]
+    "name",
+    [
+        "index.faiss",
+        "words-00001.safetensors",
+        "removed-00001.safetensors",
+        "memory-00001.safetensors",
+        "items-00002.parquet",
+    ],
 )
 def test_a_flipped_byte_in_any_file_of_a_large_bank_is_found(copy, monkeypatch, name):
     """Opening hashes small banks only."""

@@ -12,7 +12,7 @@ import PIL.Image
 import pytest
 
 from comem_hf import MemoryBank
-from comem_hf.answering import WITHOUT_BANK, WITHOUT_ENCODER
+from comem_hf.answering import WITHOUT_BANK, WITHOUT_ENCODER, WITHOUT_WORDS
 from comem_hf.default import default_path
 from comem_hf.modeling.explanation_comem import LEAST_INFLUENCE
 from tests.conftest import make_image
@@ -60,7 +60,7 @@ def test_explained_hits_have_shares_by_leaving_them_out(comem, default, picture,
 
 def test_without_items_there_is_nothing_to_explain(comem, default, monkeypatch):
     code, output, error = comem("ask", "What is it?", "--max-new-tokens", 5, "--explain")
-    assert (code, error) == (0, f"{WITHOUT_BANK}\n") and "\nmemory\t" not in output and "explain" not in output
+    assert (code, error) == (0, f"{WITHOUT_WORDS}\n") and "\nmemory\t" not in output and "explain" not in output
 
 
 def test_ask_uses_the_model_and_bank_it_is_told_to(comem, model_folder, bank_folder, picture):
@@ -82,9 +82,9 @@ def test_ask_draws_tables_on_a_terminal(comem, default, picture, monkeypatch):
     assert "│" in output and "What is [bold]?" in output and "item-2" in output
 
 
-def test_a_question_without_a_picture_is_answered_without_the_bank_and_that_is_said(comem, default, monkeypatch):
+def test_a_question_without_a_picture_or_a_known_word_is_answered_without_the_bank(comem, default, monkeypatch):
     code, output, error = comem("ask", "What is it?", "--max-new-tokens", 5)
-    assert (code, error) == (0, f"{WITHOUT_BANK}\n")
+    assert (code, error) == (0, f"{WITHOUT_WORDS}\n")
     lines = [line.split("\t") for line in output.splitlines()]
     assert [line[1] for line in lines if line[0] == "answer"] == ["without memory"]
     assert not any(line[0] == "memory" for line in lines)
@@ -93,7 +93,16 @@ def test_a_question_without_a_picture_is_answered_without_the_bank_and_that_is_s
     assert found["without_memory"] == lines[0][2] and found["with_memory"] is None and found["memory"] == []
     monkeypatch.setattr("sys.stdin", io.StringIO("One?\nTwo?\n"))
     code, output, error = comem("ask", "--max-new-tokens", 2)
-    assert (code, error) == (0, f"{WITHOUT_BANK}\n") and output.count("answer\twithout memory") == 2
+    assert (code, error) == (0, 2 * f"{WITHOUT_WORDS}\n") and output.count("answer\twithout memory") == 2
+    monkeypatch.setattr(MemoryBank, "searches_text", False)
+    assert comem("ask", "Fact 1?", "--max-new-tokens", 2)[2] == f"{WITHOUT_BANK}\n"
+
+
+def test_a_question_without_a_picture_finds_items_by_its_words(comem, default):
+    code, output, error = comem("ask", "Is it fact 1?", "--max-new-tokens", 2, "--top-k", 2)
+    lines = [line.split("\t") for line in output.splitlines()]
+    assert (code, error) == (0, "") and [line[1] for line in lines[:2]] == ["without memory", "with memory"]
+    assert [line[3:5] for line in lines if line[0] == "memory"] == [["words", "item-1"], ["words", "item-0"]]
 
 
 def test_a_bank_that_can_be_searched_by_text_is_searched_by_each_question(comem, default, monkeypatch):

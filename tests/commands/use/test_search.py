@@ -108,7 +108,16 @@ def test_search_works_in_a_process_without_a_language(far_bank, model_folder, pi
     assert done.stdout.decode("ascii").endswith("Z\\xfcrich \\u2013 \\u6771\\u4eac \\U0001f5fc\n")
 
 
-def test_a_text_is_refused_in_the_words_of_the_command_where_the_bank_has_pictures_only(comem, default):
+def test_a_text_is_searched_for_by_its_words(comem, default, picture, far_bank, monkeypatch):
+    code, output, error = comem("search", "--text", "FACT 1", "--top-k", 2)
+    lines = [line.split("\t") for line in output.splitlines()]
+    assert (code, error) == (0, "") and [line[3:5] for line in lines] == [["words", "item-1"], ["words", "item-0"]]
+    both = json.loads(comem("search", "--text", "fact 1", "--image", picture, "--json")[1])
+    assert {(hit["found_by"], hit["probability"]) for hit in both} == {("picture and words", None)}
+    assert json.loads(comem("search", far_bank, "--text", "zurich 京", "--json")[1])[0]["text"] == TEXT
+    nothing = "Nothing found: no item's text has a word of the text to look for.\n"
+    assert comem("search", "--text", "a flag") == (0, "", nothing)
+    monkeypatch.setattr(MemoryBank, "searches_text", False)
     message = "Error: The memory bank finds items by their picture only: give `--image` instead of `--text`.\n"
     assert comem("search", "--text", "a flag") == (2, "", message)
 

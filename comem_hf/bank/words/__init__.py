@@ -1,0 +1,1 @@
+"""Items found by the words of their texts: BM25, which needs no model."""
