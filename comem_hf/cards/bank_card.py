@@ -133,6 +133,8 @@ def _name(reference: dict) -> str | None:
 
 
 def _index(index: dict) -> str:
+    if index.get("kind") == "lancedb":
+        return "a table of a LanceDB database, which is not among the files"
     if index["factory"] == "Flat":
         return "exact"
     recall = (

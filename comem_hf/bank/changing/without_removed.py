@@ -1,19 +1,27 @@
 """A bank without the items that were removed: shards that hold any are written anew, and so is the index."""
 
+import re
+import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import save_file
 
-from comem_hf.bank.format.config import BankConfig, items_name, memory_name
+from comem_hf.bank.format.config import BankConfig, embeddings_name, items_name, memory_name
 from comem_hf.bank.format.items import write_items
-from comem_hf.bank.index.faiss_index import open_index
+from comem_hf.bank.index.build_index import EMBEDDINGS_KEY
+from comem_hf.bank.index.index import WriteFile
+from comem_hf.bank.index.kinds import make_index, open_index
 from comem_hf.bank.opened.integrity import check_files
 from comem_hf.bank.opened.state import BankState
 from comem_hf.cards.bank_card import is_edited, render_card
 from comem_hf.cards.template import CARD_NAME
 from comem_hf.files.whole_file import write_durably
+
+
+_SHARD = re.compile("memory|items")
 
 
 @dataclass(frozen=True)
@@ -33,7 +41,8 @@ def without_removed(bank: BankState, folder: Path) -> CleanBank:
     """Write the files that hold removed items anew, without these; the others are used as they are.
 
     Vectors and codes are copied, not computed, so that searches find the same items with the same scores. A shard of
-    which nothing is left goes, and those behind it move up. One shard and the index are in memory at a time.
+    which nothing is left goes, and those behind it move up. One shard and the index are in memory at a time. If the
+    index is in a database, the bank gets one of FAISS, made of the embeddings: a database belongs to one folder.
 
     Args:
         bank (`BankState`): The bank, which stays as it is.
@@ -44,9 +53,9 @@ def without_removed(bank: BankState, folder: Path) -> CleanBank:
         OSError: If no space is left.
     """
     config = bank.config
-    if config.removed is None:
+    if config.removed is None and not config.stores_embeddings:
         return CleanBank(config, {name: bank.folder / name for name in config.data_files()})
-    check_files(bank.folder, config, names=[config.removed, config.index["file"]])
+    check_files(bank.folder, config, names=[name for name in config.data_files() if not _SHARD.match(name)])
     live = np.ones(config.num_rows, dtype=bool)
     live[bank.removed] = False
     files, sources, shard_sizes = dict(config.files), {}, []
@@ -73,18 +82,31 @@ def without_removed(bank: BankState, folder: Path) -> CleanBank:
             continue
         for old, name in ((memory_name(shard), memory), (items_name(shard), items)):
             files[name], sources[name] = config.files[old], bank.folder / old
-    name = config.index["file"]
-    index = open_index(bank.folder, config, writable=True)
-    index.keep(live)
-    write(name, index.save)
-    clean = replace(
-        config,
-        shard_sizes=shard_sizes,
-        files=files,
-        index={**config.index, "nprobe": index.nprobe},
-        removed=None,
-    )
+    block = _write_index(bank, live, folder, write)
+    clean = replace(config, shard_sizes=shard_sizes, files=files, index=block, removed=None)
     if not is_edited(bank.folder / CARD_NAME, config):
         card = render_card(clean).encode()
         files[CARD_NAME] = write_durably(folder / CARD_NAME, lambda path: path.write_bytes(card))
     return CleanBank(clean, sources)
+
+
+def _write_index(bank: BankState, live: np.ndarray, folder: Path, write: WriteFile) -> dict:
+    """Write the index of the rows that stay; return the `index` of the configuration."""
+    config = bank.config
+    if config.stores_embeddings:
+        with tempfile.TemporaryDirectory(dir=folder) as temporary:
+            paths, start = [], 0
+            for shard, size in enumerate(config.shard_sizes):
+                rows, start = live[start : start + size], start + size
+                if rows.any():
+                    paths.append(Path(temporary) / embeddings_name(shard))
+                    save_arrays({EMBEDDINGS_KEY: bank.index.vectors(start - size, size)[rows]}, paths[-1])
+            made = make_index(Path(temporary), paths, config.metric)
+            write(made.block["file"], made.index.save)
+            return made.block
+    index = open_index(bank.folder, config, writable=True)
+    index.keep(live)
+    if "kind" in config.index:
+        return index.write(config.index, config.generation, write)
+    write(config.index["file"], index.save)
+    return {**config.index, "nprobe": index.nprobe}
