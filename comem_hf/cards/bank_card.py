@@ -32,8 +32,8 @@ def render_card(
     from huggingface_hub import DatasetCardData
 
     sizes = {
-        part: sum(entry["size"] for name, entry in config.files.items() if name.startswith(part))
-        for part in ("memory", "items", "index")
+        part: sum(entry["size"] for name, entry in config.files.items() if name.startswith(beginnings))
+        for part, beginnings in (("memory", "memory"), ("items", "items"), ("index", ("index", "embeddings")))
     }
     metadata = DatasetCardData(
         license=config.license or "unknown",

@@ -9,7 +9,7 @@ from .index import Index, Selection, unit_rows
 from .keep_rows import keep_rows
 
 
-_CALIBRATED_HITS = 10  # per query, for which `nprobe` was chosen
+CALIBRATED_HITS = 10  # per query, for which `nprobe` was chosen
 _WIDENING = 4  # factor for `nprobe` while hits are missing
 
 
@@ -140,7 +140,7 @@ class FaissIndex(Index):
         if k == 0 or len(queries) == 0:
             return np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
         # A search has to look further if fewer vectors may be hits, or more hits are wanted.
-        effort = len(self) / count * max(1, k / _CALIBRATED_HITS)
+        effort = len(self) / count * max(1, k / CALIBRATED_HITS)
         scores, ids = self._search(queries, k, effort, among)
         while (
             (short := (ids < 0).any(axis=1)).any() and self._ivf is not None and self.nprobe * effort < self.num_lists

@@ -23,7 +23,7 @@ from .default_factory import EXACT_UP_TO, default_factory
 from .faiss_index import FaissIndex
 from .faiss_shards import FaissShards
 from .index import Index
-from .lance_index import LOCAL_URI, LanceIndex, LanceTable, connect
+from .lance_index import LOCAL_URI, LanceIndex, LanceTable, connect, library
 
 
 @dataclass(frozen=True)
@@ -81,11 +81,10 @@ class IndexKind:
             OSError: If the database does not answer.
         """
         if self.name == "lancedb":
-            table = LanceTable(folder, self.uri, "none", "cosine")
-            with table._reached():
-                connection = connect(folder, self.uri)
-                if "://" in self.uri:
-                    connection.table_names(limit=1)
+            library(folder)
+            if "://" in self.uri:
+                with LanceTable(folder, self.uri, "none", "cosine").reached():
+                    connect(folder, self.uri).list_tables(limit=1)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from comem_hf.modeling.installation_comem import how_to_install
 
 from .build_index import StoredEmbeddings
 from .default_factory import EXACT_UP_TO
+from .faiss_index import CALIBRATED_HITS
 from .index import Index, Selection, WriteFile, unit_rows
 
 
@@ -31,6 +32,10 @@ _WIDENING = 4
 _SMALL_FRAGMENTS = 64  # each change adds one; merged together when there are so many
 _BATCH = 2**14  # vectors
 _PATIENCE = timedelta(hours=6)  # with a server that makes lists
+
+
+class DatabaseError(OSError):
+    """A database cannot be reached, or answers by an error."""
 
 
 class LanceTable:
@@ -57,7 +62,7 @@ class LanceTable:
             ValueError: If LanceDB is not installed, or there is no such table.
             OSError: If the database cannot be reached.
         """
-        with self._reached():
+        with self.reached():
             database = connect(self.folder, self.uri)
             try:
                 return database.open_table(self.name)
@@ -71,7 +76,7 @@ class LanceTable:
 
     def create(self, embeddings: StoredEmbeddings, metric: str) -> None:
         """Make the table, in place of an unfinished one of this name."""
-        with self._reached():
+        with self.reached():
             database = connect(self.folder, self.uri)
             if "://" not in self.uri:
                 database.drop_table(self.name, ignore_missing=True)
@@ -86,7 +91,7 @@ class LanceTable:
         from lancedb.index import IvfSq
 
         lists = IvfSq(distance_type=self.distance, num_partitions=number)
-        with self._reached():
+        with self.reached():
             self.opened.create_index("vector", config=lists, wait_timeout=_PATIENCE)
 
     def add(self, embeddings: np.ndarray, rows: np.ndarray, metric: str) -> None:
@@ -101,12 +106,12 @@ class LanceTable:
                 pa.array(digests(part)),
                 pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), part.shape[1]),
             ]
-            with self._reached():
+            with self.reached():
                 self.opened.add(pa.table(columns, schema=_schema(part.shape[1])))
 
     def forget(self, first: int) -> None:
         """Remove rows from `first` on, which a writer left that died."""
-        with self._reached():
+        with self.reached():
             if self.opened.count_rows() > first:
                 self.opened.delete(f"row >= {first}")
 
@@ -114,18 +119,18 @@ class LanceTable:
         """Merge small fragments, if there are many, and sort their vectors into the lists; a server does so itself."""
         if self.uri.startswith("db://"):
             return
-        with self._reached():
-            if self.opened.stats().fragment_stats.num_small_fragments > _SMALL_FRAGMENTS:
+        with self.reached():
+            if self.opened.stats()["fragment_stats"]["num_small_fragments"] > _SMALL_FRAGMENTS:
                 self.opened.optimize()
 
     def count(self) -> int:
         """Number of vectors."""
-        with self._reached():
+        with self.reached():
             return self.opened.count_rows()
 
     def nearest(self, query: np.ndarray, number: int, lists: int | None) -> tuple[np.ndarray, np.ndarray]:
         """Rows and digests of about the nearest vectors."""
-        with self._reached():
+        with self.reached():
             search = self.opened.search(query, vector_column_name="vector").distance_type(self.distance)
             if lists is not None:
                 search = search.nprobes(lists)
@@ -133,12 +138,15 @@ class LanceTable:
         return found["row"].to_numpy(), found["digest"].to_numpy()
 
     @contextmanager
-    def _reached(self) -> Iterator[None]:
+    def reached(self) -> Iterator[None]:
+        """Say in one sentence, in a `with` statement, that the database cannot be used."""
         try:
             yield
+        except DatabaseError:
+            raise
         except (OSError, RuntimeError) as error:
             reason = str(error).strip().split("\n")[0].split(", /")[0].rstrip(".")
-            raise OSError(
+            raise DatabaseError(
                 f"The index of the bank {str(self.folder)!r} cannot be used: the database {self.uri!r} does not "
                 f"answer as it should ({reason[:200]}). Try again later, or: {_rebuild(self.folder)}"
             ) from error
@@ -250,7 +258,9 @@ class LanceIndex(Index):
         effort = 1.0 if among is None else len(self) / among.count
         while True:
             number = math.ceil(k * effort * (_SPARE if self.num_lists else 1))
-            lists = min(self.num_lists, math.ceil(self.nprobe * effort * max(1, k / 10))) if self.num_lists else None
+            lists = None
+            if self.num_lists:
+                lists = min(self.num_lists, int(self.nprobe * effort * max(1, k / CALIBRATED_HITS)))
             rows, found_digests = self.table.nearest(query, number, lists)
             ours = rows < len(self)
             if mask is not None:
@@ -277,11 +287,11 @@ class LanceIndex(Index):
         return vectors @ query if self.metric == "cosine" else -np.linalg.norm(vectors - query, axis=1)
 
 
-def connect(folder: Path, uri: str):
-    """Connect to a database.
+def library(folder: Path):
+    """Import LanceDB.
 
     Raises:
-        ValueError: If LanceDB is not installed, or the key of a server is not in the environment.
+        ValueError: If it is not installed.
     """
     try:
         import lancedb
@@ -289,6 +299,16 @@ def connect(folder: Path, uri: str):
         raise ValueError(
             f"The index of the bank {str(folder)!r} needs LanceDB: {how_to_install('lancedb')}. Or: {_rebuild(folder)}"
         ) from error
+    return lancedb
+
+
+def connect(folder: Path, uri: str):
+    """Connect to a database.
+
+    Raises:
+        ValueError: If LanceDB is not installed, or the key of a server is not in the environment.
+    """
+    lancedb = library(folder)
     if not uri.startswith("db://"):
         return lancedb.connect(uri if "://" in uri else str(folder / uri))
     if not os.environ.get(KEY_VARIABLE):
