@@ -22,8 +22,8 @@ INSTALLED_RECIPES := $(VENV)/.installed-recipes
 INSTALLED_LMMS := $(LMMS_VENV)/.installed
 INSTALLED_DEEPSPEED := $(DEEPSPEED_VENV)/.installed
 
-# Scripts lie in benchmarks/*/ and benchmarks/bank/building, what others share one level deeper.
-OTHER_BENCHMARKS := $(subst /,.,$(basename $(filter-out benchmarks/bank/scale.py,$(wildcard benchmarks/bank/*.py benchmarks/bank/building/*.py benchmarks/model/*.py))))
+# Scripts lie in benchmarks/*/, benchmarks/bank/building and benchmarks/bank/index, what others share one level deeper.
+OTHER_BENCHMARKS := $(subst /,.,$(basename $(filter-out benchmarks/bank/scale.py,$(wildcard benchmarks/bank/*.py benchmarks/bank/building/*.py benchmarks/bank/index/*.py benchmarks/model/*.py))))
 SPEED_LANES := speed-lane-1 speed-lane-2
 SMALL := --shape:atlas-small
 LARGE := --shape:qwen2-vl-7b:--counts-only

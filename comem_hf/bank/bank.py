@@ -90,6 +90,8 @@ class MemoryBank(ChangeableBank):
                 distance).
             index_factory (`str`, *optional*): FAISS factory string of the index, such as `"IVF4096,SQ8"` or
                 `"HNSW32"`; if not given, it depends on the number of items (see [`default_factory`]).
+                `"shards:4"` makes four files of it, and `"lancedb"` or `"lancedb:s3://bucket/path"` a table of a
+                LanceDB database (see [`MemoryBank.change_index`]).
             license (`str`, *optional*): Licence of the items, by the Hub's identifier (`"cc-by-sa-4.0"`).
             overwrite (`bool`, defaults to `False`): Replace a bank in `output_dir`, and discard an unfinished build
                 with other settings.

@@ -1,12 +1,16 @@
 """Changes of an opened memory bank: items and metadata, probabilities fitted, what others have changed."""
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TypeVar
 
-from comem_hf.bank.changing.add_and_remove import add_items, index_words, remove_items
+from comem_hf.bank.changing.add_and_remove import add_items, check_writable, index_words, remove_items
 from comem_hf.bank.changing.calibrate_bank import calibrate_bank
 from comem_hf.bank.changing.update_metadata import update_metadata
+from comem_hf.bank.changing.writer import BankWriter
 from comem_hf.bank.format.config import BankConfig
+from comem_hf.bank.index.kinds import IndexKind
 from comem_hf.bank.opened.state import BankState
 from comem_hf.modeling.memory_item import MemoryItem
 
@@ -198,6 +202,37 @@ class ChangeableBank(OpenedBank):
             self.attach(model, processor)
         calibrate_bank(self._state, self._model, pictures, batch_size, wait)
         self.reload()
+
+    @classmethod
+    def change_index(
+        cls: type[Bank], folder: str | os.PathLike, index_factory: str | None = None, *, wait: float = 0
+    ) -> Bank:
+        """Make the index of a bank anew, of another kind if wanted; nothing is encoded.
+
+        Embeddings are taken from the bank's files: those of a database, `Flat` and `HNSW` are exact. So a bank whose
+        database is lost, or cannot be reached, gets an index again. Who has the bank open calls
+        [`MemoryBank.reload`]. Probabilities of hits stay as they are. A table in a shared database stays there.
+
+        Args:
+            folder (`str` or `os.PathLike`): The bank.
+            index_factory (`str`, *optional*): As in [`MemoryBank.build`].
+            wait (`float`, defaults to 0): Seconds to wait while another process is changing the bank.
+
+        Returns:
+            `MemoryBank`: The bank, with its new index.
+
+        Raises:
+            ValueError: If there is no such index, its library is missing, a file is damaged, or another process is
+                changing the bank; the bank is unchanged.
+            OSError: If no space is left, or a database does not answer; the bank is unchanged.
+        """
+        folder = Path(folder)
+        IndexKind.of(index_factory).check(folder)
+        check_writable(BankState.open(folder, check_index=False))
+        with BankWriter(folder, wait, check_index=False) as writer:
+            writer.change_index(index_factory)
+            writer.commit()
+        return cls(folder)
 
     def reload(self: Bank) -> Bank:
         """Load the changes that others have made since the bank was opened.

@@ -31,9 +31,11 @@ def render_card(
     """
     from huggingface_hub import DatasetCardData
 
+    parts = {"memory": ("memory",), "items": ("items",), "index": ("index", "embeddings"), "words": ("words",)}
     sizes = {
-        part: sum(entry["size"] for name, entry in config.files.items() if name.startswith(part))
-        for part in ("memory", "items", "index", *(["words"] if config.words else []))
+        part: sum(entry["size"] for name, entry in config.files.items() if name.startswith(beginnings))
+        for part, beginnings in parts.items()
+        if part != "words" or config.words
     }
     metadata = DatasetCardData(
         license=config.license or "unknown",
@@ -133,6 +135,8 @@ def _name(reference: dict) -> str | None:
 
 
 def _index(index: dict) -> str:
+    if index.get("kind") == "lancedb":
+        return "a table of a LanceDB database, which is not among the files"
     if index["factory"] == "Flat":
         return "exact"
     recall = (

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from comem_hf.bank.encoding.encode_rows import check_on_error
 from comem_hf.bank.format.config import check_metric
+from comem_hf.bank.index.kinds import IndexKind
 from comem_hf.cards.licenses import check_license
 
 
@@ -19,8 +20,8 @@ class BuildSettings:
         dtype (`str`, defaults to `"float32"`): Type of the stored memory vectors.
         shard_size (`int`, defaults to 1024): Items per file; at most this many are lost when a build is interrupted.
         metric (`str`, defaults to `"cosine"`): How embeddings are compared: `"cosine"` or `"l2"`.
-        index_factory (`str`, *optional*): FAISS factory string of the index; if not given, it depends on the
-            number of items.
+        index_factory (`str`, *optional*): Kind of the index (see [`comem_hf.bank.index.kinds`]); if not given, it
+            depends on the number of items.
         license (`str`, *optional*): Licence of the items, by the Hub's identifier.
         on_error (`str`, defaults to `"skip"`): What to do with an item that cannot be used: `"skip"` or `"raise"`.
         num_memory_tokens (`int`, *optional*): Stored vectors per item; all of the memory encoder's by default.
@@ -42,5 +43,6 @@ class BuildSettings:
         check_metric(self.metric)
         check_license(self.license)
         check_on_error(self.on_error)
+        IndexKind.of(self.index_factory)
         if not isinstance(self.shard_size, int) or self.shard_size < 1:
             raise ValueError(f"`shard_size` must be a positive integer, got {self.shard_size!r}.")

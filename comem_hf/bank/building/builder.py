@@ -14,12 +14,12 @@ from comem_hf.bank.encoding.input_rows import next_rows, read_rows
 from comem_hf.bank.encoding.item_encoder import ItemEncoder, eval_mode
 from comem_hf.bank.encoding.shrinking_batch import ends_build
 from comem_hf.bank.encoding.skipped import SKIPPED_NAME, LeftOut, is_other_file, labelled, write_skipped
-from comem_hf.bank.format.config import CONFIG_NAME, FIRST_PICTURE_RULES, INDEX_NAME, WORDS_NAME, BankConfig
+from comem_hf.bank.format.config import CONFIG_NAME, FIRST_PICTURE_RULES, WORDS_NAME, BankConfig, embeddings_name
 from comem_hf.bank.format.items import StoredItems
 from comem_hf.bank.format.precision import EXACT, check_precision, coarsest
 from comem_hf.bank.format.vectors import stored_tokens
-from comem_hf.bank.index.build_index import StoredEmbeddings, build_index
 from comem_hf.bank.index.index import Index
+from comem_hf.bank.index.kinds import IndexKind, make_index
 from comem_hf.bank.pictures.decoder_warnings import decoder_warnings_logged
 from comem_hf.bank.pictures.spool import PictureSpool
 from comem_hf.bank.scores.calibration import MIN_ITEMS
@@ -35,7 +35,7 @@ from comem_hf.modeling.memory_item import MemoryItem
 from .build_settings import BuildSettings
 from .processes import Processes
 from .shard_builder import ShardBuilder, changed_items, input_digest
-from .staging import Staging, embeddings_name
+from .staging import Staging
 from .texts import warn_about_texts
 
 
@@ -92,6 +92,8 @@ class BankBuilder:
                 f"The model is loaded in {self.model.precision()}, and so are the vectors of this bank made: load it "
                 "in float32 or bfloat16 to build a bank of exact ones."
             )
+        if leader:
+            IndexKind.of(self.settings.index_factory).check(output)
         with Staging(output, decisive, overwrite, leader) as staging:
             self.processes.wait()  # until the leader has opened the folder
             staging.wait_for(0)
@@ -160,13 +162,9 @@ class BankBuilder:
                 raise ValueError(f"There are no items to build a memory bank of; {counts.sentence()}. {first}")
             raise ValueError(f"None of the {counts.items} items can be used. {first}")
         embeddings = [embeddings_name(number) for number, shard in staging.shards.items() if shard["num_items"]]
-        index, found = build_index(
-            StoredEmbeddings([staging.work / name for name in embeddings]),
-            self.settings.metric,
-            self.settings.index_factory,
-        )
-        files = staging.collect()
-        files[INDEX_NAME] = write_durably(staging.bank / INDEX_NAME, index.save)
+        paths = [staging.work / name for name in embeddings]
+        made = make_index(staging.bank, paths, self.settings.metric, self.settings.index_factory)
+        index, files = made.index, {**staging.collect(), **made.files}
         config = BankConfig(
             num_items=len(index),
             num_memory_tokens=self.num_memory_tokens,
@@ -179,7 +177,7 @@ class BankBuilder:
             shard_sizes=[shard["num_items"] for shard in shards],
             files=files,
             metric=self.settings.metric,
-            index={"file": INDEX_NAME, **found},
+            index=made.block,
             license=self.settings.license,
             # A build that an older version began goes on with new rules.
             picture_rules=min(shard.get("picture_rules", FIRST_PICTURE_RULES) for shard in shards),

@@ -8,7 +8,7 @@ from safetensors.numpy import save_file
 from comem_hf.bank.encoding.encode_rows import check_problems, encode_rows
 from comem_hf.bank.encoding.input_rows import InputRow
 from comem_hf.bank.encoding.item_encoder import ItemEncoder
-from comem_hf.bank.format.config import items_name, memory_name
+from comem_hf.bank.format.config import embeddings_name, items_name, memory_name
 from comem_hf.bank.format.items import write_items
 from comem_hf.bank.format.precision import precision_of
 from comem_hf.bank.format.record import ItemRecord
@@ -16,7 +16,7 @@ from comem_hf.bank.format.vectors import write_memory
 from comem_hf.bank.index.build_index import EMBEDDINGS_KEY
 from comem_hf.modeling.picture_pixels_comem import PICTURE_RULES
 
-from .staging import Staging, embeddings_name
+from .staging import Staging
 from .texts import text_facts
 
 

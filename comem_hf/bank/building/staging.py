@@ -19,11 +19,6 @@ SETTINGS_NAME = "build.json"
 _PATIENCE = 120  # seconds; a network file system may show new files a minute late
 
 
-def embeddings_name(shard: int) -> str:
-    """File name of a shard's embeddings, which only the build needs."""
-    return f"embeddings-{shard:05d}.safetensors"
-
-
 def replaced_bank(output: Path) -> Path | None:
     """The older bank of `output`, if a build set it aside to replace it and was then interrupted."""
     replaced = work_path(output) / "replaced"

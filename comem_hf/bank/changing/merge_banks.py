@@ -11,11 +11,11 @@ from safetensors.numpy import save_file
 from safetensors.torch import save_file as save_tensors
 from transformers.utils import logging
 
-from comem_hf.bank.building.staging import embeddings_name
-from comem_hf.bank.format.config import INDEX_NAME, WORDS_NAME, items_name, memory_name
+from comem_hf.bank.format.config import WORDS_NAME, embeddings_name, items_name, memory_name
 from comem_hf.bank.format.items import write_items
 from comem_hf.bank.format.precision import coarsest
-from comem_hf.bank.index.build_index import EMBEDDINGS_KEY, StoredEmbeddings, build_index
+from comem_hf.bank.index.build_index import EMBEDDINGS_KEY
+from comem_hf.bank.index.kinds import IndexKind, make_index
 from comem_hf.bank.opened.integrity import check_files
 from comem_hf.bank.opened.state import BankState
 from comem_hf.bank.words.postings import PostingsBuilder
@@ -51,6 +51,7 @@ def merge_banks(
     if not banks:
         raise ValueError("There are no banks to merge.")
     _check_alike(banks)
+    IndexKind.of(index_factory).check(output)
     with whole_folder(output, "output_dir") as folder:
         for bank in banks:  # otherwise damaged data would be copied and get a valid checksum
             check_files(bank.folder, bank.config)
@@ -101,7 +102,7 @@ def _choose(banks: Sequence[BankState], on_conflict: str) -> list[list[int]]:
 
 
 def _write(banks, chosen, folder: Path, shard_size: int, index_factory: str | None) -> None:
-    read_block = _block_reader(banks)
+    read_block = block_reader(banks)
     files, shard_sizes, embeddings, cut_texts, words = {}, [], [], 0, PostingsBuilder()
     total = sum(len(rows) for rows in chosen)
     with logging.tqdm(total=total, unit="item", desc="Merging") as progress:
@@ -109,7 +110,7 @@ def _write(banks, chosen, folder: Path, shard_size: int, index_factory: str | No
             records = [record for bank, rows in parts for record in banks[bank].items.read_records(rows)]
             memory = [banks[bank].vectors.read_stored(rows) for bank, rows in parts]
             stored = {key: torch.cat([part[key] for part in memory]) for key in memory[0]}
-            vectors = np.concatenate([_embeddings(read_block, bank, rows) for bank, rows in parts])
+            vectors = np.concatenate([embeddings_of(read_block, bank, rows) for bank, rows in parts])
             contents = {
                 memory_name(shard): lambda path, stored=stored: save_tensors(stored, path),
                 items_name(shard): lambda path, records=records: write_items(path, records),
@@ -123,15 +124,15 @@ def _write(banks, chosen, folder: Path, shard_size: int, index_factory: str | No
                 words.add(record.text)
             progress.update(len(records))
     config = banks[0].config
-    index, found = build_index(StoredEmbeddings(embeddings), config.metric, index_factory)
-    files[INDEX_NAME] = write_durably(folder / INDEX_NAME, index.save)
+    made = make_index(folder, embeddings, config.metric, index_factory)
+    files |= made.files
     files[WORDS_NAME] = write_durably(folder / WORDS_NAME, lambda path: write_words(path, words.build()))
     merged = replace(
         config,
         num_items=total,
         shard_sizes=shard_sizes,
         files=files,
-        index={"file": INDEX_NAME, **found},
+        index=made.block,
         words={"file": WORDS_NAME, "rules": WORD_RULES},
         generation=0,
         removed=None,
@@ -163,7 +164,7 @@ def _shards(chosen: Sequence[list[int]], shard_size: int) -> Iterator[list[tuple
         yield parts
 
 
-def _block_reader(banks: Sequence[BankState]) -> Callable[[int, int], np.ndarray]:
+def block_reader(banks: Sequence[BankState]) -> Callable[[int, int], np.ndarray]:
     """A function that reads a block of embeddings from the index of a bank; the last block is remembered."""
 
     @lru_cache(1)
@@ -174,7 +175,7 @@ def _block_reader(banks: Sequence[BankState]) -> Callable[[int, int], np.ndarray
     return read
 
 
-def _embeddings(read: Callable[[int, int], np.ndarray], bank: int, rows: list[int]) -> np.ndarray:
+def embeddings_of(read: Callable[[int, int], np.ndarray], bank: int, rows: list[int]) -> np.ndarray:
     """Embeddings of ascending rows of a bank."""
     blocks, places = np.divmod(rows, _BLOCK)
     return np.concatenate([read(bank, block)[places[blocks == block]] for block in np.unique(blocks).tolist()])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.numpy import save_file
 from transformers.utils import logging
 
 from comem_hf.bank.format.config import (
@@ -13,7 +14,7 @@ from comem_hf.bank.format.config import (
     FILE_NAME,
     BankConfig,
     changed_name,
-    index_name,
+    embeddings_name,
     items_name,
     memory_name,
     removed_name,
@@ -25,7 +26,9 @@ from comem_hf.bank.format.record import ItemRecord
 from comem_hf.bank.format.removed import write_removed
 from comem_hf.bank.format.vectors import write_memory
 from comem_hf.bank.format.writer_lock import lock_bank
-from comem_hf.bank.index.faiss_index import open_index
+from comem_hf.bank.index.build_index import EMBEDDINGS_KEY
+from comem_hf.bank.index.kinds import make_index, open_index
+from comem_hf.bank.index.lance_index import forget_tables
 from comem_hf.bank.opened.integrity import check_files
 from comem_hf.bank.opened.state import BankState
 from comem_hf.bank.scores.calibration import Calibration
@@ -40,6 +43,8 @@ from comem_hf.modeling.picture_pixels_comem import PICTURE_RULES
 
 logger = logging.get_logger(__name__)
 
+_VECTORS = ("index", "embeddings")  # how the names of files begin that hold the vectors of the index
+
 
 class BankWriter:
     """A change to a bank; readers see all of it or nothing.
@@ -51,21 +56,23 @@ class BankWriter:
     Args:
         folder (`Path`): The bank.
         wait (`float`, defaults to 0): Seconds to wait for another process that is changing the bank.
+        check_index (`bool`, defaults to `True`): Refuse a bank whose index is in a database that does not answer.
 
     Raises:
         ValueError: If another process is changing the bank, or it is damaged.
         OSError: If the folder cannot be written to.
     """
 
-    def __init__(self, folder: Path, wait: float = 0):
+    def __init__(self, folder: Path, wait: float = 0, check_index: bool = True):
         self.folder = folder
         self.wait = wait
+        self._checks_index = check_index
 
     def __enter__(self) -> "BankWriter":
         self._lock = lock_bank(self.folder, self.wait)
         try:
             self._config = (self.folder / CONFIG_NAME).read_bytes()
-            self.before = BankState.open(self.folder)
+            self.before = BankState.open(self.folder, check_index=self._checks_index)
             self._clean(self.before.config)
         except BaseException:
             self._lock.release()
@@ -79,6 +86,7 @@ class BankWriter:
         self._precision = self.before.config.precision
         self._calibration = self.before.config.calibration
         self._index = None
+        self._new_index = None
         self._texts = PostingsBuilder()  # of new items
         self._adds_words = False
         self._files = {}
@@ -112,8 +120,10 @@ class BankWriter:
         self._write(items_name(shard), lambda path: write_items(path, list(records)))
         if self._index is None:
             # Otherwise damaged data would be written again and get a valid checksum.
-            check_files(self.folder, config, names=[config.index["file"]])
+            check_files(self.folder, config, names=config.index_files)
             self._index = open_index(self.folder, config, writable=True)
+        if config.stores_embeddings:
+            self._write(embeddings_name(shard), lambda path: save_file({EMBEDDINGS_KEY: embeddings}, path))
         self._index.add(embeddings, np.arange(start, start + len(records)))
         self._shard_sizes.append(len(records))
         for record in records:
@@ -143,6 +153,28 @@ class BankWriter:
         """Replace the calibration of scores, which changes no file but the configuration and the card."""
         self._calibration = calibration.to_block()
 
+    def change_index(self, index_factory: str | None) -> None:
+        """Make the index anew, of the embeddings of all rows; nothing may be added in the same change.
+
+        Raises:
+            ValueError: If there is no such index, or a file is damaged.
+            OSError: If no space is left, or a database cannot be reached.
+        """
+        config, names = self.before.config, []
+        check_files(self.folder, config, names=[name for name in config.data_files() if name.startswith(_VECTORS)])
+        for shard, size in enumerate(config.shard_sizes):
+            names.append(embeddings_name(shard))
+            if not config.stores_embeddings:
+                first = sum(config.shard_sizes[:shard])
+                vectors = {EMBEDDINGS_KEY: self.before.index.vectors(first, size)}
+                self._write(names[-1], lambda path, vectors=vectors: save_file(vectors, path))
+        paths = [self.folder / name for name in names]
+        self._new_index = make_index(self.folder, paths, config.metric, index_factory, self._generation)
+        for name in {*names} & self._files.keys() - self._new_index.files.keys():  # FAISS files hold the vectors
+            (self.folder / name).unlink()
+            del self._files[name]
+        self._files |= self._new_index.files
+
     def commit(self) -> BankConfig:
         """Make the change part of the bank, if there is one; nothing can be changed after that.
 
@@ -157,7 +189,7 @@ class BankWriter:
         removes = len(self._removed) > len(self.before.removed)
         changes_rows = self._index is not None or removes
         changes_words = self._adds_words or changes_rows and before.words is not None
-        changes_items = changes_rows or changes_words or bool(self._metadata)
+        changes_items = changes_rows or changes_words or bool(self._metadata) or self._new_index is not None
         if not changes_items and self._calibration == before.calibration:
             return before
         num_items = sum(self._shard_sizes) - len(self._removed)
@@ -165,8 +197,9 @@ class BankWriter:
             raise ValueError(f"No item would be left in the bank {str(self.folder)!r}; delete the folder instead.")
         index, words, removed, changed = before.index, before.words, before.removed, before.changed_metadata
         if self._index is not None:
-            index = {**index, "file": index_name(self._generation)}
-            self._write(index["file"], self._index.save)
+            index = self._index.write(index, self._generation, self._write)
+        if self._new_index is not None:
+            index = self._new_index.block
         if removes:
             removed = removed_name(self._generation)
             self._write(removed, lambda path: write_removed(path, self._removed))
@@ -231,6 +264,7 @@ class BankWriter:
     def _clean(self, config: BankConfig) -> None:
         """Remove files that dead writers and earlier states left."""
         keep = {*config.files, CARD_NAME, CONFIG_NAME}
+        forget_tables(self.folder, config.index)
         for path in self.folder.iterdir():
             name = path.name.removesuffix(".unfinished")
             if path.name not in keep and (FILE_NAME.fullmatch(name) or name == CONFIG_NAME):

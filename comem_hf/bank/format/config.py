@@ -20,19 +20,22 @@ from .precision import EXACT, MEMORY_DTYPES, check_encoder_precision
 
 CONFIG_NAME = "bank_config.json"
 INDEX_NAME = "index.faiss"
-FORMAT_VERSION = 2  # the newest that is read
+FORMAT_VERSION = 1
+NEWEST_FORMAT = 2  # of banks that have what versions which read format 1 do not know
 WORDS_NAME = "words.safetensors"
 METRICS = ("cosine", "l2")
 FIRST_PICTURE_RULES = 1  # of banks that do not say
 
 _INDEX_NAME = re.compile(r"index(-\d{5,})?\.faiss")
 _WORDS_NAME = re.compile(r"words(-\d{5,})?\.safetensors")
+_PART_NAME = re.compile(r"index-\d{5,}-part-\d{5,}\.faiss")
+_TABLE = re.compile(r"[\w-]+")
 _REMOVED_NAME = re.compile(r"removed-\d{5,}\.safetensors")
 _CHANGED_NAME = re.compile(r"metadata-\d{5,}\.parquet")
 FILE_NAME = re.compile(
-    rf"{_INDEX_NAME.pattern}|{_WORDS_NAME.pattern}|{_REMOVED_NAME.pattern}|{_CHANGED_NAME.pattern}"
-    rf"|{re.escape(CARD_NAME)}"
-    r"|memory-\d{5,}\.safetensors|items-\d{5,}\.parquet"
+    rf"{_INDEX_NAME.pattern}|{_PART_NAME.pattern}|{_WORDS_NAME.pattern}|{_REMOVED_NAME.pattern}"
+    rf"|{_CHANGED_NAME.pattern}|{re.escape(CARD_NAME)}"
+    r"|(memory|embeddings)-\d{5,}\.safetensors|items-\d{5,}\.parquet"
 )
 _EXACT = {"file": INDEX_NAME, "factory": "Flat", "nprobe": None, "recall": 1.0}
 _COUNTS = ("num_items", "num_memory_tokens", "hidden_size", "embedding_size")
@@ -46,6 +49,16 @@ def memory_name(shard: int) -> str:
 def items_name(shard: int) -> str:
     """File name of a shard's items."""
     return f"items-{shard:05d}.parquet"
+
+
+def embeddings_name(shard: int) -> str:
+    """File name of a shard's embeddings, which a build needs, and a bank whose index is a table of a database."""
+    return f"embeddings-{shard:05d}.safetensors"
+
+
+def part_name(generation: int, part: int) -> str:
+    """File name of a part of an index in several files."""
+    return f"index-{generation:05d}-part-{part:05d}.faiss"
 
 
 def index_name(generation: int) -> str:
@@ -94,7 +107,9 @@ class BankConfig:
         metric (`str`): How embeddings are compared: `"cosine"` or `"l2"` (Euclidean distance).
         index (`dict`): `{"file": str, "factory": str, "nprobe": int or None, "recall": float}`: the index's file, its
             FAISS factory string, the number of inverted lists that a search looks through (`None` if there are no
-            lists), and the share of the exact ten nearest neighbours that it found when it was built.
+            lists), and the share of the exact ten nearest neighbours that it found when it was built. An index that
+            is not one FAISS file has a `"kind"`, and in place of `"file"` what that kind needs (see
+            [`comem_hf.bank.index.kinds`]).
         words (`dict`, *optional*): `{"file": str, "rules": int}`: the file of the words index, and the number of the
             rules by which texts were taken apart into words (see [`words_of`]). Banks of older versions have none;
             theirs is made in memory at the first search by words.
@@ -115,7 +130,7 @@ class BankConfig:
         calibration (`dict`, *optional*): How scores become probabilities (see [`Calibration`]); banks of older
             versions and those of a few items have none.
         format_version (`int`): Version of the layout; newer ones are refused. It is the oldest one that knows all that
-            the bank has: 2 with `changed_metadata`, else 1.
+            the bank has: 2 with `changed_metadata` or if the index has a `"kind"`, else 1.
     """
 
     num_items: int
@@ -169,7 +184,9 @@ class BankConfig:
             raise ValueError(
                 f"`changed_metadata` must be a name such as 'metadata-00001.parquet', got {self.changed_metadata!r}."
             )
-        self.format_version = 1 if self.changed_metadata is None else 2
+        self.format_version = (
+            FORMAT_VERSION if self.changed_metadata is None and "kind" not in self.index else NEWEST_FORMAT
+        )
         if self.num_items > self.num_rows or (self.num_items < self.num_rows) != (self.removed is not None):
             raise ValueError(
                 f"`shard_sizes` add up to {self.num_rows} items, but `num_items` is {self.num_items}"
@@ -232,11 +249,22 @@ class BankConfig:
                 f"the bank again.{way_out and ' '}{way_out}"
             )
 
+    @property
+    def index_files(self) -> list[str]:
+        """Names of the FAISS files of the index; none if it is a table of a database."""
+        return self.index.get("files", []) if "kind" in self.index else [self.index["file"]]
+
+    @property
+    def stores_embeddings(self) -> bool:
+        """Whether files hold the embeddings, as no FAISS file does."""
+        return not self.index_files
+
     def data_files(self) -> list[str]:
         """Names of the bank's data files: those that a change replaces, memory and items of all shards."""
         shards = range(len(self.shard_sizes))
         return [
             *self._changing_files(),
+            *(embeddings_name(shard) for shard in shards if self.stores_embeddings),
             *(memory_name(shard) for shard in shards),
             *(items_name(shard) for shard in shards),
         ]
@@ -290,7 +318,7 @@ class BankConfig:
     def _changing_files(self) -> list[str]:
         """Names of the files that a change of the bank replaces."""
         words = self.words["file"] if self.words else None
-        return [self.index["file"], *filter(None, (words, self.removed, self.changed_metadata))]
+        return [*self.index_files, *filter(None, (words, self.removed, self.changed_metadata))]
 
     @classmethod
     def load(cls, folder: Path) -> "BankConfig":
@@ -309,10 +337,10 @@ class BankConfig:
         version = values.get("format_version") if isinstance(values, dict) else None
         if not isinstance(version, int) or version < 1:
             raise ValueError(f"{str(path)!r} is no bank configuration: `format_version` is {version!r}.")
-        if version > FORMAT_VERSION:
+        if version > NEWEST_FORMAT:
             raise ValueError(
                 f"{str(folder)!r} has bank format {version}; this version of comem_hf reads formats up to "
-                f"{FORMAT_VERSION}. Upgrade comem_hf to open it."
+                f"{NEWEST_FORMAT}. Upgrade comem_hf to open it."
             )
         known = {entry.name for entry in fields(cls)}
         try:
@@ -326,13 +354,27 @@ class BankConfig:
 
 
 def _number(name: str) -> int:
-    """The number in a file's name, 0 without one."""
-    return int("".join(filter(str.isdecimal, name)) or 0)
+    """The first number in a file's name, 0 without one."""
+    found = re.search(r"\d+", name)
+    return int(found[0]) if found else 0
 
 
 def _check_index(index: dict) -> None:
-    if not _INDEX_NAME.fullmatch(str(index.get("file"))):
-        raise ValueError(f"`index` must name its 'file', 'index.faiss' or 'index-00001.faiss', got {index!r}.")
+    kind = index.get("kind")
+    if "kind" not in index:
+        if not _INDEX_NAME.fullmatch(str(index.get("file"))):
+            raise ValueError(f"`index` must name its 'file', 'index.faiss' or 'index-00001.faiss', got {index!r}.")
+    elif kind == "shards":
+        names, rows = index.get("files"), index.get("rows_per_part")
+        if not isinstance(names, list) or not names or not all(_PART_NAME.fullmatch(str(name)) for name in names):
+            raise ValueError(f"`index` must list its 'files', such as 'index-00000-part-00000.faiss', got {index!r}.")
+        if not isinstance(rows, int) or isinstance(rows, bool) or rows < 1:
+            raise ValueError(f"`index` must have a positive integer as 'rows_per_part', got {rows!r}.")
+    elif kind == "lancedb":
+        if not isinstance(index.get("uri"), str) or not _TABLE.fullmatch(str(index.get("table"))):
+            raise ValueError(f"`index` must name the 'uri' and the 'table' of a LanceDB database, got {index!r}.")
+    else:
+        raise ValueError(f"`index` must be of the kind 'shards' or 'lancedb', or without a 'kind', got {kind!r}.")
     if not isinstance(index.get("factory"), str):
         raise ValueError(f"`index` must have a 'factory', a FAISS factory string, got {index!r}.")
     nprobe = index.get("nprobe")

@@ -1,8 +1,10 @@
 """Building the search index of a bank: train on a sample, add everything, measure what is found."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from safetensors import safe_open
@@ -11,6 +13,7 @@ from transformers.utils import logging
 
 from .default_factory import default_factory, training_size
 from .faiss_index import FaissIndex
+from .faiss_shards import FaissShards
 from .index import unit_rows
 
 
@@ -25,16 +28,29 @@ _SEED = 0
 _TIE = 1e-5  # of the mean squared norm: scores of the same vector, computed in two ways, differ by less
 
 
+class CalibratedIndex(Protocol):
+    """An index that may have inverted lists."""
+
+    metric: str
+    nprobe: int | None
+    num_lists: int
+
+    def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """See [`Index.search`]."""
+
+
 class StoredEmbeddings:
     """Embeddings of a bank in safetensors files, read one file or a few rows at a time.
 
     Args:
         paths (`Sequence[Path]`): One file per shard, each with the tensor `embeddings` of shape (items, size).
+        keep_open (`bool`, defaults to `False`): Keep the files mapped, for many small reads.
     """
 
-    def __init__(self, paths: Sequence[Path]):
+    def __init__(self, paths: Sequence[Path], keep_open: bool = False):
         self.paths = list(paths)
-        shapes = [self._slice(path).get_shape() for path in self.paths]
+        self._kept = {path: self._slice(path) for path in self.paths} if keep_open else {}
+        shapes = [(self._kept.get(path) or self._slice(path)).get_shape() for path in self.paths]
         self.starts = np.cumsum([0, *(rows for rows, _ in shapes)])
         self.embedding_size = shapes[0][1]
 
@@ -52,7 +68,8 @@ class StoredEmbeddings:
         taken = np.empty((len(rows), self.embedding_size), np.float32)
         shards = np.searchsorted(self.starts, rows, side="right") - 1
         for shard in np.unique(shards):
-            stored = self._slice(self.paths[shard])
+            path = self.paths[shard]
+            stored = self._kept.get(path) or self._slice(path)
             for place in np.flatnonzero(shards == shard):
                 taken[place] = stored[int(rows[place] - self.starts[shard])]
         return taken
@@ -62,7 +79,9 @@ class StoredEmbeddings:
         return safe_open(path, framework="np").get_slice(EMBEDDINGS_KEY)
 
 
-def build_index(embeddings: StoredEmbeddings, metric: str, factory: str | None = None) -> tuple[FaissIndex, dict]:
+def build_index(
+    embeddings: StoredEmbeddings, metric: str, factory: str | None = None, parts: int | None = None
+) -> tuple[FaissIndex, dict]:
     """Build the index of a bank; the same embeddings always give the same index.
 
     In an index with inverted lists, `nprobe` is the number of lists per search, a power of two up to 128. It is the
@@ -75,6 +94,7 @@ def build_index(embeddings: StoredEmbeddings, metric: str, factory: str | None =
         metric (`str`): `"cosine"` or `"l2"`.
         factory (`str`, *optional*): FAISS factory string; if not given, it depends on the number of vectors (see
             [`default_factory`]).
+        parts (`int`, *optional*): Make it of so many parts (see [`FaissShards`]).
 
     Returns:
         `tuple[FaissIndex, dict]`: The index, and `{"factory": str, "nprobe": int or None, "recall": float}`, which
@@ -85,6 +105,8 @@ def build_index(embeddings: StoredEmbeddings, metric: str, factory: str | None =
     """
     factory = factory or default_factory(len(embeddings), embeddings.embedding_size)
     index = FaissIndex.create(factory, embeddings.embedding_size, metric)
+    if parts is not None:
+        index = FaissShards([index], math.ceil(len(embeddings) / parts))
     random = np.random.default_rng(_SEED)
     if not index.is_trained:
         size = min(len(embeddings), training_size(index.num_lists))
@@ -99,16 +121,31 @@ def build_index(embeddings: StoredEmbeddings, metric: str, factory: str | None =
         for vectors, rows in embeddings:
             index.add(vectors, rows)
             progress.update(len(rows))
-    recall = 1.0 if index.is_exact else _calibrate(index, embeddings, random)
+    recall = 1.0 if index.is_exact else calibrate(index, embeddings, factory, random)
+    return index, {"factory": factory, "nprobe": index.nprobe, "recall": round(recall, 4)}
+
+
+def calibrate(
+    index: CalibratedIndex, embeddings: StoredEmbeddings, factory: str, random: np.random.Generator | None = None
+) -> float:
+    """Set the `nprobe` of an index if it has inverted lists, measure its recall, and warn if that is low.
+
+    Args:
+        index (`CalibratedIndex`): The index, with all vectors.
+        embeddings (`StoredEmbeddings`): These vectors.
+        factory (`str`): Its name, for the warning.
+        random (`np.random.Generator`, *optional*): Chooses the vectors that are searched for.
+    """
+    recall = _calibrate(index, embeddings, random or np.random.default_rng(_SEED))
     if recall < TARGET_RECALL:
         logger.warning(
             f"The index {factory!r} finds {recall:.2f} of the ten nearest neighbours of a vector, less than "
             f"{TARGET_RECALL}; an `index_factory` with more bytes per vector finds more."
         )
-    return index, {"factory": factory, "nprobe": index.nprobe, "recall": round(recall, 4)}
+    return recall
 
 
-def _calibrate(index: FaissIndex, embeddings: StoredEmbeddings, random: np.random.Generator) -> float:
+def _calibrate(index: CalibratedIndex, embeddings: StoredEmbeddings, random: np.random.Generator) -> float:
     """Set `nprobe` if there are inverted lists, and return the recall."""
     hits = min(_HITS, len(embeddings) - 1)
     if hits == 0:

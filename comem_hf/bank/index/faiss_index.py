@@ -5,13 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from comem_hf.bank.format.config import BankConfig
-
 from .index import Index, Selection, unit_rows
 from .keep_rows import keep_rows
 
 
-_CALIBRATED_HITS = 10  # per query, for which `nprobe` was chosen
+CALIBRATED_HITS = 10  # per query, for which `nprobe` was chosen
 _WIDENING = 4  # factor for `nprobe` while hits are missing
 
 
@@ -44,6 +42,7 @@ class FaissIndex(Index):
         if index.metric_type != _faiss_metric(metric):
             raise ValueError(f"{_kind(index)} does not compare by {metric!r}.")
         self._core = core
+        self._transforms = isinstance(index, faiss.IndexPreTransform)
         self._ivf = core if isinstance(core, faiss.IndexIVF) else None
         self.nprobe = nprobe or (None if self._ivf is None else self._ivf.nprobe)
 
@@ -113,7 +112,7 @@ class FaissIndex(Index):
         """Whether a search finds the nearest vectors for certain."""
         import faiss
 
-        return isinstance(self._core, faiss.IndexFlat) and not isinstance(self._faiss, faiss.IndexPreTransform)
+        return isinstance(self._core, faiss.IndexFlat) and not self._transforms
 
     @property
     def is_trained(self) -> bool:
@@ -141,7 +140,7 @@ class FaissIndex(Index):
         if k == 0 or len(queries) == 0:
             return np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
         # A search has to look further if fewer vectors may be hits, or more hits are wanted.
-        effort = len(self) / count * max(1, k / _CALIBRATED_HITS)
+        effort = len(self) / count * max(1, k / CALIBRATED_HITS)
         scores, ids = self._search(queries, k, effort, among)
         while (
             (short := (ids < 0).any(axis=1)).any() and self._ivf is not None and self.nprobe * effort < self.num_lists
@@ -162,9 +161,7 @@ class FaissIndex(Index):
 
     def keep(self, live: np.ndarray) -> None:
         self._check_writable()
-        if self._ivf is not None:  # fewer vectors per list: a search that has to find as many looks through more lists
-            share = np.count_nonzero(live) / len(live)
-            self.nprobe = min(self.num_lists, math.ceil(self.nprobe / share))
+        self._widen(live)
         keep_rows(self._faiss, live)
 
     def save(self, path: Path) -> None:
@@ -185,9 +182,15 @@ class FaissIndex(Index):
             parameters = faiss.SearchParametersHNSW(sel=selector, efSearch=width)
         else:
             parameters = faiss.SearchParameters(sel=selector)
-        if isinstance(self._faiss, faiss.IndexPreTransform):
+        if self._transforms:
             parameters = faiss.SearchParametersPreTransform(index_params=parameters)
         return self._faiss.search(queries, k, params=parameters)
+
+    def _widen(self, live: np.ndarray) -> None:
+        """Look through more lists where fewer vectors are left in each, and as many are to be found."""
+        if self._ivf is not None:
+            share = np.count_nonzero(live) / len(live)
+            self.nprobe = min(self.num_lists, math.ceil(self.nprobe / share))
 
     def _prepared(self, embeddings: np.ndarray) -> np.ndarray:
         embeddings = unit_rows(embeddings) if self.metric == "cosine" else embeddings
@@ -196,27 +199,6 @@ class FaissIndex(Index):
     def _check_writable(self) -> None:
         if self.read_only:  # FAISS would write the name of the mapped file in place of the lists
             raise ValueError("This index was opened for reading; open it with `writable=True` to change or save it.")
-
-
-def open_index(folder: Path, config: BankConfig, writable: bool = False) -> FaissIndex:
-    """Open the index of a bank.
-
-    Args:
-        folder (`Path`): The bank.
-        config (`BankConfig`): Its configuration.
-        writable (`bool`, defaults to `False`): See [`FaissIndex.load`].
-
-    Raises:
-        ValueError: If its file is damaged, or does not match `config`.
-    """
-    path = folder / config.index["file"]
-    index = FaissIndex.load(path, config.metric, config.index.get("nprobe"), writable)
-    if (len(index), index.embedding_size) != (config.num_rows, config.embedding_size):
-        raise ValueError(
-            f"{str(path)!r} must hold {config.num_rows} vectors of {config.embedding_size} numbers, "
-            f"got {len(index)} of {index.embedding_size}."
-        )
-    return index
 
 
 def _faiss_metric(metric: str) -> int:

@@ -1,10 +1,16 @@
 """The interface of the search index of a memory bank."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+from comem_hf.bank.format.config import index_name
+
+
+WriteFile = Callable[[str, Callable[[Path], object]], object]
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,21 @@ class Index(ABC):
     @abstractmethod
     def save(self, path: Path) -> None:
         """Write the index to one file."""
+
+    def write(self, block: dict, generation: int, write: WriteFile) -> dict:
+        """Write what has changed since the index was opened into files of new names; others may read the old ones.
+
+        Args:
+            block (`dict`): `index` of `bank_config.json`, before the change.
+            generation (`int`): Number of the change.
+            write (`Callable`): Called with the name of each file and a function that fills it.
+
+        Returns:
+            `dict`: `index` of `bank_config.json`, after the change.
+        """
+        name = index_name(generation)
+        write(name, self.save)
+        return {**block, "file": name}
 
 
 def unit_rows(vectors: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ def keep_rows(index, live: np.ndarray) -> None:
 
     Args:
         index (`faiss.Index`): `Flat`, `SQ`, `IVF` or `HNSW`, or one of these behind a transformation.
-        live (`np.ndarray`): Which ids stay, bool of shape (vectors,).
+        live (`np.ndarray`): Which ids stay, bool of shape (vectors,); inverted lists may hold a part of the ids only.
     """
     import faiss
 
@@ -32,7 +32,7 @@ def _keep_in_lists(core, live: np.ndarray) -> None:
 
     core.set_direct_map_type(faiss.DirectMap.NoMap)
     numbers = np.cumsum(live) - 1
-    lists = faiss.downcast_InvertedLists(core.invlists)
+    lists, kept = faiss.downcast_InvertedLists(core.invlists), 0
     for number in range(core.nlist):
         size = lists.list_size(number)
         if size == 0:
@@ -45,7 +45,8 @@ def _keep_in_lists(core, live: np.ndarray) -> None:
         ids[:count] = numbers[ids[stays]]
         codes[:count] = codes[stays]
         lists.resize(number, count)
-    core.ntotal = int(np.count_nonzero(live))
+        kept += count
+    core.ntotal = kept
 
 
 def _keep_in_graph(core, live: np.ndarray) -> None:

@@ -11,8 +11,8 @@ from comem_hf.bank.format.changes.metadata import open_items, read_changed
 from comem_hf.bank.format.config import BankConfig
 from comem_hf.bank.format.removed import read_removed
 from comem_hf.bank.format.vectors import MemoryVectors
-from comem_hf.bank.index.faiss_index import open_index
 from comem_hf.bank.index.index import Index
+from comem_hf.bank.index.kinds import open_index
 from comem_hf.bank.words.bank_words import BankWords
 
 from .integrity import check_files
@@ -117,8 +117,10 @@ class BankState:
             )
 
     @classmethod
-    def open(cls, folder: Path, fetch: Fetch | None = None) -> "BankState":
+    def open(cls, folder: Path, fetch: Fetch | None = None, check_index: bool = True) -> "BankState":
         """Open the present state of the bank in `folder`; if `fetch` is given, it has checked the files.
+
+        If the index is in a database, `check_index` says whether that is looked for.
 
         Raises:
             ValueError: If this is no bank, a file is missing, damaged or of another size, or the format is newer than
@@ -129,7 +131,7 @@ class BankState:
             try:
                 if fetch is None:
                     check_files(folder, config, hash_up_to=HASHED_AT_OPENING)
-                return cls(folder, config, open_index(folder, config), fetch)
+                return cls(folder, config, open_index(folder, config, check=check_index), fetch)
             except (ValueError, OSError):
                 before, config = config, BankConfig.load(folder)
                 if config == before:  # else a writer has replaced files meanwhile

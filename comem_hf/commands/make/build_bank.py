@@ -43,7 +43,8 @@ def build_bank(
     ] = None,
     metric: Annotated[str, typer.Option(help="How embeddings are compared: cosine or l2.")] = "cosine",
     index: Annotated[
-        str | None, typer.Option(help="FAISS factory string of the index [default: by the number of items].")
+        str | None,
+        typer.Option(help="FAISS factory string, 'shards:4' or 'lancedb' [default: by the number of items]."),
     ] = None,
     on_error: Annotated[
         str, typer.Option(help="'skip' leaves out items that cannot be used and lists them in OUTPUT; 'raise' stops.")

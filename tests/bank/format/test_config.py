@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from comem_hf import MemoryBank
-from comem_hf.bank.format.config import FORMAT_VERSION, BankConfig
+from comem_hf.bank.format.config import NEWEST_FORMAT, BankConfig
 from tests.bank.conftest import change_config
 
 
@@ -63,8 +63,8 @@ def test_a_config_that_is_none_is_refused(copy, content):
 
 
 def test_a_newer_format_is_refused_with_both_versions(copy):
-    change_config(copy, format_version=FORMAT_VERSION + 1, something_new=1)
-    with pytest.raises(ValueError, match=f"bank format {FORMAT_VERSION + 1}; .* formats up to {FORMAT_VERSION}"):
+    change_config(copy, format_version=NEWEST_FORMAT + 1, something_new=1)
+    with pytest.raises(ValueError, match=f"bank format {NEWEST_FORMAT + 1}; .* formats up to {NEWEST_FORMAT}"):
         MemoryBank.from_pretrained(copy)
 
 
