@@ -48,7 +48,7 @@ def question_inputs(
         `BatchFeature`: The processor's output, with `memory_inputs` if given.
     """
     contents = [
-        item_content(question, picture is not None, picture_first=picture_first)
+        item_content(question, int(picture is not None), picture_first=picture_first)
         for question, picture in zip(questions, pictures, strict=True)
     ]
     conversations = [[{"role": "user", "content": content}] for content in contents]

@@ -6,18 +6,18 @@ from typing import Any
 from comem_hf.modeling.memory_item import MemoryItem
 
 
-def item_content(text: str | None, has_picture: bool, *, picture_first: bool) -> list[dict[str, Any]]:
+def item_content(text: str | None, num_pictures: int, *, picture_first: bool) -> list[dict[str, Any]]:
     """Return the message parts that show an item.
 
     Args:
         text (`str`, *optional*): Text of the item; `None` or an empty text adds no part.
-        has_picture (`bool`): Whether the item has a picture.
-        picture_first (`bool`): Whether the picture comes before the text, as in the embedded model's training;
+        num_pictures (`int`): How many pictures the item has, which follow one another.
+        picture_first (`bool`): Whether the pictures come before the text, as in the embedded model's training;
             otherwise the text comes first, as in the published RAG baseline.
     """
-    picture = [{"type": "image"}] if has_picture else []
+    pictures = [{"type": "image"}] * num_pictures
     words = [{"type": "text", "text": text}] if text else []
-    return picture + words if picture_first else words + picture
+    return pictures + words if picture_first else words + pictures
 
 
 def item_turns(items: Sequence[MemoryItem], *, picture_first: bool) -> tuple[list[dict[str, Any]], list[Any]]:
@@ -31,7 +31,7 @@ def item_turns(items: Sequence[MemoryItem], *, picture_first: bool) -> tuple[lis
         `tuple[list[dict], list]`: The messages, and the pictures that they show, as the items hold them.
     """
     turns = [
-        {"role": "user", "content": item_content(item.text, item.image is not None, picture_first=picture_first)}
+        {"role": "user", "content": item_content(item.text, len(item.pictures), picture_first=picture_first)}
         for item in items
     ]
-    return turns, [item.image for item in items if item.image is not None]
+    return turns, [picture for item in items for picture in item.pictures]

@@ -41,7 +41,8 @@ def item_influences(
 
     in nats, with the model's own probabilities: temperature, penalties and other settings of sampling are not in them.
     An item left out is one that was never there: the items after it and the prompt move up, as if they had been given
-    alone, and where it was the only one there is no memory. Items that say the same replace each other, and so none of
+    alone, and where it was the only one there is no memory. It is left out as a whole: its vectors are of its text and
+    all its pictures together, and none is of one picture. Items that say the same replace each other, and so none of
     them has much influence.
 
     The answer is read with all items and without each of them, in one batch of a row for each. The prompt's pictures

@@ -12,10 +12,10 @@ class MemoryInputs(BatchFeature):
 
     *Raw items*, as the processor makes them:
         `input_ids`, `attention_mask`, `mm_token_type_ids` of shape `(items, length)`, left-padded; `pixel_values`
-        `(patches, patch size)` and `image_grid_thw` `(images, 3)` if any item has an image; `item_counts` `(batch,)`,
-        how many of the items belong to each prompt, in order. Optionally `item_index` of shape `(items of all
-        prompts,)`, for items that several prompts share: which of the encoded ones each of the prompts' items is.
-        `item_counts` then count its entries.
+        `(patches, patch size)` and `image_grid_thw` `(images, 3)` if any item has images, those of one item after
+        those of the other; `item_counts` `(batch,)`, how many of the items belong to each prompt, in order. Optionally
+        `item_index` of shape `(items of all prompts,)`, for items that several prompts share: which of the encoded
+        ones each of the prompts' items is. `item_counts` then count its entries.
     *Stored*, as a memory bank keeps them:
         `memory_embeds` of shape `(batch, items, memory tokens, hidden)` and optionally `item_mask` `(batch, items)`,
         which is false where a prompt has fewer items than the one with the most items.

@@ -37,6 +37,7 @@ class CoMemProcessor(Qwen2VLProcessor):
         memory_min_pixels (`int`, *optional*, defaults to `16 * 28 * 28`): Size to which smaller images of memory items
             are scaled up; separate from the prompt's images.
         memory_max_pixels (`int`, *optional*, defaults to `64 * 28 * 28`): Size to which larger ones are scaled down.
+            Both are of each picture: the encoder reads up to 64 tokens, by default, for each picture of an item.
     """
 
     _auto_class = "AutoProcessor"  # saving also copies the source files
@@ -153,7 +154,8 @@ class CoMemProcessor(Qwen2VLProcessor):
         """Prepare memory items for the encoder.
 
         An item becomes a user turn with its image and a fixed sentence, and an assistant turn with its text. The text
-        is cut to 5,000 characters, as in the published code, and special tokens in it become spaces.
+        is cut to 5,000 characters, as in the published code, and special tokens in it become spaces. Several images
+        follow one another in their order, as the backbones' chat templates have them in a turn.
 
         Args:
             memories (`list[list[MemoryItem]]`): Items of each prompt, or mappings of their fields; may be empty.
@@ -172,7 +174,7 @@ class CoMemProcessor(Qwen2VLProcessor):
             return MemoryInputs(
                 {"input_ids": empty, "attention_mask": empty, "mm_token_type_ids": empty, "item_counts": item_counts}
             )
-        pictures = [item.load_image([self.memory_picture_size]) for item in items]
+        pictures = [item.load_images([self.memory_picture_size]) for item in items]
         data: dict[str, Any] = {}
         if once:
             index = numbers_of_equal_items([item.text for item in items], pictures)
@@ -180,7 +182,7 @@ class CoMemProcessor(Qwen2VLProcessor):
             if len(first) < len(items):
                 data["item_index"] = torch.tensor(index)
                 items, pictures = [items[place] for place in first], [pictures[place] for place in first]
-        images = [picture for picture in pictures if picture is not None]
+        images = [picture for own in pictures for picture in own]
         if images:
             size = {"shortest_edge": self.memory_min_pixels, "longest_edge": self.memory_max_pixels}
             data.update(self.image_processor(images, size=size, return_tensors="pt"))
@@ -228,12 +230,12 @@ class CoMemProcessor(Qwen2VLProcessor):
         special_tokens = self._special_tokens()
         prompts = []
         for item in items:
-            picture = ""
-            if item.image is not None:
-                picture = f"<|vision_start|>{self.image_token * int(next(sizes))}<|vision_end|>"
+            shown = "".join(
+                f"<|vision_start|>{self.image_token * int(next(sizes))}<|vision_end|>" for _ in item.pictures
+            )
             text = _readable(item, special_tokens)
             prompts.append(
-                f"<|im_start|>user\n{picture} {ITEM_INSTRUCTION}<|im_end|>\n<|im_start|>assistant\n{text}<|im_end|>\n"
+                f"<|im_start|>user\n{shown} {ITEM_INSTRUCTION}<|im_end|>\n<|im_start|>assistant\n{text}<|im_end|>\n"
             )
         return prompts
 

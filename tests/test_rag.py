@@ -9,7 +9,8 @@ from comem_hf.training import TrainingSample, items_in_context
 from tests.conftest import make_image
 
 
-ITEMS = [MemoryItem(image=make_image(1), text="First."), MemoryItem(text="Second."), MemoryItem(image=make_image(2))]
+SIDES = [make_image(2), make_image(4)]
+ITEMS = [MemoryItem(image=make_image(1), text="First."), MemoryItem(text="Second."), MemoryItem(images=SIDES)]
 PICTURE = {"type": "image"}
 
 
@@ -20,8 +21,8 @@ def texts(turns: list[dict]) -> list[list[str]]:
 @pytest.mark.parametrize("picture_first, first", [(True, ["image", "First."]), (False, ["First.", "image"])])
 def test_an_item_is_a_turn_of_what_it_has(picture_first, first):
     turns, images = item_turns(ITEMS, picture_first=picture_first)
-    assert texts(turns) == [first, ["Second."], ["image"]]
-    assert images == [ITEMS[0].image, ITEMS[2].image]
+    assert texts(turns) == [first, ["Second."], ["image", "image"]]
+    assert images == [ITEMS[0].image, *SIDES]
     assert {turn["role"] for turn in turns} == {"user"}
 
 

@@ -124,6 +124,11 @@ def _read_row(number: int, item, embedder: Embedder | None) -> InputRow:
             item = {name: None if is_missing(value) else value for name, value in item.items()}
             _check_names(item)
         item = MemoryItem.of(item)
+        if item.images:
+            raise ValueError(
+                f"it has {len(item.images)} pictures, but a bank keeps one for each item: make each picture an item, "
+                "or give the item to the model itself (`memories=`)."
+            )
         if embedder is not None:
             embedder.check_item(item)
         metadata = None if is_missing(item.metadata) else item.metadata

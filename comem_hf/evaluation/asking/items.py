@@ -87,7 +87,7 @@ class RecordedItems:
     def prepare(self, items: Sequence[MemoryItem]) -> list[MemoryItem]:
         """Open the pictures of the items, and stretch them as the release does if that is the protocol."""
         if self.protocol.memory_pixels is None:  # the processor scales them
-            return [MemoryItem(item.load_image(), item.text, item.id) for item in items]
+            return [MemoryItem(images=item.load_images(), text=item.text, id=item.id) for item in items]
         return shown_items(items, self.protocol, self.protocol.memory_pixels[1])
 
     def memory_inputs(self, rows: Sequence[Sequence[MemoryItem]]) -> MemoryInputs:
@@ -100,9 +100,8 @@ class RecordedItems:
 
 def shown_items(items: Sequence[MemoryItem], protocol: Protocol, most_pixels: int) -> list[MemoryItem]:
     """Return items with their pictures as a protocol shows them; see [`item_picture`]."""
+    shown = [[item_picture(image, protocol, most_pixels) for image in item.load_images()] for item in items]
     return [
-        item
-        if item.image is None
-        else MemoryItem(item_picture(item.load_image(), protocol, most_pixels), item.text, item.id)
-        for item in items
+        MemoryItem(images=images, text=item.text, id=item.id) if images else item
+        for item, images in zip(items, shown, strict=True)
     ]

@@ -185,7 +185,7 @@ class DrawnRow(NamedTuple):
 def _true_items(drawn: list[DrawnRow]) -> torch.Tensor:
     """Return the place of each row's first item and the number of that item, `(batch, 2)`; -1 without items."""
     found = [row.asked.memories[row.order.index(0)] for row in drawn if row.order]
-    numbers = iter(numbers_of_equal_items([item.text for item in found], [item.load_image() for item in found]))
+    numbers = iter(numbers_of_equal_items([item.text for item in found], [item.load_images() for item in found]))
     return torch.tensor([(row.order.index(0), next(numbers)) if row.order else (-1, -1) for row in drawn])
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from comem_hf.modeling.memory_item import MemoryItem
 from comem_hf.training.data.sample import TrainingSample
 
 
@@ -88,9 +89,13 @@ class Drawing:
 
 
 def _identity(sample: TrainingSample) -> str:
-    items = [(item.id, item.text, _file_name(item.image)) for item in sample.memories]
+    items = [(item.id, item.text, *_file_names(item)) for item in sample.memories]
     content = sample.messages, [_file_name(image) for image in sample.images], items
     return json.dumps(content, sort_keys=True, default=lambda value: type(value).__name__)
+
+
+def _file_names(item: MemoryItem) -> list[str | None]:
+    return [_file_name(image) for image in item.pictures] or [None]
 
 
 def _file_name(image: Any) -> str | None:

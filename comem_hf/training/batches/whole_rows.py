@@ -85,7 +85,7 @@ class WholeRows:
         """
         images = [_opened(image, sample.name, pictures) for image in sample.images]
         memories = [
-            item if item.image is None else replace(item, image=_opened(item.image, sample.name, pictures))
+            replace(item, image=None, images=[_opened(image, sample.name, pictures) for image in item.pictures])
             for item in sample.memories
         ]
         ready = replace(sample, images=images, memories=memories)

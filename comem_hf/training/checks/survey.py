@@ -70,7 +70,7 @@ def survey(dataset: MemoryDataset, collator: MemoryCollator) -> MemoryDataset:
 def _samples(dataset: MemoryDataset, sizes: "PictureSizes") -> Iterator[TrainingSample]:
     """The samples: with the pictures that tables hold as long as pictures are decoded, then without these."""
     for number, sample in enumerate(dataset.samples_without_content()):
-        images = sample.images + [item.image for item in sample.memories]
+        images = sample.images + _of_items(sample)
         yield dataset[number] if sizes.decodes and any(map(_is_empty, images)) else sample
 
 
@@ -81,7 +81,7 @@ def _look_at(sample: TrainingSample, collator: MemoryCollator, sizes: "PictureSi
         UnusableRowError: If it must be left out.
         ValueError: If the chat template leaves nothing of an answer.
     """
-    sizes.check_known([item.image for item in sample.memories])
+    sizes.check_known(_of_items(sample))
     shown, limit = _prompt(sample, collator), collator.rows.limit
     if limit is None:
         sizes.check_known(shown.images)
@@ -92,6 +92,10 @@ def _look_at(sample: TrainingSample, collator: MemoryCollator, sizes: "PictureSi
     if cut is None:
         raise UnusableRowError(limit.refusal(shown, found))
     return cut is not shown
+
+
+def _of_items(sample: TrainingSample) -> list[Any]:
+    return [image for item in sample.memories for image in item.pictures]
 
 
 class PictureSizes:
@@ -127,7 +131,7 @@ class PictureSizes:
 
     def check_known(self, images: list[Any]) -> list[tuple[int, int]]:
         """Look at those of some pictures that are files, or of which the content was read."""
-        return [self.of(image) for image in images if image is not None and not _is_empty(image)]
+        return [self.of(image) for image in images if not _is_empty(image)]
 
     def _look(self, image: Any) -> tuple[int, int]:
         if not self.decodes:

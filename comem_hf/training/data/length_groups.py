@@ -45,5 +45,5 @@ def length_of(row: Any) -> int:
     sample = TrainingSample.from_row(row)
     parts = [part for message in sample.messages for part in message["content"]]
     texts = [part.get("text") for part in parts] + [item.text for item in sample.memories]
-    pictures = len(sample.images) + sum(item.image is not None for item in sample.memories)
+    pictures = len(sample.images) + sum(len(item.pictures) for item in sample.memories)
     return sum(len(text or "") for text in texts) + PICTURE * pictures

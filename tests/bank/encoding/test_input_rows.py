@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from comem_hf import MemoryItem
+from comem_hf.bank.encoding.input_rows import read_rows
 from comem_hf.bank.encoding.skipped import read_skipped
 from comem_hf.bank.format.record import MAX_IMAGE_BYTES, ItemRecord
 from comem_hf.bank.sources import read_image_folder
@@ -47,6 +48,15 @@ def test_an_item_that_is_there_twice_is_stored_once_and_listed_as_a_repetition(b
         for n in range(1, 8)
     ]
     assert "7 of 8 items are repetitions of others; " in caplog.text and "skipped" not in caplog.text.split("; ")[0]
+
+
+def test_an_item_with_several_pictures_is_refused_before_it_is_read():
+    items = [MemoryItem(images=["a.png", "b.png"], id="x"), {"images": ["a.png"] * 4}]
+    assert [row.problem for row in read_rows(items, embedder=None)] == [
+        f"{name}: it has {count} pictures, but a bank keeps one for each item: make each picture an item, or give the "
+        "item to the model itself (`memories=`)."
+        for name, count in (("Item 0 (id 'x')", 2), ("Item 1", 4))
+    ]
 
 
 def test_items_without_an_id_are_the_same_only_if_everything_is_the_same(build, tmp_path):

@@ -5,8 +5,11 @@ import pytest
 import torch
 
 from comem_hf import MemoryItem
-from comem_hf.training import MemoryCollator, items_in_context
+from comem_hf.training import MemoryCollator, MemoryDataset, items_in_context
+from comem_hf.training.checks.survey import survey
+from comem_hf.training.data.length_groups import PICTURE, length_of
 from comem_hf.training.data.sample import TrainingSample
+from tests.conftest import make_image
 
 
 def learned(batch, tokenizer) -> list[str]:
@@ -114,6 +117,28 @@ def test_unreadable_image_is_refused_by_row(rows, tiny_processor, tmp_path):
     broken = {**rows[0], "image": str(tmp_path / "broken.png")}
     with pytest.raises(ValueError, match=r"row 1 of the batch: .*broken.png' is not a readable picture"):
         MemoryCollator(tiny_processor)([rows[1], broken])
+
+
+def test_all_pictures_of_an_item_are_looked_at_opened_and_shown(tiny_processor, tmp_path):
+    files = [tmp_path / f"{side}.png" for side in range(3)]
+    for side, file in enumerate(files):
+        make_image(side, (56, 56 + 28 * side)).save(file)
+    shoe = {"images": ["0.png", "1.png"], "text": "A shoe."}
+    row = {"question": "What?", "answer": "It.", "memories": [shoe, {"images": ["1.png", "0.png"], "text": "A shoe."}]}
+    data = MemoryDataset([row, {**row, "memories": [shoe, {"image": "2.png"}, {"text": "Red."}]}], base_dir=tmp_path)
+    batch = (collator := MemoryCollator(tiny_processor, with_teacher=True, with_true_items=True))([data[0], data[1]])
+    expected = tiny_processor.process_memories([sample.memories for sample in data], once=True)
+    assert expected["item_index"].tolist() == [0, 1, 0, 2, 3]
+    assert all(torch.equal(batch["memory_inputs"][name], expected[name]) for name in expected)
+    assert len(batch["teacher_inputs"]["image_grid_thw"]) == 4 + 3
+    assert batch["true_items"].tolist() == [[0, 0], [0, 0]]
+    assert [length_of(sample) // PICTURE for sample in data] == [4, 3]
+    assert len(survey(data, collator)) == 2
+    files[1].write_bytes(files[1].read_bytes()[:-60])
+    with pytest.raises(ValueError, match="2 of 2 rows .* row 1: .*1.png' is not a readable picture"):
+        survey(data, collator)
+    with pytest.raises(ValueError, match="row 1: .*1.png' is not a readable picture"):
+        collator([data[0]])
 
 
 def test_image_token_in_a_question_is_refused(rows, tiny_processor):

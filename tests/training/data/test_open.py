@@ -28,11 +28,17 @@ def rows() -> list[dict]:
         {
             "image": {"bytes": encode(make_image(i)), "path": None},
             "messages": [{"role": "user", "content": f"What is {i}?"}, {"role": "assistant", "content": str(i)}],
-            "memories": [{"image": {"bytes": encode(make_image(i)), "path": None}, "text": f"Item {i}"}] * (i % 3),
+            "memories": [item(i)] * (i % 3),
             "entity": f"e{i}",
         }
         for i in range(6)
     ]
+
+
+def item(number: int) -> dict:
+    """An item with one picture, or from the third row on with two."""
+    pictures = [{"bytes": encode(make_image(number + side)), "path": None} for side in range(2)]
+    return {"text": f"Item {number}"} | ({"image": pictures[0]} if number < 3 else {"images": pictures})
 
 
 def says(samples) -> list:
@@ -41,7 +47,7 @@ def says(samples) -> list:
         (
             sample.messages,
             [load_image(image).tobytes() for image in sample.images],
-            [(item.load_image().tobytes(), item.text) for item in sample.memories],
+            [([picture.tobytes() for picture in item.load_images()], item.text) for item in sample.memories],
             sample.name.rpartition(", ")[2],
         )
         for sample in samples

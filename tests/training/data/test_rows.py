@@ -136,6 +136,9 @@ REFUSED = [
     ({"messages": [USER, turn("assistant", [text("<image>")])]}, r"`messages\[1\].content` has an <image>"),
     ({"messages": [USER, {**ASSISTANT, "weight": 0}]}, r"`messages\[1\].weight` must be 1, got 0: every answer"),
     ({**GOOD, "memories": [{"text": "a", "caption": "b"}]}, r"`memories\[0\]` has `text` and `caption`, which mean"),
+    ({**GOOD, "memories": [{"image": PICTURE, "images": [PICTURE]}]}, r"`memories\[0\]` has `image` and `images`, wh"),
+    ({**GOOD, "memories": [ITEM, {"images": [PICTURE, None]}]}, r"`memories\[1\].images\[1\]` is null; leave it out"),
+    ({**GOOD, "memories": [{"images": [PICTURE, "a.png"]}]}, r"`memories\[0\].images\[1\]` names no file: 'a.png'"),
     ({**GOOD, "question": "<image> or <image>?", "image": PICTURE}, r"`image` holds 1 image, but `question` shows 2"),
     ({"messages": [USER, ASSISTANT], "knowledge_image": [PICTURE], "memories": [ITEM]}, r"`memories` is given beside"),
     ({"messages": [USER, turn("tool", "{}")]}, r"`messages\[1\]` is from 'tool', which is none of"),
@@ -153,6 +156,20 @@ REFUSED = [
 def test_what_is_nearly_right_is_refused_by_name(row, message):
     with pytest.raises(ValueError, match=r"^train.jsonl, row 7: " + message):
         read(row)
+
+
+def test_an_item_may_have_several_pictures():
+    sides = [PICTURE, make_image(2)]
+    for key in ("images", "image", "image_path", "image_paths"):
+        memories = [{key: sides, "text": "Ada"}, {**ITEM, "images": []}]
+        assert read({**GOOD, "memories": memories}).memories == [
+            MemoryItem(images=sides, text="Ada"),
+            MemoryItem(**ITEM),
+        ]
+    table = {"images": [sides, None], "image": [None, PICTURE], "text": ["Ada", None]}
+    assert read({**GOOD, "memories": table}).memories == [MemoryItem(images=sides, text="Ada"), MemoryItem(PICTURE)]
+    part = {"type": "memory", "images": sides}
+    assert read({"messages": [turn("user", [text("Who?"), part]), ASSISTANT]}).memories == [MemoryItem(images=sides)]
 
 
 def test_other_keys_are_carried_along_and_listed():

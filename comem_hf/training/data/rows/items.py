@@ -9,7 +9,14 @@ from .keys import has_value, nearest
 from .row import Row, short
 
 
-_SAME = {"image": "image", "text": "text", "image_path": "image", "images": "image", "caption": "text"}
+_SAME = {
+    "image": "image",
+    "images": "image",
+    "image_path": "image",
+    "image_paths": "image",
+    "text": "text",
+    "caption": "text",
+}
 _CARRIED = ("id", "metadata")
 # Words that others have for the same thing: refused where that is missing, else something of the user's own.
 _WORDS = {
@@ -37,12 +44,15 @@ def read_items(row: Row) -> list[MemoryItem]:
 
 
 def read_item(row: Row, value: Any, where: str) -> MemoryItem:
-    """Read one item: a [`MemoryItem`], or an object with `image` and `text`; other keys are noted in `row.unread`."""
+    """Read one item: a [`MemoryItem`], or an object with `text` and `image`, one picture, or `images`, several.
+
+    Any of these keys may hold a picture or a list of them. Other keys are noted in `row.unread`.
+    """
     if isinstance(value, MemoryItem):
         return value
     if not isinstance(value, Mapping):
         raise row.error(where, f'must be an object with "image" and "text", got {short(value)}')
-    image = text = None
+    images, text = [], None
     given: dict[str, str] = {}
     others: list[str] = []
     for key, each in value.items():
@@ -57,16 +67,12 @@ def read_item(row: Row, value: Any, where: str) -> MemoryItem:
         given[name] = key
         if name == "text":
             text = each
-        elif isinstance(each, list | tuple):
-            if len(each) > 1:
-                raise row.error(f"{where}.{key}", f"must be one picture, got {len(each)}")
-            image = row.picture(each[0], f"{where}.{key}[0]")
         else:
-            image = row.picture(each, f"{where}.{key}")
+            images = row.pictures(each, f"{where}.{key}")
     for key in others:
         _note(row, key, given, where)
     try:
-        return MemoryItem(image=image, text=text)
+        return MemoryItem(images=images, text=text)
     except ValueError as error:
         raise row.error(where, f"is no memory item ({str(error).rstrip('.')})") from error
 

@@ -14,7 +14,7 @@ def read_published_items(row: Row) -> list[MemoryItem]:
     """
     if "memories" in row.fields:
         raise row.error("memories", "is given beside `knowledge_image` and `knowledge_conversations`; leave one out")
-    images = row.pictures("knowledge_image")
+    images = row.pictures(row.fields.get("knowledge_image"), "knowledge_image")
     key = "knowledge_conversations"
     turns = read_turns(row, key, []) if images or row.fields.get(key) else []
     texts = [turn["content"][0]["text"] for turn in turns if turn["role"] == "assistant"]

@@ -71,7 +71,7 @@ class RowReader:
                 )
         fields = fields_of(values, keys.names, name)
         row = Row(fields, name, self.base_dir, self.takes_paths, files_exist, self._files, self.ignore)
-        images = row.pictures("image")
+        images = row.pictures(fields.get("image"), "image")
         found: list[MemoryItem] = []
         key = _form(row)
         messages = read_question(row) if key == "question" else read_turns(row, key, found)

@@ -51,12 +51,14 @@ class Row:
     def is_published(self) -> bool:
         return "knowledge_image" in self.fields or "knowledge_conversations" in self.fields
 
-    def pictures(self, key: str) -> list[Any]:
-        """Return the pictures of a field, which holds one, several or none."""
-        value = self.fields.get(key)
+    def pictures(self, value: Any, where: str) -> list[Any]:
+        """Check the pictures of a field, which holds one, several or none, as [`Row.picture`] does."""
         if not isinstance(value, list | tuple):
-            return [] if value is None else [self.picture(value, key)]
-        return [self.picture(each, f"{key}[{i}]") for i, each in enumerate(value)]
+            return [] if value is None else [self.picture(value, where)]
+        for i, each in enumerate(value):
+            if each is None:
+                raise self.error(f"{where}[{i}]", "is null; leave it out of the list")
+        return [self.picture(each, f"{where}[{i}]") for i, each in enumerate(value)]
 
     def picture(self, value: Any, where: str) -> Any:
         """Check one picture and return it in a form for `load_image`; it is not opened."""
