@@ -56,8 +56,9 @@ class BankItems:
     ) -> Sequence[MemoryItem]:
         """List items in the order of rows, all or those with some metadata.
 
-        The list reads items when it is asked for them: `len(bank.items(where))` counts them, and a loop over it has a
-        few of them in memory. It shows the bank as it is now, whatever changes later.
+        These are items, which have their ids, and not pairs as a dict has them. The list reads items when it is asked
+        for them: `len(bank.items(where))` counts them, and a loop over it has a few of them in memory. It shows the
+        bank as it is now, whatever changes later.
 
         Args:
             where (`dict`, *optional*): What the metadata of items must be, as for [`MemoryBank.search`].

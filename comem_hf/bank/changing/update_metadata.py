@@ -20,16 +20,14 @@ def update_metadata(bank: BankState, changes: Mapping[str, Mapping[str, object]]
     with BankWriter(bank.folder, wait) as writer:
         now = writer.before
         rows = now.rows.rows_of(given)
+        records = now.items.read_records(rows, with_images=False)
         changed = {}
-        for row, record, fields in zip(
-            rows, now.items.read_records(rows, with_images=False), given.values(), strict=True
-        ):
+        for row, record, fields in zip(rows, records, given.values(), strict=True):
             before = json.loads(changed.get(row, record.metadata))  # 7 and "7" are the same id
-            merged = {**before, **fields}
-            for name in [name for name, value in fields.items() if value is None]:
-                del merged[name]
-            if merged != before:
-                changed[row] = metadata_text(merged)
+            kept = {name: value for name, value in before.items() if name not in fields}
+            text = metadata_text(kept | {name: value for name, value in fields.items() if value is not None})
+            if text != metadata_text(before):  # as text, 1 differs from true
+                changed[row] = text
         writer.change_metadata(changed)
         writer.commit()
 

@@ -60,3 +60,5 @@ def test_metadata_that_cannot_be_changed_leaves_the_bank_as_it_was(mine, changes
     mine.update_metadata({"item-1": {"n": 1}})  # as it is
     mine.update_metadata({})
     assert contents(mine.folder) == before
+    mine.update_metadata({"item-1": {"n": True}})
+    assert mine["item-1"].metadata["n"] is True
