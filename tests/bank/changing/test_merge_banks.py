@@ -6,6 +6,7 @@ import torch
 
 from comem_hf import MemoryBank, MemoryItem
 from comem_hf.bank.changing import merge_banks
+from comem_hf.bank.index import kinds
 from comem_hf.files import whole_file
 from tests.bank.conftest import change_config
 from tests.conftest import make_image
@@ -147,7 +148,8 @@ def test_a_full_disk_while_merging_leaves_nothing_behind(bank, tmp_path, monkeyp
 
         return write_durably(path, no_space if path.name == name else write)
 
-    monkeypatch.setattr(merge_banks, "write_durably", full)
+    for module in (merge_banks, kinds):
+        monkeypatch.setattr(module, "write_durably", full)
     with pytest.raises(OSError, match="No space left to write .*; free some space and try again"):
         MemoryBank.merge([bank], tmp_path / "merged", shard_size=2)
     assert not list(tmp_path.iterdir())
