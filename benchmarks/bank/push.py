@@ -27,7 +27,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # for the tests' server
 
 from comem_hf import MemoryBank
 from comem_hf.bank import BankConfig
-from comem_hf.bank.format.config import CONFIG_NAME, INDEX_NAME, items_name, memory_name
+from comem_hf.bank.format.config import CONFIG_NAME
+from comem_hf.bank.format.file_names import INDEX_NAME, items_name, memory_name
 from comem_hf.bank.format.items import write_items
 from comem_hf.bank.format.record import ItemRecord
 from comem_hf.bank.format.vectors import write_memory

@@ -30,7 +30,7 @@ from transformers.utils import logging
 from comem_hf import MemoryBank
 from comem_hf.bank import BankConfig, Embedder
 from comem_hf.bank.changing.writer import BankWriter
-from comem_hf.bank.format.config import INDEX_NAME, items_name, memory_name
+from comem_hf.bank.format.file_names import INDEX_NAME, items_name, memory_name
 from comem_hf.bank.format.items import write_items
 from comem_hf.bank.format.record import ItemRecord
 from comem_hf.bank.format.vectors import write_memory

@@ -25,7 +25,7 @@ from transformers.utils import logging
 
 from comem_hf import MemoryBank
 from comem_hf.bank import BankConfig, Embedder
-from comem_hf.bank.format.config import INDEX_NAME, items_name, memory_name
+from comem_hf.bank.format.file_names import INDEX_NAME, items_name, memory_name
 from comem_hf.bank.format.items import write_items
 from comem_hf.bank.format.precision import pack, unpack
 from comem_hf.bank.format.record import ItemRecord

@@ -20,7 +20,8 @@ import numpy as np
 from safetensors.numpy import save_file
 from transformers.utils import logging
 
-from comem_hf.bank.format.config import BankConfig, embeddings_name
+from comem_hf.bank.format.config import BankConfig
+from comem_hf.bank.format.file_names import embeddings_name
 from comem_hf.bank.index.build_index import EMBEDDINGS_KEY
 from comem_hf.bank.index.index import Selection, unit_rows
 from comem_hf.bank.index.kinds import make_index, open_index

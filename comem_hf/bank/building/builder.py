@@ -14,7 +14,8 @@ from comem_hf.bank.encoding.input_rows import next_rows, read_rows
 from comem_hf.bank.encoding.item_encoder import ItemEncoder, eval_mode
 from comem_hf.bank.encoding.shrinking_batch import ends_build
 from comem_hf.bank.encoding.skipped import SKIPPED_NAME, LeftOut, is_other_file, labelled, write_skipped
-from comem_hf.bank.format.config import CONFIG_NAME, FIRST_PICTURE_RULES, WORDS_NAME, BankConfig, embeddings_name
+from comem_hf.bank.format.config import CONFIG_NAME, FIRST_PICTURE_RULES, BankConfig
+from comem_hf.bank.format.file_names import WORDS_NAME, embeddings_name
 from comem_hf.bank.format.items import StoredItems
 from comem_hf.bank.format.precision import EXACT, check_precision, coarsest
 from comem_hf.bank.format.vectors import stored_tokens

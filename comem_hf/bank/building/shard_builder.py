@@ -8,7 +8,7 @@ from safetensors.numpy import save_file
 from comem_hf.bank.encoding.encode_rows import check_problems, encode_rows
 from comem_hf.bank.encoding.input_rows import InputRow
 from comem_hf.bank.encoding.item_encoder import ItemEncoder
-from comem_hf.bank.format.config import embeddings_name, items_name, memory_name
+from comem_hf.bank.format.file_names import embeddings_name, items_name, memory_name
 from comem_hf.bank.format.items import write_items
 from comem_hf.bank.format.precision import precision_of
 from comem_hf.bank.format.record import ItemRecord

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from comem_hf.bank.format.config import CONFIG_NAME, items_name, memory_name
+from comem_hf.bank.format.config import CONFIG_NAME
+from comem_hf.bank.format.file_names import items_name, memory_name
 from comem_hf.bank.format.writer_lock import lock_bank
 from comem_hf.files.option_names import option
 from comem_hf.files.whole_file import file_entry, write_durably

@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 from safetensors.torch import save_file as save_tensors
 from transformers.utils import logging
 
-from comem_hf.bank.format.config import WORDS_NAME, embeddings_name, items_name, memory_name
+from comem_hf.bank.format.file_names import WORDS_NAME, embeddings_name, items_name, memory_name
 from comem_hf.bank.format.items import write_items
 from comem_hf.bank.format.precision import coarsest
 from comem_hf.bank.index.build_index import EMBEDDINGS_KEY

@@ -10,7 +10,8 @@ import numpy as np
 from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import save_file
 
-from comem_hf.bank.format.config import BankConfig, embeddings_name, items_name, memory_name
+from comem_hf.bank.format.config import BankConfig
+from comem_hf.bank.format.file_names import embeddings_name, items_name, memory_name
 from comem_hf.bank.format.items import write_items
 from comem_hf.bank.index.build_index import EMBEDDINGS_KEY
 from comem_hf.bank.index.index import WriteFile

@@ -9,10 +9,10 @@ import torch
 from safetensors.numpy import save_file
 from transformers.utils import logging
 
-from comem_hf.bank.format.config import (
-    CONFIG_NAME,
+from comem_hf.bank.format.changes.removed import write_removed
+from comem_hf.bank.format.config import CONFIG_NAME, BankConfig
+from comem_hf.bank.format.file_names import (
     FILE_NAME,
-    BankConfig,
     changed_name,
     embeddings_name,
     items_name,
@@ -23,7 +23,6 @@ from comem_hf.bank.format.config import (
 from comem_hf.bank.format.items import write_items
 from comem_hf.bank.format.precision import EXACT, coarsest
 from comem_hf.bank.format.record import ItemRecord
-from comem_hf.bank.format.removed import write_removed
 from comem_hf.bank.format.vectors import write_memory
 from comem_hf.bank.format.writer_lock import lock_bank
 from comem_hf.bank.index.build_index import EMBEDDINGS_KEY

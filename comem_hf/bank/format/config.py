@@ -12,73 +12,33 @@ from itertools import accumulate
 from pathlib import Path
 
 from comem_hf.bank.scores.calibration import Calibration
-from comem_hf.cards.template import CARD_NAME
 from comem_hf.files.whole_file import write_durably
 
+from .file_names import (
+    CHANGED_FILE,
+    FILE_NAME,
+    INDEX_FILE,
+    INDEX_NAME,
+    PART_FILE,
+    REMOVED_FILE,
+    WORDS_FILE,
+    embeddings_name,
+    items_name,
+    memory_name,
+    number_in,
+)
 from .precision import EXACT, MEMORY_DTYPES, check_encoder_precision
 
 
 CONFIG_NAME = "bank_config.json"
-INDEX_NAME = "index.faiss"
 FORMAT_VERSION = 1
 NEWEST_FORMAT = 2  # of banks that have what versions which read format 1 do not know
-WORDS_NAME = "words.safetensors"
 METRICS = ("cosine", "l2")
 FIRST_PICTURE_RULES = 1  # of banks that do not say
 
-_INDEX_NAME = re.compile(r"index(-\d{5,})?\.faiss")
-_WORDS_NAME = re.compile(r"words(-\d{5,})?\.safetensors")
-_PART_NAME = re.compile(r"index-\d{5,}-part-\d{5,}\.faiss")
 _TABLE = re.compile(r"[\w-]+")
-_REMOVED_NAME = re.compile(r"removed-\d{5,}\.safetensors")
-_CHANGED_NAME = re.compile(r"metadata-\d{5,}\.parquet")
-FILE_NAME = re.compile(
-    rf"{_INDEX_NAME.pattern}|{_PART_NAME.pattern}|{_WORDS_NAME.pattern}|{_REMOVED_NAME.pattern}"
-    rf"|{_CHANGED_NAME.pattern}|{re.escape(CARD_NAME)}"
-    r"|(memory|embeddings)-\d{5,}\.safetensors|items-\d{5,}\.parquet"
-)
 _EXACT = {"file": INDEX_NAME, "factory": "Flat", "nprobe": None, "recall": 1.0}
 _COUNTS = ("num_items", "num_memory_tokens", "hidden_size", "embedding_size")
-
-
-def memory_name(shard: int) -> str:
-    """File name of a shard's memory vectors."""
-    return f"memory-{shard:05d}.safetensors"
-
-
-def items_name(shard: int) -> str:
-    """File name of a shard's items."""
-    return f"items-{shard:05d}.parquet"
-
-
-def embeddings_name(shard: int) -> str:
-    """File name of a shard's embeddings, which a build needs, and a bank whose index is a table of a database."""
-    return f"embeddings-{shard:05d}.safetensors"
-
-
-def part_name(generation: int, part: int) -> str:
-    """File name of a part of an index in several files."""
-    return f"index-{generation:05d}-part-{part:05d}.faiss"
-
-
-def index_name(generation: int) -> str:
-    """File name of the index of a bank that has been added to."""
-    return f"index-{generation:05d}.faiss"
-
-
-def words_name(generation: int) -> str:
-    """File name of the words index of a bank that has been changed."""
-    return f"words-{generation:05d}.safetensors"
-
-
-def removed_name(generation: int) -> str:
-    """File name of the list of removed rows."""
-    return f"removed-{generation:05d}.safetensors"
-
-
-def changed_name(generation: int) -> str:
-    """File name of the metadata that was changed."""
-    return f"metadata-{generation:05d}.parquet"
 
 
 def check_metric(metric: str) -> None:
@@ -178,9 +138,9 @@ class BankConfig:
             raise ValueError(f"`shard_sizes` must be positive integers, got {self.shard_sizes!r}.")
         if not isinstance(self.generation, int) or isinstance(self.generation, bool) or self.generation < 0:
             raise ValueError(f"`generation` must be an integer from 0, got {self.generation!r}.")
-        if self.removed is not None and not _REMOVED_NAME.fullmatch(str(self.removed)):
+        if self.removed is not None and not REMOVED_FILE.fullmatch(str(self.removed)):
             raise ValueError(f"`removed` must be a name such as 'removed-00001.safetensors', got {self.removed!r}.")
-        if self.changed_metadata is not None and not _CHANGED_NAME.fullmatch(str(self.changed_metadata)):
+        if self.changed_metadata is not None and not CHANGED_FILE.fullmatch(str(self.changed_metadata)):
             raise ValueError(
                 f"`changed_metadata` must be a name such as 'metadata-00001.parquet', got {self.changed_metadata!r}."
             )
@@ -192,7 +152,7 @@ class BankConfig:
                 f"`shard_sizes` add up to {self.num_rows} items, but `num_items` is {self.num_items}"
                 + (f" and `removed` {self.removed!r}." if self.removed else ".")
             )
-        later = [name for name in self._changing_files() if _number(name) > self.generation]
+        later = [name for name in self._changing_files() if number_in(name) > self.generation]
         if later:  # the next change would write into a file that readers have open
             raise ValueError(f"`generation` is {self.generation}, but {later[0]!r} belongs to a later generation.")
         if not isinstance(self.picture_rules, int) or isinstance(self.picture_rules, bool) or self.picture_rules < 1:
@@ -353,20 +313,14 @@ class BankConfig:
         return config
 
 
-def _number(name: str) -> int:
-    """The first number in a file's name, 0 without one."""
-    found = re.search(r"\d+", name)
-    return int(found[0]) if found else 0
-
-
 def _check_index(index: dict) -> None:
     kind = index.get("kind")
     if "kind" not in index:
-        if not _INDEX_NAME.fullmatch(str(index.get("file"))):
+        if not INDEX_FILE.fullmatch(str(index.get("file"))):
             raise ValueError(f"`index` must name its 'file', 'index.faiss' or 'index-00001.faiss', got {index!r}.")
     elif kind == "shards":
         names, rows = index.get("files"), index.get("rows_per_part")
-        if not isinstance(names, list) or not names or not all(_PART_NAME.fullmatch(str(name)) for name in names):
+        if not isinstance(names, list) or not names or not all(PART_FILE.fullmatch(str(name)) for name in names):
             raise ValueError(f"`index` must list its 'files', such as 'index-00000-part-00000.faiss', got {index!r}.")
         if not isinstance(rows, int) or isinstance(rows, bool) or rows < 1:
             raise ValueError(f"`index` must have a positive integer as 'rows_per_part', got {rows!r}.")
@@ -385,7 +339,7 @@ def _check_index(index: dict) -> None:
 def _check_words(words: dict | None) -> None:
     if words is None:
         return
-    if not isinstance(words, dict) or not _WORDS_NAME.fullmatch(str(words.get("file"))):
+    if not isinstance(words, dict) or not WORDS_FILE.fullmatch(str(words.get("file"))):
         raise ValueError(f"`words` must name its 'file', such as 'words.safetensors', or be null, got {words!r}.")
     rules = words.get("rules")
     if not isinstance(rules, int) or isinstance(rules, bool) or rules < 1:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from comem_hf.modeling.memory_item import MemoryItem
 
-from .config import BankConfig, items_name
+from .config import BankConfig
+from .file_names import items_name
 from .record import ItemRecord
 from .replaced import ReplacementCheck
 

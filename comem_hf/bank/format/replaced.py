@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .config import CONFIG_NAME, BankConfig, items_name, memory_name
+from .config import CONFIG_NAME, BankConfig
+from .file_names import items_name, memory_name
 
 
 class ReplacementCheck:

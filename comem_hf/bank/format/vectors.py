@@ -10,7 +10,8 @@ from safetensors.torch import save_file
 
 from comem_hf.modeling.field_checks_comem import check_at_most
 
-from .config import BankConfig, memory_name
+from .config import BankConfig
+from .file_names import memory_name
 from .precision import pack, stored_shapes, unpack
 from .replaced import ReplacementCheck
 

@@ -5,8 +5,8 @@ from collections import Counter
 from pathlib import Path
 
 from comem_hf.bank.format.changes.metadata import open_items
+from comem_hf.bank.format.changes.removed import read_removed
 from comem_hf.bank.format.config import BankConfig
-from comem_hf.bank.format.removed import read_removed
 
 
 _KEYS = ("source", "language")

@@ -11,7 +11,8 @@ from pathlib import Path
 from transformers.utils import logging
 
 from comem_hf.bank.changing.without_removed import without_removed
-from comem_hf.bank.format.config import CONFIG_NAME, FILE_NAME, BankConfig
+from comem_hf.bank.format.config import CONFIG_NAME, BankConfig
+from comem_hf.bank.format.file_names import FILE_NAME
 from comem_hf.bank.opened.integrity import check_files, say_if_changed
 from comem_hf.bank.opened.state import BankState
 from comem_hf.cards.bank_card import is_edited, own_card, render_card

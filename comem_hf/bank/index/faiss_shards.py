@@ -6,7 +6,7 @@ from threading import Lock
 
 import numpy as np
 
-from comem_hf.bank.format.config import part_name
+from comem_hf.bank.format.file_names import part_name
 
 from .faiss_index import FaissIndex
 from .index import WriteFile

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from comem_hf.bank.format.config import index_name
+from comem_hf.bank.format.file_names import index_name
 
 
 WriteFile = Callable[[str, Callable[[Path], object]], object]

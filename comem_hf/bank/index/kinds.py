@@ -15,7 +15,8 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from comem_hf.bank.format.config import INDEX_NAME, BankConfig, embeddings_name, index_name
+from comem_hf.bank.format.config import BankConfig
+from comem_hf.bank.format.file_names import INDEX_NAME, embeddings_name, index_name
 from comem_hf.files.whole_file import file_entry, write_durably
 
 from .build_index import StoredEmbeddings, build_index, calibrate

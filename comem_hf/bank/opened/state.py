@@ -8,8 +8,8 @@ import numpy as np
 from transformers.utils import logging
 
 from comem_hf.bank.format.changes.metadata import open_items, read_changed
+from comem_hf.bank.format.changes.removed import read_removed
 from comem_hf.bank.format.config import BankConfig
-from comem_hf.bank.format.removed import read_removed
 from comem_hf.bank.format.vectors import MemoryVectors
 from comem_hf.bank.index.index import Index
 from comem_hf.bank.index.kinds import open_index

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 from transformers.utils import logging
 
-from comem_hf.bank.format.config import items_name
+from comem_hf.bank.format.file_names import items_name
 from comem_hf.bank.format.items import ROWS_PER_GROUP, StoredItems
 from comem_hf.bank.format.record import ItemRecord
 from comem_hf.modeling.picture_pixels_comem import PICTURE_RULES, depends_on_rules

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from comem_hf import MemoryBank, MemoryItem
-from comem_hf.bank.format.config import BankConfig, memory_name
+from comem_hf.bank.format.config import BankConfig
+from comem_hf.bank.format.file_names import memory_name
 from comem_hf.bank.format.vectors import write_memory
 from comem_hf.files.whole_file import file_entry
 from comem_hf.modeling import MemoryImageTextToTextPipeline

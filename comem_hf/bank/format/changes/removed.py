@@ -6,7 +6,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from .config import BankConfig
+from comem_hf.bank.format.config import BankConfig
 
 
 _KEY = "rows"
