@@ -60,8 +60,8 @@ def test_a_build_interrupted_at_any_file_ends_as_an_undisturbed_one(
     build(items, output_dir=tmp_path / "counted")
     monkeypatch.undo()
     # The journal's settings; three files and a journal entry of each of three shards; two files of each into the bank;
-    # index, card, config; the journal's end; the folder; the journal away.
-    assert len(calls) == 1 + 3 * 4 + 3 * 2 + 3 + 1 + 1 + 1
+    # index, words, card, config; the journal's end; the folder; the journal away.
+    assert len(calls) == 1 + 3 * 4 + 3 * 2 + 4 + 1 + 1 + 1
     for number in range(1, len(calls) + 1):
         output = tmp_path / f"bank-{number}"
         interrupt(number)
@@ -162,7 +162,7 @@ def test_a_foreign_folder_in_the_place_of_the_work_folder_is_left_alone(build, i
 
 
 def test_the_old_bank_stays_until_the_new_one_is_whole(build, items, interrupt, monkeypatch, tmp_path):
-    for number in (1, 4, 22, 23, 24):  # the journal, a shard, the config, the journal's end, the old bank away
+    for number in (1, 4, 23, 24, 25):  # the journal, a shard, the config, the journal's end, the old bank away
         output = tmp_path / f"bank-{number}"
         build(items[:2], output_dir=output)
         interrupt(number)
@@ -176,7 +176,7 @@ def test_the_old_bank_stays_until_the_new_one_is_whole(build, items, interrupt, 
 def between_renames(build, items, interrupt, monkeypatch, tmp_path):
     """An output folder whose old bank has given up its name, and whose new bank has not got it yet."""
     build(items[:2], output_dir=tmp_path / "bank")
-    interrupt(25)
+    interrupt(26)
     with pytest.raises(Interruption):
         build(items, output_dir=tmp_path / "bank", overwrite=True)
     monkeypatch.undo()

@@ -82,12 +82,11 @@ def test_a_query_whose_embedding_is_not_finite_is_refused(bank, model, monkeypat
         bank.search(image=make_image(0))
 
 
-def test_a_vision_model_without_a_text_side_refuses_texts(build, items, vit, tmp_path):
+def test_a_vision_model_without_a_text_side_leaves_texts_to_the_words_of_items(build, items, vit, tmp_path):
     embedder = ModelEmbedder(vit, ViTImageProcessorPil(size={"height": 32, "width": 32}))
     bank = build(items, output_dir=tmp_path / "bank", embedder=embedder)
     assert bank.search(image=items[3].image, k=1)[0].item.id == "item-3"
-    with pytest.raises(ValueError, match="finds items by their picture only .embedder 'model'.: search with `image=`"):
-        bank.search(text="a fact")
+    assert bank.searches_text and not bank.embeds_text
     with pytest.raises(
         ValueError,
         match="Item 0: it has no image. The memory bank finds .*embedder 'model'",

@@ -74,8 +74,9 @@ def test_a_bank_is_built_with_each_kind_and_goes_back_to_the_same_files(of_kind,
     assert found(built) == found(bank)
     back = MemoryBank.change_index(built.folder, "Flat").attach(built._model, built._processor)
     assert found(back) == found(bank) and back.config.format_version == 1
-    back.remove(["item-0"])  # this removes what the state before needed
-    names = {"bank_config.json", ".writer.lock", *back.config.files}
+    before = back.config.files
+    back.remove(["item-0"])  # this removes what states before the last one needed
+    names = {"bank_config.json", ".writer.lock", *before, *back.config.files}
     assert {path.name for path in built.folder.iterdir() if path.is_file()} == names
     assert not list(built.folder.glob("index.lance/*.lance"))
     assert found(of_kind) == found(bank)
