@@ -56,7 +56,7 @@ WITHOUT_MUON = {"muon_learning_rate": None}  # where no layers of a resampler ar
 ROWS = (
     Row(
         "default",
-        "eight vectors, a mix of embeddings and second layer, items in random order, the answers' cross-entropy alone",
+        "16 vectors, a mix of embeddings and second layer, items in random order, the answers' cross-entropy alone",
     ),
     Row("given-order", "the true item always first, as rows list it", {"shuffle_memories": False}),
     Row("random-number", "one to three items, a number drawn for each sample", {"min_memories": 1}),
@@ -67,11 +67,16 @@ ROWS = (
     Row("last-layer", "the last layer's states alone", config={"resampler_config": {"hidden_layers": "last"}}),
     Row("all-layers", "a learned mix of all layers", config={"resampler_config": {"hidden_layers": "all"}}),
     Row("mean-pooling", "means of segments, no resampler", WITHOUT_MUON, {"resampler_config": {"kind": "mean"}}),
-    Row("nested", "1, 2, 4 or 8 vectors for each sample", {"nested_memory_lengths": [1, 2, 4, 8]}, lengths=(1, 2, 4)),
+    Row(
+        "nested",
+        "2, 4, 8 or 16 vectors, drawn for each sample",
+        {"nested_memory_lengths": [2, 4, 8, 16]},
+        lengths=(2, 4, 8),
+    ),
     Row("vectors-1", "one vector per item", config={"num_memory_tokens": 1}),
     Row("vectors-2", "two vectors per item", config={"num_memory_tokens": 2}),
     Row("vectors-4", "four vectors per item", config={"num_memory_tokens": 4}),
-    Row("vectors-16", "sixteen vectors per item", config={"num_memory_tokens": 16}),
+    Row("vectors-8", "eight vectors per item", config={"num_memory_tokens": 8}),
     Row("resampler-only", "the adapter stays zero: the frozen backbone reads the items", parts=("resampler",)),
     Row("adapter-only", "the resampler stays as it was drawn", WITHOUT_MUON, parts=("adapter",)),
     Row(

@@ -46,7 +46,8 @@ def train_memory(work: Path, data: Path, told: list[Told], steps: int, seed: int
     processor = CoMemProcessor.from_pretrained(work / "backbone")
     set_seed(seed)
     model = new_model(work / "backbone")
-    start_from_facts(model, processor, told)
+    shares = start_from_facts(model, processor, told)
+    print("Attention of each query to what it looks for:", *(f"{share:.2f}" for share in shares))
     model.save_pretrained(untrained)
     processor.save_pretrained(untrained)
     command = [sys.executable, "-m", "comem_hf", "train"]

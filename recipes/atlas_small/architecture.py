@@ -20,6 +20,7 @@ NUM_LAYERS = 4
 # words before it, in the form in which the reader looks for it. With the last
 # layer's states it learned far more slowly (`README.md`).
 MEMORY_ENCODER = {
+    "num_memory_tokens": 16,  # the picture, and a vector for each word of the facts (`learning/facts.py`)
     "lora_config": {"r": 32, "lora_alpha": 64, "lora_dropout": 0.0},
     "resampler_config": {
         "num_hidden_layers": 2,

@@ -30,9 +30,9 @@ BATCH_SIZE = 16
 FULL = {"turns": 6, "alike": 0.4, "follow": 0.15, "look": 0.04, "repeat": 0.03, "mixed": 0.25}
 COURSES = (  # numbers of steps, and what their samples are
     (80, Course(items=(1, 2, 3, 4), facts=(1,), turns=6)),
-    (100, Course(items=(1, 2, 3), facts=(1, 2, 3, 6), turns=6, alike=0.2, follow=0.1)),
-    (500, Course(items=(1, 2, 3, 3, 4), facts=(1, 3, 6, 6), **FULL)),
-    (420, Course(items=(1, 2, 3, 3, 4, 10), facts=(1, 3, 6, 6), **FULL)),
+    (120, Course(items=(1, 2, 3), facts=(1, 2, 3, 6), turns=6, alike=0.2, follow=0.1)),
+    (600, Course(items=(1, 2, 3, 3, 4), facts=(1, 3, 6, 6), **FULL)),
+    (1200, Course(items=(1, 2, 3, 3, 4, 10), facts=(1, 3, 6, 6), **FULL)),
 )
 DECAY = 0.3  # share of the steps
 VALIDATION, VALIDATION_SEED = Course(items=(3,), turns=3, alike=0.5, mixed=0.25), 1_000_003
