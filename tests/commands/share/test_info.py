@@ -78,7 +78,7 @@ def test_info_cannot_tell_whether_a_bank_fits_a_model_without_a_processor(comem,
 
 def test_info_verifies_a_bank_of_a_repository(comem, pushed):
     code, output, _ = comem("info", "ann/model-bank", "--verify", "--json")
-    assert code == 0 and json.loads(output)["verified"] == {"files": 3, "rows": 4}
+    assert code == 0 and json.loads(output)["verified"] == {"files": 4, "rows": 4}
 
 
 def test_without_a_network_and_with_the_configuration_alone_info_says_what_it_can(
@@ -135,7 +135,7 @@ def test_info_of_a_bank_says_what_it_holds_and_verifies_it(comem, bank_folder, t
     assert [facts[name] for name in names] == ["3", "1", "1", "1", "Flat, cosine, recall 1.000"]
     assert {"size on disk", "size of memory", "size of items", "size of index"} <= facts.keys()
     code, output, _ = comem("info", folder, "--verify")
-    assert code == 0 and output.endswith("verified\t4 files, all 4 rows\n")
+    assert code == 0 and output.endswith("verified\t5 files, all 4 rows\n")
     content = bytearray((folder / "items-00000.parquet").read_bytes())
     content[50] ^= 1
     (folder / "items-00000.parquet").write_bytes(content)
