@@ -63,7 +63,7 @@ def _write(record: ItemRecord, number: int, folder: Path, file: TextIO) -> None:
         row["text"] = record.text
     if (metadata := json.loads(record.metadata)) != {}:
         row["metadata"] = metadata
-    print(json.dumps(row, ensure_ascii=False), file=file)
+    file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
 def _suffix(record: ItemRecord) -> str:

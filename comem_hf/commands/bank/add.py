@@ -1,12 +1,21 @@
 """`comem bank add`: more items for a memory bank, or others in their place."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from comem_hf.commands.bank.options import FolderArgument, WaitOption
 from comem_hf.commands.common.output import JsonOption
+from comem_hf.commands.common.source_options import (
+    DelimiterOption,
+    EncodingOption,
+    IdColumnOption,
+    ImageColumnOption,
+    ImagesOption,
+    SplitOption,
+    TextColumnOption,
+    UrlsOption,
+)
 
 
 def add(
@@ -24,19 +33,14 @@ def add(
         str, typer.Option(help="'skip' leaves out items that cannot be used and lists them; 'raise' changes nothing.")
     ] = "skip",
     wait: WaitOption = 0,
-    images: Annotated[
-        Path | None,
-        typer.Option(help="Folder that paths of pictures in a file start from [default: the folder of the file]."),
-    ] = None,
-    split: Annotated[str | None, typer.Option(help="Of a data set that has several [default: train].")] = None,
-    image_column: Annotated[str | None, typer.Option(help="Column of the pictures [default: by its name].")] = None,
-    text_column: Annotated[str | None, typer.Option(help="Column of the texts [default: by its name].")] = None,
-    id_column: Annotated[str | None, typer.Option(help="Column of the ids [default: 'id'].")] = None,
-    urls: Annotated[bool, typer.Option("--urls", help="Fetch pictures whose path is an address on the web.")] = False,
-    encoding: Annotated[str | None, typer.Option(help="Of a CSV file [default: found out].")] = None,
-    delimiter: Annotated[
-        str | None, typer.Option(help="Between the columns of a CSV file [default: found out].")
-    ] = None,
+    images: ImagesOption = None,
+    split: SplitOption = None,
+    image_column: ImageColumnOption = None,
+    text_column: TextColumnOption = None,
+    id_column: IdColumnOption = None,
+    urls: UrlsOption = False,
+    encoding: EncodingOption = None,
+    delimiter: DelimiterOption = None,
     json: JsonOption = False,
 ) -> None:
     """Encode items and add them to a memory bank.

@@ -7,6 +7,16 @@ from typing import Annotated
 import typer
 
 from comem_hf.commands.common.output import JsonOption
+from comem_hf.commands.common.source_options import (
+    DelimiterOption,
+    EncodingOption,
+    IdColumnOption,
+    ImageColumnOption,
+    ImagesOption,
+    SplitOption,
+    TextColumnOption,
+    UrlsOption,
+)
 
 
 def build_bank(
@@ -53,19 +63,14 @@ def build_bank(
         int | None,
         typer.Option(min=1, help="Of a picture; larger ones are skipped [default: Pillow's limit, 89,478,485]."),
     ] = None,
-    images: Annotated[
-        Path | None,
-        typer.Option(help="Folder that paths of pictures in a file start from [default: the folder of the file]."),
-    ] = None,
-    split: Annotated[str | None, typer.Option(help="Of a data set that has several [default: train].")] = None,
-    image_column: Annotated[str | None, typer.Option(help="Column of the pictures [default: by its name].")] = None,
-    text_column: Annotated[str | None, typer.Option(help="Column of the texts [default: by its name].")] = None,
-    id_column: Annotated[str | None, typer.Option(help="Column of the ids [default: 'id'].")] = None,
-    urls: Annotated[bool, typer.Option("--urls", help="Fetch pictures whose path is an address on the web.")] = False,
-    encoding: Annotated[str | None, typer.Option(help="Of a CSV file [default: found out].")] = None,
-    delimiter: Annotated[
-        str | None, typer.Option(help="Between the columns of a CSV file [default: found out].")
-    ] = None,
+    images: ImagesOption = None,
+    split: SplitOption = None,
+    image_column: ImageColumnOption = None,
+    text_column: TextColumnOption = None,
+    id_column: IdColumnOption = None,
+    urls: UrlsOption = False,
+    encoding: EncodingOption = None,
+    delimiter: DelimiterOption = None,
     license: Annotated[
         str | None, typer.Option(help="Licence of the items, by the Hub's identifier, such as 'cc-by-sa-4.0'.")
     ] = None,
